@@ -1,0 +1,44 @@
+"""Pellucid: neural networks you can see through.
+
+A network is a chain of layers, Z = W A + b and A = g(Z), as in the lectures; every name keeps
+their letters. Start with :class:`Network` and :func:`train`, or, with scikit-learn's signature,
+with :class:`MLPClassifier` and :class:`MLPRegressor`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("pellucid")
+
+_EXPORTS = {
+    "Network": "pellucid.network",
+    "Dense": "pellucid.layers",
+    "Scale": "pellucid.layers",
+    "train": "pellucid.training",
+    "EarlyStopping": "pellucid.training",
+    "Callback": "pellucid.callbacks",
+    "History": "pellucid.history",
+    "MLPClassifier": "pellucid.estimators",
+    "MLPRegressor": "pellucid.estimators",
+    "save": "pellucid.persistence",
+    "load": "pellucid.persistence",
+    "check_gradients": "pellucid.insight",
+}
+"""The public names and where they live; each is imported when first asked for."""
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,40 @@
+"""Callbacks: code of yours at fixed points of a training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pellucid.training import Run
+
+
+class Callback:
+    """Base of all callbacks: every hook does nothing unless a subclass says otherwise.
+
+    ``run`` is the training under way: ``run.network``, ``run.history``, ``run.epoch`` (done so
+    far), ``run.epochs``, ``run.steps_per_epoch``, ``run.learning_rate`` (may be set), and
+    ``run.stop(message)``, which ends it after this hook. A callback with ``on_batch_end`` costs one
+    call from the engine to Python a step; the others one an epoch.
+
+    Examples
+    --------
+    >>> class StopWhenGood(Callback):
+    ...     def on_epoch_end(self, run):
+    ...         if run.history["loss"][-1] < 0.01:
+    ...             run.stop("good enough")
+    """
+
+    def on_train_begin(self, run: Run) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, run: Run) -> None:
+        """Before each epoch."""
+
+    def on_batch_end(self, run: Run, step: int, J: float) -> None:
+        """After each step of an epoch, counted from 0; J is of before its update."""
+
+    def on_epoch_end(self, run: Run) -> None:
+        """After each epoch; its values are in ``run.history``."""
+
+    def on_train_end(self, run: Run) -> None:
+        """After the last epoch, however the training ended; the best parameters are back."""

@@ -1,0 +1,36 @@
+"""Engines: who computes the steps of an epoch. One contract, :class:`~pellucid.engines.base.Session`.
+
+``reference`` is the lectures' equations (:mod:`pellucid.propagation`) and runs anything.
+"""
+
+from __future__ import annotations
+
+from pellucid._catalogue import did_you_mean
+from pellucid.engines.base import Engine, Objective, Session
+from pellucid.engines.reference import ReferenceEngine
+
+__all__ = ["ENGINES", "Engine", "Objective", "Session", "choose_engine"]
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ReferenceEngine(),)}
+"""Every engine by its name, the fastest first."""
+
+
+def choose_engine(name: str, *job: object) -> tuple[Engine, str]:
+    """Return the engine of this name, or for ``"auto"`` the fastest that can do the job.
+
+    ``job`` is what :meth:`Engine.start` takes first: network, objective, optimizer. The second
+    value says why a faster engine did not take it, empty where none stood back.
+
+    >>> choose_engine("auto")[0].name
+    'reference'
+    """
+    if name != "auto" and name not in ENGINES:
+        known = ", ".join(["auto", *ENGINES])
+        raise ValueError(f"unknown engine {name!r}{did_you_mean(name, ENGINES)}. Known are: {known}.")
+    reasons = []
+    for engine in ENGINES.values() if name == "auto" else [ENGINES[name]]:
+        reason = engine.refuses(*job)
+        if not reason:
+            return engine, "; ".join(reasons)
+        reasons.append(f"{engine.name}: {reason}")
+    raise ValueError(f"no engine can do this job: {'; '.join(reasons)}.")

@@ -1,0 +1,72 @@
+"""History: what a training left behind, curve by curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class History:
+    """The curves of a training, one value an epoch, and how it ended.
+
+    Attributes
+    ----------
+    curves : dict of lists
+        ``"loss"``, J over the epoch's mini-batches, each before its update; ``"learning_rate"``, at
+        the epoch's last step; ``"val_loss"``, the loss of the validation data alone, without
+        penalties; each metric under its name and, for validation data, ``"val_"`` and its name.
+    stopped : str
+        "finished", "early_stopping", "interrupted", "diverged" or "callback".
+    message : str
+        The same as a sentence.
+    best_epoch : int
+        The epoch, counted from 1, whose parameters the network now has.
+    engine, engine_note : str
+        Which engine ran and why no faster one did.
+    settings : dict
+        What the training was asked for.
+
+    Examples
+    --------
+    >>> history = History(curves={"loss": [0.7, 0.5]}, stopped="finished")
+    >>> history.epochs, history["loss"][-1]
+    (2, 0.5)
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    stopped: str = ""
+    message: str = ""
+    best_epoch: int = 0
+    engine: str = ""
+    engine_note: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs done."""
+        return len(self.curves.get("loss", ()))
+
+    def __getitem__(self, curve: str) -> list[float]:
+        if curve not in self.curves:
+            raise KeyError(f"no curve {curve!r}; there are: {', '.join(self.curves) or 'none'}.")
+        return self.curves[curve]
+
+    def append(self, **values: float) -> None:
+        """Add one epoch's value to each curve."""
+        for curve, value in values.items():
+            self.curves.setdefault(curve, []).append(float(value))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, for a model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> History:
+        """Return the history that :meth:`to_dict` wrote."""
+        return cls(**data)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values)
+        return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"

@@ -1,0 +1,34 @@
+"""Layers: parameters, a forward function and a backward function (lecture 002, 4.3).
+
+One file a layer, one table, :data:`LAYERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid._catalogue import did_you_mean
+from pellucid.layers.base import Layer, LayerCache
+from pellucid.layers.dense import Dense
+from pellucid.layers.scale import Scale
+
+__all__ = ["LAYERS", "Dense", "Layer", "LayerCache", "Scale", "layer_from_dict"]
+
+LAYERS: dict[str, type[Layer]] = {entry.name: entry for entry in (Dense, Scale)}
+"""Every layer by its name. A new one is a file here and a word in this line."""
+
+
+def layer_from_dict(description: Mapping[str, Any]) -> Layer:
+    """Return the layer, without parameters, that ``Layer.to_dict`` described.
+
+    >>> layer_from_dict(Dense(4, "tanh").to_dict())
+    Dense(4, 'tanh')
+    """
+    settings = dict(description)
+    name = settings.pop("layer", None)
+    if name not in LAYERS:
+        raise ValueError(
+            f"unknown layer {name!r}{did_you_mean(name, LAYERS)}. Known are: {', '.join(LAYERS)}."
+        )
+    return LAYERS[name](**settings)

@@ -1,0 +1,186 @@
+"""What every layer is: settings, parameters once built, forward, backward."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pellucid.activations import Activation
+from pellucid.initializers import Initializer
+
+Array = Any
+
+
+@dataclass
+class LayerCache:
+    """What a layer's forward keeps for its backward (the lecture's cache).
+
+    ``A_prev`` is what came in, ``Z`` and ``A = g(Z)`` what was computed (None where the layer
+    computes none), ``mask`` the dropout mask, ``output`` what went on to the next layer.
+    """
+
+    A_prev: Array
+    output: Array
+    Z: Array = None
+    A: Array = None
+    mask: Array = None
+
+
+class Layer:
+    """Base of all layers: a chain of them is a network.
+
+    A layer is made with its settings alone (``Dense(4, "tanh")``); ``build`` gives it its shapes
+    and parameters. Class attributes: ``name`` in :data:`~pellucid.layers.LAYERS`;
+    ``computes_Z``, True where the layer counts as a layer l of the lectures; ``penalised``, the
+    parameters that L1, L2 and AdamW's decay act on.
+
+    Attributes after ``build``: ``number``, its l; ``input_shape`` and ``output_shape``, tuples
+    without the examples; ``parameters``, its arrays by the lectures' letters.
+    """
+
+    name: ClassVar[str]
+    computes_Z: ClassVar[bool] = False
+    penalised: ClassVar[tuple[str, ...]] = ()
+    activation: Activation | None = None
+    dropout: float = 0.0
+
+    def __init__(
+        self,
+        *,
+        learning_rate_factor: float | Mapping[str, float] = 1.0,
+        weight_decay_factor: float = 1.0,
+    ) -> None:
+        factors = (
+            dict(learning_rate_factor)
+            if isinstance(learning_rate_factor, Mapping)
+            else learning_rate_factor
+        )
+        for factor in factors.values() if isinstance(factors, dict) else [factors]:
+            self._check_factor("learning_rate_factor", factor)
+        self._check_factor("weight_decay_factor", weight_decay_factor)
+        self.learning_rate_factor = factors
+        self.weight_decay_factor = weight_decay_factor
+        self.number = 0
+        self.input_shape: tuple[int, ...] = ()
+        self.output_shape: tuple[int, ...] = ()
+        self.parameters: dict[str, Array] = {}
+
+    def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+        """Return the shape of each parameter, by its letter."""
+        raise NotImplementedError
+
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of one example's output."""
+        raise NotImplementedError
+
+    def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
+        """Return the start of a parameter in float64; ``start`` is the network's initializer."""
+        raise NotImplementedError
+
+    def forward(self, A_prev: Array, mask: Array = None) -> tuple[Array, LayerCache]:
+        """Return the output and the cache; ``mask`` is 0 or 1 / (1 - rate) for each unit."""
+        raise NotImplementedError
+
+    def backward(
+        self,
+        dA: Array,
+        cache: LayerCache,
+        *,
+        dZ: Array = None,
+        m: float | None = None,
+        inputs: bool = True,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return dA_prev and the gradients by name (dW, db, ...).
+
+        ``dZ`` is given instead of dA by a fused pair of output activation and loss; ``m`` is what
+        the sums over examples are divided by, their number unless weights say otherwise; with
+        ``inputs=False`` dA_prev is not computed (None).
+        """
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        return {
+            "learning_rate_factor": self.learning_rate_factor,
+            "weight_decay_factor": self.weight_decay_factor,
+        }
+
+    def build(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        number: int = 1,
+        seed: int = 0,
+        dtype: Any = np.float64,
+        initializer: Initializer | None = None,
+    ) -> Layer:
+        """Give the layer its number, shapes and initial parameters; return it."""
+        self.number = number
+        self.input_shape = tuple(input_shape)
+        self.output_shape = self.output_shape_for(self.input_shape)
+        self.parameters = {}
+        for letter, shape in self.parameter_shapes(self.input_shape).items():
+            drawn = self.initial(letter, shape, initializer, seed)
+            self.parameters[letter] = np.asfortranarray(drawn, dtype=dtype)
+        return self
+
+    def unbuilt(self) -> Layer:
+        """Return a copy with the settings alone."""
+        made = copy.copy(self)
+        made.number, made.input_shape, made.output_shape, made.parameters = 0, (), (), {}
+        return made
+
+    def rate_factor(self, letter: str) -> float:
+        """Return what multiplies the learning rate for this parameter."""
+        if isinstance(self.learning_rate_factor, dict):
+            return float(self.learning_rate_factor.get(letter, 1.0))
+        return float(self.learning_rate_factor)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the layer learns."""
+        return sum(math.prod(value.shape) for value in self.parameters.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the layer's name and settings, for a model file."""
+        return {"layer": self.name, **self.settings()}
+
+    def where(self) -> str:
+        """Return how messages name this layer: ``layer 2 (Dense 3 -> 4)``."""
+        n_in, n_out = (math.prod(shape) for shape in (self.input_shape, self.output_shape))
+        return f"layer {self.number} ({type(self).__name__} {n_in} -> {n_out})"
+
+    def check_input(self, A_prev: Array) -> None:
+        """Refuse an input that is not (n[l-1], m), before any arithmetic."""
+        if not self.parameters:
+            raise ValueError(f"{self!r} has no parameters yet; put it in a Network or build it.")
+        shape = tuple(A_prev.shape)
+        if len(shape) == 2 and shape[:1] == self.input_shape:
+            return
+        expected = f"({self.input_shape[0]}, m)"
+        hint = ""
+        if len(shape) == 2 and shape[1:] == self.input_shape:
+            hint = " An example is a column here: pass the transpose, A.T."
+        elif shape == self.input_shape:
+            hint = " For one example pass A.reshape(-1, 1)."
+        raise ValueError(f"{self.where()} expects A_prev of shape {expected}; got {shape}.{hint}")
+
+    def _check_factor(self, name: str, value: Any) -> None:
+        if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+            raise ValueError(f"{type(self).__name__}: {name} must be 0 or more; got {value!r}.")
+
+    def __repr__(self) -> str:
+        shown = []
+        for key, parameter in inspect.signature(type(self)).parameters.items():
+            value = self.settings()[key]
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                shown.append(repr(value))
+            elif value != parameter.default:
+                shown.append(f"{key}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"

@@ -1,0 +1,223 @@
+"""Forward and backward over a chain of layers: the lectures' equations, line for line.
+
+THE reference. Functions of layers and arrays; pure (they return new arrays), and written for any
+array library that follows the Python array API standard. For layers l = 1 ... L::
+
+    A[0] = X                             dZ[L] = A[L] - Y              (a fused pair), or
+    Z[l] = W[l] A[l-1] + b[l]            dZ[l] = dA[l] * g[l]'(Z[l])
+    A[l] = g[l](Z[l])                    dW[l] = (1/m) dZ[l] A[l-1]^T
+                                         db[l] = (1/m) sum of dZ[l] over the examples
+                                         dA[l-1] = W[l]^T dZ[l]
+
+    J = sum_i w_i L_i / sum_i w_i  +  l2/2 sum W^2  +  l1 sum |W|
+
+dZ and dA are derivatives of w_i L_i, the loss of one example times its weight (1 unless given);
+dW and db are derivatives of J. With weights, m above is sum_i w_i.
+
+>>> import numpy as np
+>>> from pellucid.layers import Dense
+>>> layers = [Dense(2, "tanh").build((3,)), Dense(1, "sigmoid").build((2,), number=2)]
+>>> cache = forward(layers, np.ones((3, 4)))
+>>> cache.A[2].shape
+(1, 4)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.layers import Layer, LayerCache
+from pellucid.losses import Loss, pair
+
+Array = Any
+
+
+@dataclass
+class Cache:
+    """What a forward pass keeps: a :class:`LayerCache` for each layer.
+
+    ``Z[l]``, ``A[l]`` and ``masks[l]`` by the lectures' numbers; ``A[0]`` is what enters layer 1
+    (X, scaled where the network begins with a Scale) and ``A[l]`` what leaves layer l, dropout and
+    scaling done.
+    """
+
+    layers: Sequence[Layer]
+    X: Array
+    caches: list[LayerCache]
+
+    @property
+    def Z(self) -> dict[int, Array]:
+        """Z[l] for l = 1 ... L."""
+        return {k.number: c.Z for k, c in self._pairs() if k.computes_Z}
+
+    @property
+    def A(self) -> dict[int, Array]:
+        """A[l] for l = 0 ... L."""
+        return {0: self.X} | {layer.number: c.output for layer, c in self._pairs()}
+
+    @property
+    def masks(self) -> dict[int, Array]:
+        """The dropout masks, 0 or 1 / (1 - rate), of the layers that dropped units."""
+        return {k.number: c.mask for k, c in self._pairs() if c.mask is not None}
+
+    def _pairs(self) -> list[tuple[Layer, LayerCache]]:
+        return list(zip(self.layers, self.caches, strict=True))
+
+
+@dataclass
+class Gradients:
+    """What a backward pass returns: the gradients of each layer by name.
+
+    ``dW[l]``, ``db[l]``, ``dZ[l]``, ``dA[l]`` and ``ds[l]`` by the lectures' numbers. ``dA[0]`` and
+    ``dX`` are None unless asked for. ``by_layer`` lists the same for each layer of the network.
+    """
+
+    layers: Sequence[Layer]
+    by_layer: list[dict[str, Array]]
+    dA: dict[int, Array]
+    dX: Array = None
+
+    def _of(self, name: str) -> dict[int, Array]:
+        pairs = zip(self.layers, self.by_layer, strict=True)
+        return {layer.number: found[name] for layer, found in pairs if name in found}
+
+    @property
+    def dW(self) -> dict[int, Array]:
+        """dJ/dW[l], of the shape of W[l]."""
+        return self._of("dW")
+
+    @property
+    def db(self) -> dict[int, Array]:
+        """dJ/db[l], of the shape of b[l]."""
+        return self._of("db")
+
+    @property
+    def ds(self) -> dict[int, Array]:
+        """dJ/ds[l] of the Scale that follows layer l."""
+        return self._of("ds")
+
+    @property
+    def dZ(self) -> dict[int, Array]:
+        """The derivative of each example's loss by Z[l]."""
+        return self._of("dZ")
+
+
+def forward(layers: Sequence[Layer], X: Array, masks: Mapping[int, Array] | None = None) -> Cache:
+    """Return the cache of a forward pass of X, (n[0], m); ``masks[l]`` are dropout masks."""
+    A, caches = X, []
+    for layer in layers:
+        mask = masks.get(layer.number) if masks and layer.computes_Z else None
+        A, cache = layer.forward(A, mask)
+        caches.append(cache)
+    return Cache(layers, X, caches)
+
+
+def losses(cache: Cache, Y: Array, loss: Loss) -> Array:
+    """Return the loss L_i of each example, (m,), from Z[L] where a fused pair exists."""
+    last, Z, A = _output(cache)
+    fused = pair(last.activation, loss)
+    return fused.value(Y, Z, A) if fused else loss.value(Y, A)
+
+
+def cost(
+    cache: Cache,
+    Y: Array,
+    loss: Loss,
+    sample_weight: Array = None,
+    *,
+    l1: float = 0.0,
+    l2: float = 0.0,
+) -> float:
+    """Return J, summed in float64."""
+    each = losses(cache, Y, loss)
+    xp = each.__array_namespace__()
+    if sample_weight is not None:
+        each = each * sample_weight
+    total = xp.sum(each, dtype=xp.float64)
+    return float(total) / total_weight(cache.X, sample_weight) + penalty(cache.layers, l1, l2)
+
+
+def penalty(layers: Sequence[Layer], l1: float, l2: float) -> float:
+    """Return l2/2 sum W^2 + l1 sum |W|, each layer times its weight-decay factor."""
+    total = 0.0
+    for layer in layers if l1 or l2 else ():
+        for letter in layer.penalised:
+            W = layer.parameters[letter]
+            xp = W.__array_namespace__()
+            squares = float(xp.sum(W * W, dtype=xp.float64))
+            absolutes = float(xp.sum(xp.abs(W), dtype=xp.float64))
+            total += layer.weight_decay_factor * (l2 / 2 * squares + l1 * absolutes)
+    return total
+
+
+def total_weight(X: Array, sample_weight: Array) -> float:
+    """Return the sum of the weights in float64, m where there are none."""
+    if sample_weight is None:
+        return float(X.shape[1])
+    xp = sample_weight.__array_namespace__()
+    return float(xp.sum(sample_weight, dtype=xp.float64))
+
+
+def backward(
+    cache: Cache,
+    Y: Array,
+    loss: Loss,
+    sample_weight: Array = None,
+    *,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    m: float | None = None,
+    inputs: bool = False,
+) -> Gradients:
+    """Return the gradients of J, from the last layer to the first.
+
+    ``m`` divides the sums over examples (their total weight unless given: a block of a mini-batch
+    is divided by the whole). ``inputs=True`` goes on down to dA[0] and dX.
+    """
+    layers, caches = cache.layers, cache.caches
+    m = total_weight(cache.X, sample_weight) if m is None else m
+    dA, dZ = output_gradient(cache, Y, loss, sample_weight)
+    derivatives = {} if dA is None else {layers[-1].number: dA}
+    by_layer: list[dict[str, Array]] = []
+    for k in reversed(range(len(layers))):
+        wanted = inputs or k > 0
+        dA, found = layers[k].backward(dA, caches[k], dZ=dZ, m=m, inputs=wanted)
+        add_penalty(layers[k], found, l1, l2)
+        by_layer.insert(0, found)
+        dZ = None
+        if k > 0:
+            derivatives.setdefault(layers[k - 1].number, dA)
+        elif wanted:
+            derivatives.setdefault(0, dA)
+    return Gradients(layers, by_layer, derivatives, dA if inputs else None)
+
+
+def output_gradient(
+    cache: Cache, Y: Array, loss: Loss, sample_weight: Array = None
+) -> tuple[Array, Array]:
+    """Return dA[L] and None, or None and dZ[L] where a fused pair exists."""
+    last, Z, A = _output(cache)
+    fused = pair(last.activation, loss)
+    start = fused.dZ(Y, Z, A) if fused else loss.derivative(Y, A)
+    if sample_weight is not None:
+        start = start * sample_weight
+    return (None, start) if fused else (start, None)
+
+
+def add_penalty(layer: Layer, gradients: dict[str, Array], l1: float, l2: float) -> None:
+    """Add l2 W + l1 sign(W), times the layer's weight-decay factor, to dW."""
+    for letter in layer.penalised if l1 or l2 else ():
+        W, factor = layer.parameters[letter], layer.weight_decay_factor
+        dW = gradients["d" + letter]
+        if l2:
+            dW = dW + (factor * l2) * W
+        if l1:
+            dW = dW + (factor * l1) * W.__array_namespace__().sign(W)
+        gradients["d" + letter] = dW
+
+
+def _output(cache: Cache) -> tuple[Any, Array, Array]:
+    """The last layer, its Z and its A; a network ends with a layer that computes Z."""
+    return cache.layers[-1], cache.caches[-1].Z, cache.caches[-1].A

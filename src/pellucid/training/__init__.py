@@ -1,0 +1,355 @@
+"""Training: mini-batches, epochs, and when to stop.
+
+:func:`train` prepares a :class:`Run`; :mod:`pellucid.training.loop` carries it out.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid import philox
+from pellucid.callbacks import Callback
+from pellucid.engines import Objective
+from pellucid.engines.base import Data
+from pellucid.history import History
+from pellucid.losses import Loss, check_targets
+from pellucid.losses import loss as find_loss
+from pellucid.metrics import Metric
+from pellucid.metrics import metric as find_metric
+from pellucid.network import Network, check_weights
+from pellucid.optimizers import LBFGS, Optimizer
+from pellucid.optimizers import optimizer as find_optimizer
+from pellucid.schedules import Schedule
+from pellucid.schedules import schedule as find_schedule
+from pellucid.training.checkpoints import Checkpoints, restore
+from pellucid.training.loop import run_training
+from pellucid.training.run import EarlyStopping, Examples, Order, Run
+
+__all__ = ["DivergenceWarning", "EarlyStopping", "Examples", "Run", "run_training", "train"]
+
+
+class DivergenceWarning(UserWarning):
+    """J or a parameter became infinite or NaN; the last good parameters were put back."""
+
+
+def train(
+    network: Network,
+    X: Data,
+    Y: Any,
+    *,
+    loss: str | Loss,
+    optimizer: str | Optimizer = "adam",
+    learning_rate: float | None = None,
+    epochs: int = 200,
+    batch_size: int | None = 32,
+    shuffle: bool | Callable[[int], NDArray[np.integer[Any]]] = True,
+    validation_data: tuple[Any, ...] | None = None,
+    validation_fraction: float = 0.0,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    label_smoothing: float = 0.0,
+    gradient_clip: float | tuple[str, float] | None = None,
+    schedule: str | Schedule = "constant",
+    early_stopping: int | EarlyStopping | None = None,
+    metrics: Iterable[str | Metric] = (),
+    callbacks: Iterable[Callback] = (),
+    seed: int | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
+    resume: str | Path | None = None,
+    engine: str = "auto",
+    n_threads: int | None = None,
+) -> History:
+    """W[l] := W[l] - alpha dJ/dW[l], mini-batch by mini-batch (lecture 001).
+
+    Starts from the network's present parameters and changes them in place; call again to go on.
+    Ctrl-C ends the training after a step and keeps what was learned. Where J or a parameter
+    becomes infinite or NaN, the parameters of the last good epoch are put back, with a
+    :class:`DivergenceWarning`.
+
+    Parameters
+    ----------
+    network : Network
+    X : array or scipy sparse matrix of shape (n[0], m)
+        A column is an example; pass ``rows.T``, which copies nothing.
+    Y : array of shape (n[L], m)
+        1-D where n[L] is 1, or m class numbers for categorical cross-entropy.
+    loss : str or Loss
+    optimizer : str or Optimizer
+        By name or with its coefficients: ``Momentum(beta=0.8)``. "lbfgs" takes the whole batch; an
+        epoch is one of its iterations.
+    learning_rate : float or None
+        alpha; None takes the optimizer's usual one.
+    epochs : int
+        How often every example is seen.
+    batch_size : int or None
+        Examples a step; 1 is a single example, None the full batch.
+    shuffle : bool or callable
+        A new order each epoch; a callable gets the epoch, counted from 0, and returns the order.
+    validation_data : tuple or None
+        (Xv, Yv) or (Xv, Yv, weights).
+    validation_fraction : float
+        Or the share of the examples, drawn at random, to hold out for validation.
+    sample_weight : array of shape (m,) or None
+    class_weight : dict, "balanced" or None
+        A factor for each class; "balanced" gives every class the same total weight.
+    l1, l2 : float
+        The penalties of J, on W alone.
+    label_smoothing : float
+        The share of a label that is spread over all classes.
+    gradient_clip : float, tuple or None
+        A bound on the norm of all gradients together, ("norm", bound), or ("value", bound) on
+        each entry.
+    schedule : str or Schedule
+        The learning rate over the steps.
+    early_stopping : int, EarlyStopping or None
+        A number is the patience in epochs.
+    metrics : list of str or Metric
+        Computed each epoch on the training and validation data.
+    callbacks : list of Callback
+    seed : int or None
+        Key of the shuffles and of dropout; None takes the network's.
+    checkpoint : path or None
+        A folder to write every ``checkpoint_every`` epochs, to go on from after a crash.
+    resume : path or None
+        A checkpoint to go on from: the result is, bit for bit, that of an unbroken training. The
+        data and the other arguments must be the same; ``epochs`` may be larger.
+    engine : str
+        "auto" takes the fastest that can do the job; the history says which ran.
+    n_threads : int or None
+        None takes PELLUCID_NUM_THREADS, or else what the engine finds.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that do not fit, before anything is changed.
+
+    Examples
+    --------
+    XOR, which no network without a hidden layer learns (lecture 003):
+
+    >>> from pellucid import Dense, Network
+    >>> X, Y = np.array([[0, 0, 1, 1], [0, 1, 0, 1]]), np.array([0, 1, 1, 0])
+    >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    >>> history = train(net, X, Y, loss="binary_cross_entropy", learning_rate=0.1, epochs=200)
+    >>> net.predict(X)
+    array([[0, 1, 1, 0]])
+    """
+    loss, optimizer = find_loss(loss), find_optimizer(optimizer)
+    _check_numbers(epochs, batch_size, checkpoint_every, learning_rate, l1, l2, label_smoothing)
+    if (checkpoint or resume) and isinstance(optimizer, LBFGS):
+        raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
+    seed = network.seed if seed is None else philox.check_seed(seed)
+    data = examples(network, X, Y, loss, sample_weight)
+    data, validation = _split(network, data, loss, validation_data, validation_fraction, seed)
+    if class_weight is not None:
+        factors = class_weights(data.Y, network.n[-1], class_weight).astype(network.dtype)
+        data.weight = factors if data.weight is None else data.weight * factors
+    full = batch_size is None or isinstance(optimizer, LBFGS)
+    run = Run(
+        network,
+        data,
+        Objective(loss, l1, l2, label_smoothing, **gradient_bounds(gradient_clip)),
+        optimizer,
+        find_schedule(schedule),
+        optimizer.default_learning_rate if learning_rate is None else float(learning_rate),
+        epochs,
+        data.m if full else min(int(batch_size or 0), data.m),
+        seed,
+        _order(shuffle, data.m, seed),
+        validation,
+        [find_metric(each) for each in metrics],
+        EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping,
+    )
+    run.history.settings = _settings(run)
+    if resume is not None:
+        restore(run, resume)
+    saver = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
+    run_training(run, callbacks, engine=engine, n_threads=n_threads, checkpoints=saver)
+    if run.history.stopped == "diverged":
+        warnings.warn(run.history.message + ".", DivergenceWarning, stacklevel=2)
+    return run.history
+
+
+def examples(
+    network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None
+) -> Examples:
+    """Return checked examples; a sparse X is kept sparse, its examples as columns."""
+    X = network.checked_X(X)
+    if X.shape[1] == 0:
+        raise ValueError("X has no examples: its shape is (n[0], m) with m = 0.")
+    values = X.data if hasattr(X, "toarray") else X
+    if not np.isfinite(values).all():
+        where = ""
+        if values is X:
+            k, i = (int(place[0]) for place in np.nonzero(~np.isfinite(X)))
+            where = f", first at X[{k}, {i}] (input {k} of example {i})"
+        raise ValueError(
+            f"X holds NaN or infinity{where}. Remove those examples or fill the values in."
+        )
+    if hasattr(X, "toarray"):
+        X = X.tocsc()
+    m = X.shape[1]
+    Y = check_targets(Y, loss, network.n[-1], m)
+    return Examples(X, Y, check_weights(sample_weight, m, network.dtype))
+
+
+def class_weights(
+    Y: NDArray[Any], n_outputs: int, class_weight: Mapping[int, float] | str
+) -> NDArray[np.float64]:
+    """Return the factor of each example's class: given, or m / (classes * examples of it)."""
+    if Y.ndim == 1:
+        labels, n_classes = Y, n_outputs
+    elif n_outputs == 1:
+        labels, n_classes = (Y[0] >= 0.5).astype(np.int64), 2
+    elif np.all(Y.sum(axis=0) == 1):
+        labels, n_classes = Y.argmax(axis=0), n_outputs
+    else:
+        raise ValueError("class_weight is for one class an example; these targets are several.")
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(f"class_weight must be a dict or 'balanced'; got {class_weight!r}.")
+        counts = np.bincount(labels, minlength=n_classes)
+        factors = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    else:
+        unknown = [key for key in class_weight if key not in range(n_classes)]
+        if unknown or any(not 0 <= value < math.inf for value in class_weight.values()):
+            raise ValueError(
+                f"class_weight must give classes 0 to {n_classes - 1} a finite factor of 0 or more; "
+                f"got {dict(class_weight)!r}."
+            )
+        factors = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype=float)
+    result: NDArray[np.float64] = factors[labels]
+    return result
+
+
+def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:
+    """Return clip_norm or clip_value for an Objective; a bare number bounds the norm.
+
+    >>> gradient_bounds(("value", 0.5))
+    {'clip_value': 0.5}
+    """
+    if gradient_clip is None:
+        return {}
+    kind, bound = ("norm", gradient_clip) if not isinstance(gradient_clip, tuple) else gradient_clip
+    if kind not in ("norm", "value") or not isinstance(bound, (int, float)) or not bound > 0:
+        raise ValueError(
+            "gradient_clip must be a positive number (a bound on the norm), ('norm', bound) or "
+            f"('value', bound); got {gradient_clip!r}."
+        )
+    return {f"clip_{kind}": float(bound)}
+
+
+def _split(
+    network: Network,
+    data: Examples,
+    loss: Loss,
+    validation_data: tuple[Any, ...] | None,
+    fraction: float,
+    seed: int,
+) -> tuple[Examples, Examples | None]:
+    """Return the training and the validation examples."""
+    if validation_data is not None:
+        if fraction:
+            raise ValueError("give validation_data or validation_fraction, not both.")
+        if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
+            raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
+        return data, examples(network, *validation_data[:2], loss, *validation_data[2:])
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation_fraction must be at least 0 and below 1; got {fraction!r}.")
+    if fraction == 0:
+        return data, None
+    held_out = round(fraction * data.m)
+    if not 0 < held_out < data.m:
+        raise ValueError(
+            f"validation_fraction={fraction!r} of {data.m} examples leaves {held_out} for "
+            f"validation and {data.m - held_out} for training; both need one or more."
+        )
+    rows = philox.permutation(seed, data.m, stream=philox.SPLIT)
+    return data.some(np.sort(rows[held_out:])), data.some(np.sort(rows[:held_out]))
+
+
+def _order(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
+    if callable(shuffle):
+        return shuffle
+    if shuffle:
+        return lambda epoch: philox.permutation(seed, m, step=epoch)
+    return lambda epoch: None
+
+
+def _check_numbers(
+    epochs: int,
+    batch_size: int | None,
+    checkpoint_every: int,
+    learning_rate: float | None,
+    l1: float,
+    l2: float,
+    label_smoothing: float,
+) -> None:
+    def whole(value: Any) -> bool:
+        return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+
+    faults = [
+        f"{name} must be {expected}; got {value!r}"
+        for name, value, holds, expected in (
+            ("epochs", epochs, whole(epochs), "a whole number of 1 or more"),
+            (
+                "batch_size",
+                batch_size,
+                batch_size is None or whole(batch_size),
+                "a whole number of 1 or more, or None for the full batch",
+            ),
+            (
+                "checkpoint_every",
+                checkpoint_every,
+                whole(checkpoint_every),
+                "a whole number of 1 or more",
+            ),
+            (
+                "learning_rate",
+                learning_rate,
+                learning_rate is None or 0 < learning_rate < math.inf,
+                "a positive number, or None",
+            ),
+            ("l1", l1, 0 <= l1 < math.inf, "a finite number of 0 or more"),
+            ("l2", l2, 0 <= l2 < math.inf, "a finite number of 0 or more"),
+            ("label_smoothing", label_smoothing, 0 <= label_smoothing < 1, "at least 0, below 1"),
+        )
+        if not holds
+    ]
+    if faults:
+        raise ValueError("train: " + "; ".join(faults) + ".")
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What was asked for, as plain data."""
+    objective = run.objective
+    return {
+        "loss": objective.loss.spec(),
+        "optimizer": run.optimizer.spec(),
+        "schedule": run.schedule.spec(),
+        "learning_rate": run.learning_rate,
+        "epochs": run.epochs,
+        "batch_size": run.batch_size,
+        "examples": run.data.m,
+        "validation_examples": run.validation.m if run.validation else 0,
+        "l1": objective.l1,
+        "l2": objective.l2,
+        "label_smoothing": objective.label_smoothing,
+        "clip_norm": objective.clip_norm,
+        "clip_value": objective.clip_value,
+        "seed": run.seed,
+    }

@@ -1,0 +1,276 @@
+"""The loop over epochs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid._catalogue import did_you_mean
+from pellucid.callbacks import Callback
+from pellucid.engines import Session, choose_engine
+from pellucid.metrics import METRICS
+from pellucid.network import Network
+from pellucid.optimizers import LBFGS
+from pellucid.training.checkpoints import Checkpoints
+from pellucid.training.run import Examples, Run
+
+Interrupted = Callable[[], bool]
+
+
+def run_training(
+    run: Run,
+    callbacks: Iterable[Callback] = (),
+    *,
+    engine: str = "auto",
+    n_threads: int | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> None:
+    """Carry a prepared run out; how it ended stands in ``run.history``."""
+    from pellucid.training import lbfgs
+
+    callbacks = list(callbacks)
+    _check_monitor(run)
+    chosen, note = choose_engine(engine, run.network, run.objective, run.optimizer)
+    run.history.engine, run.history.engine_note = chosen.name, note
+    with _interrupt_between_steps() as interrupted:
+        session = chosen.start(
+            run.network,
+            run.objective,
+            run.optimizer,
+            batch_size=run.batch_size,
+            seed=run.seed,
+            state=run.state,
+            n_threads=_thread_count(n_threads),
+            interrupted=interrupted,
+        )
+        try:
+            for callback in callbacks:
+                callback.on_train_begin(run)
+            if isinstance(run.optimizer, LBFGS):
+                lbfgs.minimise(run, session, callbacks, interrupted)
+            else:
+                descend(run, session, callbacks, interrupted, checkpoints)
+        except KeyboardInterrupt:
+            stop_interrupted(run)
+        finally:
+            run.state = session.state()
+            session.close()
+    if run.best:
+        put(run.network, run.best)
+    for callback in callbacks:
+        callback.on_train_end(run)
+
+
+def descend(
+    run: Run,
+    session: Session,
+    callbacks: list[Callback],
+    interrupted: Interrupted,
+    checkpoints: Checkpoints | None,
+) -> None:
+    """Gradient descent, epoch after epoch, until something says stop."""
+    good = copy(run.network)
+    while run.epoch < run.epochs and not run.history.stopped:
+        for callback in callbacks:
+            callback.on_epoch_begin(run)
+        rates = _learning_rates(run)
+        costs = _steps(run, session, callbacks, rates)
+        session.sync()
+        if np.isinf(costs).any() or not finite(run.network):
+            put(run.network, good)
+            _stop_diverged(run, len(costs), float(rates[len(costs) - 1]))
+        elif len(costs) < run.steps_per_epoch:
+            if not run.history.stopped:
+                stop_interrupted(run)
+        else:
+            good = copy(run.network)
+            end_epoch(run, session, callbacks, _mean(run, costs), float(rates[-1]))
+            if checkpoints is not None:
+                checkpoints.after_epoch(run, session)
+            if interrupted() and not run.history.stopped:
+                stop_interrupted(run)
+    if not run.history.stopped:
+        run.stop(f"all {run.epochs} epochs done", "finished")
+
+
+def end_epoch(
+    run: Run, session: Session, callbacks: list[Callback], J: float, rate: float
+) -> None:
+    """Count the epoch and record its curves; then the schedule, early stopping and callbacks."""
+    run.epoch += 1
+    curves = {"loss": J, "learning_rate": rate}
+    if run.metrics:
+        _, A = session.evaluate(run.data.X, run.data.Y, run.data.weight)
+        curves |= {each.name: each(run.data.Y, A) for each in run.metrics}
+    if run.validation is not None:
+        curves |= _validate(run, session, run.validation)
+    run.history.append(**curves)
+    value = run.history[run.monitor][-1]
+    run.learning_rate *= run.schedule.after_epoch(run.memory["schedule"], value)
+    _watch(run, value)
+    for callback in callbacks:
+        callback.on_epoch_end(run)
+
+
+def finite(network: Network) -> bool:
+    """Whether every parameter is a finite number."""
+    return all(np.isfinite(array).all() for array in network.parameters.values())
+
+
+def copy(network: Network) -> dict[str, NDArray[Any]]:
+    """Return a copy of the parameters by name."""
+    return {name: array.copy("K") for name, array in network.parameters.items()}
+
+
+def put(network: Network, parameters: dict[str, NDArray[Any]]) -> None:
+    """Write these parameters into the network."""
+    for name, array in network.parameters.items():
+        array[...] = parameters[name]
+
+
+def stop_interrupted(run: Run) -> None:
+    """Note that the user ended the training."""
+    done = f"{run.epoch} epoch{'' if run.epoch == 1 else 's'}"
+    run.stop(f"interrupted after {done}; what was learned is kept", "interrupted")
+
+
+def _learning_rates(run: Run) -> NDArray[np.float64]:
+    """alpha at each step of the coming epoch."""
+    count = run.steps_per_epoch
+    steps = run.epoch * count + np.arange(count)
+    factor = run.schedule.factor(steps, steps_per_epoch=count, total=run.epochs * count)
+    return run.learning_rate * factor
+
+
+def _steps(
+    run: Run, session: Session, callbacks: list[Callback], rates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Do an epoch's steps: all in one call, or one by one where a callback wants to see each."""
+    data, order = run.data, run.order(run.epoch)
+    watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
+    size = 1 if watching else len(rates)
+    costs: list[float] = []
+    for first in range(0, len(rates), size):
+        part = slice(first, first + size)
+        done = session.run(
+            data.X,
+            data.Y,
+            order,
+            first,
+            first + size,
+            learning_rate=rates[part],
+            sample_weight=data.weight,
+        )
+        costs.extend(done)
+        for callback in watching if len(done) else ():
+            callback.on_batch_end(run, first, float(done[-1]))
+        if len(done) < size or np.isinf(done[-1]) or (watching and run.history.stopped):
+            break
+    return np.array(costs)
+
+
+def _mean(run: Run, costs: NDArray[np.float64]) -> float:
+    """J over an epoch: each mini-batch counts by its examples; skipped ones (NaN) do not."""
+    sizes = np.full(len(costs), run.batch_size, dtype=np.float64)
+    sizes[-1] = run.data.m - run.batch_size * (len(costs) - 1)
+    done = ~np.isnan(costs)
+    return float(np.sum(costs[done] * sizes[done]) / np.sum(sizes[done]))
+
+
+def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
+    loss, A = session.evaluate(data.X, data.Y, data.weight)
+    return {"val_loss": loss} | {f"val_{each.name}": each(data.Y, A) for each in run.metrics}
+
+
+def _watch(run: Run, value: float) -> None:
+    """Early stopping: remember the best epoch, count how long there has been no better one."""
+    run.history.best_epoch = run.epoch
+    if run.stopping is None:
+        return
+    memory = run.memory["stopping"]
+    metric = METRICS.get(run.monitor.removeprefix("val_"))
+    named = {each.name: each for each in run.metrics}
+    metric = named.get(run.monitor.removeprefix("val_"), metric)
+    score = value if metric is not None and metric.more_is_better else -value
+    if score > memory.get("best", -math.inf) + run.stopping.min_delta:
+        memory.update(best=score, epoch=run.epoch)
+        if run.stopping.restore_best:
+            run.best = copy(run.network)
+    best = int(memory.get("epoch", 0))
+    if run.stopping.restore_best and best:
+        run.history.best_epoch = best
+    if run.epoch - best >= run.stopping.patience:
+        run.stop(
+            f"{run.monitor} has not improved for {run.stopping.patience} epochs; "
+            f"the best was epoch {best}",
+            "early_stopping",
+        )
+
+
+def _stop_diverged(run: Run, steps: int, rate: float) -> None:
+    kept = f"those of epoch {run.epoch}" if run.epoch else "those it started from"
+    run.stop(
+        f"diverged at step {steps} of epoch {run.epoch + 1}: J or a parameter is no longer finite. "
+        f"The parameters are {kept}. Lower the learning rate (it was {rate:g}), standardise X, or "
+        "bound the gradient (gradient_clip=1.0)",
+        "diverged",
+    )
+
+
+def _check_monitor(run: Run) -> None:
+    if run.stopping is None or run.stopping.monitor is None:
+        return
+    known = ["loss", *(each.name for each in run.metrics)]
+    if run.validation is not None:
+        known += [f"val_{name}" for name in known]
+    if run.monitor not in known:
+        raise ValueError(
+            f"EarlyStopping: no curve {run.monitor!r}{did_you_mean(run.monitor, known)}; this "
+            f"training records {', '.join(known)}. Name it in metrics=, or give validation data."
+        )
+
+
+def _thread_count(n_threads: int | None) -> int | None:
+    setting = os.environ.get("PELLUCID_NUM_THREADS", "")
+    if n_threads is None and setting:
+        if not setting.isdigit() or int(setting) < 1:
+            raise ValueError(f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}.")
+        return int(setting)
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads must be 1 or more, or None; got {n_threads!r}.")
+    return n_threads
+
+
+@contextlib.contextmanager
+def _interrupt_between_steps() -> Iterator[Interrupted]:
+    """While training, Ctrl-C asks for a stop after the step under way; twice, at once.
+
+    Only in the main thread, and only where nobody else handles Ctrl-C already.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
