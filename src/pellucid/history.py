@@ -18,7 +18,7 @@ class History:
         the epoch's last step; ``"val_loss"``, the loss of the validation data alone, without
         penalties; each metric under its name and, for validation data, ``"val_"`` and its name.
     stopped : str
-        "finished", "early_stopping", "interrupted", "diverged" or "callback".
+        "finished", "converged" (lbfgs), "early_stopping", "interrupted", "diverged" or "callback".
     message : str
         The same as a sentence.
     best_epoch : int

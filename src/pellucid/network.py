@@ -324,7 +324,9 @@ class Network:
 
     def checked_X(self, X: Data) -> Data:
         """Return X as an array or sparse matrix of shape (n[0], m); refuse anything else."""
-        if not hasattr(X, "toarray"):
+        if hasattr(X, "tocsc"):
+            X = X.tocsc()  # columns, the examples, are what is taken
+        else:
             X = np.asarray(X)
             if X.dtype.kind not in "biuf":
                 raise TypeError(f"X must hold numbers; got dtype {X.dtype}.")

@@ -66,6 +66,7 @@ class GradientCheck:
         return "\n".join(lines)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported as wrong
 def check_gradients(
     network: Network,
     X: Any,

@@ -23,7 +23,6 @@ def minimise(
 
     settings = cast(LBFGS, run.optimizer)
     arrays = list(run.network.parameters.values())
-    last = {"J": np.inf}
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
@@ -33,7 +32,6 @@ def minimise(
             for layer, each in zip(run.network.layers, gradients.by_layer, strict=True)
             for letter in layer.parameters
         ]
-        last["J"] = J
         return J, _pack(found)
 
     def after_iteration(intermediate_result: Any) -> None:
@@ -63,8 +61,9 @@ def minimise(
     _unpack(before if diverged else result.x, arrays)
     if diverged:
         run.stop("diverged: J or a parameter is no longer finite. Standardise X", "diverged")
-    elif not run.history.stopped:
-        run.stop(str(result.message), "finished" if result.status == 1 else "converged")
+    run.J = float(result.fun)
+    if not run.history.stopped:
+        run.stop(str(result.message), "finished" if result.status else "converged")
 
 
 def _pack(arrays: list[NDArray[Any]]) -> NDArray[np.float64]:

@@ -107,6 +107,7 @@ def end_epoch(
 ) -> None:
     """Count the epoch and record its curves; then the schedule, early stopping and callbacks."""
     run.epoch += 1
+    run.J = J
     curves = {"loss": J, "learning_rate": rate}
     if run.metrics:
         _, A = session.evaluate(run.data.X, run.data.Y, run.data.weight)
@@ -188,6 +189,7 @@ def _mean(run: Run, costs: NDArray[np.float64]) -> float:
 
 def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
     loss, A = session.evaluate(data.X, data.Y, data.weight)
+    run.validation_output = A
     return {"val_loss": loss} | {f"val_{each.name}": each(data.Y, A) for each in run.metrics}
 
 

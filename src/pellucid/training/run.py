@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,9 +79,10 @@ Order = Callable[[int], "NDArray[np.integer[Any]] | None"]
 class Run:
     """A training under way, as callbacks see it.
 
-    ``epoch`` counts the epochs done; ``learning_rate`` is alpha before the schedule and may be
+    ``epoch`` counts the epochs done, ``J`` is the cost of the latest; ``learning_rate`` is alpha before the schedule and may be
     set; ``state`` is the optimizer's memory, before and after; ``best`` holds the parameters of
-    the best epoch so far; ``memory`` what the schedule and the early stopping remember.
+    the best epoch so far; ``validation_output`` is A[L] of the validation data after the latest
+    epoch; ``memory`` is what the schedule and the early stopping remember.
     """
 
     network: Network
@@ -99,7 +101,9 @@ class Run:
     state: State | None = None
     history: History = field(default_factory=History)
     epoch: int = 0
+    J: float = math.nan
     best: dict[str, NDArray[Any]] = field(default_factory=dict)
+    validation_output: NDArray[Any] | None = None
     memory: dict[str, dict[str, float]] = field(
         default_factory=lambda: {"schedule": {}, "stopping": {}}
     )

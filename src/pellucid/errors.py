@@ -1,0 +1,18 @@
+"""What Pellucid raises when a file, a folder or a missing package is at fault.
+
+Each message says what is wrong, where, what was expected, what came, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """A data file or table that cannot be used as it is."""
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be read, or an object that cannot be saved as one."""
+
+
+class MissingPackageError(ImportError):
+    """A package of one of the extras is needed and not installed."""

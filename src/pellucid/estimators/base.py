@@ -1,0 +1,385 @@
+"""What MLPClassifier and MLPRegressor share: scikit-learn's signature around a Network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, shuffle
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from pellucid import optimizers, persistence
+from pellucid.engines import Objective
+from pellucid.engines.base import State
+from pellucid.estimators.epochs import EpochEnd, reset_curves
+from pellucid.estimators.parameters import check_parameters, hidden_sizes, per_hidden_layer
+from pellucid.estimators.folder import to_folder
+from pellucid.layers import Dense
+from pellucid.losses import Loss
+from pellucid.network import Network
+from pellucid.schedules import schedule as find_schedule
+from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
+from pellucid.training.loop import copy
+
+_OUTPUT_NAMES = {"sigmoid": "logistic"}
+"""scikit-learn's names of output activations, where they differ from ours."""
+
+
+def keep_parameters(estimator: Any, arguments: Mapping[str, Any]) -> None:
+    """Set an estimator's parameters from its constructor's ``locals()``, as they are."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def steps_through_batches(estimator: Any) -> bool:
+    """Whether partial_fit makes sense: L-BFGS has no single step."""
+    if not isinstance(estimator._optimizer(), optimizers.LBFGS):
+        return True
+    raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not.")
+
+
+def _warn_not_converged(run: Run) -> None:
+    """Warn in scikit-learn's words, at the line that called fit."""
+    if isinstance(run.optimizer, optimizers.LBFGS):
+        message = (
+            f"lbfgs failed to converge after {run.epoch} iterations: {run.history.message}. "
+            "Increase max_iter or max_fun, or scale the data."
+        )
+    else:
+        message = (
+            f"Stochastic Optimizer: Maximum iterations ({run.epochs}) reached and the "
+            "optimization hasn't converged yet."
+        )
+    warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+
+class BaseMLP(BaseEstimator):
+    """Base of the drop-ins. ``coefs_`` and ``intercepts_`` hold the parameters; nothing else does.
+
+    ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the very same arrays.
+    """
+
+    coefs_: list[NDArray[Any]]
+    intercepts_: list[NDArray[Any]]
+    out_activation_: str
+
+    @property
+    def network_(self) -> Network:
+        """The fitted network; its arrays are those of ``coefs_`` and ``intercepts_``."""
+        check_is_fitted(self)
+        widths = [coef.shape[1] for coef in self.coefs_]
+        activations = per_hidden_layer(self.activation, len(widths) - 1, "activation")
+        rates = per_hidden_layer(self.dropout, len(widths) - 1, "dropout")
+        layers = [
+            Dense(width, g, dropout=rate)
+            for width, g, rate in zip(widths[:-1], activations, rates, strict=True)
+        ]
+        network = Network(
+            [*layers, Dense(widths[-1], self.out_activation_)],
+            self.coefs_[0].shape[0],
+            "zeros",
+            seed=0,
+            dtype=self.coefs_[0].dtype,
+        )
+        for layer, coef, intercept in zip(
+            network.layers, self.coefs_, self.intercepts_, strict=True
+        ):
+            layer.parameters = {"W": coef.T, "b": intercept.reshape(-1, 1)}
+        return network
+
+    def hidden_activations(self, X: Any) -> list[NDArray[Any]]:
+        """Return A[1], ..., A[L-1] as rows: an (m, n[l]) array for each hidden layer."""
+        network = self.network_
+        cache = network.forward(self._checked_rows(X).T, cache=True)
+        return [np.ascontiguousarray(cache.A[l].T) for l in range(1, network.L)]
+
+    def input_gradients(self, X: Any, y: Any) -> NDArray[Any]:
+        """Return the derivative of each row's loss by its inputs, of the shape of X."""
+        network = self.network_
+        cache = network.forward(self._checked_rows(X).T, cache=True)
+        gradients = network.backward(cache, self._encode(y), self._loss(), inputs=True)
+        return np.ascontiguousarray(gradients.dX.T)
+
+    def save(self, path: Any, *, overwrite: bool = False) -> None:
+        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved."""
+        persistence.save(self, path, overwrite=overwrite)
+
+    def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return what a model folder holds of this estimator."""
+        return to_folder(self)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: tuple[Any, ...] | None = None,
+        *,
+        incremental: bool = False,
+    ) -> Any:
+        check_parameters(self)
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, y = self._validate_input(X, y, incremental, reset=fresh)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        y = y.reshape(-1, 1) if y.ndim == 1 else y
+        random_state = check_random_state(self.random_state)
+        if fresh:
+            self._start(X, y, random_state)
+        self._check_sizes(X.shape[1])
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        self.n_iter_ = 0
+        run = self._run(X, y, sample_weight, validation_data, random_state, incremental)
+        callbacks = [] if isinstance(run.optimizer, optimizers.LBFGS) else [EpochEnd(self)]
+        run_training(
+            run,
+            [*callbacks, *(self.callbacks or ())],
+            engine=self.engine,
+            n_threads=self.n_threads,
+        )
+        self._finish(run, incremental)
+        return self
+
+    def _start(self, X: Any, y: NDArray[Any], random_state: np.random.RandomState) -> None:
+        """Draw the initial parameters, as scikit-learn draws them unless told otherwise."""
+        self.t_ = 0
+        self.n_outputs_ = y.shape[1]
+        g = self._output_activation()
+        self.out_activation_ = _OUTPUT_NAMES.get(g, g)
+        sizes = [X.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]
+        self.n_layers_ = len(sizes)
+        self.coefs_, self.intercepts_ = [], []
+        reset_curves(self)
+        activations = per_hidden_layer(self.activation, len(sizes) - 2, "activation")
+        for l, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            g = activations[min(l, len(activations) - 1)] if activations else "relu"
+            bound = np.sqrt((2 if g in ("logistic", "sigmoid") else 6) / (fan_in + fan_out))
+            W = random_state.uniform(-bound, bound, (fan_in, fan_out))
+            b = random_state.uniform(-bound, bound, fan_out)
+            self.coefs_.append(W.astype(X.dtype, copy=False))
+            self.intercepts_.append(b.astype(X.dtype, copy=False))
+        if self.initializer is not None:
+            self._draw_from_initializer(random_state.randint(2**31))
+
+    def _draw_from_initializer(self, seed: int) -> None:
+        network = self.network_
+        drawn = Network(
+            network.layers, network.n_inputs, self.initializer, seed=seed, dtype=network.dtype
+        )
+        for name, array in network.parameters.items():
+            array[...] = drawn.parameters[name]
+
+    def _check_sizes(self, n_features: int) -> None:
+        asked = [n_features, *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]
+        has = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+        if asked != has:
+            raise ValueError(
+                f"{type(self).__name__} goes on from a network of sizes {has}, but is asked for "
+                f"{asked}. Set warm_start=False to begin anew."
+            )
+
+    def _run(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        sample_weight: NDArray[Any] | None,
+        validation_data: tuple[Any, ...] | None,
+        random_state: np.random.RandomState,
+        incremental: bool,
+    ) -> Run:
+        """Prepare the training: optimizer, data, validation data and order."""
+        network, loss, optimizer = self.network_, self._loss(), self._optimizer()
+        state, rate = self._optimizer_memory(optimizer, incremental)
+        seed = random_state.randint(2**31) if np.any(self.dropout) else 0
+        X, y, sample_weight, held_out = self._held_out(X, y, sample_weight, random_state, validation_data)
+        data = self._examples(network, loss, X, y, sample_weight)
+        m = data.m
+        if self.class_weight is not None:
+            factors = self._class_factors(y).astype(network.dtype)
+            data.weight = factors if data.weight is None else data.weight * factors
+        full = isinstance(optimizer, optimizers.LBFGS)
+        return Run(
+            network,
+            data,
+            Objective(
+                loss, l2=self.alpha, penalty_per_weight=True, **gradient_bounds(self.gradient_clip)
+            ),
+            optimizer,
+            find_schedule(self.schedule),
+            rate,
+            1 if incremental else self.max_iter,
+            m if full else self._batch_size(m),
+            seed,
+            self._order(m, random_state),
+            None if held_out is None else self._examples(network, loss, *held_out),
+            state=state,
+            best=copy(network) if self.early_stopping else {},
+        )
+
+    def _examples(
+        self, network: Network, loss: Loss, X: Any, y: NDArray[Any], weight: Any
+    ) -> Examples:
+        Y = y.T
+        if loss.targets == "distribution":
+            Y = y.argmax(axis=1)
+        return examples(network, X.T, Y, loss, weight)
+
+    def _held_out(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        sample_weight: NDArray[Any] | None,
+        random_state: np.random.RandomState,
+        validation_data: tuple[Any, ...] | None,
+    ) -> tuple[Any, NDArray[Any], NDArray[Any] | None, tuple[Any, ...] | None]:
+        """Return the training rows, and (Xv, yv, weights) where there are validation rows."""
+        if validation_data is not None:
+            Xv, yv, *weight = validation_data
+            yv = self._encode(yv).T
+            return X, y, sample_weight, (self._checked_rows(Xv), yv, weight[0] if weight else None)
+        if not self.early_stopping or isinstance(self._optimizer(), optimizers.LBFGS):
+            return X, y, sample_weight, None
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        X, Xv, y, yv, w, wv = train_test_split(
+            X,
+            y,
+            weights,
+            random_state=random_state,
+            test_size=self.validation_fraction,
+            stratify=y if self._stratified() else None,
+        )
+        if Xv.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        return (X, y, None, (Xv, yv, None)) if sample_weight is None else (X, y, w, (Xv, yv, wv))
+
+    def _optimizer(self) -> optimizers.Optimizer:
+        """The optimizer that ``optimizer``, or else scikit-learn's ``solver``, stands for."""
+        if self.optimizer is not None:
+            return optimizers.optimizer(self.optimizer)
+        if self.solver == "lbfgs":
+            return optimizers.LBFGS(self.tol, self.max_fun)
+        if self.solver == "adam":
+            return optimizers.Adam(self.beta_1, self.beta_2, self.epsilon)
+        kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.ClassicalMomentum
+        return kind(self.momentum, alpha_inside=True)
+
+    def _optimizer_memory(
+        self, optimizer: optimizers.Optimizer, incremental: bool
+    ) -> tuple[State | None, float]:
+        """Return what partial_fit goes on with; fit begins anew."""
+        memory = getattr(self, "_optimizer_state", None)
+        if incremental and memory is not None and memory["optimizer"] == optimizer.spec():
+            return State(memory["step"], memory["slots"]), memory["learning_rate"]
+        return None, self.learning_rate_init
+
+    def _batch_size(self, m: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, m)
+        if self.batch_size > m:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=2,
+            )
+        return int(min(self.batch_size, m))
+
+    def _order(self, m: int, random_state: np.random.RandomState) -> Any:
+        """scikit-learn shuffles the order of the epoch before once more."""
+        rows = np.arange(m)
+
+        def shuffled(epoch: int) -> NDArray[Any]:
+            nonlocal rows
+            rows = shuffle(rows, random_state=random_state)
+            return rows
+
+        return shuffled if self.shuffle else lambda epoch: None
+
+    def _finish(self, run: Run, incremental: bool) -> None:
+        """Keep what outlives the training; warn or refuse as scikit-learn does."""
+        stopped = run.history.stopped
+        self.history_ = run.history
+        if run.state is not None:
+            self._optimizer_state = {
+                "optimizer": run.optimizer.spec(),
+                "step": run.state.step,
+                "slots": run.state.slots,
+                "learning_rate": run.learning_rate,
+            }
+        if isinstance(run.optimizer, optimizers.LBFGS):
+            self.n_iter_ = run.epoch
+            self.loss_curve_ = list(run.history.curves.get("loss", []))
+            self.loss_ = run.J
+        if stopped == "finished" and not incremental:
+            _warn_not_converged(run)
+        if stopped == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        if stopped == "diverged":
+            self._finish_diverged(run)
+
+    def _finish_diverged(self, run: Run) -> None:
+        if not self.early_stopping:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                f"values and need to be preprocessed. Training {run.history.message}."
+            )
+        self.n_iter_ += 1
+        self.loss_ = np.nan
+        self.loss_curve_.append(np.nan)
+        self.validation_scores_.append(np.nan)
+        warnings.warn(f"Training {run.history.message}.", ConvergenceWarning, stacklevel=4)
+
+    def _forward(self, X: Any) -> NDArray[Any]:
+        """A[L] as rows, (m, n[L])."""
+        A = self.network_.forward(self._checked_rows(X).T)
+        return A.T
+
+    def _checked_rows(self, X: Any) -> Any:
+        return validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=self._dtypes(),
+            reset=False,
+        )
+
+    def _dtypes(self) -> Any:
+        """What X may be; anything else is converted to the first of these."""
+        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+
+    # What the two drop-ins do differently.
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def _output_activation(self) -> str:
+        raise NotImplementedError
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def _encode(self, y: Any) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _stratified(self) -> bool:
+        return False
+
+    def _class_factors(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def _validation_score(self, run: Run) -> float:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

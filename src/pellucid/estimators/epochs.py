@@ -1,0 +1,80 @@
+"""What scikit-learn does after every epoch: its stopping rules and its learning rates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pellucid.callbacks import Callback
+from pellucid.training import Run
+from pellucid.training.loop import copy
+
+
+class EpochEnd(Callback):
+    """Keeps an estimator's curves and counters, and stops as scikit-learn stops."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Record the epoch; stop, or change the learning rate where it is due."""
+        est = self.estimator
+        est.n_iter_ += 1
+        est.t_ += run.data.m
+        est.loss_ = run.history["loss"][-1]
+        est.loss_curve_.append(est.loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        if run.validation is not None:
+            est.validation_loss_curve_.append(run.history["val_loss"][-1])
+        self._count_without_improvement(run)
+        if est.solver == "sgd" and est.learning_rate == "invscaling":
+            run.learning_rate = est.learning_rate_init / (est.t_ + 1) ** est.power_t
+        if est._no_improvement_count > est.n_iter_no_change:
+            self._no_improvement(run)
+
+    def _count_without_improvement(self, run: Run) -> None:
+        est = self.estimator
+        if est.early_stopping:
+            score = est._validation_score(run)
+            est.validation_scores_.append(score)
+            if est.verbose:
+                print(f"Validation score: {score:f}")
+            improved = not score < est.best_validation_score_ + est.tol
+            if score > est.best_validation_score_:
+                est.best_validation_score_ = score
+                run.best = copy(run.network)
+        else:
+            improved = not est.loss_ > est.best_loss_ - est.tol
+            est.best_loss_ = min(est.best_loss_, est.loss_)
+        est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
+
+    def _no_improvement(self, run: Run) -> None:
+        """Stop; or, with an adaptive learning rate, go on with a fifth of it."""
+        est = self.estimator
+        what = "Validation score" if est.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+            "consecutive epochs."
+        )
+        adaptive = est.solver == "sgd" and est.learning_rate == "adaptive"
+        if adaptive and run.learning_rate > 1e-6:
+            run.learning_rate /= 5
+            est._no_improvement_count = 0
+            message += f" Setting learning rate to {run.learning_rate:f}"
+        else:
+            message += " Learning rate too small. Stopping." if adaptive else " Stopping."
+            run.stop(message, "early_stopping")
+        if est.verbose:
+            print(message)
+
+
+def reset_curves(estimator: Any) -> None:
+    """Begin the curves and counters anew, as the first fit does."""
+    estimator.loss_curve_ = []
+    estimator.validation_loss_curve_ = []
+    estimator._no_improvement_count = 0
+    early = estimator.early_stopping
+    estimator.validation_scores_ = [] if early else None
+    estimator.best_validation_score_ = -math.inf if early else None
+    estimator.best_loss_ = None if early else math.inf

@@ -1,0 +1,130 @@
+"""The drop-ins as model folders: parameters, what was fitted, and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import LabelBinarizer
+
+from pellucid._catalogue import Entry
+from pellucid.errors import ModelError
+from pellucid.history import History
+from pellucid.persistence import ModelFolder, network_from_model, network_to_model
+
+_FITTED = (
+    "n_features_in_",
+    "n_iter_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "t_",
+    "loss_",
+    "best_loss_",
+    "loss_curve_",
+    "validation_loss_curve_",
+    "validation_scores_",
+    "best_validation_score_",
+    "_no_improvement_count",
+)
+
+
+def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the entries of model.json, the arrays and the documents of a fitted estimator.
+
+    Callbacks, a RandomState and an initializer function are code or hidden state: None is kept in
+    their place. The optimizer's memory is not kept either: partial_fit begins anew.
+    """
+    description, weights = network_to_model(estimator.network_)
+    fitted = {name: getattr(estimator, name) for name in _FITTED if hasattr(estimator, name)}
+    if hasattr(estimator, "feature_names_in_"):
+        fitted["feature_names_in_"] = list(estimator.feature_names_in_)
+    if hasattr(estimator, "classes_"):
+        fitted["classes_"] = _labels_to_dict(estimator.classes_)
+        fitted["target_type"] = estimator._label_binarizer.y_type_
+    parameters = estimator.get_params(deep=False)
+    model = {
+        "kind": type(estimator).__name__,
+        "parameters": {name: _plain(value) for name, value in parameters.items()},
+        "fitted": fitted,
+        "network": description,
+    }
+    return model, {"weights": weights}, {"history": estimator.history_.to_dict()}
+
+
+def fill(estimator_class: type, folder: ModelFolder) -> Any:
+    """Return the estimator that a folder holds."""
+    network = network_from_model(folder)
+    fitted: Mapping[str, Any] = folder.entry("fitted", dict)
+    try:
+        estimator = estimator_class(**_parameters(folder.entry("parameters", dict)))
+        for name in _FITTED:
+            if name in fitted:
+                setattr(estimator, name, fitted[name])
+        if "feature_names_in_" in fitted:
+            estimator.feature_names_in_ = np.array(fitted["feature_names_in_"], dtype=object)
+        if "classes_" in fitted:
+            estimator.classes_ = _labels_from_dict(fitted["classes_"])
+            estimator._label_binarizer = _binarizer(estimator.classes_, fitted["target_type"])
+        estimator.history_ = History.from_dict(folder.document("history"))
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ModelError(f"{folder.path}: model.json does not describe a {estimator_class.__name__}: {fault}") from None
+    estimator.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
+    estimator.intercepts_ = [b.ravel().copy() for b in network.b.values()]
+    return estimator
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as plain data."""
+    if isinstance(value, Entry):
+        return value.spec()
+    if isinstance(value, (list, tuple)):
+        plain = [_plain(each) for each in value]
+        return None if any(each is None for each in plain) else plain
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(value).name
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {"dict": [[_plain(key), _plain(each)] for key, each in value.items()]}
+    return value if isinstance(value, (str, bool, int, float)) else None
+
+
+def _parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(plain)
+    if isinstance(found.get("hidden_layer_sizes"), list):
+        found["hidden_layer_sizes"] = tuple(found["hidden_layer_sizes"])
+    if isinstance(found.get("class_weight"), dict):
+        found["class_weight"] = dict(found["class_weight"]["dict"])
+    if isinstance(found.get("gradient_clip"), list):
+        found["gradient_clip"] = tuple(found["gradient_clip"])
+    return found
+
+
+def _labels_to_dict(classes: NDArray[Any]) -> dict[str, Any]:
+    text = classes.dtype.kind == "O" and all(isinstance(each, str) for each in classes)
+    if classes.dtype.kind not in "biufU" and not text:
+        raise ModelError(
+            f"labels of dtype {classes.dtype} cannot be saved; use numbers, booleans or strings."
+        )
+    return {"dtype": "object" if text else classes.dtype.str, "values": classes.tolist()}
+
+
+def _labels_from_dict(labels: Mapping[str, Any]) -> NDArray[Any]:
+    values, dtype = labels["values"], np.dtype(labels["dtype"])
+    if not isinstance(values, list) or not all(isinstance(v, (str, bool, int, float)) for v in values):
+        raise ValueError("its class labels are not a list of numbers, booleans or strings")
+    if dtype.kind not in "biufUO":
+        raise ValueError(f"its class labels have the dtype {dtype}")
+    return np.array(values, dtype=dtype)
+
+
+def _binarizer(classes: NDArray[Any], target_type: str) -> LabelBinarizer:
+    """A LabelBinarizer as it was after fit."""
+    if target_type == "multilabel-indicator":
+        return LabelBinarizer().fit(np.eye(len(classes), dtype=int))
+    return LabelBinarizer().fit(classes)

@@ -1,0 +1,154 @@
+"""MLPRegressor: scikit-learn's, on a Network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pellucid.estimators.base import BaseMLP, keep_parameters, steps_through_batches
+from pellucid.estimators.parameters import LOSS_NAMES
+from pellucid.losses import Loss
+from pellucid.losses import loss as find_loss
+from pellucid.training import Run
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+    """A[L] = W[L] ... g(W[1] X + b[1]) ... + b[L], fitted by minimising 1/2 sum (a - y)^2.
+
+    scikit-learn's :class:`~sklearn.neural_network.MLPRegressor`: the same parameters, attributes,
+    numbers for the same ``random_state``, and warnings. X has an example in each row. With several
+    outputs scikit-learn follows the gradient of 1/2 the *sum* over outputs and reports the mean;
+    the fitted model here is the same, and ``loss_`` is what was minimised: the sum.
+
+    Parameters
+    ----------
+    loss : str or Loss, default "squared_error"
+        "squared_error" (1/2 sum over outputs), "poisson" (the output is then exp), or another of
+        :data:`pellucid.losses.LOSSES`: "mean_absolute_error", "huber", ``Quantile(q=0.9)``, ...
+    hidden_layer_sizes : int or list, default (100,)
+        n[1], ..., n[L-1].
+    activation : str, Activation or list, default "relu"
+        g of the hidden layers: a name, an object, or a list with one for each.
+
+    Everything else as in :class:`MLPClassifier`, ``class_weight`` excepted.
+
+    Attributes
+    ----------
+    As in :class:`MLPClassifier`, ``classes_`` excepted; the validation score is R^2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> X, y = make_regression(200, 5, random_state=0)
+    >>> reg = MLPRegressor(hidden_layer_sizes=20, solver="lbfgs", random_state=0).fit(X, y)
+    >>> bool(reg.score(X, y) > 0.99)
+    True
+    """
+
+    class_weight = None
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        initializer: Any = None,
+        optimizer: Any = None,
+        schedule: Any = "constant",
+        gradient_clip: Any = None,
+        callbacks: Any = None,
+        dtype: Any = None,
+        n_threads: int | None = None,
+        engine: str = "auto",
+    ) -> None:
+        keep_parameters(self, locals())
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+    ) -> MLPRegressor:
+        """Fit to X, (m, n[0]), and y, m numbers or an (m, n[L]) matrix.
+
+        ``validation_data`` is (Xv, yv) or (Xv, yv, weights): its loss is recorded each epoch, and
+        with ``early_stopping`` it takes the place of the part held out.
+        """
+        fitted: MLPRegressor = self._fit(X, y, sample_weight, validation_data)
+        return fitted
+
+    @available_if(steps_through_batches)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Go on for one epoch over these rows."""
+        fitted: MLPRegressor = self._fit(X, y, sample_weight, incremental=True)
+        return fitted
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return A[L]: (m,) for one output, else (m, n[L])."""
+        check_is_fitted(self)
+        A = self._forward(X)
+        return A.ravel() if A.shape[1] == 1 else np.ascontiguousarray(A)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=self._dtypes(),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _output_activation(self) -> str:
+        return "exp" if self._loss().name == "poisson" else "identity"
+
+    def _loss(self) -> Loss:
+        return find_loss(LOSS_NAMES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss)
+
+    def _encode(self, y: Any) -> NDArray[Any]:
+        rows = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+        return rows.reshape(-1, 1).T if rows.ndim == 1 else rows.T
+
+    def _validation_score(self, run: Run) -> float:
+        A, data = run.validation_output, run.validation
+        assert A is not None and data is not None
+        if not np.isfinite(A).all():
+            return float("nan")
+        return float(r2_score(data.Y.T, A.T, sample_weight=data.weight))

@@ -1,0 +1,320 @@
+"""Models on disk: :func:`save` and :func:`load`, and checkpoints of a training.
+
+:mod:`pellucid.persistence.folder` says what a model folder is; this module says what the objects
+are that stand in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pellucid
+from pellucid._catalogue import did_you_mean
+from pellucid.errors import ModelError
+from pellucid.layers import Layer, layer_from_dict
+from pellucid.network import Network
+from pellucid.persistence.folder import (
+    MEND,
+    MODEL_JSON,
+    Arrays,
+    ModelFolder,
+    check_destination,
+    read_folder,
+    write_folder,
+)
+from pellucid.persistence.strict_json import decode, encode
+
+__all__ = [
+    "ModelError",
+    "ModelFolder",
+    "check_destination",
+    "load",
+    "load_checkpoint",
+    "network_from_model",
+    "network_to_model",
+    "read_folder",
+    "save",
+    "save_checkpoint",
+    "write_folder",
+]
+
+MAX_LAYERS = 10_000
+
+_LOADERS = {
+    "network": "pellucid.persistence",
+    "MLPClassifier": "pellucid.estimators",
+    "MLPRegressor": "pellucid.estimators",
+    "table_model": "pellucid.tables",
+}
+"""Which module's ``from_folder`` makes the object of each kind; nothing else is ever called."""
+
+
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    history: Any = None,
+    overwrite: bool = False,
+    **entries: Any,
+) -> None:
+    """Write a model to a folder, whole or not at all.
+
+    Parameters
+    ----------
+    model : Network, estimator or TableModel
+        Or any object whose ``to_folder()`` returns what :func:`write_folder` takes: the entries of
+        model.json, the arrays and the documents.
+    path : path
+        The folder, by custom ``NAME.pellucid``. It must not exist, unless ``overwrite``.
+    history : History, dict or None
+        What :func:`pellucid.train` returned, to be kept beside the weights.
+    overwrite : bool
+        Replace the model that is there. A folder that holds anything else is always refused.
+    **entries
+        Further entries of model.json, plain data.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that must not be replaced.
+    ModelError
+        Where the model could not be loaded again, such as one with an activation of your own.
+
+    Examples
+    --------
+    >>> from pellucid import Dense, Network, load
+    >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
+    >>> save(net, "small.pellucid")
+    >>> load("small.pellucid")
+    <Network 3-4-1, 21 parameters, float32>
+    """
+    if isinstance(model, Network):
+        description, weights = network_to_model(model)
+        contents: dict[str, Any] = {"kind": "network", "network": description}
+        arrays: Mapping[str, Arrays] = {"weights": weights}
+        documents: dict[str, Any] = {}
+    elif hasattr(model, "to_folder"):
+        contents, arrays, documents = model.to_folder()
+    else:
+        raise TypeError(
+            f"save takes a Network, or an object with a method to_folder; got {model!r}. "
+            "The model comes first: save(model, path)."
+        )
+    taken = [name for name in entries if name in contents]
+    if taken:
+        raise ValueError(
+            f"save: {taken[0]!r} is an entry of model.json already; choose another name."
+        )
+    if history is not None:
+        history = history.to_dict() if hasattr(history, "to_dict") else history
+        documents = {**documents, "history": history}
+    write_folder(
+        path, {**contents, **entries}, arrays=arrays, documents=documents, overwrite=overwrite
+    )
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Return the model that :func:`save` wrote, bit for bit.
+
+    Nothing in the folder is executed; the files are checked before the model is built.
+
+    Raises
+    ------
+    ModelError
+        Where the folder is not a whole model that this version can read; the message says why.
+
+    Examples
+    --------
+    >>> from pellucid import Dense, Network
+    >>> net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    >>> save(net, "gate.pellucid")
+    >>> bool((load("gate.pellucid").W[1] == net.W[1]).all())
+    True
+    """
+    folder = read_folder(path)
+    kind = folder.model["kind"]
+    if kind == "checkpoint":
+        raise ModelError(
+            f"{folder.path} is a checkpoint, not a finished model. Go on from it with "
+            f"train(..., resume={str(folder.path)!r}), or take its network: "
+            "pellucid.persistence.load_checkpoint(path)[0]."
+        )
+    if kind not in _LOADERS:
+        raise ModelError(
+            f"{folder.path} holds a model of the kind {kind!r}, which Pellucid "
+            f"{pellucid.__version__} does not know{did_you_mean(kind, _LOADERS)}. "
+            "If a newer Pellucid wrote it: pip install --upgrade pellucid."
+        )
+    return importlib.import_module(_LOADERS[kind]).from_folder(folder)
+
+
+def from_folder(folder: ModelFolder) -> Network:
+    """Return the network of a folder of the kind "network"."""
+    return network_from_model(folder)
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    network: Network,
+    training: Mapping[str, Any],
+    state: Arrays,
+    best: Arrays | None,
+) -> None:
+    """Write a training under way; an older checkpoint at this path is replaced, nothing else is.
+
+    ``training`` is plain data; ``state`` holds the optimizer's arrays by name (v_W1, ...), ``best``
+    the best parameters so far (W1, ...).
+    """
+    description, weights = network_to_model(network)
+    slots = {f"state_{name}": array for name, array in state.items()}
+    slots |= {f"best_{name}": array for name, array in (best or {}).items()}
+    check_destination(path, overwrite=True, only="checkpoint")
+    write_folder(
+        path,
+        {"kind": "checkpoint", "network": description},
+        arrays={"weights": weights, "state": slots},
+        documents={"training": training},
+        overwrite=True,
+    )
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+) -> tuple[Network, dict[str, Any], dict[str, NDArray[Any]], dict[str, NDArray[Any]] | None]:
+    """Return what :func:`save_checkpoint` got: network, training, state and best."""
+    folder = read_folder(path)
+    kind = folder.model["kind"]
+    if kind != "checkpoint":
+        raise ModelError(
+            f"{folder.path} holds a model of the kind {kind!r}, not a checkpoint; expected a "
+            "folder that train(..., checkpoint=path) wrote. A finished model is read with "
+            "pellucid.load."
+        )
+    network = network_from_model(folder)
+    training = folder.document("training")
+    if not isinstance(training, dict):
+        raise folder.damaged("its training document is not a JSON object")
+    arrays = folder.arrays("state")
+    state = {name[6:]: np.array(a, order="F") for name, a in arrays.items() if name[:6] == "state_"}
+    best = {name[5:]: np.array(a, order="F") for name, a in arrays.items() if name[:5] == "best_"}
+    if best:
+        _check_arrays(folder, "state", network.parameters, best, network.dtype)
+    return network, training, state, best or None
+
+
+def network_to_model(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return a network as plain data and arrays; refuse what could not be read back."""
+    for layer in network.layers:
+        _check_known(layer)
+    return network.to_dict(), dict(network.parameters)
+
+
+def network_from_model(folder: ModelFolder) -> Network:
+    """Return the network that ``model.json`` and the weights describe.
+
+    The architecture is checked against the arrays that are really there before anything is built.
+    """
+    description = folder.entry("network", dict)
+    where = f"{folder.path}: the network in {MODEL_JSON}"
+    layers = _checked_description(where, description)
+    shapes: dict[str, tuple[int, ...]] = {}
+    shape: tuple[int, ...] = (description["n_inputs"],)
+    number = 0
+    for layer in layers:
+        number += layer.computes_Z
+        for letter, expected in layer.parameter_shapes(shape).items():
+            shapes[f"{letter}{number}"] = expected
+        shape = layer.output_shape_for(shape)
+    weights = folder.arrays("weights")
+    dtype = np.dtype(description["dtype"])
+    _check_arrays(folder, "weights", shapes, weights, dtype)
+    try:
+        network = Network(layers, description["n_inputs"], "zeros", description["seed"], dtype)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{where} is wrong: {error}") from None
+    for name, array in network.parameters.items():
+        array[...] = weights[name]
+    return network
+
+
+def _check_known(layer: Layer) -> None:
+    """Refuse a layer, or an activation, that loading would not find in the tables."""
+    try:
+        again = layer_from_dict(decode(encode(layer.to_dict())))
+        same = type(again) is type(layer) and again.activation == layer.activation
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
+        raise ModelError(
+            f"{layer.where()}{g} cannot be saved: a model folder holds no code, so only layers and "
+            "activations of Pellucid's own tables can be read back. Use one of those, or keep the "
+            "arrays yourself: numpy.savez(path, **network.parameters)."
+        )
+
+
+def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]:
+    """The layers, without parameters; ModelError for anything that is not an architecture."""
+
+    def whole(value: Any, low: int, high: float) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    entries = description.get("layers")
+    for name, holds, expected in (
+        (
+            "n_inputs",
+            whole(description.get("n_inputs"), 1, math.inf),
+            "a whole number of 1 or more",
+        ),
+        ("seed", whole(description.get("seed"), 0, 2**64 - 1), "a whole number below 2^64"),
+        (
+            "dtype",
+            description.get("dtype") in ("float32", "float64"),
+            "'float32' or 'float64'",
+        ),
+        (
+            "layers",
+            isinstance(entries, list) and 1 <= len(entries) <= MAX_LAYERS,
+            f"a list of 1 to {MAX_LAYERS} layers",
+        ),
+    ):
+        if not holds:
+            shown = repr(description.get(name))
+            raise ModelError(f"{where}: {name!r} should be {expected}; it is {shown[:60]}. {MEND}")
+    layers = []
+    for position, entry in enumerate(cast(list[Any], entries), start=1):
+        try:
+            if not isinstance(entry, dict):
+                raise TypeError(f"expected an object, got {entry!r}")
+            layers.append(layer_from_dict(entry))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ModelError(
+                f"{where}: entry {position} of its layers is wrong: {error} {MEND}"
+            ) from None
+    return layers
+
+
+def _check_arrays(
+    folder: ModelFolder,
+    kind: str,
+    expected: Mapping[str, Any],
+    found: Arrays,
+    dtype: np.dtype[Any],
+) -> None:
+    """Refuse arrays whose names, shapes or dtypes are not those of the architecture."""
+    shapes = {name: tuple(getattr(each, "shape", each)) for name, each in expected.items()}
+    for name in [*shapes, *(name for name in found if name not in shapes)]:
+        wanted = f"{shapes[name]} {dtype.name}" if name in shapes else "absent"
+        got = f"{found[name].shape} {found[name].dtype.name}" if name in found else "absent"
+        if wanted != got:
+            raise ModelError(
+                f"{folder.path}: the {kind} do not match the architecture in {MODEL_JSON}: {name} "
+                f"should be {wanted}, is {got}. {MEND}"
+            )

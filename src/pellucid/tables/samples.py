@@ -1,0 +1,64 @@
+"""The tables that ship with scikit-learn, by name: ``sample:NAME``."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid._catalogue import did_you_mean
+from pellucid.errors import DataError
+from pellucid.tables.table import Table
+
+PREFIX = "sample:"
+TARGET = "target"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A table that ships with scikit-learn: one entry of :data:`SAMPLES`."""
+
+    name: str
+    task: str
+    rows: int
+    columns: int
+    description: str
+
+
+SAMPLES: dict[str, Sample] = {
+    sample.name: sample
+    for sample in (
+        Sample("iris", "multiclass", 150, 4, "three kinds of iris from sepals and petals"),
+        Sample("wine", "multiclass", 178, 13, "three growers of wine from its chemistry"),
+        Sample("digits", "multiclass", 1797, 64, "handwritten digits, 8 x 8 grey values"),
+        Sample("breast_cancer", "binary", 569, 30, "malignant or benign tumour from its cells"),
+        Sample("diabetes", "regression", 442, 10, "progress of diabetes after one year"),
+    )
+}
+"""Every sample by its name. A new one that scikit-learn loads by ``load_NAME`` is a line here."""
+
+
+def read_sample(name: str) -> Table:
+    """Return a sample as a table; its target is called "target", classes by name where they have one.
+
+    >>> table = read_sample("iris")
+    >>> table.X.shape, table.y[:2]
+    ((150, 4), array(['setosa', 'setosa'], dtype='<U10'))
+    """
+    if name not in SAMPLES:
+        raise DataError(
+            f"there is no sample {name!r}{did_you_mean(name, SAMPLES)}. "
+            f"Known are: {', '.join(SAMPLES)}."
+        )
+    datasets = importlib.import_module("sklearn.datasets")
+    bunch: Any = getattr(datasets, f"load_{name}")()
+    X = np.ascontiguousarray(bunch.data, dtype=np.float64)
+    y: NDArray[Any] = np.asarray(bunch.target)
+    classes = np.asarray(getattr(bunch, "target_names", ()))
+    if classes.dtype.kind == "U" and SAMPLES[name].task != "regression":
+        y = classes[y]
+    columns = [str(column) for column in bunch.feature_names]
+    return Table(columns, X, y, TARGET, PREFIX + name)

@@ -1,0 +1,298 @@
+"""Gradients against central differences in float64, over the whole grid (DESIGN, section 8.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import zlib
+from itertools import product
+
+import numpy as np
+import pytest
+
+from pellucid import Dense, Network, Scale, check_gradients
+from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, activation
+from pellucid.layers import LAYERS
+from pellucid.losses import LOSSES, Huber, Loss, MeanSquaredError, Quantile, loss
+
+HIDDEN: list[Activation] = [entry() for entry in ACTIVATIONS.values() if not entry.output_only]
+HIDDEN += [LeakyReLU(slope=0.3), ELU(a=2.5)]
+
+ENTRIES: list[Loss] = [entry() for entry in LOSSES.values()] + [Huber(delta=0.4), Quantile(q=0.9)]
+
+
+def seed_of(*words: object) -> np.random.Generator:
+    """Random numbers of a test's own, the same in every run."""
+    return np.random.default_rng(zlib.crc32(repr(words).encode()))
+
+
+# --- (a) each layer and activation with a random dA ---
+
+
+def layer_and_input(kind: str, g: Activation, rng: np.random.Generator):
+    """A built layer with random parameters and an input whose Z keeps away from kinks."""
+    made = LAYERS[kind]
+    settings = inspect.signature(made).parameters
+    arguments = {"n_units": 4, "activation": g}
+    layer = made(**{key: value for key, value in arguments.items() if key in settings})
+    layer.build((3,))
+    while True:
+        for parameter in layer.parameters.values():
+            parameter[...] = rng.normal(size=parameter.shape)
+        A_prev = rng.normal(size=(3, 5))
+        Z = layer.forward(A_prev)[1].Z
+        if Z is None or all((np.abs(Z - kink) > 1e-3).all() for kink in g.kinks):
+            return layer, A_prev
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
+@pytest.mark.parametrize("g", [*HIDDEN, activation("softmax"), activation("exp")], ids=repr)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_each_layer_and_activation_with_a_random_dA(kind, g, masked):
+    rng = seed_of(kind, g, masked)
+    layer, A_prev = layer_and_input(kind, g, rng)
+    n, m = layer.output_shape[0], A_prev.shape[1]
+    mask = (rng.random((n, m)) > 0.5) * 2.0 if masked and layer.computes_Z else None
+    dA = rng.normal(size=(n, m))
+    dA_prev, gradients = layer.backward(dA, layer.forward(A_prev, mask)[1])
+
+    def derivative(array: np.ndarray) -> np.ndarray:
+        """The derivative of sum(dA * output) by the array."""
+        found, step = np.empty_like(array), 1e-5
+        for index in np.ndindex(array.shape):
+            before = array[index]
+            array[index] = before + step
+            above = np.sum(dA * layer.forward(A_prev, mask)[0])
+            array[index] = before - step
+            below = np.sum(dA * layer.forward(A_prev, mask)[0])
+            array[index] = before
+            found[index] = (above - below) / (2 * step)
+        return found
+
+    np.testing.assert_allclose(dA_prev, derivative(A_prev), rtol=1e-6, atol=1e-8)
+    for letter, parameter in layer.parameters.items():
+        expected = derivative(parameter) / m
+        np.testing.assert_allclose(gradients["d" + letter], expected, rtol=1e-6, atol=1e-8)
+    weighed = layer.backward(dA, layer.forward(A_prev, mask)[1], m=2.5, inputs=False)
+    assert weighed[0] is None
+    for letter in layer.parameters:
+        same = weighed[1]["d" + letter] * 2.5
+        np.testing.assert_allclose(same, gradients["d" + letter] * m, rtol=1e-12)
+
+
+# --- (b) whole networks against the reported J ---
+
+
+@pytest.mark.parametrize(
+    ("g", "entry", "output"),
+    [
+        pytest.param(g, entry, output, id=f"{g!r}-{entry!r}-{output}")
+        for g, entry in product(HIDDEN, ENTRIES)
+        for output in entry.fits
+    ],
+)
+def test_networks_against_the_reported_J(g, entry, output, draw_targets):
+    rng = seed_of(g, entry, output)
+    one_is_enough = output != "softmax" and entry.targets != "distribution"
+    for n, m, weighted, penalties in product(
+        (1, 2, 5) if one_is_enough else (2, 5), (1, 7), (False, True), ({}, {"l1": 0.03, "l2": 0.2})
+    ):
+        check = None
+        while check is None or check.near_kink:
+            net = Network([Dense(3, g), Dense(n, output)], n_inputs=2, dtype="float64", seed=0)
+            for parameter in net.parameters.values():
+                parameter[...] = rng.normal(scale=0.7, size=parameter.shape)
+            X, Y = rng.normal(size=(2, m)), draw_targets(entry, n, m, rng)
+            w = rng.uniform(0.2, 3.0, m) if weighted else None
+            # A step of 3e-6, for ln a of a small a = z/6 + 1/2 bends too much for 1e-5.
+            check = check_gradients(net, X, Y, entry, sample_weight=w, **penalties, step=3e-6)
+        assert list(check.by_name) == ["dW1", "db1", "dW2", "db2", "dX"]
+        assert check.ok, f"outputs {n}, batch {m}, weights {weighted}, {penalties}\n{check}"
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_each_layer_inside_a_network(kind):
+    rng = seed_of(kind)
+    middle = LAYERS[kind](3, "tanh") if LAYERS[kind].computes_Z else LAYERS[kind]()
+    net = Network([Dense(3, "tanh"), middle, Dense(2, "softmax")], n_inputs=2, seed=1)
+    for parameter in net.parameters.values():
+        parameter[...] = rng.normal(size=parameter.shape)
+    X, labels = rng.normal(size=(2, 6)), rng.integers(0, 2, 6)
+    check = check_gradients(net, X, labels, "cce", l2=0.1)
+    assert check.ok, check
+
+
+def test_scales_dropout_and_factors_together(rng):
+    layers = [
+        Scale(weight_decay_factor=0.5),
+        Dense(4, "tanh", dropout=0.5, weight_decay_factor=2.0),
+        Scale(),
+        Dense(3, "silu", dropout=0.25),
+        Dense(2, "sigmoid", weight_decay_factor=0.0),
+    ]
+    net = Network(layers, n_inputs=3, seed=0)
+    for parameter in net.parameters.values():
+        parameter[...] = rng.normal(size=parameter.shape)
+    X, Y = rng.normal(size=(3, 6)), rng.integers(0, 2, (2, 6))
+    masks = {1: (rng.random((4, 6)) > 0.5) * 2.0, 2: (rng.random((3, 6)) > 0.25) / 0.75}
+    check = check_gradients(net, X, Y, "bce", masks=masks, l1=0.01, l2=0.3)
+    assert list(check.by_name) == ["ds0", "dW1", "db1", "ds1", "dW2", "db2", "dW3", "db3", "dX"]
+    assert check.ok, check
+    assert check_gradients(net, X, Y, "bce", l1=0.01, l2=0.3).ok
+
+
+def test_a_deep_network_and_smoothed_targets(rng):
+    net = Network([Dense(4, "tanh") for _ in range(5)] + [Dense(3, "softmax")], 4, "he", seed=3)
+    X, Y = rng.normal(size=(4, 5)), np.eye(3)[rng.integers(0, 3, 5)].T
+    assert check_gradients(net, X, loss("cce").smoothed(Y, 0.1), "cce").ok
+
+
+# --- negative controls: the check finds what is wrong ---
+
+
+@dataclasses.dataclass(frozen=True)
+class AlwaysOne(ReLU):
+    """ReLU with the derivative 1 everywhere."""
+
+    def backward(self, dA, Z, A):
+        return dA
+
+
+class SumOverExamples(Dense):
+    """Dense without the 1/m."""
+
+    def backward(self, dA, cache, **options):
+        return super().backward(dA, cache, **options | {"m": 1})
+
+
+class NoMask(Dense):
+    """Dense whose backward forgets the dropout mask."""
+
+    def backward(self, dA, cache, **options):
+        return super().backward(dA, dataclasses.replace(cache, mask=None), **options)
+
+
+class NotTransposed(Dense):
+    """dA_prev = W dZ in place of W^T dZ (lecture 002's slip, for a square W)."""
+
+    def backward(self, dA, cache, **options):
+        dA_prev, gradients = super().backward(dA, cache, **options)
+        return (None if dA_prev is None else self.parameters["W"] @ gradients["dZ"]), gradients
+
+
+class NotAveraged(MeanSquaredError):
+    """k times the derivative of the reported loss."""
+
+    def derivative(self, Y, A):
+        return 2 * (A - Y)
+
+
+def wrong_arrays(layers, entry="mse", masks=None, **options) -> set[str]:
+    rng = np.random.default_rng(5)
+    net = Network(layers, n_inputs=3, seed=2)
+    X, Y = rng.normal(size=(3, 6)), rng.normal(size=(3, 6))
+    check = check_gradients(net, X, Y, entry, masks=masks, **options)
+    assert check.near_kink == ()
+    assert check.ok == (check.largest <= check.tolerance)
+    wrong = {name for name, error in check.by_name.items() if error > check.tolerance}
+    assert wrong == {line.split()[0] for line in str(check).splitlines() if "WRONG" in line}
+    assert check.ok == (not wrong)
+    return wrong
+
+
+EVERYTHING = {"dW1", "db1", "dW2", "db2", "dX"}
+
+
+def test_wrong_activation_is_found():
+    assert wrong_arrays([Dense(3, "relu"), Dense(3, "identity")]) == set()
+    assert wrong_arrays([Dense(3, AlwaysOne()), Dense(3, "identity")]) == {"dW1", "db1", "dX"}
+
+
+def test_missing_mean_over_the_examples_is_found():
+    layers = [SumOverExamples(3, "tanh"), Dense(3, "identity")]
+    assert wrong_arrays(layers) == {"dW1", "db1"}  # dZ and dX are not divided by m
+
+
+def test_missing_mask_is_found():
+    mask = np.array([[0, 2.0, 0, 2, 0, 2]] * 3)
+    right, wrong = (
+        wrong_arrays([layer(3, "tanh", dropout=0.5), Dense(3, "identity")], masks={1: mask})
+        for layer in (Dense, NoMask)
+    )
+    assert right == set()
+    assert wrong == {"dW1", "db1", "dX"}
+
+
+def test_missing_transpose_is_found():
+    layers = [Dense(3, "tanh"), NotTransposed(3, "identity")]
+    assert wrong_arrays(layers) == {"dW1", "db1", "dX"}
+
+
+def test_loss_that_is_not_what_is_differentiated_is_found():
+    assert wrong_arrays([Dense(3, "tanh"), Dense(3, "identity")], NotAveraged()) == EVERYTHING
+
+
+def test_forgotten_penalty_is_found(monkeypatch):
+    layers = [Dense(3, "tanh"), Dense(3, "identity")]
+    assert wrong_arrays(layers, l2=0.1) == set()
+    monkeypatch.setattr("pellucid.propagation.add_penalty", lambda *arguments: None)
+    assert wrong_arrays(layers, l2=0.1) == {"dW1", "dW2"}  # biases are not penalised
+
+
+def test_a_gradient_that_is_not_finite_is_found():
+    net = Network([Dense(1, "identity")], n_inputs=1, initializer="constant", dtype="float64")
+    check = check_gradients(net, [[np.inf]], [[1.0]], "mae")
+    assert not check.ok
+    assert check.largest == np.inf
+
+
+# --- what the check says and leaves alone ---
+
+
+def test_the_report_says_what_each_array_is_the_derivative_of(rng):
+    net = Network([Dense(2, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    lines = str(check_gradients(net, rng.normal(size=(2, 3)), [0, 1, 1], "bce")).splitlines()
+    assert lines[0].split() == ["array", "derivative", "of", "error"]
+    assert lines[1].split()[:2] == ["dW1", "J"]
+    assert lines[5].split()[:3] == ["dX", "w_i", "L_i"]
+    assert lines[-1] == "gradients agree with central differences (tolerance 1e-06)"
+
+
+def test_a_kink_nearby_is_named():
+    net = Network([Dense(2, "relu"), Dense(1, "identity")], n_inputs=2, seed=0, dtype="float64")
+    X = np.zeros((2, 3))  # Z[1] = b[1] = 0, where ReLU has no derivative
+    check = check_gradients(net, X, [1.0, 2.0, 0.0], "mae", l1=0.1)
+    assert check.near_kink == ("6 of Z[1], relu at 0", "1 of A[L] - Y, mean_absolute_error at 0")
+    assert "differences mean nothing: 6 of Z[1], relu at 0" in str(check)
+    net.W[2][0, 0] = 1e-4
+    check = check_gradients(net, X + 1, [1.0, 2.0, 3.0], "mse", l1=0.1)
+    assert check.near_kink == ("1 of W[2], l1 at 0",)
+    assert check_gradients(net, X + 1, [1.0, 2.0, 3.0], "mse").near_kink == ()
+
+
+def test_the_network_and_the_data_are_left_alone(rng):
+    net = Network([Dense(2, "tanh"), Dense(1, "identity")], n_inputs=2, seed=0, dtype="float32")
+    before = {name: array.copy() for name, array in net.parameters.items()}
+    X, Y = rng.normal(size=(2, 3)), rng.normal(size=(1, 3))
+    X.flags.writeable = Y.flags.writeable = False
+    check = check_gradients(net, X, Y, "mse")
+    assert check.ok  # in float64, although the network is float32
+    assert net.dtype == np.float32
+    assert all((net.parameters[name] == array).all() for name, array in before.items())
+
+
+def test_sparse_inputs_are_checked(rng):
+    sparse = pytest.importorskip("scipy.sparse")
+    net = Network([Dense(2, "tanh"), Dense(1, "identity")], n_inputs=3, seed=0)
+    X = sparse.csr_array(np.eye(3))
+    assert check_gradients(net, X, rng.normal(size=3), "mse").ok
+
+
+def test_mistakes_are_reported_by_the_network():
+    net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    with pytest.raises(ValueError, match=r"layer 1 \(Dense 2 -> 1\) expects X of shape"):
+        check_gradients(net, np.ones((3, 2)), [0, 1], "bce")
+    with pytest.raises(ValueError, match="Transpose it"):
+        check_gradients(net, np.ones((2, 4)), np.ones((4, 1)), "bce")
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(m,\) = \(4,\)"):
+        check_gradients(net, np.ones((2, 4)), np.ones(4), "bce", sample_weight=[1])
