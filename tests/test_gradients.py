@@ -180,7 +180,7 @@ class NotTransposed(Dense):
         return (None if dA_prev is None else self.parameters["W"] @ gradients["dZ"]), gradients
 
 
-class NotAveraged(MeanSquaredError):
+class TimesK(MeanSquaredError):
     """k times the derivative of the reported loss."""
 
     def derivative(self, Y, A):
@@ -229,7 +229,7 @@ def test_missing_transpose_is_found():
 
 
 def test_loss_that_is_not_what_is_differentiated_is_found():
-    assert wrong_arrays([Dense(3, "tanh"), Dense(3, "identity")], NotAveraged()) == EVERYTHING
+    assert wrong_arrays([Dense(3, "tanh"), Dense(3, "identity")], TimesK()) == EVERYTHING
 
 
 def test_forgotten_penalty_is_found(monkeypatch):

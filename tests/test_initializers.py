@@ -144,7 +144,10 @@ def test_a_layers_own_initializer_comes_first(network_start):
         ("glorott", r"unknown initializer 'glorott' \(did you mean 'glorot_"),
         ({"name": "normal", "std": 0}, "initializer normal: std must be a positive number"),
         ({"name": "uniform", "limit": -1}, "initializer uniform: limit must be a positive"),
-        ({"name": "normal", "sd": 1}, r"has no parameter 'sd' \(did you mean 'std'\?\); it has std"),
+        (
+            {"name": "normal", "sd": 1},
+            r"has no parameter 'sd' \(did you mean 'std'\?\); it has std",
+        ),
     ],
 )
 def test_unknown_initializers(spec, message):

@@ -278,7 +278,9 @@ def test_targets_refused_by_name(name, n_outputs, Y, message):
     "Y", [["a", "b"], np.array(["2020", "2021"], dtype="M8[Y]"), [None, 1], [1j, 2]]
 )
 def test_targets_that_are_no_numbers(Y):
-    with pytest.raises(TypeError, match="Y must hold numbers; got dtype .*Encode the labels first"):
+    with pytest.raises(
+        TypeError, match=r"Y must hold numbers; got dtype .*Encode the labels first"
+    ):
         check_targets(Y, loss("mse"), 1, 2)
 
 

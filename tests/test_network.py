@@ -118,7 +118,13 @@ def test_transposed_weights_are_the_drop_ins_coefs():
         ("W", 0, [[1]], KeyError, r"no W\[0\] in this network; layers with W: 1, 2\."),
         ("b", 3, [[1]], KeyError, r"no b\[3\].*The lectures count layers from 1"),
         ("s", 0, [[1]], KeyError, r"no s\[0\] in this network; layers with s: none"),
-        ("W", 1, np.ones((2, 3)), ValueError, r"W\[1\] has shape \(3, 2\); got \(2, 3\)\. Pass the"),
+        (
+            "W",
+            1,
+            np.ones((2, 3)),
+            ValueError,
+            r"W\[1\] has shape \(3, 2\); got \(2, 3\)\. Pass the",
+        ),
         ("W", 1, 1.0, ValueError, r"W\[1\] has shape \(3, 2\); got \(\)\.$"),
         ("b", 1, np.ones(3), ValueError, r"b\[1\] has shape \(3, 1\); got \(3,\)"),
     ],
@@ -148,18 +154,18 @@ def test_set_parameters():
 
 
 @pytest.mark.parametrize(
-    ("second", "error"),
+    ("second", "error", "message"),
     [
-        ((np.ones((1, 2)), [0]), ValueError),
-        ((np.ones((1, 3)), [0, 0]), ValueError),
-        ((np.full((1, 3), "x"), [0]), ValueError),
-        ((np.full((1, 3), None), [object()]), TypeError),
+        ((np.ones((1, 2)), [0]), ValueError, r"W\[2\] has shape \(1, 3\); got \(1, 2\)"),
+        ((np.ones((1, 3)), [0, 0]), ValueError, r"b\[2\] has shape \(1, 1\); got \(2, 1\)"),
+        ((np.full((1, 3), "x"), [0]), ValueError, "could not convert string to float"),
+        ((np.ones((1, 3)), [object()]), TypeError, "must be a string or a real number"),
     ],
 )
-def test_set_parameters_is_all_or_nothing(second, error):
+def test_set_parameters_is_all_or_nothing(second, error, message):
     net = small()
     before = {name: array.copy() for name, array in net.parameters.items()}
-    with pytest.raises(error, match="."):
+    with pytest.raises(error, match=message):
         net.set_parameters({1: (np.ones((3, 2)), [1, 1, 1]), 2: second})
     assert all((net.parameters[name] == array).all() for name, array in before.items())
     with pytest.raises(KeyError, match=r"no W\[3\]"):
@@ -194,7 +200,6 @@ def test_to_dict_and_back():
     assert again.to_dict() == net.to_dict()
     assert again.summary() == net.summary()
     assert [repr(layer) for layer in again.layers] == [repr(layer) for layer in net.layers]
-    assert all((W == 0).all() for W in again.W.values()) or layers[1].initializer
     for name, array in again.parameters.items():
         array[...] = net.parameters[name]
     X = np.random.default_rng(0).normal(size=(3, 4))
@@ -321,7 +326,11 @@ def test_predict(g, Z, expected):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.ones((3, 5)), ValueError, r"layer 1 \(Dense 2 -> 3\) expects X .*= \(2, m\); got \(3, 5\)"),
+        (
+            np.ones((3, 5)),
+            ValueError,
+            r"layer 1 \(Dense 2 -> 3\) expects X .*= \(2, m\); got \(3, 5\)",
+        ),
         (np.ones((5, 2)), ValueError, r"got \(5, 2\)\. An example is a column here: pass .*X\.T"),
         (np.ones(2), ValueError, r"got \(2,\)\. For one example pass X\.reshape\(-1, 1\)"),
         (np.ones(7), ValueError, r"got \(7,\)\.$"),
@@ -363,13 +372,33 @@ def test_weights_refused(w, message):
         ([Dense(2), 4], {}, TypeError, "layers such as .*; entry 2 is 4"),
         ([Dense(2), Scale()], {}, ValueError, r"the last layer must compute a Z.*got Scale\(\)"),
         ([Dense(2, dropout=0.5)], {}, ValueError, "the output layer cannot drop units"),
-        ([Scale(), Scale(), Dense(1)], {}, ValueError, r"entry 2, Scale\(\), follows another layer"),
-        ([Dense(2, "softmax"), Dense(1)], {}, ValueError, "entry 1.*softmax is for the output layer"),
+        (
+            [Scale(), Scale(), Dense(1)],
+            {},
+            ValueError,
+            r"entry 2, Scale\(\), follows another layer",
+        ),
+        (
+            [Dense(2, "softmax"), Dense(1)],
+            {},
+            ValueError,
+            "entry 1.*softmax is for the output layer",
+        ),
         ([Dense(2, "exp"), Dense(1)], {}, ValueError, "exp is for the output layer"),
-        ([Dense(2)], {"n_inputs": 0}, ValueError, "n_inputs must be an integer of 1 or more; got 0"),
+        (
+            [Dense(2)],
+            {"n_inputs": 0},
+            ValueError,
+            "n_inputs must be an integer of 1 or more; got 0",
+        ),
         ([Dense(2)], {"n_inputs": 2.0}, ValueError, r"n_inputs must be .*; got 2\.0"),
         ([Dense(2)], {"n_inputs": True}, ValueError, "n_inputs must be .*; got True"),
-        ([Dense(2)], {"dtype": "int32"}, ValueError, "dtype must be 'float32' or 'float64'; got 'i"),
+        (
+            [Dense(2)],
+            {"dtype": "int32"},
+            ValueError,
+            "dtype must be 'float32' or 'float64'; got 'i",
+        ),
         ([Dense(2)], {"seed": -1}, ValueError, "seed must be between 0"),
         ([Dense(2)], {"initializer": "hee"}, ValueError, "unknown initializer 'hee'"),
     ],
@@ -390,7 +419,11 @@ def test_networks_refused(layers, options, error, message):
         ((2,), {"dropout": 1.0}, r"Dense: dropout must be at least 0 and below 1; got 1\.0"),
         ((2,), {"dropout": -0.1}, "dropout must be at least 0"),
         ((2,), {"initializer": "hee"}, "unknown initializer 'hee'"),
-        ((2,), {"learning_rate_factor": -1}, "Dense: learning_rate_factor must be 0 or more; got -1"),
+        (
+            (2,),
+            {"learning_rate_factor": -1},
+            "Dense: learning_rate_factor must be 0 or more; got -1",
+        ),
         ((2,), {"learning_rate_factor": {"W": "x"}}, "learning_rate_factor must be 0 or more"),
         ((2,), {"weight_decay_factor": np.inf}, "weight_decay_factor must be 0 or more; got inf"),
     ],
@@ -403,7 +436,10 @@ def test_layers_refused(arguments, options, message):
 @pytest.mark.parametrize(
     ("A_prev", "message"),
     [
-        (np.ones((4, 2)), r"layer 1 \(Dense 3 -> 2\) expects A_prev of shape \(3, m\); got \(4, 2\)\.$"),
+        (
+            np.ones((4, 2)),
+            r"layer 1 \(Dense 3 -> 2\) expects A_prev of shape \(3, m\); got \(4, 2\)\.$",
+        ),
         (np.ones((4, 3)), r"got \(4, 3\)\. An example is a column here: pass the transpose, A\.T"),
         (np.ones(3), r"got \(3,\)\. For one example pass A\.reshape\(-1, 1\)"),
     ],
@@ -414,7 +450,9 @@ def test_a_layer_on_its_own_checks_its_input(A_prev, message):
 
 
 def test_a_layer_that_is_not_built_says_so():
-    with pytest.raises(ValueError, match=r"Dense\(2, 'relu'\) has no parameters yet; put it in a N"):
+    with pytest.raises(
+        ValueError, match=r"Dense\(2, 'relu'\) has no parameters yet; put it in a N"
+    ):
         Dense(2).forward(np.ones((3, 1)))
 
 

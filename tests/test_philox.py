@@ -54,7 +54,7 @@ def test_a_slice_of_a_draw_is_the_draw_of_the_slice(seed, start, count):
 
 @pytest.mark.parametrize("where", [{"stream": 1}, {"layer": 1}, {"step": 1}])
 def test_streams_layers_and_steps_differ(where):
-    plain = philox.words(0, 64, **{"stream": 0})
+    plain = philox.words(0, 64, stream=0)
     other = philox.words(0, 64, **({"stream": 0} | where))
     assert (plain != other).mean() > 0.9
 

@@ -53,7 +53,9 @@ def test_another_array_library_gives_the_same_numbers(hidden, output, name, rng,
         cache = propagation.forward(own, xp.asarray(X), own_masks)
         gradients = propagation.backward(cache, targets, entry, weights, inputs=True, **penalties)
         arrays = {"dX": gradients.dX}
-        arrays |= {f"Z{l}": Z for l, Z in cache.Z.items()} | {f"A{l}": A for l, A in cache.A.items()}
+        arrays |= {f"Z{l}": Z for l, Z in cache.Z.items()} | {
+            f"A{l}": A for l, A in cache.A.items()
+        }
         arrays |= {f"dA{l}": dA for l, dA in gradients.dA.items()}
         for position, found in enumerate(gradients.by_layer):
             arrays |= {f"{name} of {position}": array for name, array in found.items()}
@@ -109,9 +111,7 @@ def test_a_scale_belongs_to_the_layer_before_it(rng):
     np.testing.assert_allclose(gradients.dA[1], W2.T @ gradients.dZ[2])
     np.testing.assert_allclose(gradients.dA[0], W1.T @ gradients.dZ[1])
     np.testing.assert_allclose(gradients.dX, s0 * gradients.dA[0])
-    np.testing.assert_allclose(
-        gradients.ds[0], np.mean(gradients.dA[0] * X, axis=1, keepdims=True)
-    )
+    np.testing.assert_allclose(gradients.ds[0], np.mean(gradients.dA[0] * X, axis=1, keepdims=True))
 
 
 def test_dX_only_on_request(rng):

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ E = TypeVar("E", bound=Entry)
 
 
 def lookup(table: Mapping[str, type[E]], spec: object, base: type[E]) -> E:
-    """Return the entry that ``spec`` stands for: an entry, its class, a name, or a dict from ``spec``."""
+    """Return the entry that an entry, its class, its name, or a dict from ``spec()`` stands for."""
     if isinstance(spec, base):
         return spec
     if isinstance(spec, Mapping):
@@ -72,7 +72,7 @@ def _from_dict(
             f"{base.kind} {name!r} has no parameter {unknown[0]!r}"
             f"{did_you_mean(unknown[0], known)}; {has}."
         )
-    return cast(E, entry(**parameters))
+    return entry(**parameters)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -68,5 +68,7 @@ class History:
         return cls(**data)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values)
+        last = ", ".join(
+            f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values
+        )
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"

@@ -141,7 +141,10 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """L = mean over outputs of q (y - a) where y > a, else (1 - q) (a - y). Koenker, Bassett 1978."""
+    """L = mean over outputs of q (y - a) where y > a, else (1 - q) (a - y).
+
+    Koenker, Bassett 1978.
+    """
 
     q: float = 0.5
 
@@ -359,7 +362,8 @@ def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int) -> np.ndarray:
             f"got {Y.shape}.{hint}"
         )
     _check_range(Y, loss)
-    return Y
+    checked: np.ndarray = Y
+    return checked
 
 
 def _check_labels(Y: np.ndarray, n_classes: int) -> np.ndarray:
@@ -379,7 +383,11 @@ def _check_finite(Y: np.ndarray) -> None:
         raise ValueError("Y holds NaN or infinity. Remove those examples or fill the values in.")
 
 
-_RANGES = {"unit": "between 0 and 1", "distribution": "between 0 and 1", "non-negative": "0 or more"}
+_RANGES = {
+    "unit": "between 0 and 1",
+    "distribution": "between 0 and 1",
+    "non-negative": "0 or more",
+}
 
 
 def _check_range(Y: np.ndarray, loss: Loss) -> None:

@@ -78,6 +78,7 @@ def metric(spec: str | Metric) -> Metric:
         return spec
     if spec not in METRICS:
         raise ValueError(
-            f"unknown metric {spec!r}{did_you_mean(spec, METRICS)}. Known are: {', '.join(METRICS)}."
+            f"unknown metric {spec!r}{did_you_mean(spec, METRICS)}. "
+            f"Known are: {', '.join(METRICS)}."
         )
     return METRICS[spec]

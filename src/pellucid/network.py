@@ -30,18 +30,16 @@ class ParametersByLayer(MutableMapping[int, NDArray[Any]]):
 
     def __init__(self, letter: str, layers: Sequence[Layer]) -> None:
         self._letter = letter
-        self._arrays = {
-            layer.number: layer.parameters[letter]
-            for layer in layers
-            if letter in layer.parameters
+        self._arrays: dict[int, NDArray[Any]] = {
+            layer.number: layer.parameters[letter] for layer in layers if letter in layer.parameters
         }
 
     def __getitem__(self, number: int) -> NDArray[Any]:
         if number not in self._arrays:
             known = ", ".join(map(str, self._arrays)) or "none"
             raise KeyError(
-                f"no {self._letter}[{number}] in this network; layers with {self._letter}: {known}. "
-                "The lectures count layers from 1; layer 0 is the input."
+                f"no {self._letter}[{number}] in this network; layers with {self._letter}: "
+                f"{known}. The lectures count layers from 1; layer 0 is the input."
             )
         return self._arrays[number]
 
@@ -99,6 +97,7 @@ class Network:
     --------
     The AND gate of lecture 003:
 
+    >>> from pellucid import Dense
     >>> gate = Network([Dense(1, "sigmoid")], n_inputs=2, dtype="float64")
     >>> gate.set_parameters({1: ([[20, 20]], [[-30]])})
     >>> gate.predict([[0, 0, 1, 1], [0, 1, 0, 1]])
@@ -119,8 +118,14 @@ class Network:
         dtype: Any = "float32",
     ) -> None:
         self.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
-        if isinstance(n_inputs, bool) or not isinstance(n_inputs, (int, np.integer)) or n_inputs < 1:
-            raise ValueError(f"Network: n_inputs must be an integer of 1 or more; got {n_inputs!r}.")
+        if (
+            isinstance(n_inputs, bool)
+            or not isinstance(n_inputs, (int, np.integer))
+            or n_inputs < 1
+        ):
+            raise ValueError(
+                f"Network: n_inputs must be an integer of 1 or more; got {n_inputs!r}."
+            )
         self.n_inputs = int(n_inputs)
         self.seed = philox.check_seed(seed)
         self.dtype = np.dtype(dtype)
@@ -129,16 +134,16 @@ class Network:
         self._build(initializer)
 
     def _build(self, initializer: Any) -> None:
-        own = initializer if isinstance(initializer, Mapping) and "name" not in initializer else None
+        own = (
+            initializer if isinstance(initializer, Mapping) and "name" not in initializer else None
+        )
         plain = initializer is None or own is not None or _is_function(initializer)
         start = None if plain else find_initializer(initializer)
         shape: tuple[int, ...] = (self.n_inputs,)
         number = 0
         for layer in self.layers:
             number += layer.computes_Z
-            layer.build(
-                shape, number=number, seed=self.seed, dtype=self.dtype, initializer=start
-            )
+            layer.build(shape, number=number, seed=self.seed, dtype=self.dtype, initializer=start)
             shape = layer.output_shape
         if own is not None:
             self.set_parameters(own)
@@ -273,7 +278,9 @@ class Network:
     def summary(self) -> str:
         """Return the lectures' dimension table with the parameter count."""
         header = ("layer", "kind", "units", "g", "W[l]", "b[l]", "Z[l], A[l]", "parameters")
-        rows = [("0", "input", str(self.n_inputs), "", "", "", f"({self.n_inputs}, m)", "0")]
+        rows: list[tuple[str, ...]] = [
+            ("0", "input", str(self.n_inputs), "", "", "", f"({self.n_inputs}, m)", "0")
+        ]
         for layer in self.layers:
             n = layer.output_shape[0]
             shapes = {letter: str(array.shape) for letter, array in layer.parameters.items()}
@@ -339,12 +346,13 @@ class Network:
         elif X.ndim == 1 and X.shape == (n,):
             hint = " For one example pass X.reshape(-1, 1)."
         raise ValueError(
-            f"{self.layers[0].where()} expects X of shape (n[0], m) = ({n}, m); got {X.shape}.{hint}"
+            f"{self.layers[0].where()} expects X of shape (n[0], m) = ({n}, m); "
+            f"got {X.shape}.{hint}"
         )
 
     def _dense(self, X: Data) -> NDArray[Any]:
         X = X.toarray(order="F") if hasattr(X, "toarray") else X
-        return cast(NDArray[Any], np.asarray(X, dtype=self.dtype))
+        return np.asarray(X, dtype=self.dtype)
 
     def _checked_targets(
         self, m: int, Y: Any, loss: str | Loss, sample_weight: Any

@@ -170,8 +170,9 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """v := beta1 v + (1 - beta1) dW;  s := beta2 s + (1 - beta2) dW^2.
 
-    W := W - alpha_t v / (sqrt(s) + epsilon), alpha_t = alpha sqrt(1 - beta2^t) / (1 - beta1^t): the efficient form at the end of section 2
-    of Kingma, Ba 2015, arXiv:1412.6980, as in scikit-learn and TensorFlow.
+    W := W - alpha_t v / (sqrt(s) + epsilon), alpha_t = alpha sqrt(1 - beta2^t) / (1 - beta1^t):
+    the efficient form at the end of section 2 of Kingma, Ba 2015, arXiv:1412.6980, as in
+    scikit-learn and TensorFlow.
     """
 
     beta1: float = 0.9

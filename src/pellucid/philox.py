@@ -60,7 +60,8 @@ def words(
 def uniform(seed: int, shape: tuple[int, ...], **where: Any) -> NDArray[np.float64]:
     """Return numbers in (0, 1): (word + 1/2) / 2^32, element by element in C order."""
     count = int(np.prod(shape))
-    return ((words(seed, count, **where) + 0.5) * 2.0**-32).reshape(shape)
+    drawn = words(seed, count, **where).astype(np.float64)
+    return ((drawn + 0.5) * 2.0**-32).reshape(shape)
 
 
 def normal(seed: int, shape: tuple[int, ...], **where: Any) -> NDArray[np.float64]:
@@ -72,9 +73,7 @@ def normal(seed: int, shape: tuple[int, ...], **where: Any) -> NDArray[np.float6
     return pairs.ravel()[:count].reshape(shape)
 
 
-def permutation(
-    seed: int, count: int, *, step: int = 0, stream: int = ORDER
-) -> NDArray[np.int64]:
+def permutation(seed: int, count: int, *, step: int = 0, stream: int = ORDER) -> NDArray[np.int64]:
     """Return 0..count-1 shuffled: the stable argsort of one 64-bit draw per row.
 
     >>> permutation(0, 5)
@@ -92,9 +91,7 @@ def dropout_mask(
     The element of a unit is (position in the mini-batch) * n_units + unit; ``first`` is the
     position of the first of these m examples.
     """
-    drawn = words(
-        seed, n_units * m, stream=DROPOUT, layer=layer, step=step, start=first * n_units
-    )
+    drawn = words(seed, n_units * m, stream=DROPOUT, layer=layer, step=step, start=first * n_units)
     return (drawn >= round(rate * 2**32)).reshape(m, n_units).T
 
 

@@ -99,7 +99,7 @@ class InverseScaling(Schedule):
         self._require(self.power >= 0, "power", "0 or more")
 
     def factor(self, steps: Steps, *, steps_per_epoch: int, total: int) -> Factors:
-        return (1.0 + steps) ** -self.power
+        return (1.0 + steps.astype(np.float64)) ** -self.power
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """alpha times rate whenever the loss has not fallen by ``min_delta`` for ``patience`` epochs."""
+    """alpha times rate whenever the loss has not fallen for ``patience`` epochs."""
 
     rate: float = 0.2
     patience: int = 5

@@ -1,5 +1,6 @@
-"""Engines: who computes the steps of an epoch. One contract, :class:`~pellucid.engines.base.Session`.
+"""Engines: who computes the steps of an epoch.
 
+One contract, :class:`~pellucid.engines.base.Session`.
 ``reference`` is the lectures' equations (:mod:`pellucid.propagation`) and runs anything.
 """
 
@@ -26,8 +27,10 @@ def choose_engine(name: str, *job: object) -> tuple[Engine, str]:
     """
     if name != "auto" and name not in ENGINES:
         known = ", ".join(["auto", *ENGINES])
-        raise ValueError(f"unknown engine {name!r}{did_you_mean(name, ENGINES)}. Known are: {known}.")
-    reasons = []
+        raise ValueError(
+            f"unknown engine {name!r}{did_you_mean(name, ENGINES)}. Known are: {known}."
+        )
+    reasons: list[str] = []
     for engine in ENGINES.values() if name == "auto" else [ENGINES[name]]:
         reason = engine.refuses(*job)
         if not reason:

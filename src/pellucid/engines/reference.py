@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
-from pellucid.engines.base import Data, HasLayers, Objective, State, check_state, never, slot_name
+from pellucid.engines.base import (
+    Data,
+    Engine,
+    HasLayers,
+    Objective,
+    Session,
+    State,
+    check_state,
+    never,
+    slot_name,
+)
 from pellucid.layers import Layer
 from pellucid.losses import one_hot
 from pellucid.optimizers import Optimizer
@@ -21,7 +31,7 @@ BLOCK = 1024
 """Rows of a forward or backward pass at most; a larger mini-batch is a sum over blocks."""
 
 
-class ReferenceEngine:
+class ReferenceEngine(Engine):
     """Runs any layer, loss and optimizer."""
 
     name = "reference"
@@ -46,7 +56,7 @@ class ReferenceEngine:
         )
 
 
-class ReferenceSession:
+class ReferenceSession(Session):
     """Works on the network's own arrays, so there is nothing to write back."""
 
     def __init__(
@@ -137,7 +147,9 @@ class ReferenceSession:
         pass
 
     def _parameters(self) -> list[tuple[Layer, str, NDArray[Any]]]:
-        return [(layer, letter, W) for layer in self.layers for letter, W in layer.parameters.items()]
+        return [
+            (layer, letter, W) for layer in self.layers for letter, W in layer.parameters.items()
+        ]
 
     def _gradients(
         self, X: Data, Y: NDArray[Any], rows: Any, w: NDArray[Any] | None, *, drop: bool
@@ -218,7 +230,7 @@ class ReferenceSession:
 def take(X: Data, rows: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return these examples of X as a dense (n[0], B) array of the dtype, examples contiguous."""
     if isinstance(X, np.ndarray):
-        taken = X.T[rows].T
+        taken: NDArray[Any] = X.T[rows].T
         return taken.astype(dtype, copy=False)
     return np.asarray(X[:, rows].toarray(order="F"), dtype=dtype)
 
@@ -249,4 +261,5 @@ def _threads(n_threads: int | None) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(n_threads)
+    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(n_threads)
+    return limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from pellucid import optimizers, persistence
 from pellucid.engines import Objective
 from pellucid.engines.base import State
 from pellucid.estimators.epochs import EpochEnd, reset_curves
-from pellucid.estimators.parameters import check_parameters, hidden_sizes, per_hidden_layer
 from pellucid.estimators.folder import to_folder
+from pellucid.estimators.parameters import check_parameters, hidden_sizes, per_hidden_layer
 from pellucid.layers import Dense
 from pellucid.losses import Loss
 from pellucid.network import Network
@@ -61,9 +62,9 @@ def _warn_not_converged(run: Run) -> None:
 
 
 class BaseMLP(BaseEstimator):
-    """Base of the drop-ins. ``coefs_`` and ``intercepts_`` hold the parameters; nothing else does.
+    """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
-    ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the very same arrays.
+    ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the same arrays.
     """
 
     coefs_: list[NDArray[Any]]
@@ -159,7 +160,7 @@ class BaseMLP(BaseEstimator):
         self.coefs_, self.intercepts_ = [], []
         reset_curves(self)
         activations = per_hidden_layer(self.activation, len(sizes) - 2, "activation")
-        for l, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for l, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             g = activations[min(l, len(activations) - 1)] if activations else "relu"
             bound = np.sqrt((2 if g in ("logistic", "sigmoid") else 6) / (fan_in + fan_out))
             W = random_state.uniform(-bound, bound, (fan_in, fan_out))
@@ -199,7 +200,9 @@ class BaseMLP(BaseEstimator):
         network, loss, optimizer = self.network_, self._loss(), self._optimizer()
         state, rate = self._optimizer_memory(optimizer, incremental)
         seed = random_state.randint(2**31) if np.any(self.dropout) else 0
-        X, y, sample_weight, held_out = self._held_out(X, y, sample_weight, random_state, validation_data)
+        X, y, sample_weight, held_out = self._held_out(
+            X, y, sample_weight, random_state, validation_data
+        )
         data = self._examples(network, loss, X, y, sample_weight)
         m = data.m
         if self.class_weight is not None:
@@ -288,14 +291,15 @@ class BaseMLP(BaseEstimator):
             return min(200, m)
         if self.batch_size > m:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                stacklevel=2,
+                "Got `batch_size` less than 1 or larger than sample size. "
+                "It is going to be clipped",
+                stacklevel=5,
             )
         return int(min(self.batch_size, m))
 
     def _order(self, m: int, random_state: np.random.RandomState) -> Any:
         """scikit-learn shuffles the order of the epoch before once more."""
-        rows = np.arange(m)
+        rows: NDArray[Any] = np.arange(m)
 
         def shuffled(epoch: int) -> NDArray[Any]:
             nonlocal rows

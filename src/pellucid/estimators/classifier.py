@@ -25,7 +25,7 @@ from pellucid.losses import loss as find_loss
 from pellucid.training import Run
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """A[L] = softmax(W[L] ... g(W[1] X + b[1]) ... + b[L]), fitted by minimising cross-entropy.
 
     scikit-learn's :class:`~sklearn.neural_network.MLPClassifier`: the same parameters, attributes,
@@ -248,26 +248,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         y = np.asarray(y)
         known = np.isin(y, self.classes_)
         if not known.all():
-            raise ValueError(f"y holds {y[~known].tolist()[0]!r}, which is none of {self.classes_}.")
+            raise ValueError(
+                f"y holds {y[~known].tolist()[0]!r}, which is none of {self.classes_}."
+            )
         rows: NDArray[Any] = self._label_binarizer.transform(y)
         return rows.T
 
     def _stratified(self) -> bool:
-        return self.n_outputs_ == 1
+        return bool(self.n_outputs_ == 1)
 
     def _class_factors(self, y: NDArray[Any]) -> NDArray[np.float64]:
         factors: NDArray[np.float64] = compute_sample_weight(self.class_weight, self._labels(y))
         return factors
 
     def _validation_score(self, run: Run) -> float:
-        A, data = run.validation_output, run.validation
-        assert A is not None and data is not None
+        A: Any = run.validation_output
+        data: Any = run.validation
         if not np.isfinite(A).all():
             return float("nan")
         Y = np.eye(self.n_outputs_)[data.Y] if data.Y.ndim == 1 else data.Y.T
-        return float(
-            accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weight)
-        )
+        return float(accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

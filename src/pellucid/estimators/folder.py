@@ -70,7 +70,9 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
             estimator._label_binarizer = _binarizer(estimator.classes_, fitted["target_type"])
         estimator.history_ = History.from_dict(folder.document("history"))
     except (KeyError, TypeError, ValueError) as fault:
-        raise ModelError(f"{folder.path}: model.json does not describe a {estimator_class.__name__}: {fault}") from None
+        raise ModelError(
+            f"{folder.path}: model.json does not describe a {estimator_class.__name__}: {fault}"
+        ) from None
     estimator.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
     estimator.intercepts_ = [b.ravel().copy() for b in network.b.values()]
     return estimator
@@ -116,7 +118,9 @@ def _labels_to_dict(classes: NDArray[Any]) -> dict[str, Any]:
 
 def _labels_from_dict(labels: Mapping[str, Any]) -> NDArray[Any]:
     values, dtype = labels["values"], np.dtype(labels["dtype"])
-    if not isinstance(values, list) or not all(isinstance(v, (str, bool, int, float)) for v in values):
+    if not isinstance(values, list) or not all(
+        isinstance(v, (str, bool, int, float)) for v in values
+    ):
         raise ValueError("its class labels are not a list of numbers, booleans or strings")
     if dtype.kind not in "biufUO":
         raise ValueError(f"its class labels have the dtype {dtype}")

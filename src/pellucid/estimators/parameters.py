@@ -64,7 +64,7 @@ def _number(low: float, high: float, text: str, *, open_low: bool = False) -> Ch
 
 
 def _whole(value: Any) -> str:
-    fits = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    fits = isinstance(value, Integral) and value is not True and int(value) >= 1
     return "" if fits else "a whole number of 1 or more"
 
 
@@ -150,7 +150,7 @@ def _dtype(value: Any) -> str:
 
 
 def _drop_rate(value: Any) -> str:
-    fits = isinstance(value, Real) and 0 <= value < 1
+    fits = isinstance(value, Real) and 0 <= float(value) < 1
     return "" if fits else "a rate of at least 0 and below 1, or a list of them"
 
 

@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 NEAR = 1e-3
 """Closer than this to a kink, a difference may straddle it."""
 
-FLOOR = 1e-4
-"""Gradients below this share of J are lost in the rounding of the differences (about 1e-11 J)."""
+NOISE = 2e-9
+"""J is rounded by about 1e-16 J, so a difference by 1e-16 J / step; this, divided by the step, is
+the share of J below which gradients are lost in that to the tolerance of 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def check_gradients(
 
     The error of an array D against its differences D' is ::
 
-        max |D - D'| / max(max |D|, max |D'|, 1e-4 |J|)
+        max |D - D'| / max(max |D|, max |D'|, 2e-9 |J| / step)
 
     over its entries, with (sum of w_i) |J| for dX: relative to the largest entry, because the small
     ones carry the rounding of J. Everything is done on a float64 copy; the network stays as it is.
@@ -155,7 +156,7 @@ def check_gradients(
     for name, array, found in _arrays(net, X, gradients):
         scale = total if name == "dX" else 1.0
         differences = scale * _central_differences(J, array, step)
-        by_name[name] = _error(found, differences, FLOOR * scale * abs(cost))
+        by_name[name] = _error(found, differences, NOISE / step * scale * abs(cost))
     return GradientCheck(by_name, tolerance, _near_kink(cache, Y, loss, l1))
 
 
@@ -167,9 +168,7 @@ def _float64(network: Network) -> Network:
     return made
 
 
-def _arrays(
-    net: Network, X: Floats, gradients: Gradients
-) -> list[tuple[str, Floats, Floats]]:
+def _arrays(net: Network, X: Floats, gradients: Gradients) -> list[tuple[str, Floats, Floats]]:
     """What is moved and its gradient, by the gradient's name."""
     found = [
         (f"d{letter}{layer.number}", layer.parameters[letter], by_name["d" + letter])

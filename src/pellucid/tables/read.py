@@ -6,6 +6,7 @@ import gzip
 import importlib
 import io
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,24 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid._catalogue import did_you_mean
 from pellucid._files import nearest_file
 from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables.samples import PREFIX, TARGET, read_sample
-from pellucid.tables.table import Table, check_columns, count, some
+from pellucid.tables.table import Table, check_columns, check_learnable, count, nearest, some
 from pellucid.tables.text import read_text
 
 if TYPE_CHECKING:
     import polars as pl
 
-MIN_ROWS = 10
-"""Fewer cannot be cut into a training, a validation and a held-out part."""
 LARGEST = 1e38
 """Beyond this float32, and squares in float64, overflow."""
 
 _TEXT = (".csv", ".tsv", ".txt")
 _BINARY = {".parquet": "read_parquet", ".arrow": "read_ipc", ".feather": "read_ipc"}
 _LINES = (".jsonl", ".ndjson")
+_WHAT = {".parquet": "a Parquet file", ".arrow": "an Arrow file", ".feather": "an Arrow file"}
 _MISSING = ["", "na", "n/a", "nan", "null", "none", "?"]
 """What stands for a missing number in text files, in any case."""
 
@@ -74,11 +73,6 @@ def read_table(
     series = dict(zip(names, frame.get_columns(), strict=True))
     if target is not None:
         _check_target_name(name, names, target)
-        if frame.height < MIN_ROWS:
-            raise DataError(
-                f"{name} has {count(frame.height, 'row')}; at least {MIN_ROWS} are needed to train, "
-                "validate and test. Add rows."
-            )
     y = None if target is None else _target(name, target, series.pop(target))
     if columns is not None:
         check_columns(name, names, columns)
@@ -88,10 +82,12 @@ def read_table(
         series = {each: series[each] for each in columns}
     if not series:
         raise DataError(
-            f"{name} has no input columns beside the target {target!r}; "
-            f"it was read as one column ({', '.join(notes)}). Expected two or more."
+            f"{name} has no input columns beside the target {target!r}.{_one_column(names)}"
         )
-    return Table(list(series), _inputs(name, series), y, target, name, notes)
+    table = Table(list(series), _inputs(name, series), y, target, name, notes)
+    if target is not None:
+        check_learnable(table)
+    return table
 
 
 def _read_sample(source: str, target: str | None, columns: Sequence[str] | None) -> Table:
@@ -111,19 +107,20 @@ def _read_file(name: str) -> tuple[list[str], pl.DataFrame, list[str]]:
     path = Path(name)
     ending = Path(name.removesuffix(".gz")).suffix.lower()
     if ending not in (*_TEXT, *_BINARY, *_LINES):
-        content = "" if path.exists() else f" There is no such file either{nearest_file(path)}."
+        if not path.exists():
+            raise DataError(f"there is no file {name!r}{nearest_file(path)}.")
         raise DataError(
-            f"cannot tell the format of {name!r}; expected {', '.join(_TEXT)} or "
-            f"{', '.join(_LINES)} (also with .gz), {', '.join(_BINARY)}, or "
-            f"sample:NAME.{content} Save or export it as CSV (UTF-8)."
+            f"cannot tell the format of {name!r} from its ending; expected {', '.join(_TEXT)} or "
+            f"{', '.join(_LINES)} (also with .gz), {', '.join(_BINARY)}, or sample:NAME. Save or "
+            "export it as CSV (UTF-8), or rename it."
         )
-    content_bytes = _read_bytes(path)
+    content = _read_bytes(path)
     polars()
     notes: list[str] = []
     if ending in _TEXT:
-        names, frame, notes = read_text(name, content_bytes)
+        names, frame, notes = read_text(name, content)
     else:
-        frame = _read_with_polars(name, content_bytes, ending)
+        frame = _read_with_polars(name, content, ending)
         names = frame.columns
         if not frame.height:
             raise DataError(f"{name} holds no rows; its columns are {some(names)}.")
@@ -170,7 +167,7 @@ def _read_with_polars(name: str, content: bytes, ending: str) -> pl.DataFrame:
             frame = getattr(pl, _BINARY[ending])(io.BytesIO(content))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        what = "JSON lines, one object a line" if ending in _LINES else f"a {ending[1:]} file"
+        what = _WHAT.get(ending, "JSON lines, one object a line")
         raise DataError(f"{name} cannot be read: it is not {what} ({reason}).") from None
     return frame
 
@@ -180,7 +177,7 @@ def _check_names(source: str, names: Sequence[str]) -> None:
     if twice:
         places = [str(k) for k, name in enumerate(names, start=1) if f"{name!r}" == twice[0]]
         raise DataError(
-            f"{source}: the names of columns must differ; {some(twice)} occur more than once "
+            f"{source}: the names of columns must differ; found more than once: {some(twice)} "
             f"({twice[0]} in columns {some(places)}). Rename or drop the doubles."
         )
 
@@ -209,9 +206,15 @@ def _without_nameless(
 def _check_target_name(source: str, names: Sequence[str], target: str) -> None:
     if target not in names:
         raise DataError(
-            f"{source} has no column {target!r}{did_you_mean(target, names)}; "
-            f"its columns are {some([repr(name) for name in names])}."
+            f"{source} has no column {target!r}{nearest(target, names)}; "
+            f"its columns are {some([repr(name) for name in names])}.{_one_column(names)}"
         )
+
+
+def _one_column(names: Sequence[str]) -> str:
+    if len(names) > 1:
+        return ""
+    return " It was read as one column; expected columns cut by a comma, semicolon, tab or |."
 
 
 def _numbers(column: pl.Series) -> NDArray[np.float64] | None:
@@ -255,10 +258,12 @@ def _inputs(source: str, series: dict[str, pl.Series]) -> NDArray[np.float64]:
         else:
             X[:, k] = numbers
     if other:
+        comma = any(re.search(r"such as '-?\d+,\d+'", each) for each in other)
+        hint = " Write decimal numbers with a point, not a comma." if comma else ""
         raise DataError(
             f"{source}: {count(len(other), 'input column')} "
-            f"{'is' if len(other) == 1 else 'are'} not numeric: {some(other)}. Drop them, or encode "
-            "them as numbers; categories and dates come in a later release."
+            f"{'is' if len(other) == 1 else 'are'} not numeric: {some(other)}.{hint} Drop such "
+            "columns, or encode them as numbers; categories and dates come in a later release."
         )
     names = list(series)
     _refuse(source, names, np.isnan(X), "missing values", "Fill them in, or drop those rows.")
@@ -275,7 +280,7 @@ def _refuse(
     """Name the columns that hold bad values, and the first rows where they do."""
     found = [
         f"{names[k]!r} ({count(int(bad[:, k].sum()), 'row')}: {_rows(bad[:, k])})"
-        for k in np.flatnonzero(bad.any(axis=0))
+        for k in np.flatnonzero(bad.any(axis=0)).tolist()
     ]
     if found:
         raise DataError(
@@ -320,11 +325,6 @@ def _target(source: str, name: str, column: pl.Series) -> NDArray[Any]:
                 "them, or drop those rows."
             )
         y = _as_written(column, numbers)
-    if (y == y[0]).all():
-        raise DataError(
-            f"{where} is constant: every row holds {y[0].item()!r}, so there is nothing to learn. "
-            "Choose another target."
-        )
     return y
 
 

@@ -42,7 +42,7 @@ SAMPLES: dict[str, Sample] = {
 
 
 def read_sample(name: str) -> Table:
-    """Return a sample as a table; its target is called "target", classes by name where they have one.
+    """Return a sample as a table; its target is called "target", classes stand by their names.
 
     >>> table = read_sample("iris")
     >>> table.X.shape, table.y[:2]

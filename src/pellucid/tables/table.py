@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pellucid._catalogue import did_you_mean
 from pellucid.errors import DataError
 
+MIN_ROWS = 10
+"""Fewer cannot be cut into a training, a validation and a held-out part."""
+
 
 @dataclass
 class Table:
@@ -51,6 +54,23 @@ class Table:
         return self.X[:, [self.columns.index(name) for name in columns]]
 
 
+def check_learnable(table: Table) -> None:
+    """Refuse a table that nothing can be learned from: too few rows, or a constant target."""
+    y = table.y
+    if y is None or table.target is None:
+        raise DataError(f"{table.source} was read without a target; name the column to learn.")
+    if table.m < MIN_ROWS:
+        raise DataError(
+            f"{table.source} has {count(table.m, 'row')}; at least {MIN_ROWS} are needed to train, "
+            "validate and test. Add rows."
+        )
+    if (y == y[0]).all():
+        raise DataError(
+            f"{table.source}: the target {table.target!r} is constant: every row holds "
+            f"{y[0].item()!r}, so there is nothing to learn. Choose another target."
+        )
+
+
 def check_columns(source: str, present: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse a table that lacks columns a model was trained with."""
     known = set(present)
@@ -58,14 +78,25 @@ def check_columns(source: str, present: Sequence[str], wanted: Sequence[str]) ->
     if missing:
         names = some(
             [
-                f"{name!r}{did_you_mean(name, (c for c in present if c not in wanted))}"
+                f"{name!r}{nearest(name, [c for c in present if c not in wanted])}"
                 for name in missing
             ]
         )
         raise DataError(
-            f"{source} lacks {count(len(missing), 'column')} that the model was trained with: {names}. "
-            f"It has: {some([repr(name) for name in present])}. Add the missing, or rename."
+            f"{source} lacks {count(len(missing), 'column')} that the model was trained with: "
+            f"{names}. It has: {some([repr(name) for name in present])}. Add what is missing, or "
+            "rename."
         )
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return ``" (did you mean 'Age'?)"`` for a name that differs a little, or only in case.
+
+    >>> nearest("AGE", ["age", "sex"])
+    " (did you mean 'age'?)"
+    """
+    alike = [each for each in known if each.strip().casefold() == name.strip().casefold()]
+    return f" (did you mean {alike[0]!r}?)" if alike else did_you_mean(name, known)
 
 
 def some(items: Sequence[str], most: int = 8) -> str:

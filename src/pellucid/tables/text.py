@@ -37,7 +37,8 @@ _SIGNATURES = {
 
 def read_text(source: str, content: bytes) -> tuple[list[str], pl.DataFrame, list[str]]:
     """Return the names of the columns, their cells as texts, and what was found out on the way."""
-    text = decode_text(source, content).strip("\r\n")
+    whole = decode_text(source, content)
+    text = whole.strip("\r\n")
     if not text.strip():
         raise DataError(f"{source} is empty; expected a header and rows of numbers.")
     if "\r" in text and "\n" not in text:
@@ -55,7 +56,8 @@ def read_text(source: str, content: bytes) -> tuple[list[str], pl.DataFrame, lis
     else:
         names = [str(k) for k in range(1, len(first) + 1)]
         notes.append(f"no header: columns are named 1 to {len(first)}")
-    frame = _parse(source, text, delimiter, len(names), header)
+    first_line = 1 + whole[: len(whole) - len(whole.lstrip("\r\n"))].count("\n")
+    frame = _parse(source, text, delimiter, len(names), header, first_line)
     frame, skipped = _without_empty_rows(frame)
     if skipped:
         notes.append(f"{count(skipped, 'empty row')} skipped")
@@ -141,49 +143,54 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
         return
 
 
-def _parse(source: str, text: str, delimiter: str, width: int, header: bool) -> pl.DataFrame:
+def _parse(
+    source: str, text: str, delimiter: str, width: int, header: bool, first_line: int
+) -> pl.DataFrame:
+    """The cells as texts, null where empty: by polars, and by csv where polars gives up."""
     import polars as pl
 
+    schema = {str(k): pl.String() for k in range(width)}
     try:
         frame = pl.read_csv(
             text.encode("utf-8"),
             separator=delimiter,
             has_header=False,
             skip_rows=int(header),
-            schema={str(k): pl.String for k in range(width)},
+            schema=schema,
         )
-    except pl.exceptions.PolarsError as error:
-        _check_lengths(source, text, delimiter, width)
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"{source} could not be read as a table of text: {reason}.") from None
+    except pl.exceptions.PolarsError:
+        _check_lengths(source, text, delimiter, width, first_line)
+        rows = itertools.islice(_rows(text, delimiter), int(header), None)
+        filled = [[cell or None for cell in row] for row in rows]
+        return pl.DataFrame(filled, schema=schema, orient="row")
     # Polars fills a short row with nulls, so only a table with nulls at its end may have one.
-    if frame.width != width or frame.get_column(frame.columns[-1]).null_count():
-        _check_lengths(source, text, delimiter, width)
+    if frame.width != width or frame.to_series(width - 1).null_count():
+        _check_lengths(source, text, delimiter, width, first_line)
     return frame
 
 
-def _check_lengths(source: str, text: str, delimiter: str, width: int) -> None:
+def _check_lengths(source: str, text: str, delimiter: str, width: int, first_line: int) -> None:
     """Refuse rows with another number of cells than the first."""
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    wrong, first, start = 0, "", 1
+    wrong, first, start = 0, "", first_line
     try:
         for row in reader:
             if row and len(row) != width:
                 wrong += 1
                 first = first or f"line {start} has {count(len(row), 'cell')}"
-            start = reader.line_num + 1
+            start = first_line + reader.line_num
     except csv.Error as error:
         raise DataError(
-            f"{source}: line {start}: {error}: a quotation mark is opened and not closed, or stands "
-            'inside a cell (write "" for one).'
+            f"{source}: line {start}: {error}: a quotation mark is opened and not closed, or "
+            'stands inside a cell (write "" for one).'
         ) from None
     if wrong:
-        more = f" (and {count(wrong - 1, 'more row')})" if wrong > 1 else ""
+        more = f", and {count(wrong - 1, 'row')} more" if wrong > 1 else ""
         raise DataError(
-            f"{source}: {first}{more}; expected {width}, as in the first row (delimiter "
-            f"{_NAMES.get(delimiter, repr(delimiter))}). Complete the row, or put cells that hold "
-            "the delimiter into quotation marks."
+            f"{source}: {first}, expected {width} as in the first row (delimiter "
+            f"{_NAMES.get(delimiter, repr(delimiter))}){more}. Complete the row, or put cells that "
+            "hold the delimiter into quotation marks."
         )
 
 

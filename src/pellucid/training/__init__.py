@@ -184,9 +184,7 @@ def train(
     return run.history
 
 
-def examples(
-    network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None
-) -> Examples:
+def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None) -> Examples:
     """Return checked examples; a sparse X is kept sparse, its examples as columns."""
     X = network.checked_X(X)
     if X.shape[1] == 0:
@@ -228,7 +226,7 @@ def class_weights(
         unknown = [key for key in class_weight if key not in range(n_classes)]
         if unknown or any(not 0 <= value < math.inf for value in class_weight.values()):
             raise ValueError(
-                f"class_weight must give classes 0 to {n_classes - 1} a finite factor of 0 or more; "
+                f"class_weight must give classes 0 to {n_classes - 1} finite factors of 0 or more; "
                 f"got {dict(class_weight)!r}."
             )
         factors = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype=float)
@@ -267,7 +265,8 @@ def _split(
             raise ValueError("give validation_data or validation_fraction, not both.")
         if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
             raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
-        return data, examples(network, *validation_data[:2], loss, *validation_data[2:])
+        Xv, Yv, *weights = validation_data
+        return data, examples(network, Xv, Yv, loss, weights[0] if weights else None)
     if not 0 <= fraction < 1:
         raise ValueError(f"validation_fraction must be at least 0 and below 1; got {fraction!r}.")
     if fraction == 0:
@@ -300,7 +299,7 @@ def _check_numbers(
     label_smoothing: float,
 ) -> None:
     def whole(value: Any) -> bool:
-        return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+        return isinstance(value, (int, np.integer)) and value is not True and bool(value >= 1)
 
     faults = [
         f"{name} must be {expected}; got {value!r}"

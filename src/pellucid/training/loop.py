@@ -102,9 +102,7 @@ def descend(
         run.stop(f"all {run.epochs} epochs done", "finished")
 
 
-def end_epoch(
-    run: Run, session: Session, callbacks: list[Callback], J: float, rate: float
-) -> None:
+def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, rate: float) -> None:
     """Count the epoch and record its curves; then the schedule, early stopping and callbacks."""
     run.epoch += 1
     run.J = J

@@ -79,10 +79,11 @@ Order = Callable[[int], "NDArray[np.integer[Any]] | None"]
 class Run:
     """A training under way, as callbacks see it.
 
-    ``epoch`` counts the epochs done, ``J`` is the cost of the latest; ``learning_rate`` is alpha before the schedule and may be
-    set; ``state`` is the optimizer's memory, before and after; ``best`` holds the parameters of
-    the best epoch so far; ``validation_output`` is A[L] of the validation data after the latest
-    epoch; ``memory`` is what the schedule and the early stopping remember.
+    ``epoch`` counts the epochs done, ``J`` is the cost of the latest; ``learning_rate`` is alpha
+    before the schedule and may be set; ``state`` is the optimizer's memory, before and after;
+    ``best`` holds the parameters of the best epoch so far; ``validation_output`` is A[L] of the
+    validation data after the latest epoch; ``memory`` is what the schedule and the early stopping
+    remember.
     """
 
     network: Network
@@ -120,6 +121,8 @@ class Run:
             return self.stopping.monitor
         return "val_loss" if self.validation is not None else "loss"
 
-    def stop(self, message: str = "a callback stopped the training", reason: str = "callback") -> None:
+    def stop(
+        self, message: str = "a callback stopped the training", reason: str = "callback"
+    ) -> None:
         """End the training after the present hook."""
         self.history.stopped, self.history.message = reason, message
