@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt  ## formatting, lint, 
 format: $(VENV)/dev.txt  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(VENV)/package.stamp  ## write docs/catalogues.md from the tables
+	$(BIN)/python tools/write_catalogues.py docs/catalogues.md
 
 clean:  ## remove .venv, build products and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from pellucid.losses import Loss
+
+# The same examples in every run, and no clock.
+settings.register_profile("pellucid", derandomize=True, deadline=None)
+settings.load_profile("pellucid")
 
 
 @pytest.fixture

@@ -160,10 +160,8 @@ def test_every_entry_is_described(g):
     assert activation(g.spec()) == g
 
 
-@pytest.mark.parametrize("g", ENTRIES, ids=repr)
+@pytest.mark.parametrize("g", [g for g in ENTRIES if not g.needs_Z], ids=repr)
 def test_an_entry_that_needs_no_Z_does_not_read_it(g, rng):
-    if g.needs_Z:
-        pytest.skip("g' from Z")
     Z, dA = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
     A = g(Z)
     assert (g.backward(dA, None, A) == g.backward(dA, Z, A)).all()

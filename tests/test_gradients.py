@@ -180,7 +180,7 @@ class NotTransposed(Dense):
         return (None if dA_prev is None else self.parameters["W"] @ gradients["dZ"]), gradients
 
 
-class TimesK(MeanSquaredError):
+class TimesK(MeanSquaredError):  # noqa: N818, it is no exception
     """k times the derivative of the reported loss."""
 
     def derivative(self, Y, A):

@@ -82,6 +82,7 @@ class Uniform(Initializer):
 
     name = "uniform"
     formula = "U(-limit, limit)"
+    advice = "When you know the limit you want."
 
     def __post_init__(self) -> None:
         self._require(0 < self.limit < math.inf, "limit", "a positive number, such as 0.1")

@@ -239,6 +239,7 @@ class LBFGS(Optimizer):
     max_evaluations: int = 15000
 
     name = "lbfgs"
+    default_learning_rate = 1.0
     formula = "quasi-Newton steps with a line search, on the whole batch"
     advice = "For small data: few iterations, no learning rate."
 

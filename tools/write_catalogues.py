@@ -1,0 +1,72 @@
+"""Write docs/catalogues.md from the tables of the installed package: ``make docs``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.activations import ACTIVATIONS
+from pellucid.initializers import INITIALIZERS
+from pellucid.losses import LOSSES, PAIRS
+from pellucid.optimizers import OPTIMIZERS
+from pellucid.schedules import SCHEDULES
+
+HEAD = """# The catalogues
+
+What may be named, from the tables in the code; this page is written by `make docs`. A name stands
+for its entry with the usual parameters; an entry with others is an object:
+`LeakyReLU(slope=0.1)` of `pellucid.activations`, `Huber(delta=2.0)` of `pellucid.losses`, and so on.
+"""
+
+
+def page() -> str:
+    """Return the page's text."""
+    parts = [HEAD]
+    g = {"Formula": "formula", "Derivative": "derivative", "Range": "range", "Advice": "advice"}
+    parts += _section("Activations", ACTIVATIONS, g)
+    fits = {name: ", ".join(loss.fits) for name, loss in LOSSES.items()}
+    parts += _section("Losses", LOSSES, {"Formula": "formula", "Advice": "advice"}, {"Fits": fits})
+    parts.append("These pairs of output activation and loss are worked out from Z, dZ = A - Y:\n")
+    parts += _rows(
+        ["Output", "Loss", "Formula"],
+        ([f"`{g}`", f"`{loss}`", f"`{pair.formula}`"] for (g, loss), pair in PAIRS.items()),
+    )
+    parts += _section("Initializers", INITIALIZERS, {"Formula": "formula", "Advice": "advice"})
+    rates = {name: f"{entry.default_learning_rate:g}" for name, entry in OPTIMIZERS.items()}
+    parts += _section(
+        "Optimizers", OPTIMIZERS, {"Formula": "formula"}, {"Usual learning rate": rates}
+    )
+    parts += _section("Schedules", SCHEDULES, {"Formula": "formula"})
+    return "\n".join(parts)
+
+
+def _section(
+    title: str,
+    table: Mapping[str, Any],
+    attributes: Mapping[str, str],
+    more: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[str]:
+    """A table with a row for each entry."""
+    extra = more or {}
+    rows = []
+    for name, entry in table.items():
+        fields = [f"{f.name}={f.default!r}" for f in dataclasses.fields(entry)]
+        names = ", ".join(f"`{each}`" for each in (name, *entry.aliases))
+        cells = [names, f"`{entry.__name__}({', '.join(fields)})`"]
+        for attribute in attributes.values():
+            text = getattr(entry, attribute)
+            cells.append(text if attribute == "advice" else f"`{text}`")
+        rows.append([*cells, *(column[name] for column in extra.values())])
+    return [f"\n## {title}\n", *_rows(["Name", "Object", *attributes, *extra], rows)]
+
+
+def _rows(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines] + [""]
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
