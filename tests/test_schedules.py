@@ -63,6 +63,10 @@ def test_one_step_in_all(entry):
             {"name": "warm_up", "epochs": 1, "then": {"name": "inverse_scaling", "power": 1}},
             [0.5, 1, 1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6],
         ),
+        (  # the cosine has the six steps that are left
+            {"name": "warm_up", "epochs": 1, "then": "cosine"},
+            [0.5, 1, *((1 + np.cos(np.pi * t / 6)) / 2 for t in range(6))],
+        ),
     ],
 )
 def test_factors_by_hand(spec, expected):

@@ -24,6 +24,7 @@ from pellucid.estimators.parameters import check_parameters, hidden_sizes, per_h
 from pellucid.layers import Dense
 from pellucid.losses import Loss
 from pellucid.network import Network
+from pellucid.schedules import Constant
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
 from pellucid.training.loop import copy
@@ -323,7 +324,8 @@ class BaseMLP(BaseEstimator):
             self.n_iter_ = run.epoch
             self.loss_curve_ = list(run.history.curves.get("loss", []))
             self.loss_ = run.J
-        if stopped == "finished" and not incremental:
+        planned = incremental or run.schedule != Constant()  # a schedule plans its last epoch
+        if stopped == "finished" and not planned:
             _warn_not_converged(run)
         if stopped == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=4)

@@ -75,7 +75,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     optimizer : str, Optimizer or None
         Any of :data:`pellucid.optimizers.OPTIMIZERS`, in place of ``solver``.
     schedule : str or Schedule
-        The learning rate over the steps.
+        The learning rate over the steps. With one, reaching ``max_iter`` is no reason to warn.
     gradient_clip : float, tuple or None
         A bound on the norm of the gradient, or ("value", bound) on each entry.
     callbacks : list of Callback or None

@@ -24,6 +24,7 @@ METRICS = {
     "r2": "R²",
 }
 """Every metric and how it is written; None where the held-out rows do not define it."""
+LESS_IS_BETTER = ("log_loss", "rmse", "mae")
 
 
 def classification_metrics(labels: NDArray[np.int64], p: Floats, predicted: Any) -> Metrics:

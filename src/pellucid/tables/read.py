@@ -90,6 +90,18 @@ def read_table(
     return table
 
 
+def column_names(source: str | os.PathLike[str]) -> list[str]:
+    """Return the names of all columns, the target included.
+
+    >>> column_names("sample:iris")[-2:]
+    ['petal width (cm)', 'target']
+    """
+    name = os.fspath(source)
+    if name.startswith(PREFIX):
+        return [*read_sample(name.removeprefix(PREFIX)).columns, TARGET]
+    return _read_file(name)[0]
+
+
 def _read_sample(source: str, target: str | None, columns: Sequence[str] | None) -> Table:
     table = read_sample(source.removeprefix(PREFIX))
     if target not in (None, TARGET):
