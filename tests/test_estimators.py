@@ -103,9 +103,7 @@ def test_sample_weights_give_scikit_learns_numbers():
 def test_multi_output_regression_keeps_the_gradient_and_reports_the_sum():
     X, y = make_regression(100, 4, n_targets=3, random_state=0)
     settings = {"max_iter": 20, "random_state": 0, "alpha": 0}
-    a, b = (
-        module.MLPRegressor(**settings).fit(X, scale(y)) for module in (theirs, pellucid)
-    )
+    a, b = (module.MLPRegressor(**settings).fit(X, scale(y)) for module in (theirs, pellucid))
     assert largest_difference(a, b) < 1e-9
     np.testing.assert_allclose(b.loss_curve_, 3 * np.array(a.loss_curve_))
 
@@ -158,7 +156,9 @@ def test_pickle_joblib_and_clone():
 
 def test_in_a_pipeline_and_a_grid_search():
     X, y = load_iris(return_X_y=True)
-    pipeline = make_pipeline(StandardScaler(), MLPClassifier(learning_rate_init=0.03, max_iter=40, random_state=0))
+    pipeline = make_pipeline(
+        StandardScaler(), MLPClassifier(learning_rate_init=0.03, max_iter=40, random_state=0)
+    )
     grid = {"mlpclassifier__hidden_layer_sizes": [(3,), (20,)]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
     assert search.best_score_ > 0.7
@@ -194,16 +194,21 @@ def test_every_optimizer(name):
 def test_every_schedule_and_initializer_runs(name):
     X, y = load_iris(return_X_y=True)
     for start in INITIALIZERS:
-        clf = MLPClassifier(
-            (4,), schedule=name, initializer=start, max_iter=3, random_state=0
-        ).fit(X, y)
+        clf = MLPClassifier((4,), schedule=name, initializer=start, max_iter=3, random_state=0).fit(
+            X, y
+        )
         assert np.isfinite(clf.loss_)
     rates = clf.history_["learning_rate"]
-    assert len(rates) == 3 and (name != "step") == (len(set(rates)) > 1) or name in (
-        "constant",
-        "reduce_on_plateau",
-        "warm_up",
-        "step",
+    assert (
+        (len(rates) == 3
+        and (name != "step") == (len(set(rates)) > 1))
+        or name
+        in (
+            "constant",
+            "reduce_on_plateau",
+            "warm_up",
+            "step",
+        )
     )
 
 
@@ -236,7 +241,9 @@ def test_class_weight_moves_the_boundary():
     y = np.array(["common"] * 190 + ["rare"] * 10)
     settings = {"hidden_layer_sizes": (4,), "solver": "lbfgs", "random_state": 0}
     found = {
-        weight: np.mean(MLPClassifier(class_weight=given, **settings).fit(X, y).predict(X) == "rare")
+        weight: np.mean(
+            MLPClassifier(class_weight=given, **settings).fit(X, y).predict(X) == "rare"
+        )
         for weight, given in {
             "none": None,
             "balanced": "balanced",

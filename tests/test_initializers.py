@@ -141,7 +141,7 @@ def test_a_layers_own_initializer_comes_first(network_start):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("glorott", r"unknown initializer 'glorott' \(did you mean 'glorot_"),
+        ("glorott", r"unknown initializer 'glorott' \(did you mean 'glorot'"),
         ({"name": "normal", "std": 0}, "initializer normal: std must be a positive number"),
         ({"name": "uniform", "limit": -1}, "initializer uniform: limit must be a positive"),
         (

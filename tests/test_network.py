@@ -463,3 +463,22 @@ def test_any_activation_at_the_output(name, rng):
     assert A.shape == (3, 8)
     assert np.isfinite(A).all()
     assert repr(Dense(3, name)) == f"Dense(3, {name!r})"
+
+
+def test_shape_mistakes_of_the_building_blocks():
+    layer = Dense(2, "relu").build((3,), number=4)
+    _, cache = layer.forward(np.ones((3, 5)))
+    with pytest.raises(
+        ValueError, match=r"layer 4 \(Dense 3 -> 2\) expects dA .*\(2, 5\); got \(1"
+    ):
+        layer.backward(np.ones((1, 5)), cache)
+    with pytest.raises(TypeError, match=r"layer 4 .* expects A_prev as an array; got \[\[1\]\]"):
+        layer.forward([[1]])
+    with pytest.raises(ValueError, match="learning_rate_factor names 'w'; the parameters are W, b"):
+        Network([Dense(2, learning_rate_factor={"w": 0.1})], n_inputs=3)
+
+
+def test_numbers_too_large_for_float32():
+    net = Network([Dense(2)], n_inputs=1, seed=0)
+    with pytest.raises(ValueError, match=r"X holds numbers that float32 cannot: .* 1e\+300"):
+        net.forward([[1e300]])

@@ -104,7 +104,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
 def test_sparse_and_either_memory_order_give_the_same_bits(digits):
     X, y = digits
     nets = [digit_network() for _ in range(4)]
-    kinds = [np.ascontiguousarray, np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_array]
+    kinds = [
+        np.ascontiguousarray,
+        np.asfortranarray,
+        scipy.sparse.csr_array,
+        scipy.sparse.csc_array,
+    ]
     for net, kind in zip(nets, kinds, strict=True):
         train(net, kind(X), y, loss=CCE, epochs=2)
     assert same(nets[0], nets[1]) and same(nets[2], nets[3]) and same(nets[0], nets[2])
@@ -463,6 +468,12 @@ def test_wrong_data():
         train(net, holed, y, loss=CCE)
     with pytest.raises(ValueError, match="X holds NaN or infinity"):
         train(net, scipy.sparse.csr_array(holed), y, loss=CCE)
+    with pytest.raises(
+        ValueError, match=r"X holds a number as large as 1e\+300; beyond 1.34e\+154"
+    ):
+        train(net, np.full((64, 5), -1e300), y, loss=CCE)
+    with pytest.raises(ValueError, match=r"Y holds a number as large as 1e\+30; beyond 1.84e\+19"):
+        train(Network([Dense(1, "identity")], 64, seed=0), X, np.full(5, 1e30), loss="mse")
     with pytest.raises(ValueError, match="X has no examples"):
         train(net, X[:, :0], y[:0], loss=CCE)
     with pytest.raises(ValueError, match=r"expects X of shape .* = \(64, m\); got \(5, 64\)"):

@@ -54,9 +54,9 @@ def _entry_class(table: Mapping[str, type[E]], name: object, base: type[E]) -> t
         for entry in table.values():
             if name == entry.name or name in entry.aliases:
                 return entry
-    known = ", ".join(table)
+    names = [each for entry in table.values() for each in (entry.name, *entry.aliases)]
     raise ValueError(
-        f"unknown {base.kind} {name!r}{did_you_mean(name, table)}. Known are: {known}."
+        f"unknown {base.kind} {name!r}{did_you_mean(name, names)}. Known are: {', '.join(table)}."
     )
 
 

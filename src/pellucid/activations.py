@@ -356,6 +356,7 @@ class Exp(Activation):
     derivative = "a"
     range = "(0, inf)"
     output_only = True
+    needs_Z = True
     advice = "For counts, with the Poisson loss: the network predicts the logarithm of a rate."
 
     def __call__(self, Z: Array) -> Array:
@@ -363,7 +364,7 @@ class Exp(Activation):
         return xp.exp(xp.minimum(Z, xp.asarray(exp_limit(Z), dtype=Z.dtype)))
 
     def backward(self, dA: Array, Z: Array, A: Array) -> Array:
-        return dA * A * _xp(A).astype(math.exp(exp_limit(A)) > A, A.dtype)
+        return dA * A * _xp(A).astype(Z < exp_limit(Z), A.dtype)
 
 
 @dataclass(frozen=True)

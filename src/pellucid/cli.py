@@ -34,7 +34,6 @@ R = TypeVar("R")
 
 app = typer.Typer(
     name="pellucid",
-    help="Neural networks you can see through: train on a table, predict, look inside.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,7 +47,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows "?"
-    app()
+    app(prog_name="pellucid")
 
 
 # Errors -------------------------------------------------------------------------------------------
@@ -158,10 +157,10 @@ def _pellucid(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Neural networks you can see through: train on a table, predict.
+    """Neural networks you can see through: train one on a table, predict with it.
 
     \b
-    Try:
+    Examples:
       pellucid samples
       pellucid train sample:iris
       pellucid predict iris.pellucid sample:iris --head 5
@@ -174,7 +173,7 @@ def _pellucid(
 @app.command(no_args_is_help=True)
 @reported
 def train(
-    data: Annotated[str, typer.Argument(help=_DATA_HELP, show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=_DATA_HELP)],
     target: Annotated[
         str | None,
         typer.Option(
@@ -302,8 +301,11 @@ def _fit(console: Console, plan: Plan) -> FitResult:
 
 
 def _show_plan(console: Console, plan: Plan) -> None:
+    from pellucid.tables.table import count
+
     table, parts = plan.table, plan.parts
-    read = f"Read {table.source}: {table.m:,} rows, {len(table.columns):,} input columns"
+    inputs = count(len(table.columns), "input column")
+    read = f"Read {table.source}: {count(table.m, 'row')}, {inputs}"
     _say(console, "; ".join([read, *table.notes]) + ".")
     _say(console, f"Task: {plan.reason}.")
     _say(
@@ -349,11 +351,12 @@ def _metrics_table(plan: Plan, result: FitResult) -> Any:
     for who, metrics in result.metrics.items():
         cells = [
             Text(
-                "-" if value is None else f"{value:.4g}", "bold" if value == best.get(name) else ""
+                "-" if value is None else f"{value:#.4g}", "bold" if value == best.get(name) else ""
             )
             for name, value in metrics.items()
         ]
-        grid.add_row(who, *cells)
+        plain = who.endswith("regression")
+        grid.add_row(f"{who} (no hidden layer)" if plain else who, *cells)
     return grid
 
 
@@ -391,8 +394,10 @@ def _quoted(path: Path) -> str:
 @app.command(no_args_is_help=True)
 @reported
 def predict(
-    model: Annotated[Path, typer.Argument(help="A folder that pellucid train wrote.")],
-    data: Annotated[str, typer.Argument(help=_DATA_HELP)],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A folder that pellucid train wrote.")
+    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=_DATA_HELP)],
     out: Annotated[
         Path | None,
         typer.Option(help="Write the CSV to this file.", show_default="standard output"),
@@ -414,13 +419,14 @@ def predict(
       pellucid predict houses.pellucid new.csv --out prices.csv
     """
     from pellucid.tables import read_table
+    from pellucid.tables.table import count
 
     if out is not None:
         _check_file(out, overwrite)
     loaded = _table_model(model)
     table = read_table(data, columns=loaded.columns)
     table.X = table.X[:head]
-    notes = [f"{table.m:,} rows", *table.notes]
+    notes = [count(table.m, "row"), *table.notes]
     _say(_console(stderr=True, quiet=json), f"{table.source}: {'; '.join(notes)}.")
     predictions = loaded.predict(table).tolist()
     probabilities = [] if loaded.task == "regression" else loaded.predict_proba(table).tolist()

@@ -128,9 +128,9 @@ class Network:
             )
         self.n_inputs = int(n_inputs)
         self.seed = philox.check_seed(seed)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
+        if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64'; got {dtype!r}.")
+        self.dtype = np.dtype(dtype)
         self._build(initializer)
 
     def _build(self, initializer: Any) -> None:
@@ -319,7 +319,7 @@ class Network:
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Network:
-        """Return the network, its weights zero, that :meth:`to_dict` described."""
+        """Return the network that :meth:`to_dict` described, its weights yet to be filled in."""
         layers = [layer_from_dict(entry) for entry in description["layers"]]
         return cls(
             layers, description["n_inputs"], "zeros", description["seed"], description["dtype"]
@@ -352,7 +352,14 @@ class Network:
 
     def _dense(self, X: Data) -> NDArray[Any]:
         X = X.toarray(order="F") if hasattr(X, "toarray") else X
-        return np.asarray(X, dtype=self.dtype)
+        try:
+            with np.errstate(over="raise"):
+                return np.asarray(X, dtype=self.dtype)
+        except FloatingPointError:
+            raise ValueError(
+                f"X holds numbers that {self.dtype} cannot: the largest is {np.abs(X).max():.3g}. "
+                "Scale X, or make the network with dtype='float64'."
+            ) from None
 
     def _checked_targets(
         self, m: int, Y: Any, loss: str | Loss, sample_weight: Any

@@ -27,7 +27,7 @@ from pellucid.network import Network
 from pellucid.schedules import Constant
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
-from pellucid.training.loop import copy
+from pellucid.training.epoch import copy
 
 _OUTPUT_NAMES = {"sigmoid": "logistic"}
 """scikit-learn's names of output activations, where they differ from ours."""

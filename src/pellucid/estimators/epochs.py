@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid.callbacks import Callback
 from pellucid.training import Run
-from pellucid.training.loop import copy
+from pellucid.training.epoch import copy
 
 
 class EpochEnd(Callback):

@@ -125,6 +125,7 @@ class Layer:
         self.input_shape = tuple(input_shape)
         self.output_shape = self.output_shape_for(self.input_shape)
         self.parameters = {}
+        self._check_factor_letters()
         for letter, shape in self.parameter_shapes(self.input_shape).items():
             drawn = self.initial(letter, shape, initializer, seed)
             self.parameters[letter] = np.asfortranarray(drawn, dtype=dtype)
@@ -134,6 +135,7 @@ class Layer:
         """Return a copy with the settings alone."""
         made = copy.copy(self)
         made.number, made.input_shape, made.output_shape, made.parameters = 0, (), (), {}
+        made.learning_rate_factor = copy.copy(self.learning_rate_factor)
         return made
 
     def rate_factor(self, letter: str) -> float:
@@ -160,6 +162,8 @@ class Layer:
         """Refuse an input that is not (n[l-1], m), before any arithmetic."""
         if not self.parameters:
             raise ValueError(f"{self!r} has no parameters yet; put it in a Network or build it.")
+        if not hasattr(A_prev, "shape"):
+            raise TypeError(f"{self.where()} expects A_prev as an array; got {A_prev!r}.")
         shape = tuple(A_prev.shape)
         if len(shape) == 2 and shape[:1] == self.input_shape:
             return
@@ -170,6 +174,24 @@ class Layer:
         elif shape == self.input_shape:
             hint = " For one example pass A.reshape(-1, 1)."
         raise ValueError(f"{self.where()} expects A_prev of shape {expected}; got {shape}.{hint}")
+
+    def check_gradient(self, d: Array, cache: LayerCache) -> None:
+        """Refuse a dA or dZ that has not the shape of the layer's output."""
+        expected, got = tuple(cache.output.shape), tuple(getattr(d, "shape", ()))
+        if got != expected:
+            raise ValueError(
+                f"{self.where()} expects dA of the shape of its output, {expected}; got {got}."
+            )
+
+    def _check_factor_letters(self) -> None:
+        known = list(self.parameter_shapes(self.input_shape))
+        factors = self.learning_rate_factor
+        for letter in factors if isinstance(factors, dict) else ():
+            if letter not in known:
+                raise ValueError(
+                    f"{self!r}: learning_rate_factor names {letter!r}; the parameters are "
+                    f"{', '.join(known)}."
+                )
 
     def _check_factor(self, name: str, value: Any) -> None:
         if not (isinstance(value, (int, float)) and 0 <= value < math.inf):

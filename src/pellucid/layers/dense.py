@@ -71,7 +71,7 @@ class Dense(Layer):
         )
         if isinstance(n_units, bool) or not isinstance(n_units, (int, np.integer)) or n_units < 1:
             raise ValueError(f"Dense: n_units must be an integer of 1 or more; got {n_units!r}.")
-        if not 0 <= dropout < 1:
+        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             raise ValueError(f"Dense: dropout must be at least 0 and below 1; got {dropout!r}.")
         self.n_units = int(n_units)
         self.activation = find_activation(activation)
@@ -110,6 +110,7 @@ class Dense(Layer):
     ) -> tuple[Array, dict[str, Array]]:
         W, g, A_prev = self.parameters["W"], self.activation, cache.A_prev
         m = A_prev.shape[1] if m is None else m
+        self.check_gradient(dA if dZ is None else dZ, cache)
         if dZ is None:
             if cache.mask is not None:
                 dA = dA * cache.mask

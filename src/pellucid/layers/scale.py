@@ -69,6 +69,7 @@ class Scale(Layer):
         m: float | None = None,
         inputs: bool = True,
     ) -> tuple[Array, dict[str, Array]]:
+        self.check_gradient(dA, cache)
         xp = dA.__array_namespace__()
         m = cache.A_prev.shape[1] if m is None else m
         ds = xp.sum(dA * cache.A_prev, axis=1, keepdims=True) / m

@@ -31,11 +31,11 @@ class Sample:
 SAMPLES: dict[str, Sample] = {
     sample.name: sample
     for sample in (
-        Sample("iris", "multiclass", 150, 4, "three kinds of iris from sepals and petals"),
-        Sample("wine", "multiclass", 178, 13, "three growers of wine from its chemistry"),
-        Sample("digits", "multiclass", 1797, 64, "handwritten digits, 8 x 8 grey values"),
-        Sample("breast_cancer", "binary", 569, 30, "malignant or benign tumour from its cells"),
-        Sample("diabetes", "regression", 442, 10, "progress of diabetes after one year"),
+        Sample("iris", "multiclass", 150, 4, "three kinds of iris"),
+        Sample("wine", "multiclass", 178, 13, "three growers of wine"),
+        Sample("digits", "multiclass", 1797, 64, "handwritten, 8 x 8 pixels"),
+        Sample("breast_cancer", "binary", 569, 30, "malignant or benign"),
+        Sample("diabetes", "regression", 442, 10, "progress after one year"),
     )
 }
 """Every sample by its name. A new one that scikit-learn loads by ``load_NAME`` is a line here."""

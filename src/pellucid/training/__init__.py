@@ -154,6 +154,8 @@ def train(
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)
     data = examples(network, X, Y, loss, sample_weight)
+    _check_range("X", data.X.data if hasattr(data.X, "toarray") else data.X, network.dtype)
+    _check_range("Y", data.Y, network.dtype)
     data, validation = _split(network, data, loss, validation_data, validation_fraction, seed)
     if class_weight is not None:
         factors = class_weights(data.Y, network.n[-1], class_weight).astype(network.dtype)
@@ -198,11 +200,20 @@ def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any =
         raise ValueError(
             f"X holds NaN or infinity{where}. Remove those examples or fill the values in."
         )
-    if hasattr(X, "toarray"):
-        X = X.tocsc()
     m = X.shape[1]
     Y = check_targets(Y, loss, network.n[-1], m)
     return Examples(X, Y, check_weights(sample_weight, m, network.dtype))
+
+
+def _check_range(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Refuse numbers whose square the network's dtype cannot hold."""
+    limit = math.sqrt(np.finfo(dtype).max)
+    largest = float(max(-values.min(initial=0), values.max(initial=0)))
+    if largest > limit:
+        raise ValueError(
+            f"{name} holds a number as large as {largest:.3g}; beyond {limit:.3g} its square is "
+            f"infinite in {dtype}. Scale {name}: standardise it, or take its logarithm."
+        )
 
 
 def class_weights(

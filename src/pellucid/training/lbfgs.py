@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pellucid.callbacks import Callback
 from pellucid.engines import Session
 from pellucid.optimizers import LBFGS
-from pellucid.training import loop
+from pellucid.training.epoch import end_epoch, stop_interrupted
 from pellucid.training.run import Run
 
 
@@ -38,9 +38,9 @@ def minimise(
         for callback in callbacks:
             callback.on_epoch_begin(run)
         _unpack(intermediate_result.x, arrays)
-        loop.end_epoch(run, session, callbacks, float(intermediate_result.fun), 1.0)
+        end_epoch(run, session, callbacks, float(intermediate_result.fun), 1.0)
         if interrupted() and not run.history.stopped:
-            loop.stop_interrupted(run)
+            stop_interrupted(run)
         if run.history.stopped:
             raise StopIteration
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid._catalogue import did_you_mean
 from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
-from pellucid.metrics import METRICS
-from pellucid.network import Network
 from pellucid.optimizers import LBFGS
+from pellucid.training import lbfgs
 from pellucid.training.checkpoints import Checkpoints
-from pellucid.training.run import Examples, Run
+from pellucid.training.epoch import check_monitor, copy, end_epoch, finite, put, stop_interrupted
+from pellucid.training.run import Run
 
 Interrupted = Callable[[], bool]
 
@@ -35,10 +32,8 @@ def run_training(
     checkpoints: Checkpoints | None = None,
 ) -> None:
     """Carry a prepared run out; how it ended stands in ``run.history``."""
-    from pellucid.training import lbfgs
-
     callbacks = list(callbacks)
-    _check_monitor(run)
+    check_monitor(run)
     chosen, note = choose_engine(engine, run.network, run.objective, run.optimizer)
     run.history.engine, run.history.engine_note = chosen.name, note
     with _interrupt_between_steps() as interrupted:
@@ -102,46 +97,6 @@ def descend(
         run.stop(f"all {run.epochs} epochs done", "finished")
 
 
-def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, rate: float) -> None:
-    """Count the epoch and record its curves; then the schedule, early stopping and callbacks."""
-    run.epoch += 1
-    run.J = J
-    curves = {"loss": J, "learning_rate": rate}
-    if run.metrics:
-        _, A = session.evaluate(run.data.X, run.data.Y, run.data.weight)
-        curves |= {each.name: each(run.data.Y, A) for each in run.metrics}
-    if run.validation is not None:
-        curves |= _validate(run, session, run.validation)
-    run.history.append(**curves)
-    value = run.history[run.monitor][-1]
-    run.learning_rate *= run.schedule.after_epoch(run.memory["schedule"], value)
-    _watch(run, value)
-    for callback in callbacks:
-        callback.on_epoch_end(run)
-
-
-def finite(network: Network) -> bool:
-    """Whether every parameter is a finite number."""
-    return all(np.isfinite(array).all() for array in network.parameters.values())
-
-
-def copy(network: Network) -> dict[str, NDArray[Any]]:
-    """Return a copy of the parameters by name."""
-    return {name: array.copy("K") for name, array in network.parameters.items()}
-
-
-def put(network: Network, parameters: dict[str, NDArray[Any]]) -> None:
-    """Write these parameters into the network."""
-    for name, array in network.parameters.items():
-        array[...] = parameters[name]
-
-
-def stop_interrupted(run: Run) -> None:
-    """Note that the user ended the training."""
-    done = f"{run.epoch} epoch{'' if run.epoch == 1 else 's'}"
-    run.stop(f"interrupted after {done}; what was learned is kept", "interrupted")
-
-
 def _learning_rates(run: Run) -> NDArray[np.float64]:
     """alpha at each step of the coming epoch."""
     count = run.steps_per_epoch
@@ -185,37 +140,6 @@ def _mean(run: Run, costs: NDArray[np.float64]) -> float:
     return float(np.sum(costs[done] * sizes[done]) / np.sum(sizes[done]))
 
 
-def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
-    loss, A = session.evaluate(data.X, data.Y, data.weight)
-    run.validation_output = A
-    return {"val_loss": loss} | {f"val_{each.name}": each(data.Y, A) for each in run.metrics}
-
-
-def _watch(run: Run, value: float) -> None:
-    """Early stopping: remember the best epoch, count how long there has been no better one."""
-    run.history.best_epoch = run.epoch
-    if run.stopping is None:
-        return
-    memory = run.memory["stopping"]
-    metric = METRICS.get(run.monitor.removeprefix("val_"))
-    named = {each.name: each for each in run.metrics}
-    metric = named.get(run.monitor.removeprefix("val_"), metric)
-    score = value if metric is not None and metric.more_is_better else -value
-    if score > memory.get("best", -math.inf) + run.stopping.min_delta:
-        memory.update(best=score, epoch=run.epoch)
-        if run.stopping.restore_best:
-            run.best = copy(run.network)
-    best = int(memory.get("epoch", 0))
-    if run.stopping.restore_best and best:
-        run.history.best_epoch = best
-    if run.epoch - best >= run.stopping.patience:
-        run.stop(
-            f"{run.monitor} has not improved for {run.stopping.patience} epochs; "
-            f"the best was epoch {best}",
-            "early_stopping",
-        )
-
-
 def _stop_diverged(run: Run, steps: int, rate: float) -> None:
     kept = f"those of epoch {run.epoch}" if run.epoch else "those it started from"
     run.stop(
@@ -224,19 +148,6 @@ def _stop_diverged(run: Run, steps: int, rate: float) -> None:
         "bound the gradient (gradient_clip=1.0)",
         "diverged",
     )
-
-
-def _check_monitor(run: Run) -> None:
-    if run.stopping is None or run.stopping.monitor is None:
-        return
-    known = ["loss", *(each.name for each in run.metrics)]
-    if run.validation is not None:
-        known += [f"val_{name}" for name in known]
-    if run.monitor not in known:
-        raise ValueError(
-            f"EarlyStopping: no curve {run.monitor!r}{did_you_mean(run.monitor, known)}; this "
-            f"training records {', '.join(known)}. Name it in metrics=, or give validation data."
-        )
 
 
 def _thread_count(n_threads: int | None) -> int | None:

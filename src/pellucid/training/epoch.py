@@ -1,0 +1,101 @@
+"""The end of an epoch: its curves, the schedule, early stopping, callbacks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid._catalogue import did_you_mean
+from pellucid.callbacks import Callback
+from pellucid.engines import Session
+from pellucid.metrics import METRICS
+from pellucid.network import Network
+from pellucid.training.run import Examples, Run
+
+
+def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, rate: float) -> None:
+    """Count the epoch and record its curves; then the schedule, early stopping and callbacks."""
+    run.epoch += 1
+    run.J = J
+    curves = {"loss": J, "learning_rate": rate}
+    if run.metrics:
+        _, A = session.evaluate(run.data.X, run.data.Y, run.data.weight)
+        curves |= {each.name: each(run.data.Y, A) for each in run.metrics}
+    if run.validation is not None:
+        curves |= _validate(run, session, run.validation)
+    run.history.append(**curves)
+    value = run.history[run.monitor][-1]
+    run.learning_rate *= run.schedule.after_epoch(run.memory["schedule"], value)
+    _watch(run, value)
+    for callback in callbacks:
+        callback.on_epoch_end(run)
+
+
+def finite(network: Network) -> bool:
+    """Whether every parameter is a finite number."""
+    return all(np.isfinite(array).all() for array in network.parameters.values())
+
+
+def copy(network: Network) -> dict[str, NDArray[Any]]:
+    """Return a copy of the parameters by name."""
+    return {name: array.copy("K") for name, array in network.parameters.items()}
+
+
+def put(network: Network, parameters: dict[str, NDArray[Any]]) -> None:
+    """Write these parameters into the network."""
+    for name, array in network.parameters.items():
+        array[...] = parameters[name]
+
+
+def stop_interrupted(run: Run) -> None:
+    """Note that the user ended the training."""
+    done = f"{run.epoch} epoch{'' if run.epoch == 1 else 's'}"
+    run.stop(f"interrupted after {done}; what was learned is kept", "interrupted")
+
+
+def check_monitor(run: Run) -> None:
+    """Refuse an early stopping that watches a curve which will not be there."""
+    if run.stopping is None or run.stopping.monitor is None:
+        return
+    known = ["loss", *(each.name for each in run.metrics)]
+    if run.validation is not None:
+        known += [f"val_{name}" for name in known]
+    if run.monitor not in known:
+        raise ValueError(
+            f"EarlyStopping: no curve {run.monitor!r}{did_you_mean(run.monitor, known)}; this "
+            f"training records {', '.join(known)}. Name it in metrics=, or give validation data."
+        )
+
+
+def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
+    loss, A = session.evaluate(data.X, data.Y, data.weight)
+    run.validation_output = A
+    return {"val_loss": loss} | {f"val_{each.name}": each(data.Y, A) for each in run.metrics}
+
+
+def _watch(run: Run, value: float) -> None:
+    """Early stopping: remember the best epoch, count how long there has been no better one."""
+    run.history.best_epoch = run.epoch
+    if run.stopping is None:
+        return
+    memory = run.memory["stopping"]
+    metric = METRICS.get(run.monitor.removeprefix("val_"))
+    named = {each.name: each for each in run.metrics}
+    metric = named.get(run.monitor.removeprefix("val_"), metric)
+    score = value if metric is not None and metric.more_is_better else -value
+    if score > memory.get("best", -math.inf) + run.stopping.min_delta:
+        memory.update(best=score, epoch=run.epoch)
+        if run.stopping.restore_best:
+            run.best = copy(run.network)
+    best = int(memory.get("epoch", 0))
+    if run.stopping.restore_best and best:
+        run.history.best_epoch = best
+    if run.epoch - best >= run.stopping.patience:
+        run.stop(
+            f"{run.monitor} has not improved for {run.stopping.patience} epochs; "
+            f"the best was epoch {best}",
+            "early_stopping",
+        )
