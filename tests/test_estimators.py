@@ -76,7 +76,8 @@ def largest_difference(a, b):
 def test_the_numbers_are_those_of_scikit_learn(name, settings):
     a, b, X, _ = both(name, **settings)
     assert largest_difference(a, b) < 1e-9
-    assert a.n_iter_ == b.n_iter_ and a.t_ == b.t_
+    assert a.n_iter_ == b.n_iter_
+    assert a.t_ == b.t_
     np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-8)
     np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-9)
     if "early_stopping" in settings:
@@ -141,7 +142,8 @@ def test_writing_into_coefs_counts_and_replacing_them_too():
     clf.coefs_[1] = np.zeros_like(clf.coefs_[1])
     clf.intercepts_[1] = np.zeros_like(clf.intercepts_[1])
     np.testing.assert_allclose(clf.predict_proba(X[:1]), 1 / 3)
-    assert clf.coefs_[0].flags.c_contiguous and clf.network_.W[1].flags.f_contiguous
+    assert clf.coefs_[0].flags.c_contiguous
+    assert clf.network_.W[1].flags.f_contiguous
 
 
 def test_pickle_joblib_and_clone():
@@ -199,16 +201,11 @@ def test_every_schedule_and_initializer_runs(name):
         )
         assert np.isfinite(clf.loss_)
     rates = clf.history_["learning_rate"]
-    assert (
-        (len(rates) == 3
-        and (name != "step") == (len(set(rates)) > 1))
-        or name
-        in (
-            "constant",
-            "reduce_on_plateau",
-            "warm_up",
-            "step",
-        )
+    assert (len(rates) == 3 and (name != "step") == (len(set(rates)) > 1)) or name in (
+        "constant",
+        "reduce_on_plateau",
+        "warm_up",
+        "step",
     )
 
 
@@ -232,7 +229,8 @@ def test_classifier_with_squared_error():
     clf = MLPClassifier(
         (8,), loss="mean_squared_error", max_iter=200, learning_rate_init=0.02, random_state=0
     ).fit(scale(X), y)
-    assert clf.out_activation_ == "softmax" and clf.score(scale(X), y) > 0.9
+    assert clf.out_activation_ == "softmax"
+    assert clf.score(scale(X), y) > 0.9
 
 
 def test_class_weight_moves_the_boundary():
@@ -296,8 +294,10 @@ def test_callbacks_see_the_run():
     X, y = load_iris(return_X_y=True)
     watch = Watch()
     clf = MLPClassifier((4,), callbacks=[watch], batch_size=50, random_state=0).fit(X, y)
-    assert watch.epochs == [1, 2, 3] and watch.steps == 9
-    assert clf.n_iter_ == 3 and clf.history_.message == "seen enough"
+    assert watch.epochs == [1, 2, 3]
+    assert watch.steps == 9
+    assert clf.n_iter_ == 3
+    assert clf.history_.message == "seen enough"
 
 
 def test_hidden_activations_and_input_gradients():
@@ -372,7 +372,7 @@ def test_save_and_load(number, tmp_path):
     for name in ("loss_curve_", "n_iter_", "validation_scores_", "n_features_in_"):
         assert getattr(again, name) == getattr(estimator, name)
     assert again.get_params().keys() == estimator.get_params().keys()
-    with pytest.raises(FileExistsError, match="m.pellucid"):
+    with pytest.raises(FileExistsError, match=r"m\.pellucid"):
         estimator.save(tmp_path / "m.pellucid")
 
 
@@ -386,7 +386,8 @@ def test_every_wrong_parameter_is_named_at_once():
     message = str(caught.value)
     for name in ("hidden_layer_sizes", "alpha", "max_iter", "dropout", "n_threads", "dtype"):
         assert f"{name} must be" in message
-    assert "got -1" in message and message.startswith("MLPClassifier: ")
+    assert "got -1" in message
+    assert message.startswith("MLPClassifier: ")
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,7 @@ def test_warnings_point_at_the_line_that_called_fit():
 def test_divergence_says_so():
     X, y = load_diabetes(return_X_y=True)
     reg = MLPRegressor(solver="sgd", learning_rate_init=10.0, activation="identity", random_state=0)
-    with pytest.raises(ValueError, match="non-finite parameter weights.*diverged at step"):
+    with pytest.raises(ValueError, match=r"non-finite parameter weights.*diverged at step"):
         reg.fit(scale(X), y)
 
 
@@ -450,4 +451,5 @@ def test_ctrl_c_keeps_what_was_learned():
     clf = MLPClassifier((4,), callbacks=[Interrupt()], random_state=0)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         clf.fit(X, y)
-    assert clf.n_iter_ == 2 and clf.predict(X).shape == (150,)
+    assert clf.n_iter_ == 2
+    assert clf.predict(X).shape == (150,)

@@ -49,9 +49,11 @@ def test_training_learns_and_records_every_curve(digits):
     assert history.epochs == 40
     assert set(history.curves) == {"loss", "learning_rate", "accuracy", "val_loss", "val_accuracy"}
     assert {len(curve) for curve in history.curves.values()} == {40}
-    assert history["val_accuracy"][-1] > 0.8 and history["loss"][-1] < history["loss"][0] / 3
+    assert history["val_accuracy"][-1] > 0.8
+    assert history["loss"][-1] < history["loss"][0] / 3
     assert (history.stopped, history.message) == ("finished", "all 40 epochs done")
-    assert history.engine == "reference" and history.best_epoch == 40
+    assert history.engine == "reference"
+    assert history.best_epoch == 40
     assert history.settings["validation_examples"] == 120
     assert history.settings["examples"] == 480
 
@@ -98,7 +100,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
     nets = [digit_network() for _ in range(3)]
     for net, seed in zip(nets, [5, 5, 6], strict=True):
         train(net, X, y, loss=CCE, epochs=3, seed=seed)
-    assert same(nets[0], nets[1]) and not same(nets[0], nets[2])
+    assert same(nets[0], nets[1])
+    assert not same(nets[0], nets[2])
 
 
 def test_sparse_and_either_memory_order_give_the_same_bits(digits):
@@ -112,7 +115,9 @@ def test_sparse_and_either_memory_order_give_the_same_bits(digits):
     ]
     for net, kind in zip(nets, kinds, strict=True):
         train(net, kind(X), y, loss=CCE, epochs=2)
-    assert same(nets[0], nets[1]) and same(nets[2], nets[3]) and same(nets[0], nets[2])
+    assert same(nets[0], nets[1])
+    assert same(nets[2], nets[3])
+    assert same(nets[0], nets[2])
 
 
 def test_integer_and_float32_inputs_are_converted_batch_by_batch(digits):
@@ -158,7 +163,8 @@ def test_early_stopping_restores_the_best(digits):
         early_stopping=4,
     )  # fmt: skip
     curve = history["val_loss"]
-    assert history.stopped == "early_stopping" and "val_loss has not improved" in history.message
+    assert history.stopped == "early_stopping"
+    assert "val_loss has not improved" in history.message
     assert history.best_epoch == int(np.argmin(curve)) + 1 == len(curve) - 4
     held_out = {"validation_fraction": 0.3, "epochs": 1, "learning_rate": 1e-30}
     again = train(net, X, y, loss=CCE, **held_out)
@@ -173,7 +179,8 @@ def test_early_stopping_on_a_metric_where_more_is_better(digits):
         early_stopping=EarlyStopping(patience=3, monitor="val_accuracy", restore_best=False),
     )  # fmt: skip
     best = int(np.argmax(history["val_accuracy"])) + 1
-    assert history.stopped == "early_stopping" and history.epochs == best + 3
+    assert history.stopped == "early_stopping"
+    assert history.epochs == best + 3
     assert history.best_epoch == history.epochs
 
 
@@ -238,7 +245,8 @@ def test_class_weights_are_sample_weights(digits):
     train(a, X, y, loss=CCE, epochs=2, class_weight="balanced")
     train(b, X, y, loss=CCE, epochs=2, class_weight=factors)
     train(c, X, one_hot(y, 10, float), loss=CCE, epochs=2, sample_weight=600 / (10 * counts[y]))
-    assert same(a, b) and same(a, c)
+    assert same(a, b)
+    assert same(a, c)
 
 
 def test_label_smoothing_minimises_the_smoothed_loss(digits):
@@ -254,12 +262,14 @@ def test_lbfgs_counts_iterations(digits):
     X, y = digits
     net = Network([Dense(10, "softmax")], 64, seed=0, dtype="float64")
     history = train(net, X, y, loss=CCE, optimizer="lbfgs", l2=1e-3, epochs=200)
-    assert history.stopped in ("converged", "finished") and 5 < history.epochs <= 200
+    assert history.stopped in ("converged", "finished")
+    assert 5 < history.epochs <= 200
     gradients = net.backward(net.forward(X, cache=True), y, CCE, l2=1e-3)
     assert np.abs(gradients.dW[1]).max() < 1e-3
     assert history["loss"][-1] == pytest.approx(net.loss(X, y, CCE, l2=1e-3))
     stopped = train(net, X, y, loss=CCE, optimizer="lbfgs", epochs=3)
-    assert stopped.epochs == 3 and stopped.stopped == "finished"
+    assert stopped.epochs == 3
+    assert stopped.stopped == "finished"
 
 
 def test_a_second_call_goes_on(digits):
@@ -278,7 +288,8 @@ def test_divergence_keeps_the_last_good_parameters(digits, rate):
     good = net.copy()
     with pytest.warns(DivergenceWarning, match=r"diverged at step \d+ of epoch 1.*learning rate"):
         history = train(net, X, y, loss="mse", optimizer="sgd", learning_rate=rate)
-    assert history.stopped == "diverged" and same(net, good)
+    assert history.stopped == "diverged"
+    assert same(net, good)
 
 
 def test_the_warning_of_divergence_points_at_the_caller(digits):
@@ -301,7 +312,8 @@ def test_ctrl_c_ends_after_a_step(digits):
 
     net = digit_network()
     history = train(net, X, y, loss=CCE, epochs=1000, callbacks=[PressCtrlC()])
-    assert history.stopped == "interrupted" and 3 <= history.epochs <= 4
+    assert history.stopped == "interrupted"
+    assert 3 <= history.epochs <= 4
     assert "what was learned is kept" in history.message
     assert signal.getsignal(signal.SIGINT) is before
     assert np.isfinite(net.W[1]).all()
@@ -384,7 +396,8 @@ def test_resume_after_a_kill(tmp_path):
     nets = space["network"](), space["network"]()
     train(nets[0], space["X"], space["Y"], **settings)
     train(nets[1], space["X"], space["Y"], resume=tmp_path / "c", **settings)
-    assert epochs >= 8 and same(*nets)
+    assert epochs >= 8
+    assert same(*nets)
 
 
 def test_resume_refuses_another_training(digits, tmp_path):
@@ -414,7 +427,8 @@ def test_a_finished_training_resumed_stays_as_it_was(digits, tmp_path):
     assert first.stopped == "early_stopping"
     again = digit_network()
     second = train(again, X, y, resume=tmp_path / "c", learning_rate=0.05, **settings)
-    assert second.curves == first.curves and same(net, again)
+    assert second.curves == first.curves
+    assert same(net, again)
 
 
 @pytest.mark.parametrize(

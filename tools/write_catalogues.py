@@ -18,7 +18,7 @@ HEAD = """# The catalogues
 
 What may be named, from the tables in the code; this page is written by `make docs`. A name stands
 for its entry with the usual parameters; an entry with others is an object:
-`LeakyReLU(slope=0.1)` of `pellucid.activations`, `Huber(delta=2.0)` of `pellucid.losses`, and so on.
+`LeakyReLU(slope=0.1)` of `pellucid.activations`, `Huber(delta=2.0)` of `pellucid.losses`.
 """
 
 

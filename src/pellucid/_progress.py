@@ -52,8 +52,9 @@ class ProgressBar(Callback):
     def on_epoch_end(self, run: Run) -> None:
         assert self.task is not None
         elapsed = self.bar.tasks[0].elapsed or 0.0
-        speed = f"{(run.epoch - self.first) / elapsed:.3g} epochs/s" if elapsed > 0.1 else ""
-        self.bar.update(self.task, completed=run.epoch, losses=losses(run), speed=speed)
+        speed = (run.epoch - self.first) / elapsed if elapsed > 0.1 else 0.0
+        shown = f"{speed:.{0 if speed >= 10 else 2}f} epochs/s" if speed else ""
+        self.bar.update(self.task, completed=run.epoch, losses=losses(run), speed=shown)
 
     def on_train_end(self, run: Run) -> None:
         self.stop()
