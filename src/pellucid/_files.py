@@ -23,7 +23,9 @@ def write_atomically(path: Path, content: bytes, *, overwrite: bool = True) -> N
         if not overwrite:
             refuse_existing(path)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.strerror:
+            error.filename = str(path)  # not the temporary name, and a full disk names none
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise

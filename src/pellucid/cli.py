@@ -224,7 +224,7 @@ def train(
     \b
     Examples:
       pellucid train sample:iris
-      pellucid train houses.csv --target price --hidden 128,64 --out houses.pellucid
+      pellucid train houses.csv --target price --hidden 128,64 --epochs 500
     """
     from pellucid.persistence import check_destination, save
     from pellucid.tables import TrainSettings, prepare, read_table

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from pellucid._files import nearest_file
 from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables.samples import PREFIX, TARGET, read_sample
-from pellucid.tables.table import Table, check_columns, check_learnable, count, nearest, some
+from pellucid.tables.table import (
+    Table,
+    as_whole,
+    check_columns,
+    check_learnable,
+    count,
+    nearest,
+    some,
+)
 from pellucid.tables.text import read_text
 
 if TYPE_CHECKING:
@@ -336,16 +344,8 @@ def _target(source: str, name: str, column: pl.Series) -> NDArray[Any]:
                 f"{_rows(~(np.abs(numbers) <= LARGEST))} (counted from 1, the header not). Correct "
                 "them, or drop those rows."
             )
-        y = _as_written(column, numbers)
+        y = numbers.astype(np.bool_) if _is_boolean(column) else as_whole(numbers)
     return y
-
-
-def _as_written(column: pl.Series, numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Truth values as such, whole numbers as integers."""
-    if _is_boolean(column):
-        return numbers.astype(np.bool_)
-    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53)
-    return numbers.astype(np.int64) if whole.all() else numbers
 
 
 def _kind(column: pl.Series) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
 from pellucid.errors import DataError
-from pellucid.tables.table import Table
+from pellucid.tables.table import Table, as_whole
 
 PREFIX = "sample:"
 TARGET = "target"
@@ -56,7 +56,7 @@ def read_sample(name: str) -> Table:
     datasets = importlib.import_module("sklearn.datasets")
     bunch: Any = getattr(datasets, f"load_{name}")()
     X = np.ascontiguousarray(bunch.data, dtype=np.float64)
-    y: NDArray[Any] = np.asarray(bunch.target)
+    y: NDArray[Any] = as_whole(np.asarray(bunch.target))
     classes = np.asarray(getattr(bunch, "target_names", ()))
     if classes.dtype.kind == "U" and SAMPLES[name].task != "regression":
         y = classes[y]

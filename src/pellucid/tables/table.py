@@ -89,6 +89,16 @@ def check_columns(source: str, present: Sequence[str], wanted: Sequence[str]) ->
         )
 
 
+def as_whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
+    """Return numbers as integers where all of them are whole.
+
+    >>> as_whole(np.array([1.0, 2.0])), as_whole(np.array([1.0, 2.5]))
+    (array([1, 2]), array([1. , 2.5]))
+    """
+    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53)
+    return numbers.astype(np.int64) if whole.all() else numbers
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return ``" (did you mean 'Age'?)"`` for a name that differs a little, or only in case.
 

@@ -44,9 +44,9 @@ def read_text(source: str, content: bytes) -> tuple[list[str], pl.DataFrame, lis
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
     delimiter = find_delimiter(text)
-    first, second = itertools.islice(itertools.chain(_rows(text, delimiter), [[], []]), 2)
-    header = has_header(first, second)
-    if header and not second:
+    start = list(itertools.islice(_rows(text, delimiter), 200)) or [[text]]
+    first, header = start[0], has_header(start)
+    if header and len(start) == 1:
         raise DataError(
             f"{source} holds a header alone, no rows: {', '.join(map(repr, first[:8]))}."
         )
@@ -116,15 +116,23 @@ def find_delimiter(text: str) -> str:
     return best
 
 
-def has_header(first: list[str], second: list[str]) -> bool:
-    """Whether the first row holds names: it does unless it has numbers and looks like the second.
+def has_header(rows: list[list[str]]) -> bool:
+    """Whether the first of these rows holds names.
 
-    >>> has_header(["year", "sold"], ["2001", "7"]), has_header(["5.1", "iris"], ["4.9", "iris"])
+    It does not if it has numbers, looks like the second, and its texts, where it has any, stand
+    in other rows of their column too.
+
+    >>> has_header([["year", "sold"], ["2001", "7"]]), has_header([["5.1", "iris"]] * 3)
     (True, False)
     """
-    kinds = [(_kind(a), _kind(b)) for a, b in zip(first, second, strict=False)]
-    numbers = any(_kind(cell) == "number" for cell in first)
-    return not numbers or any(a != b and "" not in (a, b) for a, b in kinds)
+    first, second = rows[0], rows[1] if len(rows) > 1 else []
+    kinds = [_kind(cell) for cell in first]
+    pairs = zip(kinds, map(_kind, second), strict=False)
+    if "number" not in kinds or any(a != b and "" not in (a, b) for a, b in pairs):
+        return True
+    texts = [k for k, kind in enumerate(kinds) if kind == "text"]
+    again = any(row[k] == first[k] for row in rows[1:] for k in texts if k < len(row))
+    return bool(texts) and not again
 
 
 def _kind(cell: str) -> str:
@@ -186,7 +194,8 @@ def _check_lengths(source: str, text: str, delimiter: str, width: int, first_lin
             'stands inside a cell (write "" for one).'
         ) from None
     if wrong:
-        more = f", and {count(wrong - 1, 'row')} more" if wrong > 1 else ""
+        others = count(wrong - 1, "more row")
+        more = f"; {others} {'is' if wrong == 2 else 'are'} wrong too" if wrong > 1 else ""
         raise DataError(
             f"{source}: {first}, expected {width} as in the first row (delimiter "
             f"{_NAMES.get(delimiter, repr(delimiter))}){more}. Complete the row, or put cells that "
