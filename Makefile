@@ -1,5 +1,6 @@
 # Every target does its own set-up in $(VENV). Stamp files there make a second run quick: requirements
-# are installed again when pyproject.toml changes, the package itself when a source changes.
+# are installed again when pyproject.toml changes, the package itself when a source changes; the
+# objects of the C++ stay in build/, so a change in Python compiles nothing.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,26 +10,35 @@ ARGS ?=
 
 # Folders are listed too, so that a deleted file counts as a change.
 SOURCES := $(shell find src cpp \( -name __pycache__ -o -name '.*' \) -prune -o -print 2>/dev/null)
-BUILD_FILES := pyproject.toml $(wildcard CMakeLists.txt README.md LICENSE)
+BUILD_FILES := pyproject.toml CMakeLists.txt README.md LICENSE
 DEMO := build/demo
 
+# PELLUCID_PURE=1 leaves the C++ out. Another stamp, so that the other kind is installed anew.
+PURE := $(filter-out 0,$(PELLUCID_PURE))
+PACKAGE := $(VENV)/package$(if $(PURE),-pure).stamp
+
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# CMake and ninja are the machine's, or else those that build.txt put into $(VENV).
+WITH_CMAKE := PATH="$(abspath $(BIN)):$$PATH"
+CTEST := ctest --output-on-failure --parallel 4 --test-dir
+CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check check-cpp sanitize neon bench format docs clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=python3.12 chooses the interpreter of a new .venv; make test takes JOBS=4 and'
 	@echo '  ARGS="-k adam"; one test at once: .venv/bin/pytest tests/test_losses.py -k hinge'
+	@echo '  PELLUCID_PURE=1 leaves the C++ out: no compiler is needed'
 
 # A line of the demo: show the command, then run it.
 show = @printf '\n$$ %s\n' 'pellucid $(1)'; $(BIN)/pellucid $(1)
 
-demo: $(VENV)/package.stamp $(VENV)/tables.txt  ## train, save, load and predict from the command line
+demo: $(PACKAGE) $(VENV)/tables.txt  ## train, save, load and predict from the command line
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	$(call show,samples)
 	$(call show,train sample:breast_cancer --target target --out $(DEMO)/breast_cancer.pellucid)
@@ -38,22 +48,67 @@ demo: $(VENV)/package.stamp $(VENV)/tables.txt  ## train, save, load and predict
 
 # Workers share the cores, so each keeps its BLAS to one thread. The package that is tested is the
 # installed one: src/ is not on the path.
-test: $(VENV)/package.stamp $(VENV)/tables.txt $(VENV)/test.txt  ## tests, and the doctests of the installed package and README
+test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## tests, and the doctests of the installed package and README
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg \
 	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob=README.md \
 	    --pyargs tests/ pellucid $(wildcard README.md) $(ARGS)
 
-check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt  ## formatting, lint, types, docstrings
+check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cpp)  ## formatting, lint, types, docstrings; C++ warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python tools/check_docstrings.py src/pellucid
 
+# Every level, not optimised (that is quick), with warnings as errors.
+check-cpp: $(VENV)/build.txt $(VENV)/dev.txt
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	@$(WITH_CMAKE) cmake -S . -B build/check -G Ninja >/dev/null \
+	    -DCMAKE_BUILD_TYPE=Check -DPELLUCID_WERROR=ON \
+	    -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	    -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
+	$(WITH_CMAKE) cmake --build build/check
+
+sanitize: $(VENV)/build.txt  ## the C++ tests under the address, undefined behaviour and thread sanitizers
+	@for kind in address,undefined thread; do \
+	    folder=build/sanitize-$${kind%%,*}; \
+	    echo "-fsanitize=$$kind"; \
+	    $(WITH_CMAKE) cmake -S cpp/tests -B $$folder -G Ninja >/dev/null \
+	        -DPELLUCID_SANITIZE=$$kind && \
+	    $(WITH_CMAKE) cmake --build $$folder && $(WITH_CMAKE) $(CTEST) $$folder || exit 1; \
+	done
+
+# The bindings are compiled too, with this machine's Python.h. Debian keeps a pyconfig.h for each
+# architecture, looked up by its name; shim/ answers for aarch64 with this machine's.
+NEON := build/neon
+neon: $(VENV)/build.txt $(VENV)/run.txt  ## compile for aarch64 and run the C++ tests under qemu
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	    command -v $$tool >/dev/null || { echo "make neon: '$$tool' was not found;" \
+	        "on Debian and Ubuntu: apt install g++-aarch64-linux-gnu qemu-user" >&2; exit 1; }; \
+	done
+	@$(BIN)/python -c "$$PYCONFIG_SHIM" $(NEON)/shim/aarch64-linux-gnu
+	@$(WITH_CMAKE) cmake -S cpp/tests -B $(NEON) -G Ninja >/dev/null \
+	    -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+	    -DCMAKE_CROSSCOMPILING_EMULATOR='qemu-aarch64;-L;/usr/aarch64-linux-gnu' \
+	    -DPELLUCID_PYTHON="$$($(BIN)/python -c "$$INCLUDES");$(abspath $(NEON))/shim"
+	$(WITH_CMAKE) cmake --build $(NEON)
+	$(WITH_CMAKE) $(CTEST) $(NEON)
+
 format: $(VENV)/dev.txt  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(CPP)
 	$(BIN)/ruff check --fix
 
-docs: $(VENV)/package.stamp  ## write docs/catalogues.md from the tables
+bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and JAX: benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/speed.py $(ARGS)
+	$(BIN)/python benchmarks/loops.py $(ARGS)
+	$(BIN)/python benchmarks/scaling.py $(ARGS)
+
+$(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
+	$(PIP) install --quiet --requirement $<
+	@touch $@
+
+docs: $(PACKAGE)  ## write docs/catalogues.md from the tables
 	$(BIN)/python tools/write_catalogues.py docs/catalogues.md
 
 clean:  ## remove .venv, build products and caches
@@ -82,10 +137,42 @@ print(*(run if part == "run" else project["optional-dependencies"][part]), sep="
 endef
 export REQUIREMENTS
 
+define BUILD_REQUIREMENTS
+from scikit_build_core.build import get_requires_for_build_wheel
+for requirement in get_requires_for_build_wheel():
+    print(requirement)
+endef
+export BUILD_REQUIREMENTS
+
+define INCLUDES
+import nanobind, sysconfig
+from pathlib import Path
+robin_map = Path(nanobind.include_dir()).parent / "ext/robin_map/include"
+print(sysconfig.get_path("include"), nanobind.include_dir(), robin_map, sep=";")
+endef
+export INCLUDES
+
+define PYCONFIG_SHIM
+import sys, sysconfig
+from pathlib import Path
+include = Path(sysconfig.get_path("include"))
+own = include.parent / (sysconfig.get_config_var("MULTIARCH") or "") / include.name / "pyconfig.h"
+shim = Path(sys.argv[1], include.name, own.name)
+shim.parent.mkdir(parents=True, exist_ok=True)
+shim.write_text(f'#include "{own}"\n')
+endef
+export PYCONFIG_SHIM
+
 $(VENV)/%.txt: pyproject.toml $(VENV)/venv.stamp
 	@$(BIN)/python -c "$$REQUIREMENTS" $* > $@
 	$(PIP) install --quiet --requirement $@
 
-$(VENV)/package.stamp: $(SOURCES) $(BUILD_FILES) $(VENV)/run.txt
+# What the build backend wants besides: CMake and ninja, unless the machine has them.
+$(VENV)/build.txt: $(VENV)/run.txt CMakeLists.txt
+	@$(BIN)/python -c "$$BUILD_REQUIREMENTS" > $@
+	@if [ -s $@ ]; then $(PIP) install --quiet --requirement $@; fi
+
+$(PACKAGE): $(SOURCES) $(BUILD_FILES) $(VENV)/run.txt $(VENV)/build.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall .
+	@rm -f $(VENV)/package*.stamp
 	@touch $@

@@ -118,7 +118,8 @@ def test_train_json() -> None:
     assert found["model"] == "deep/m"
     assert found["rows"] == {"all": 60, "training": 41, "validation": 7, "test": 12}
     assert (found["task"], found["units"], found["parameters"]) == ("binary", [2, 4, 1], 17)
-    assert (found["epochs"], found["stopped"], found["engine"]) == (3, "finished", "reference")
+    assert (found["epochs"], found["stopped"]) == (3, "finished")
+    assert found["engine"] in ("fused", "reference")
     assert list(found["metrics"]) == ["network", "majority class", "logistic regression"]
     assert load("deep/m").metrics["held_out"] == found["metrics"]
 
@@ -171,11 +172,25 @@ def test_help_has_an_example_and_fits(command: str) -> None:
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
 
-def test_a_training_that_diverges_is_told_and_its_last_good_parameters_kept() -> None:
-    options = ["--optimizer", "gradient_descent", "--learning-rate", "1e30", "--hidden", "4,4"]
-    result = run("train", "sample:diabetes", *options, "--activation", "identity")
-    assert "Stopped: diverged at step" in result.stdout
-    assert result.stderr == ""
+DIVERGING = ("--optimizer", "gradient_descent", "--hidden", "4,4", "--activation", "identity")
+
+
+def test_a_training_that_diverges_in_its_first_epoch_saves_nothing() -> None:
+    message = refused("train", "sample:diabetes", *DIVERGING, "--learning-rate", "1e30", "-q")
+    assert re.search(
+        r"diverged at step \d+ of epoch 1: .*smaller --learning-rate \(it was 1e\+30\), or another "
+        r"--optimizer\. Nothing was saved",
+        message,
+    )
+
+
+def test_a_training_that_diverges_later_is_told_and_its_last_good_parameters_kept() -> None:
+    options = ["--learning-rate", "0.5", "--patience", "0", "--batch-size", "512"]
+    result = run("train", "sample:diabetes", *DIVERGING, "--hidden", "none", *options)
+    assert re.search(r"Stopped: diverged at step \d+ of epoch \d+: J or a", result.stdout)
+    assert "gradient_clip" not in result.stdout + result.stderr
+    assert re.search(r"^pellucid: .* --learning-rate .* before that were saved", result.stderr)
+    assert load("diabetes.pellucid").history["stopped"] == "diverged"
     assert np.isfinite(load("diabetes.pellucid").predict(read_table("sample:diabetes"))).all()
 
 
@@ -193,13 +208,21 @@ def test_a_training_that_diverges_is_told_and_its_last_good_parameters_kept() ->
             r"1 input column is not numeric: 'kind' \(text, such as 'a'\)",
         ),
         (["t.csv", "--target", "kind", "--task", "regression"], "regression needs numbers"),
-        (["t.csv", "--target", "kind", "--task", "rank"], "task must be one of binary, multiclass"),
+        (
+            ["t.csv", "--target", "kind", "--task", "rank"],
+            "--task must be one of binary, multiclass",
+        ),
         (["sample:irsi"], r"there is no sample 'irsi' \(did you mean 'iris'\?\)"),
         (["sample:iris", "--hidden", "64;32"], "--hidden must be the units of each hidden layer"),
-        (["sample:iris", "--hidden", "0"], "hidden must be whole numbers of 1 or more"),
+        (["sample:iris", "--hidden", "0"], r"--hidden must be the .* 1 or more, .*got '0'"),
+        (
+            ["sample:iris", "--optimizer", "lbfgs", "--dropout", "0.1"],
+            "--dropout must be 0",
+        ),
+        (["."], "'.' is a folder; expected a file of data"),
         (
             ["sample:iris", "--activation", "rleu", "--epochs", "0", "--l2", "nan"],
-            r"epochs must be .* l2 must be .* unknown activation 'rleu' \(did you mean 'relu'\?\)",
+            r"--epochs must .* --l2 must .* unknown activation 'rleu' \(did you mean 'relu'\?\)",
         ),
         (["sample:iris", "--out", "t.csv"], r"'t\.csv' is a file; a model is a folder"),
         (["sample:iris", "--out", "t.csv/m"], r"cannot write .* is a file, not a folder"),
@@ -253,6 +276,39 @@ def test_faults_of_our_own_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PELLUCID_DEBUG", "1")
     with pytest.raises(RuntimeError, match="all wrong"):
         run("train", "sample:iris")
+
+
+def test_a_value_error_of_our_own_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise ValueError("shapes")
+
+    monkeypatch.setattr("pellucid.tables.read_table", broken)
+    assert "internal error: ValueError: shapes" in refused("train", "sample:iris", code=1)
+
+
+def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.tables import read
+
+    write_table()
+    text = Path("t.csv").read_text()
+    Path("t.csv").write_text(text.replace("kind", "target"))
+    opened: list[Path] = []
+    whole = read._read_bytes
+
+    def counted(path: Path) -> bytes:
+        opened.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(read, "_read_bytes", counted)
+    run("train", "t.csv", *FAST, "-q")
+    assert opened == [Path("t.csv")]
+
+
+def test_metrics_are_shown_with_four_decimals() -> None:
+    from pellucid.cli import _shown
+
+    assert [_shown("r2", value) for value in (-9.177e-07, 0.5, None)] == ["0.0000", "0.5000", "-"]
+    assert _shown("rmse", 53.441) == "53.44"
 
 
 def test_a_full_disk_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +428,8 @@ def test_samples_refuse() -> None:
 
 def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pellucid", *arguments]
+    if os.name == "posix":  # a background job ignores SIGINT, and its children inherit that
+        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )

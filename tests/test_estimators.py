@@ -406,7 +406,7 @@ def test_every_wrong_parameter_is_named_at_once():
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
         ({"gradient_clip": -1}, "gradient_clip must be a positive number"),
         ({"callbacks": ["print"]}, "callbacks must be None or a list of pellucid.Callback"),
-        ({"engine": "warp"}, "engine must be one of 'auto', 'reference'"),
+        ({"engine": "warp"}, "engine must be one of 'auto', 'fused', 'reference'"),
         ({"n_iter_no_change": 0}, "n_iter_no_change must be infinity or a whole number"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -441,6 +441,7 @@ def test_divergence_says_so():
         reg.fit(scale(X), y)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_was_learned():
     class Interrupt(Callback):
         def on_epoch_end(self, run):

@@ -38,6 +38,19 @@ def test_every_public_name_is_there(name):
     assert name in dir(pellucid)
 
 
+@pytest.mark.parametrize("name", pellucid._ROOMS)
+def test_every_room_is_reachable(name):
+    found = imported_by(f"import pellucid; assert pellucid.{name}.__doc__")
+    assert f"pellucid.{name}" in found
+    assert name in dir(pellucid)
+
+
+def test_every_module_is_a_room_or_private():
+    path = ROOT / "src" / "pellucid"
+    there = {p.stem for p in path.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert {name for name in there if name[0] != "_"} - {"cli"} == set(pellucid._ROOMS)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'pellucid' has no attribute 'Netwrok'"):
         pellucid.Netwrok  # noqa: B018  the access itself is what is tested

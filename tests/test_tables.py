@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import json
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ from pellucid.tables.evaluate import classification_metrics, regression_metrics
 from pellucid.tables.preprocess import Standardizer
 from pellucid.tables.read import column_names
 from pellucid.tables.split import TASKS, infer_task, split
+from pellucid.tables.text import _lines
 
 BODY = "\n".join(f"{k},{k * 0.5},{'xy'[k % 2]}" for k in range(12))
 GOOD = f"a,b,c\n{BODY}"
@@ -515,3 +517,14 @@ def test_metrics_by_hand() -> None:
     # errors 0, 2, -1; the mean of y is 3, its squares about it 4 + 1 + 9
     assert found == {"rmse": pytest.approx((5 / 3) ** 0.5), "mae": 1.0, "r2": 1 - 5 / 14}
     assert regression_metrics(np.ones(2), np.ones(2))["r2"] is None
+
+
+def test_lines_end_as_csv_needs_them() -> None:
+    for text in ("a\r\nb\rc\n\nd", "\n", "", "x\r", '"a\nb",c\r\n'):
+        assert list(_lines(text)) == list(io.StringIO(text, newline=""))
+
+
+def test_a_wrong_probability_of_0_costs_no_infinity() -> None:
+    p = np.array([[1.0, 0.0], [1.0, 0.0]])
+    found = classification_metrics(np.array([0, 1]), p, np.array([0, 0]))
+    assert found["log_loss"] == pytest.approx(-0.5 * np.log(np.finfo(np.float32).eps))

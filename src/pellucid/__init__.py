@@ -31,8 +31,33 @@ _EXPORTS = {
 
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
+_ROOMS = (
+    "activations",
+    "callbacks",
+    "engines",
+    "errors",
+    "estimators",
+    "history",
+    "initializers",
+    "insight",
+    "layers",
+    "losses",
+    "metrics",
+    "network",
+    "optimizers",
+    "persistence",
+    "philox",
+    "propagation",
+    "schedules",
+    "tables",
+    "training",
+)
+"""The modules that ``import pellucid`` makes reachable; imported when first asked for too."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"pellucid.{name}")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
     value = getattr(importlib.import_module(_EXPORTS[name]), name)
@@ -41,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_ROOMS]

@@ -7,8 +7,9 @@ g; its two methods are the whole mathematics::
     dZ = dA * g'(Z)                activation.backward(dA, Z, A)
 
 ``backward`` takes dA and not only g', because softmax mixes the units of an example. Both are pure
-(they return new arrays) and run on any array library that follows the Python array API standard.
-``Z``, ``A``, ``dA``, ``dZ`` have the shape (n[l], m): a column is an example.
+(they write into nothing) and run on any array library that follows the Python array API standard.
+The identity returns Z itself. ``Z``, ``A``, ``dA``, ``dZ`` have the shape (n[l], m): a column is an
+example.
 
 >>> import numpy as np
 >>> relu = activation("relu")

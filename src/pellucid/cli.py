@@ -21,12 +21,13 @@ import typer
 
 from pellucid import __version__
 from pellucid.activations import ACTIVATIONS
-from pellucid.errors import DataError, MissingPackageError, ModelError
+from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 from pellucid.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pellucid.history import History
     from pellucid.tables import FitResult, Plan, Table, TableModel
 
 P = ParamSpec("P")
@@ -76,7 +77,10 @@ def _report(error: Exception) -> int:
         place = f"{error.filename!r}: " if error.filename else ""
         _complain(f"{place}{error.strerror}.")
         return 2
-    if isinstance(error, (DataError, ModelError, MissingPackageError, ValueError, OSError)):
+    if isinstance(error, SettingsError):
+        _complain(" ".join(f"{_option(name)} {fault}".lstrip() for name, fault in error.faults))
+        return 2
+    if isinstance(error, (DataError, ModelError, MissingPackageError, OSError)):
         _complain(str(error))
         return 2
     _complain(
@@ -84,6 +88,10 @@ def _report(error: Exception) -> int:
         "traceback"
     )
     return 1
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}" if name else ""
 
 
 def _complain(message: str) -> None:
@@ -249,8 +257,13 @@ def train(
     plan = prepare(table, settings)
     _show_plan(console, plan)
     result = _fit(console, plan)
+    advice = _advice(result.history, plan)
+    if advice and not result.history.epochs:
+        raise SettingsError(("", f"{advice} Nothing was saved."))
     save(result.model, folder, overwrite=overwrite)
     _show_result(console, plan, result, folder)
+    if advice:
+        _complain(f"{advice} The parameters before that were saved.")
     if json:
         _print_json(_result_as_data(plan, result, folder))
 
@@ -258,13 +271,11 @@ def train(
 def _units(hidden: str) -> tuple[int, ...]:
     if hidden.strip().lower() == "none":
         return ()
-    try:
-        return tuple(int(part) for part in hidden.split(","))
-    except ValueError:
-        raise ValueError(
-            "--hidden must be the units of each hidden layer, such as 64,32, or none; got "
-            f"{hidden!r}."
-        ) from None
+    parts = [part.strip() for part in hidden.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        fault = "must be the units of each hidden layer, 1 or more, such as 64,32, or none"
+        raise SettingsError(("hidden", f"{fault}; got {hidden!r}."))
+    return tuple(map(int, parts))
 
 
 def _default_folder(data: str) -> Path:
@@ -273,16 +284,30 @@ def _default_folder(data: str) -> Path:
     return Path(f"{Path(name).stem}.pellucid")
 
 
-def _default_target(data: str) -> str:
-    from pellucid.tables.read import column_names
-    from pellucid.tables.table import some
+def _default_target(data: str) -> Callable[[list[str]], str]:
+    def choose(names: list[str]) -> str:
+        from pellucid.tables.table import some
 
-    names = column_names(data)
-    if "target" not in names:
-        raise DataError(
-            f"name the column to learn with --target; {data} has: {some([repr(n) for n in names])}."
-        )
-    return "target"
+        if "target" not in names:
+            known = some([repr(name) for name in names])
+            raise DataError(f"name the column to learn with --target; {data} has: {known}.")
+        return "target"
+
+    return choose
+
+
+def _advice(history: History, plan: Plan) -> str:
+    """What to do after a divergence, "" where there was none."""
+    if history.stopped != "diverged":
+        return ""
+    what, _, _ = history.message.partition(". ")
+    rate = history.settings["learning_rate"]
+    if plan.settings.optimizer == "lbfgs":
+        return f"the training {what}. Take another --optimizer, or --l2 0.001."
+    return (
+        f"the training {what}. Take a smaller --learning-rate (it was {rate:g}), or another "
+        "--optimizer."
+    )
 
 
 def _fit(console: Console, plan: Plan) -> FitResult:
@@ -321,7 +346,8 @@ def _show_plan(console: Console, plan: Plan) -> None:
 def _show_result(console: Console, plan: Plan, result: FitResult, folder: Path) -> None:
     history = result.history
     _say(console)
-    _say(console, f"Stopped: {history.message}.")
+    message, diverged = history.message, history.stopped == "diverged"
+    _say(console, f"Stopped: {message.partition('. ')[0] if diverged else message}.")
     _say(console)
     console.print(_metrics_table(plan, result))
     _say(console)
@@ -350,14 +376,19 @@ def _metrics_table(plan: Plan, result: FitResult) -> Any:
             best[name] = min(values) if name in LESS_IS_BETTER else max(values)
     for who, metrics in result.metrics.items():
         cells = [
-            Text(
-                "-" if value is None else f"{value:#.4g}", "bold" if value == best.get(name) else ""
-            )
+            Text(_shown(name, value), "bold" if value == best.get(name) else "")
             for name, value in metrics.items()
         ]
         plain = who.endswith("regression")
         grid.add_row(f"{who} (no hidden layer)" if plain else who, *cells)
     return grid
+
+
+def _shown(name: str, value: float | None) -> str:
+    """Four decimals, or four digits of what has the target's size."""
+    if value is None:
+        return "-"
+    return f"{value:#.4g}" if name in ("rmse", "mae") else f"{round(value, 4) + 0.0:.4f}"
 
 
 def _result_as_data(plan: Plan, result: FitResult, folder: Path) -> dict[str, Any]:

@@ -10,6 +10,18 @@ class DataError(ValueError):
     """A data file or table that cannot be used as it is."""
 
 
+class SettingsError(ValueError):
+    """Settings that cannot be; ``faults`` are (name, what is wrong with it) for each of them.
+
+    >>> str(SettingsError(("epochs", "must be 1 or more; got 0.")))
+    'epochs must be 1 or more; got 0.'
+    """
+
+    def __init__(self, *faults: tuple[str, str]) -> None:
+        super().__init__(" ".join(f"{name} {fault}".lstrip() for name, fault in faults))
+        self.faults = faults
+
+
 class ModelError(ValueError):
     """A model folder that cannot be read, or an object that cannot be saved as one."""
 

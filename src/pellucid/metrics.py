@@ -17,17 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
+from pellucid.losses import one_hot
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its name, its function of (Y, A), and whether more is better."""
+    """A metric: its name, its function of (Y, A), and whether more is better.
+
+    Class numbers come to the function as one-hot columns, unless it ``takes_labels``.
+    """
 
     name: str
     function: Callable[[NDArray[Any], NDArray[Any]], float]
     more_is_better: bool
+    takes_labels: bool = False
 
     def __call__(self, Y: NDArray[Any], A: NDArray[Any]) -> float:
+        if Y.ndim == 1 and A.shape[0] == 1:
+            Y = Y[np.newaxis]
+        elif Y.ndim == 1 and not self.takes_labels:
+            Y = one_hot(Y, A.shape[0], A.dtype)
         return float(self.function(Y, A))
 
 
@@ -51,7 +60,7 @@ def _r2(Y: NDArray[Any], A: NDArray[Any]) -> float:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", _accuracy, True),
+        Metric("accuracy", _accuracy, True, takes_labels=True),
         Metric("r2", _r2, True),
         Metric(
             "root_mean_squared_error",
@@ -76,7 +85,7 @@ def metric(spec: str | Metric) -> Metric:
     """
     if isinstance(spec, Metric):
         return spec
-    if spec not in METRICS:
+    if not isinstance(spec, str) or spec not in METRICS:
         raise ValueError(
             f"unknown metric {spec!r}{did_you_mean(spec, METRICS)}. "
             f"Known are: {', '.join(METRICS)}."

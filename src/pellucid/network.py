@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox, propagation
 from pellucid.engines.base import Data
+from pellucid.engines.fused import FusedForward, refuses_layers
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers import Layer, layer_from_dict
@@ -131,6 +132,7 @@ class Network:
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64'; got {dtype!r}.")
         self.dtype = np.dtype(dtype)
+        self._forward: FusedForward | None = None
         self._build(initializer)
 
     def _build(self, initializer: Any) -> None:
@@ -152,6 +154,22 @@ class Network:
             for layer in self.layers:
                 if "W" in layer.parameters and getattr(layer, "initializer", None) is None:
                     self.W[layer.number] = draw(layer.parameters["W"].shape)
+
+    @classmethod
+    def _around(cls, layers: Iterable[Layer], parameters: Sequence[dict[str, Any]]) -> Network:
+        """Return a network on these very arrays, a dict a layer: nothing is drawn or copied."""
+        made = cls.__new__(cls)
+        made.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
+        first = parameters[0]["W"]
+        made.n_inputs, made.seed, made.dtype = first.shape[1], 0, first.dtype
+        made._forward = None
+        shape: tuple[int, ...] = (made.n_inputs,)
+        number = 0
+        for layer, arrays in zip(made.layers, parameters, strict=True):
+            number += layer.computes_Z
+            layer.number, layer.input_shape, layer.parameters = number, shape, arrays
+            layer.output_shape = shape = layer.output_shape_for(shape)
+        return made
 
     @property
     def L(self) -> int:
@@ -209,6 +227,15 @@ class Network:
                 W[l], b[l] = Wl, bl
             raise
 
+    def copy_parameters(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of every parameter by its name, ``W1``, ``b1``, ..."""
+        return {name: array.copy("K") for name, array in self.parameters.items()}
+
+    def put_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Write what :meth:`copy_parameters` returned, or another network's, into the arrays."""
+        for name, array in self.parameters.items():
+            array[...] = parameters[name]
+
     @overload
     def forward(self, X: Data, *, cache: Literal[False] = False) -> NDArray[Any]: ...
     @overload
@@ -219,15 +246,55 @@ class Network:
 
         No unit is dropped here: dropout is for training.
         """
+        fused = self._fused_forward()
+        if fused and not cache and self._plain_few(X, fused.FEW):
+            return fused.few(X.T).T
         X = self.checked_X(X)
         if cache:
             return propagation.forward(self.layers, self._dense(X))
         m = X.shape[1]
+        if fused:
+            self._check_cast(X)
+            return fused.many(X)
         A = np.empty((self.n[-1], m), dtype=self.dtype, order="F")
         for start in range(0, m, BLOCK):
             block = self._dense(X[:, start : start + BLOCK])
             A[:, start : start + BLOCK] = propagation.forward(self.layers, block).A[self.L]
         return A
+
+    def _fused_forward(self) -> FusedForward | None:
+        """The fused engine's forward pass of these very arrays, None where it cannot run them."""
+        if self._forward is None or not self._forward.holds():
+            self._forward = None
+            contiguous = all(array.flags.f_contiguous for array in self.parameters.values())
+            if contiguous and not refuses_layers(self.layers):
+                self._forward = FusedForward(self)
+        return self._forward
+
+    def _plain_few(self, X: Any, few: int) -> bool:
+        """Whether X is so plain and small that nothing need be converted."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == self.dtype
+            and X.shape[0] == self.n_inputs
+            and X.shape[1] <= few
+            and X.flags.f_contiguous
+        )
+
+    def _check_cast(self, X: Data) -> None:
+        """Refuse numbers that the network's dtype cannot hold."""
+        values = X.data if hasattr(X, "toarray") else X
+        if values.dtype.itemsize > self.dtype.itemsize and values.dtype.kind == "f" and values.size:
+            largest = max(abs(float(values.min())), abs(float(values.max())))
+            if float(np.finfo(self.dtype).max) < largest < np.inf:
+                raise ValueError(
+                    f"X holds numbers that {self.dtype} cannot: the largest is {largest:.3g}. "
+                    "Scale X, or make the network with dtype='float64'."
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_forward": None}
 
     def backward(
         self,
@@ -266,9 +333,14 @@ class Network:
         """Return the classes or numbers that A[L] stands for, as a column for each example.
 
         Sigmoid outputs: 1 where a >= 0.5, else 0 (lecture 001), (n[L], m). Softmax: the number of
-        the largest output, (m,). Anything else: A[L] itself.
+        the largest output, (m,). Anything else: A[L] itself. A ValueError where A[L] holds NaN.
         """
         A = self.forward(X)
+        if not np.isfinite(A).all():
+            raise ValueError(
+                "A[L] is not finite: X holds NaN or infinity, or the parameters do. Fill the "
+                "missing values in, or remove those examples; net.forward(X) shows which."
+            )
         g = self.layers[-1].activation
         name = g.name if g is not None else ""
         if name in ("sigmoid", "hard_sigmoid"):
@@ -304,8 +376,7 @@ class Network:
     def copy(self) -> Network:
         """Return a network with the same layers and a copy of the parameters."""
         made = Network(self.layers, self.n_inputs, "zeros", self.seed, self.dtype)
-        for name, array in made.parameters.items():
-            array[...] = self.parameters[name]
+        made.put_parameters(self.parameters)
         return made
 
     def to_dict(self) -> dict[str, Any]:
@@ -352,14 +423,8 @@ class Network:
 
     def _dense(self, X: Data) -> NDArray[Any]:
         X = X.toarray(order="F") if hasattr(X, "toarray") else X
-        try:
-            with np.errstate(over="raise"):
-                return np.asarray(X, dtype=self.dtype)
-        except FloatingPointError:
-            raise ValueError(
-                f"X holds numbers that {self.dtype} cannot: the largest is {np.abs(X).max():.3g}. "
-                "Scale X, or make the network with dtype='float64'."
-            ) from None
+        self._check_cast(np.asarray(X))
+        return np.asarray(X, dtype=self.dtype)
 
     def _checked_targets(
         self, m: int, Y: Any, loss: str | Loss, sample_weight: Any
@@ -372,18 +437,28 @@ class Network:
         return loss, Y, check_weights(sample_weight, m, self.dtype)
 
 
-def check_weights(sample_weight: Any, m: int, dtype: Any) -> NDArray[Any] | None:
+def check_weights(
+    sample_weight: Any, m: int, dtype: Any, name: str = "sample_weight"
+) -> NDArray[Any] | None:
     """Return the weights of m examples as an array, None for None; refuse what is no weight."""
     if sample_weight is None:
         return None
     w = np.asarray(sample_weight)
     if w.shape != (m,):
-        raise ValueError(f"sample_weight must have shape (m,) = ({m},); got {w.shape}.")
+        raise ValueError(f"{name} must have shape (m,) = ({m},); got {w.shape}.")
     if w.dtype.kind not in "biuf" or not np.isfinite(w).all() or (w < 0).any():
-        raise ValueError("sample_weight must hold finite numbers of 0 or more.")
+        raise ValueError(f"{name} must hold finite numbers of 0 or more.")
     if not w.any():
-        raise ValueError("sample_weight is 0 for every example; at least one must be positive.")
-    return w.astype(dtype)
+        raise ValueError(f"{name} is 0 for every example; at least one must be positive.")
+    with np.errstate(over="ignore", under="ignore"):
+        w = w.astype(dtype)
+        total = w.sum()
+    if not 0 < total < np.inf:
+        what = "infinite" if total else "0 for every example"
+        raise ValueError(
+            f"{name} is {what} in {np.dtype(dtype)}, or its sum is. Divide it by its mean."
+        )
+    return w
 
 
 def _checked_layers(layers: Iterable[Layer]) -> list[Layer]:

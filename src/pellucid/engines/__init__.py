@@ -1,18 +1,20 @@
 """Engines: who computes the steps of an epoch.
 
 One contract, :class:`~pellucid.engines.base.Session`.
-``reference`` is the lectures' equations (:mod:`pellucid.propagation`) and runs anything.
+``fused`` is C++ and fast; ``reference`` is the lectures' equations (:mod:`pellucid.propagation`)
+and runs anything, layers and functions of your own too.
 """
 
 from __future__ import annotations
 
 from pellucid._catalogue import did_you_mean
 from pellucid.engines.base import Engine, Objective, Session
+from pellucid.engines.fused import FusedEngine
 from pellucid.engines.reference import ReferenceEngine
 
 __all__ = ["ENGINES", "Engine", "Objective", "Session", "choose_engine"]
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ReferenceEngine(),)}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (FusedEngine(), ReferenceEngine())}
 """Every engine by its name, the fastest first."""
 
 
@@ -22,7 +24,11 @@ def choose_engine(name: str, *job: object) -> tuple[Engine, str]:
     ``job`` is what :meth:`Engine.start` takes first: network, objective, optimizer. The second
     value says why a faster engine did not take it, empty where none stood back.
 
-    >>> choose_engine("auto")[0].name
+    >>> from pellucid import Dense, Network
+    >>> from pellucid.losses import loss
+    >>> from pellucid.optimizers import optimizer
+    >>> net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    >>> choose_engine("reference", net, Objective(loss("bce")), optimizer("adam"))[0].name
     'reference'
     """
     if name != "auto" and name not in ENGINES:

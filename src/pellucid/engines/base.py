@@ -145,7 +145,8 @@ class Engine(Protocol):
     ) -> Session:
         """Open a session; ``seed`` is the key of its dropout draws.
 
-        ``interrupted`` is asked between steps whether the user wants an end.
+        ``interrupted`` is asked between steps, some fifty times a second, whether the user wants
+        an end.
         """
         ...
 

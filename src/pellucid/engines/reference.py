@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +73,7 @@ class ReferenceSession(Session):
         self._interrupted = interrupted
         self.layers, self.dtype = network.layers, network.dtype
         self.objective, self.optimizer = objective, optimizer
-        self.batch_size, self.seed, self.n_threads = batch_size, seed, n_threads
+        self.batch_size, self.seed = batch_size, seed
         self._n_outputs = math.prod(self.layers[-1].output_shape)
         self._step = 0
         self._slots = {
@@ -85,6 +85,9 @@ class ReferenceSession(Session):
             check_state(self.layers, optimizer, state.slots)
             self._step = state.step
             self._slots = {name: array.copy("K") for name, array in state.slots.items()}
+        self._holds_blas = n_threads is not None
+        if n_threads is not None:
+            _BLAS.hold(n_threads)
 
     def run(
         self,
@@ -98,7 +101,7 @@ class ReferenceSession(Session):
         sample_weight: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         costs = np.full(last - first, np.nan)
-        with _threads(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for k in range(first, last):
                 span = slice(k * self.batch_size, min((k + 1) * self.batch_size, X.shape[1]))
                 rows = span if order is None else order[span]
@@ -118,7 +121,7 @@ class ReferenceSession(Session):
     def loss_and_gradients(
         self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> tuple[float, Gradients]:
-        with _threads(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return self._gradients(X, Y, slice(0, X.shape[1]), sample_weight, drop=False)
 
     def evaluate(
@@ -127,7 +130,7 @@ class ReferenceSession(Session):
         m = X.shape[1]
         A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
         total = 0.0
-        with _threads(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, m, BLOCK):
                 rows = slice(start, start + BLOCK)
                 cache = propagation.forward(self.layers, take(X, rows, self.dtype))
@@ -135,7 +138,8 @@ class ReferenceSession(Session):
                 w = None if sample_weight is None else sample_weight[rows]
                 total += float(np.sum(each if w is None else each * w, dtype=np.float64))
                 A[:, rows] = cache.caches[-1].output
-        return total / (m if sample_weight is None else float(sample_weight.sum())), A
+        weight = m if sample_weight is None else float(np.sum(sample_weight, dtype=np.float64))
+        return total / weight, A
 
     def sync(self) -> None:
         pass
@@ -144,7 +148,9 @@ class ReferenceSession(Session):
         return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})
 
     def close(self) -> None:
-        pass
+        if self._holds_blas:
+            self._holds_blas = False
+            _BLAS.release()
 
     def _parameters(self) -> list[tuple[Layer, str, NDArray[Any]]]:
         return [
@@ -255,11 +261,31 @@ def _add(a: Gradients, b: Gradients) -> Gradients:
     return a
 
 
-def _threads(n_threads: int | None) -> contextlib.AbstractContextManager[Any]:
-    """Hold BLAS to this many threads."""
-    if n_threads is None:
-        return contextlib.nullcontext()
-    from threadpoolctl import threadpool_limits
+class _Blas:
+    """Holds BLAS to a number of threads, which is one number for the whole process.
 
-    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(n_threads)
-    return limits
+    Sessions of several Python threads may overlap: the last one out restores what the first found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._found: Any = None
+
+    def hold(self, n_threads: int) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            limits = threadpool_limits(n_threads, user_api="blas")
+            if self._holders == 0:
+                self._found = limits
+            self._holders += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._found.restore_original_limits()
+
+
+_BLAS = _Blas()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
@@ -20,14 +21,19 @@ from pellucid.engines import Objective
 from pellucid.engines.base import State
 from pellucid.estimators.epochs import EpochEnd, reset_curves
 from pellucid.estimators.folder import to_folder
-from pellucid.estimators.parameters import check_parameters, hidden_sizes, per_hidden_layer
+from pellucid.estimators.parameters import (
+    check_parameters,
+    hidden_sizes,
+    listed,
+    per_hidden_layer,
+)
 from pellucid.layers import Dense
 from pellucid.losses import Loss
 from pellucid.network import Network
 from pellucid.schedules import Constant
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
-from pellucid.training.epoch import copy
+from pellucid.training.arguments import callbacks_of
 
 _OUTPUT_NAMES = {"sigmoid": "logistic"}
 """scikit-learn's names of output activations, where they differ from ours."""
@@ -62,6 +68,30 @@ def _warn_not_converged(run: Run) -> None:
     warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
+class _Known:
+    """The network made last, and what it was made of: it is good while that is all the same."""
+
+    def __init__(self, estimator: Any, network: Network) -> None:
+        self.network = network
+        self.arrays = [*estimator.coefs_, *estimator.intercepts_]
+        self.settings = self._settings_of(estimator)
+
+    def holds(self, estimator: Any) -> bool:
+        now = [*estimator.coefs_, *estimator.intercepts_]
+        if len(now) != len(self.arrays) or not all(map(operator.is_, now, self.arrays)):
+            return False
+        return bool(self.settings == self._settings_of(estimator))
+
+    @staticmethod
+    def _settings_of(estimator: Any) -> tuple[Any, ...]:
+        """Copies, as lists may be changed in place."""
+        return (
+            listed(estimator.activation) or estimator.activation,
+            listed(estimator.dropout) or estimator.dropout,
+            estimator.out_activation_,
+        )
+
+
 class BaseMLP(BaseEstimator):
     """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
@@ -75,7 +105,14 @@ class BaseMLP(BaseEstimator):
     @property
     def network_(self) -> Network:
         """The fitted network; its arrays are those of ``coefs_`` and ``intercepts_``."""
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self)
+        known: _Known | None = self.__dict__.get("_known_network")
+        if known is None or not known.holds(self):
+            known = self._known_network = _Known(self, self._make_network())
+        return known.network
+
+    def _make_network(self) -> Network:
         widths = [coef.shape[1] for coef in self.coefs_]
         activations = per_hidden_layer(self.activation, len(widths) - 1, "activation")
         rates = per_hidden_layer(self.dropout, len(widths) - 1, "dropout")
@@ -83,18 +120,18 @@ class BaseMLP(BaseEstimator):
             Dense(width, g, dropout=rate)
             for width, g, rate in zip(widths[:-1], activations, rates, strict=True)
         ]
-        network = Network(
+        return Network._around(
             [*layers, Dense(widths[-1], self.out_activation_)],
-            self.coefs_[0].shape[0],
-            "zeros",
-            seed=0,
-            dtype=self.coefs_[0].dtype,
+            [
+                {"W": coef.T, "b": intercept.reshape(-1, 1)}
+                for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
+            ],
         )
-        for layer, coef, intercept in zip(
-            network.layers, self.coefs_, self.intercepts_, strict=True
-        ):
-            layer.parameters = {"W": coef.T, "b": intercept.reshape(-1, 1)}
-        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__().copy()
+        state.pop("_known_network", None)
+        return state
 
     def hidden_activations(self, X: Any) -> list[NDArray[Any]]:
         """Return A[1], ..., A[L-1] as rows: an (m, n[l]) array for each hidden layer."""
@@ -131,6 +168,7 @@ class BaseMLP(BaseEstimator):
         X, y = self._validate_input(X, y, incremental, reset=fresh)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
+        self._check_loss()
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = check_random_state(self.random_state)
         if fresh:
@@ -143,7 +181,7 @@ class BaseMLP(BaseEstimator):
         callbacks = [] if isinstance(run.optimizer, optimizers.LBFGS) else [EpochEnd(self)]
         run_training(
             run,
-            [*callbacks, *(self.callbacks or ())],
+            [*callbacks, *callbacks_of(self.callbacks)],
             engine=self.engine,
             n_threads=self.n_threads,
         )
@@ -176,8 +214,7 @@ class BaseMLP(BaseEstimator):
         drawn = Network(
             network.layers, network.n_inputs, self.initializer, seed=seed, dtype=network.dtype
         )
-        for name, array in network.parameters.items():
-            array[...] = drawn.parameters[name]
+        network.put_parameters(drawn.parameters)
 
     def _check_sizes(self, n_features: int) -> None:
         asked = [n_features, *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]
@@ -207,8 +244,7 @@ class BaseMLP(BaseEstimator):
         data = self._examples(network, loss, X, y, sample_weight)
         m = data.m
         if self.class_weight is not None:
-            factors = self._class_factors(y).astype(network.dtype)
-            data.weight = factors if data.weight is None else data.weight * factors
+            data.multiply_weights(self._class_factors(y), network.dtype)
         full = isinstance(optimizer, optimizers.LBFGS)
         return Run(
             network,
@@ -225,7 +261,7 @@ class BaseMLP(BaseEstimator):
             self._order(m, random_state),
             None if held_out is None else self._examples(network, loss, *held_out),
             state=state,
-            best=copy(network) if self.early_stopping else {},
+            best=network.copy_parameters() if self._stops_early() else {},
         )
 
     def _examples(
@@ -249,7 +285,7 @@ class BaseMLP(BaseEstimator):
             Xv, yv, *weight = validation_data
             yv = self._encode(yv).T
             return X, y, sample_weight, (self._checked_rows(Xv), yv, weight[0] if weight else None)
-        if not self.early_stopping or isinstance(self._optimizer(), optimizers.LBFGS):
+        if not self._stops_early():
             return X, y, sample_weight, None
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
         X, Xv, y, yv, w, wv = train_test_split(
@@ -270,13 +306,19 @@ class BaseMLP(BaseEstimator):
     def _optimizer(self) -> optimizers.Optimizer:
         """The optimizer that ``optimizer``, or else scikit-learn's ``solver``, stands for."""
         if self.optimizer is not None:
-            return optimizers.optimizer(self.optimizer)
+            found = optimizers.optimizer(self.optimizer)
+            named = isinstance(self.optimizer, str) and isinstance(found, optimizers.LBFGS)
+            return optimizers.LBFGS(self.tol, self.max_fun) if named else found
         if self.solver == "lbfgs":
             return optimizers.LBFGS(self.tol, self.max_fun)
         if self.solver == "adam":
             return optimizers.Adam(self.beta_1, self.beta_2, self.epsilon)
         kind = optimizers.Nesterov if self.nesterovs_momentum else optimizers.ClassicalMomentum
         return kind(self.momentum, alpha_inside=True)
+
+    def _stops_early(self) -> bool:
+        """Whether a part is held out; with L-BFGS there is none, as in scikit-learn."""
+        return self.early_stopping and not isinstance(self._optimizer(), optimizers.LBFGS)
 
     def _optimizer_memory(
         self, optimizer: optimizers.Optimizer, incremental: bool
@@ -323,6 +365,7 @@ class BaseMLP(BaseEstimator):
         if isinstance(run.optimizer, optimizers.LBFGS):
             self.n_iter_ = run.epoch
             self.loss_curve_ = list(run.history.curves.get("loss", []))
+            self.validation_loss_curve_ = list(run.history.curves.get("val_loss", []))
             self.loss_ = run.J
         planned = incremental or run.schedule != Constant()  # a schedule plans its last epoch
         if stopped == "finished" and not planned:
@@ -333,7 +376,7 @@ class BaseMLP(BaseEstimator):
             self._finish_diverged(run)
 
     def _finish_diverged(self, run: Run) -> None:
-        if not self.early_stopping:
+        if not self._stops_early():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 f"values and need to be preprocessed. Training {run.history.message}."
@@ -346,8 +389,24 @@ class BaseMLP(BaseEstimator):
 
     def _forward(self, X: Any) -> NDArray[Any]:
         """A[L] as rows, (m, n[L])."""
-        A = self.network_.forward(self._checked_rows(X).T)
-        return A.T
+        network = self.network_
+        if not self._plain(X, network):
+            X = self._checked_rows(X)
+        return network.forward(X.T).T
+
+    def _plain(self, X: Any, network: Network) -> bool:
+        """Whether scikit-learn's validation, which takes long, would return these rows as is."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == network.dtype
+            and X.shape[1] == network.n_inputs
+            and X.shape[0] > 0
+            and X.flags.c_contiguous
+            and (self.dtype is None or np.dtype(self.dtype) == X.dtype)
+            and "feature_names_in_" not in self.__dict__
+            and bool(np.isfinite(X).all())
+        )
 
     def _checked_rows(self, X: Any) -> Any:
         return validate_data(
@@ -371,6 +430,10 @@ class BaseMLP(BaseEstimator):
         raise NotImplementedError
 
     def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that does not fit the output."""
         raise NotImplementedError
 
     def _encode(self, y: Any) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from pellucid.estimators.base import BaseMLP, keep_parameters, steps_through_batches
 from pellucid.losses import Loss
@@ -182,14 +182,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class of each row: the largest output; of two, the second above 1/2."""
-        check_is_fitted(self)
         return self._labels(self._forward(X))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return a column of probabilities for each class, in the order of ``classes_``."""
-        check_is_fitted(self)
         A = self._forward(X)
-        return np.hstack([1 - A, A]) if self.n_outputs_ == 1 else np.ascontiguousarray(A)
+        if self.n_outputs_ > 1:
+            return np.ascontiguousarray(A)
+        P = np.empty((len(A), 2), dtype=A.dtype)
+        P[:, 1:] = A
+        np.subtract(1, A, out=P[:, :1])
+        return P
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithm of :meth:`predict_proba`."""
@@ -242,6 +245,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             softmax = self.out_activation_ == "softmax"
             return find_loss("categorical_cross_entropy" if softmax else "binary_cross_entropy")
         return find_loss(self.loss)
+
+    def _check_loss(self) -> None:
+        if isinstance(self.loss, str) and self.loss == "log_loss":
+            return
+        loss, g = find_loss(self.loss), self._output_activation()
+        if g not in loss.fits:
+            raise ValueError(
+                f"MLPClassifier: the loss {loss.name} is for the outputs {', '.join(loss.fits)}; "
+                f"here the output is {g} (softmax for more than two classes, else sigmoid). Use "
+                "loss='log_loss', which is right for both."
+            )
 
     def _encode(self, y: Any) -> NDArray[Any]:
         """Y as (n[L], m), or class numbers, from labels."""

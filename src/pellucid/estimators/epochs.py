@@ -7,7 +7,6 @@ from typing import Any
 
 from pellucid.callbacks import Callback
 from pellucid.training import Run
-from pellucid.training.epoch import copy
 
 
 class EpochEnd(Callback):
@@ -28,7 +27,7 @@ class EpochEnd(Callback):
         if run.validation is not None:
             est.validation_loss_curve_.append(run.history["val_loss"][-1])
         self._count_without_improvement(run)
-        if est.solver == "sgd" and est.learning_rate == "invscaling":
+        if _rate_rule(est) == "invscaling":
             run.learning_rate = est.learning_rate_init / (est.t_ + 1) ** est.power_t
         if est._no_improvement_count > est.n_iter_no_change:
             self._no_improvement(run)
@@ -43,7 +42,7 @@ class EpochEnd(Callback):
             improved = not score < est.best_validation_score_ + est.tol
             if score > est.best_validation_score_:
                 est.best_validation_score_ = score
-                run.best = copy(run.network)
+                run.best = run.network.copy_parameters()
         else:
             improved = not est.loss_ > est.best_loss_ - est.tol
             est.best_loss_ = min(est.best_loss_, est.loss_)
@@ -57,7 +56,7 @@ class EpochEnd(Callback):
             f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
             "consecutive epochs."
         )
-        adaptive = est.solver == "sgd" and est.learning_rate == "adaptive"
+        adaptive = _rate_rule(est) == "adaptive"
         if adaptive and run.learning_rate > 1e-6:
             run.learning_rate /= 5
             est._no_improvement_count = 0
@@ -69,12 +68,18 @@ class EpochEnd(Callback):
             print(message)
 
 
+def _rate_rule(estimator: Any) -> str:
+    """scikit-learn's ``learning_rate``, which is for its solver "sgd" alone."""
+    sgd = estimator.solver == "sgd" and estimator.optimizer is None
+    return str(estimator.learning_rate) if sgd else "constant"
+
+
 def reset_curves(estimator: Any) -> None:
     """Begin the curves and counters anew, as the first fit does."""
     estimator.loss_curve_ = []
     estimator.validation_loss_curve_ = []
     estimator._no_improvement_count = 0
-    early = estimator.early_stopping
+    early = estimator._stops_early()
     estimator.validation_scores_ = [] if early else None
     estimator.best_validation_score_ = -math.inf if early else None
     estimator.best_loss_ = None if early else math.inf

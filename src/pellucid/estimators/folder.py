@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
 from pellucid._catalogue import Entry
+from pellucid.activations import activation
 from pellucid.errors import ModelError
 from pellucid.history import History
+from pellucid.initializers import initializer
+from pellucid.losses import loss
+from pellucid.optimizers import optimizer
 from pellucid.persistence import ModelFolder, network_from_model, network_to_model
+from pellucid.schedules import schedule
 
 _FITTED = (
     "n_features_in_",
@@ -35,7 +40,8 @@ def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     """Return the entries of model.json, the arrays and the documents of a fitted estimator.
 
     Callbacks, a RandomState and an initializer function are code or hidden state: None is kept in
-    their place. The optimizer's memory is not kept either: partial_fit begins anew.
+    their place, and in that of arrays to start from. The optimizer's memory is not kept either:
+    partial_fit begins anew.
     """
     description, weights = network_to_model(estimator.network_)
     fitted = {name: getattr(estimator, name) for name in _FITTED if hasattr(estimator, name)}
@@ -45,6 +51,8 @@ def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str,
         fitted["classes_"] = _labels_to_dict(estimator.classes_)
         fitted["target_type"] = estimator._label_binarizer.y_type_
     parameters = estimator.get_params(deep=False)
+    if isinstance(parameters["initializer"], Mapping) and "name" not in parameters["initializer"]:
+        parameters["initializer"] = None  # arrays, long since in the weights
     model = {
         "kind": type(estimator).__name__,
         "parameters": {name: _plain(value) for name, value in parameters.items()},
@@ -78,6 +86,16 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     return estimator
 
 
+_FIND: dict[str, Any] = {
+    "activation": activation,
+    "initializer": initializer,
+    "loss": loss,
+    "optimizer": optimizer,
+    "schedule": schedule,
+}
+"""The parameters that may be objects of the catalogues."""
+
+
 def _plain(value: Any) -> Any:
     """A parameter as plain data."""
     if isinstance(value, Entry):
@@ -104,6 +122,12 @@ def _parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
         found["class_weight"] = dict(found["class_weight"]["dict"])
     if isinstance(found.get("gradient_clip"), list):
         found["gradient_clip"] = tuple(found["gradient_clip"])
+    for name, find in _FIND.items():
+        value = found.get(name)
+        if isinstance(value, list):
+            found[name] = [find(each) if isinstance(each, dict) else each for each in value]
+        elif isinstance(value, dict):
+            found[name] = find(value)
     return found
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from pellucid._catalogue import did_you_mean
 from pellucid.activations import activation as find_activation
-from pellucid.callbacks import Callback
 from pellucid.engines import ENGINES
 from pellucid.initializers import initializer as find_initializer
 from pellucid.losses import loss as find_loss
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import gradient_bounds
+from pellucid.training.arguments import callbacks_of, is_real
 
 Check = Callable[[Any], str]
 """Takes a value, returns what is expected instead, or "" where all is well."""
@@ -38,6 +38,17 @@ def check_parameters(estimator: Any) -> None:
         raise ValueError(f"{type(estimator).__name__}: " + ". ".join(faults) + ".")
 
 
+def listed(value: Any) -> list[Any]:
+    """Return the entries of a list, tuple or array; none of anything else.
+
+    >>> listed(np.array(["tanh"])), listed("tanh")
+    (['tanh'], [])
+    """
+    if isinstance(value, np.ndarray):
+        return value.ravel().tolist()
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
 def hidden_sizes(value: Any) -> list[int]:
     """Return the sizes of the hidden layers as a list."""
     return list(value) if np.iterable(value) else [value]
@@ -45,7 +56,8 @@ def hidden_sizes(value: Any) -> list[int]:
 
 def per_hidden_layer(value: Any, n_hidden: int, name: str) -> list[Any]:
     """Return one value for each hidden layer, from one for all or a list."""
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * n_hidden
+    several = isinstance(value, (list, tuple, np.ndarray))
+    values = listed(value) if several else [value] * n_hidden
     if len(values) != n_hidden:
         raise ValueError(
             f"{name} has {len(values)} entries for {n_hidden} hidden layers; give one for each, or "
@@ -111,7 +123,7 @@ def _sizes(value: Any) -> str:
 
 def _each(check: Check) -> Check:
     def every(value: Any) -> str:
-        for each in value if isinstance(value, (list, tuple)) else [value]:
+        for each in listed(value) or [value]:
             expected = check(each)
             if expected:
                 return expected
@@ -128,17 +140,23 @@ def _hidden_activation(spec: Any) -> Any:
 
 
 def _initializer(value: Any) -> Any:
-    return value if value is None or callable(value) else find_initializer(value)
+    own = isinstance(value, Mapping) and "name" not in value  # {1: (W, b), ...}
+    return value if value is None or callable(value) or own else find_initializer(value)
 
 
 def _class_weight(value: Any) -> str:
-    fits = value is None or value == "balanced" or isinstance(value, Mapping)
-    return "" if fits else "None, 'balanced' or a dict from class to factor"
+    fits = value is None or (isinstance(value, str) and value == "balanced")
+    if isinstance(value, Mapping):
+        fits = all(is_real(each) and 0 <= each < math.inf for each in value.values())
+    return "" if fits else "None, 'balanced' or a dict from class to factor, 0 or more"
 
 
 def _callbacks(value: Any) -> str:
-    fits = value is None or all(isinstance(each, Callback) for each in value)
-    return "" if fits else "None or a list of pellucid.Callback objects"
+    try:
+        callbacks_of(value)
+    except TypeError as fault:
+        return f"None or a list of pellucid.Callback objects ({fault})"
+    return ""
 
 
 def _dtype(value: Any) -> str:

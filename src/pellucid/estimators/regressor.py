@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from pellucid.estimators.base import BaseMLP, keep_parameters, steps_through_batches
 from pellucid.estimators.parameters import LOSS_NAMES
@@ -117,7 +117,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return A[L]: (m,) for one output, else (m, n[L])."""
-        check_is_fitted(self)
         A = self._forward(X)
         return A.ravel() if A.shape[1] == 1 else np.ascontiguousarray(A)
 
@@ -143,6 +142,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return find_loss(
             LOSS_NAMES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss
         )
+
+    def _check_loss(self) -> None:
+        loss = self._loss()
+        if loss.targets not in ("real", "non-negative"):
+            raise ValueError(
+                f"MLPRegressor: the loss {loss.name} is for probabilities; use MLPClassifier, or a "
+                "loss for numbers, such as 'squared_error'."
+            )
 
     def _encode(self, y: Any) -> NDArray[Any]:
         rows: NDArray[Any] = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")

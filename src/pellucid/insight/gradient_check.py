@@ -163,8 +163,7 @@ def check_gradients(
 def _float64(network: Network) -> Network:
     """A copy of the network in float64; layers of a user's own are copied like any other."""
     made = Network(network.layers, network.n_inputs, "zeros", network.seed, "float64")
-    for name, array in made.parameters.items():
-        array[...] = network.parameters[name]
+    made.put_parameters(network.parameters)
     return made
 
 

@@ -239,8 +239,7 @@ def network_from_model(folder: ModelFolder) -> Network:
         network = Network(layers, description["n_inputs"], "zeros", description["seed"], dtype)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{where} is wrong: {error}") from None
-    for name, array in network.parameters.items():
-        array[...] = weights[name]
+    network.put_parameters(weights)
     return network
 
 

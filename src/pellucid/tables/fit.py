@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.activations import activation as find_activation
 from pellucid.callbacks import Callback
+from pellucid.errors import SettingsError
 from pellucid.history import History
 from pellucid.layers import Dense
 from pellucid.network import Network
@@ -57,8 +58,8 @@ class TrainSettings:
     --------
     >>> TrainSettings(hidden=(16,), epochs=0, activation="rleu")
     Traceback (most recent call last):
-    ValueError: epochs must be a whole number of 1 or more; got 0. unknown activation 'rleu' (did
-    you mean 'relu'?). Known are: identity, sigmoid, ...
+    pellucid.errors.SettingsError: epochs must be a whole number of 1 or more; got 0. unknown
+    activation 'rleu' (did you mean 'relu'?). Known are: identity, sigmoid, ...
     """
 
     task: str | None = None
@@ -75,7 +76,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         faults = [
-            f"{name} must be {expected}; got {getattr(self, name)!r}."
+            (name, f"must be {expected}; got {getattr(self, name)!r}.")
             for name, holds, expected in (
                 ("task", self.task in (None, *TASKS), f"one of {', '.join(TASKS)}"),
                 (
@@ -99,21 +100,24 @@ class TrainSettings:
         ]
         faults += _named(find_activation, self.activation, "activation")
         faults += _named(find_optimizer, self.optimizer, "optimizer")
+        if self.optimizer == "lbfgs" and self.dropout:
+            faults.append(("dropout", f"must be 0 with lbfgs; got {self.dropout!r}."))
         if faults:
-            raise ValueError(" ".join(faults))
+            raise SettingsError(*faults)
 
 
 def _whole(value: Any, low: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= low
 
 
-def _named(find: Any, name: str, kind: str) -> list[str]:
+def _named(find: Any, name: str, kind: str) -> list[tuple[str, str]]:
     try:
         found = find(name)
     except ValueError as error:
-        return [str(error)]
+        return [("", str(error))]
     if getattr(found, "output_only", False):
-        return [f"{kind} {name!r} is for the output layer; choose another for the hidden ones."]
+        fault = f"{kind} {name!r} is for the output layer; choose another for the hidden ones."
+        return [("", fault)]
     return []
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ _MISSING = ["", "na", "n/a", "nan", "null", "none", "?"]
 def read_table(
     source: str | os.PathLike[str],
     *,
-    target: str | None = None,
+    target: str | Callable[[list[str]], str] | None = None,
     columns: Sequence[str] | None = None,
 ) -> Table:
     """Return the table of a file, or of ``sample:NAME``.
@@ -56,8 +56,8 @@ def read_table(
     ----------
     source : path or str
         ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``.
-    target : str or None
-        The column to learn; all others are inputs.
+    target : str, function or None
+        The column to learn; all others are inputs. A function chooses it from the columns' names.
     columns : list of str or None
         Take these columns as inputs, in this order, and ignore the others; None takes all.
 
@@ -78,6 +78,7 @@ def read_table(
     if name.startswith(PREFIX):
         return _read_sample(name, target, columns)
     names, frame, notes = _read_file(name)
+    target = target(names) if callable(target) else target
     series = dict(zip(names, frame.get_columns(), strict=True))
     if target is not None:
         _check_target_name(name, names, target)
@@ -110,8 +111,13 @@ def column_names(source: str | os.PathLike[str]) -> list[str]:
     return _read_file(name)[0]
 
 
-def _read_sample(source: str, target: str | None, columns: Sequence[str] | None) -> Table:
+def _read_sample(
+    source: str,
+    target: str | Callable[[list[str]], str] | None,
+    columns: Sequence[str] | None,
+) -> Table:
     table = read_sample(source.removeprefix(PREFIX))
+    target = target([*table.columns, TARGET]) if callable(target) else target
     if target not in (None, TARGET):
         raise DataError(f"the target of {source} is {TARGET!r}; got {target!r}.")
     if columns is not None:
@@ -127,6 +133,8 @@ def _read_file(name: str) -> tuple[list[str], pl.DataFrame, list[str]]:
     path = Path(name)
     ending = Path(name.removesuffix(".gz")).suffix.lower()
     if ending not in (*_TEXT, *_BINARY, *_LINES):
+        if path.is_dir():
+            raise DataError(f"{name!r} is a folder; expected a file of data.")
         if not path.exists():
             raise DataError(f"there is no file {name!r}{nearest_file(path)}.")
         raise DataError(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
-from pellucid.errors import DataError
+from pellucid.errors import DataError, SettingsError
 from pellucid.tables.table import count
 
 TASKS = {
@@ -32,7 +32,7 @@ def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[st
     ('multiclass', "'kind' holds 3 distinct texts: multi-class classification")
     """
     if asked is not None and asked not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {asked!r}.")
+        raise SettingsError(("task", f"must be one of {', '.join(TASKS)}; got {asked!r}."))
     distinct = len(np.unique(y))
     kind = {"U": "text", "b": "truth value", "i": "whole number"}.get(y.dtype.kind, "number")
     holds = f"{name!r} holds {count(distinct, f'distinct {kind}')}"

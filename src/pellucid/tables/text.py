@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -143,10 +143,22 @@ def _kind(cell: str) -> str:
     return "number"
 
 
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def _lines(text: str) -> Iterator[str]:
+    r"""The lines with their ends, one by one; a lone \r ends a line too.
+
+    >>> list(_lines("a\r\nb\rc\n\nd"))
+    ['a\r\n', 'b\r', 'c\n', '\n', 'd']
+    """
+    return (found.group() for found in _LINE.finditer(text))
+
+
 def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
     """The rows of cells; empty lines are none."""
     try:
-        yield from filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        yield from filter(None, csv.reader(_lines(text), delimiter=delimiter))
     except csv.Error:
         return
 
@@ -180,7 +192,7 @@ def _parse(
 def _check_lengths(source: str, text: str, delimiter: str, width: int, first_line: int) -> None:
     """Refuse rows with another number of cells than the first."""
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     wrong, first, start = 0, "", first_line
     try:
         for row in reader:

@@ -22,17 +22,34 @@ from pellucid.history import History
 from pellucid.losses import Loss, check_targets
 from pellucid.losses import loss as find_loss
 from pellucid.metrics import Metric
-from pellucid.metrics import metric as find_metric
 from pellucid.network import Network, check_weights
 from pellucid.optimizers import LBFGS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import Schedule
 from pellucid.schedules import schedule as find_schedule
+from pellucid.training.arguments import (
+    callbacks_of,
+    check_class_weight,
+    check_numbers,
+    early_stopping_of,
+    gradient_bounds,
+    metrics_of,
+    misfit,
+    order_of,
+)
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
-from pellucid.training.run import EarlyStopping, Examples, Order, Run
+from pellucid.training.run import EarlyStopping, Examples, Run
 
-__all__ = ["DivergenceWarning", "EarlyStopping", "Examples", "Run", "run_training", "train"]
+__all__ = [
+    "DivergenceWarning",
+    "EarlyStopping",
+    "Examples",
+    "Run",
+    "gradient_bounds",
+    "run_training",
+    "train",
+]
 
 
 class DivergenceWarning(UserWarning):
@@ -60,8 +77,8 @@ def train(
     gradient_clip: float | tuple[str, float] | None = None,
     schedule: str | Schedule = "constant",
     early_stopping: int | EarlyStopping | None = None,
-    metrics: Iterable[str | Metric] = (),
-    callbacks: Iterable[Callback] = (),
+    metrics: str | Metric | Iterable[str | Metric] = (),
+    callbacks: Callback | Iterable[Callback] = (),
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
@@ -72,21 +89,27 @@ def train(
     """W[l] := W[l] - alpha dJ/dW[l], mini-batch by mini-batch (lecture 001).
 
     Starts from the network's present parameters and changes them in place; call again to go on.
-    Ctrl-C ends the training after a step and keeps what was learned. Where J or a parameter
-    becomes infinite or NaN, the parameters of the last good epoch are put back, with a
+    Ctrl-C ends the training after a step and keeps what was learned; a second one at once raises
+    KeyboardInterrupt, with the parameters of the last whole epoch. Where J or a parameter becomes
+    infinite or NaN, the parameters of the last good epoch are put back, with a
     :class:`DivergenceWarning`.
 
     Parameters
     ----------
     network : Network
+        What is trained. Only its parameters change.
     X : array or scipy sparse matrix of shape (n[0], m)
         A column is an example; pass ``rows.T``, which copies nothing.
     Y : array of shape (n[L], m)
         1-D where n[L] is 1, or m class numbers for categorical cross-entropy.
     loss : str or Loss
+        What is minimised, by name or with its parameters: ``Huber(delta=2.0)``
+        (:data:`pellucid.losses.LOSSES`). It must fit the output: "binary_cross_entropy" a sigmoid,
+        "categorical_cross_entropy" a softmax, "poisson" an exp; else there is a UserWarning.
     optimizer : str or Optimizer
         By name or with its coefficients: ``Momentum(beta=0.8)``. "lbfgs" takes the whole batch; an
-        epoch is one of its iterations.
+        epoch is one of its iterations. It has no use for learning_rate, batch_size and shuffle,
+        and refuses dropout, schedule, gradient_clip and a layer's learning_rate_factor.
     learning_rate : float or None
         alpha; None takes the optimizer's usual one.
     epochs : int
@@ -94,12 +117,14 @@ def train(
     batch_size : int or None
         Examples a step; 1 is a single example, None the full batch.
     shuffle : bool or callable
-        A new order each epoch; a callable gets the epoch, counted from 0, and returns the order.
+        A new order each epoch; a callable gets the epoch, counted from 0, and returns the order:
+        each of 0, ..., m - 1 once.
     validation_data : tuple or None
         (Xv, Yv) or (Xv, Yv, weights).
     validation_fraction : float
         Or the share of the examples, drawn at random, to hold out for validation.
     sample_weight : array of shape (m,) or None
+        How much each example counts, 0 or more; None is 1 for all. J is the weighted mean.
     class_weight : dict, "balanced" or None
         A factor for each class; "balanced" gives every class the same total weight.
     l1, l2 : float
@@ -111,11 +136,12 @@ def train(
         each entry.
     schedule : str or Schedule
         The learning rate over the steps.
-    early_stopping : int, EarlyStopping or None
-        A number is the patience in epochs.
+    early_stopping : int, EarlyStopping, bool or None
+        A number is the patience in epochs; True is ``EarlyStopping()``.
     metrics : list of str or Metric
-        Computed each epoch on the training and validation data.
+        Computed each epoch on the training and validation data. One may stand without a list.
     callbacks : list of Callback
+        Code of yours that is called after each step or epoch (:class:`pellucid.Callback`).
     seed : int or None
         Key of the shuffles and of dropout; None takes the network's.
     checkpoint : path or None
@@ -149,7 +175,18 @@ def train(
     array([[0, 1, 1, 0]])
     """
     loss, optimizer = find_loss(loss), find_optimizer(optimizer)
-    _check_numbers(epochs, batch_size, checkpoint_every, learning_rate, l1, l2, label_smoothing)
+    check_numbers(
+        epochs=epochs,
+        batch_size=batch_size,
+        checkpoint_every=checkpoint_every,
+        learning_rate=learning_rate,
+        l1=l1,
+        l2=l2,
+        label_smoothing=label_smoothing,
+        validation_fraction=validation_fraction,
+        n_threads=n_threads,
+    )
+    callbacks, metrics = callbacks_of(callbacks), metrics_of(metrics)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)
@@ -158,27 +195,35 @@ def train(
     _check_range("Y", data.Y, network.dtype)
     data, validation = _split(network, data, loss, validation_data, validation_fraction, seed)
     if class_weight is not None:
-        factors = class_weights(data.Y, network.n[-1], class_weight).astype(network.dtype)
-        data.weight = factors if data.weight is None else data.weight * factors
+        data.multiply_weights(class_weights(data.Y, network.n[-1], class_weight), network.dtype)
     full = batch_size is None or isinstance(optimizer, LBFGS)
     run = Run(
         network,
         data,
-        Objective(loss, l1, l2, label_smoothing, **gradient_bounds(gradient_clip)),
+        Objective(
+            loss,
+            float(l1),
+            float(l2),
+            float(label_smoothing),
+            **gradient_bounds(gradient_clip),
+        ),
         optimizer,
         find_schedule(schedule),
         optimizer.default_learning_rate if learning_rate is None else float(learning_rate),
-        epochs,
+        int(epochs),
         data.m if full else min(int(batch_size or 0), data.m),
         seed,
-        _order(shuffle, data.m, seed),
+        order_of(shuffle, data.m, seed),
         validation,
-        [find_metric(each) for each in metrics],
-        EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping,
+        metrics,
+        early_stopping_of(early_stopping),
     )
     run.history.settings = _settings(run)
     if resume is not None:
         restore(run, resume)
+    fault = misfit(network, loss)
+    if fault:
+        warnings.warn(fault, UserWarning, stacklevel=2)
     saver = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
     run_training(run, callbacks, engine=engine, n_threads=n_threads, checkpoints=saver)
     if run.history.stopped == "diverged":
@@ -208,7 +253,7 @@ def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any =
 def _check_range(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
     """Refuse numbers whose square the network's dtype cannot hold."""
     limit = math.sqrt(np.finfo(dtype).max)
-    largest = float(max(-values.min(initial=0), values.max(initial=0)))
+    largest = max(-float(values.min(initial=0)), float(values.max(initial=0)))
     if largest > limit:
         raise ValueError(
             f"{name} holds a number as large as {largest:.3g}; beyond {limit:.3g} its square is "
@@ -228,38 +273,14 @@ def class_weights(
         labels, n_classes = Y.argmax(axis=0), n_outputs
     else:
         raise ValueError("class_weight is for one class an example; these targets are several.")
+    check_class_weight(class_weight, n_classes)
     if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise ValueError(f"class_weight must be a dict or 'balanced'; got {class_weight!r}.")
         counts = np.bincount(labels, minlength=n_classes)
         factors = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     else:
-        unknown = [key for key in class_weight if key not in range(n_classes)]
-        if unknown or any(not 0 <= value < math.inf for value in class_weight.values()):
-            raise ValueError(
-                f"class_weight must give classes 0 to {n_classes - 1} finite factors of 0 or more; "
-                f"got {dict(class_weight)!r}."
-            )
         factors = np.array([class_weight.get(k, 1.0) for k in range(n_classes)], dtype=float)
     result: NDArray[np.float64] = factors[labels]
     return result
-
-
-def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:
-    """Return clip_norm or clip_value for an Objective; a bare number bounds the norm.
-
-    >>> gradient_bounds(("value", 0.5))
-    {'clip_value': 0.5}
-    """
-    if gradient_clip is None:
-        return {}
-    kind, bound = ("norm", gradient_clip) if not isinstance(gradient_clip, tuple) else gradient_clip
-    if kind not in ("norm", "value") or not isinstance(bound, (int, float)) or not bound > 0:
-        raise ValueError(
-            "gradient_clip must be a positive number (a bound on the norm), ('norm', bound) or "
-            f"('value', bound); got {gradient_clip!r}."
-        )
-    return {f"clip_{kind}": float(bound)}
 
 
 def _split(
@@ -278,8 +299,6 @@ def _split(
             raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
         Xv, Yv, *weights = validation_data
         return data, examples(network, Xv, Yv, loss, weights[0] if weights else None)
-    if not 0 <= fraction < 1:
-        raise ValueError(f"validation_fraction must be at least 0 and below 1; got {fraction!r}.")
     if fraction == 0:
         return data, None
     held_out = round(fraction * data.m)
@@ -289,59 +308,10 @@ def _split(
             f"validation and {data.m - held_out} for training; both need one or more."
         )
     rows = philox.permutation(seed, data.m, stream=philox.SPLIT)
-    return data.some(np.sort(rows[held_out:])), data.some(np.sort(rows[:held_out]))
-
-
-def _order(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
-    if callable(shuffle):
-        return shuffle
-    if shuffle:
-        return lambda epoch: philox.permutation(seed, m, step=epoch)
-    return lambda epoch: None
-
-
-def _check_numbers(
-    epochs: int,
-    batch_size: int | None,
-    checkpoint_every: int,
-    learning_rate: float | None,
-    l1: float,
-    l2: float,
-    label_smoothing: float,
-) -> None:
-    def whole(value: Any) -> bool:
-        return isinstance(value, (int, np.integer)) and value is not True and bool(value >= 1)
-
-    faults = [
-        f"{name} must be {expected}; got {value!r}"
-        for name, value, holds, expected in (
-            ("epochs", epochs, whole(epochs), "a whole number of 1 or more"),
-            (
-                "batch_size",
-                batch_size,
-                batch_size is None or whole(batch_size),
-                "a whole number of 1 or more, or None for the full batch",
-            ),
-            (
-                "checkpoint_every",
-                checkpoint_every,
-                whole(checkpoint_every),
-                "a whole number of 1 or more",
-            ),
-            (
-                "learning_rate",
-                learning_rate,
-                learning_rate is None or 0 < learning_rate < math.inf,
-                "a positive number, or None",
-            ),
-            ("l1", l1, 0 <= l1 < math.inf, "a finite number of 0 or more"),
-            ("l2", l2, 0 <= l2 < math.inf, "a finite number of 0 or more"),
-            ("label_smoothing", label_smoothing, 0 <= label_smoothing < 1, "at least 0, below 1"),
-        )
-        if not holds
-    ]
-    if faults:
-        raise ValueError("train: " + "; ".join(faults) + ".")
+    parts = data.some(np.sort(rows[held_out:])), data.some(np.sort(rows[:held_out]))
+    for part, name in zip(parts, ("training", "validation"), strict=True):
+        check_weights(part.weight, part.m, network.dtype, f"sample_weight of the {name} part")
+    return parts
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pellucid import persistence
 from pellucid.engines import Session
@@ -19,11 +23,13 @@ class Checkpoints:
 
     path: str | Path
     every: int = 1
+    _asked: dict[str, Any] = field(default_factory=dict)
 
     def after_epoch(self, run: Run, session: Session) -> None:
         """Write the checkpoint where it is due."""
         if run.epoch % self.every and not run.history.stopped:
             return
+        self._asked = self._asked or asked(run)
         state = session.state()
         training = {
             "epoch": run.epoch,
@@ -31,7 +37,7 @@ class Checkpoints:
             "learning_rate": run.learning_rate,
             "memory": run.memory,
             "history": run.history.to_dict(),
-            "asked": asked(run),
+            "asked": self._asked,
         }
         persistence.save_checkpoint(self.path, run.network, training, state.slots, run.best or None)
 
@@ -46,8 +52,7 @@ def restore(run: Run, path: str | Path) -> None:
                 f"resume: {path} was trained with {name} = {theirs.get(name)!r}; this training "
                 f"has {mine.get(name)!r}. Give the same data and arguments, or start anew."
             )
-    for name, array in run.network.parameters.items():
-        array[...] = network.parameters[name]
+    run.network.put_parameters(network.parameters)
     run.epoch, run.learning_rate = training["epoch"], training["learning_rate"]
     run.memory, run.best = training["memory"], dict(best or {})
     run.state = State(training["step"], dict(slots))
@@ -59,16 +64,20 @@ def restore(run: Run, path: str | Path) -> None:
 
 
 def asked(run: Run) -> dict[str, Any]:
-    """Return what must be the same when a training goes on."""
-    layers = run.network.to_dict()["layers"]
+    """Return what must be the same when a training goes on: all but the number of epochs."""
+    settings = {name: each for name, each in run.history.settings.items() if name != "epochs"}
     return {
-        "layers": layers,
+        "layers": run.network.to_dict()["layers"],
         "dtype": run.network.dtype.name,
         "inputs": run.network.n_inputs,
-        "examples": run.data.m,
-        "batch_size": run.batch_size,
-        "loss": run.objective.loss.spec(),
-        "optimizer": run.optimizer.spec(),
-        "schedule": run.schedule.spec(),
-        "seed": run.seed,
+        **settings,
+        "Y (crc32)": _crc32(run.data.Y),
+        "sample_weight (crc32)": _crc32(run.data.weight),
     }
+
+
+def _crc32(values: NDArray[Any] | None) -> int | None:
+    """A number that is another one for other values, as good as always."""
+    if values is None:
+        return None
+    return zlib.crc32(np.ascontiguousarray(values, dtype=np.float64).view(np.uint8).data)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
 from pellucid.callbacks import Callback
@@ -27,27 +25,41 @@ def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, r
     if run.validation is not None:
         curves |= _validate(run, session, run.validation)
     run.history.append(**curves)
-    value = run.history[run.monitor][-1]
-    run.learning_rate *= run.schedule.after_epoch(run.memory["schedule"], value)
-    _watch(run, value)
+    loss = curves["loss" if run.validation is None else "val_loss"]
+    run.learning_rate *= run.schedule.after_epoch(run.memory["schedule"], loss)
+    _watch(run, run.history[run.monitor][-1])
     for callback in callbacks:
         callback.on_epoch_end(run)
 
 
-def finite(network: Network) -> bool:
-    """Whether every parameter is a finite number."""
-    return all(np.isfinite(array).all() for array in network.parameters.values())
+class LastGood:
+    """The parameters after the last good epoch, to be put back where one goes wrong."""
 
+    def __init__(self, network: Network) -> None:
+        self._arrays = list(network.parameters.values())
+        size, dtype = sum(array.size for array in self._arrays), network.dtype
+        self._good, self._new = np.empty(size, dtype), np.empty(size, dtype)
+        np.concatenate([array.ravel("F") for array in self._arrays], out=self._good)
 
-def copy(network: Network) -> dict[str, NDArray[Any]]:
-    """Return a copy of the parameters by name."""
-    return {name: array.copy("K") for name, array in network.parameters.items()}
+    def keep(self) -> bool:
+        """Take the present parameters, if all are finite; say whether they are."""
+        if not self.finite():
+            return False
+        self._good, self._new = self._new, self._good
+        return True
 
+    def finite(self) -> bool:
+        """Whether the present parameters are finite numbers."""
+        np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
+        return bool(np.isfinite(self._new).all())
 
-def put(network: Network, parameters: dict[str, NDArray[Any]]) -> None:
-    """Write these parameters into the network."""
-    for name, array in network.parameters.items():
-        array[...] = parameters[name]
+    def put_back(self) -> None:
+        """Write them into the network."""
+        start = 0
+        for array in self._arrays:
+            part = self._good[start : start + array.size]
+            array[...] = part.reshape(array.shape, order="F")
+            start += array.size
 
 
 def stop_interrupted(run: Run) -> None:
@@ -89,7 +101,7 @@ def _watch(run: Run, value: float) -> None:
     if score > memory.get("best", -math.inf) + run.stopping.min_delta:
         memory.update(best=score, epoch=run.epoch)
         if run.stopping.restore_best:
-            run.best = copy(run.network)
+            run.best = run.network.copy_parameters()
     best = int(memory.get("epoch", 0))
     if run.stopping.restore_best and best:
         run.history.best_epoch = best

@@ -11,12 +11,41 @@ from numpy.typing import NDArray
 from pellucid.callbacks import Callback
 from pellucid.engines import Session
 from pellucid.optimizers import LBFGS
-from pellucid.training.epoch import end_epoch, stop_interrupted
+from pellucid.schedules import Constant
+from pellucid.training.epoch import LastGood, end_epoch, stop_interrupted
 from pellucid.training.run import Run
 
 
+def check(run: Run) -> None:
+    """Refuse what L-BFGS cannot do, all at once, before anything is changed."""
+    layers, objective = run.network.layers, run.objective
+    factors = [k.rate_factor(letter) for k in layers for letter in k.parameters]
+    faults = [
+        f"{name} ({reason})"
+        for name, asked, reason in (
+            ("dropout", any(k.dropout for k in layers), "J must be the same at every pass"),
+            ("learning_rate_factor", any(f != 1 for f in factors), "it has no learning rate"),
+            ("schedule", run.schedule != Constant(), "it has no learning rate"),
+            (
+                "gradient_clip",
+                (objective.clip_norm, objective.clip_value) != (None, None),
+                "its line search needs the gradient of J",
+            ),
+        )
+        if asked
+    ]
+    if faults:
+        raise ValueError(
+            f"lbfgs cannot use {', '.join(faults)}. Leave that out, or take another optimizer."
+        )
+
+
 def minimise(
-    run: Run, session: Session, callbacks: list[Callback], interrupted: Callable[[], bool]
+    run: Run,
+    session: Session,
+    callbacks: list[Callback],
+    interrupted: Callable[[], bool],
+    good: LastGood,
 ) -> None:
     """Minimise J until its gradient is small, or something says stop."""
     from scipy.optimize import minimize
@@ -35,19 +64,23 @@ def minimise(
         return J, _pack(found)
 
     def after_iteration(intermediate_result: Any) -> None:
+        good.put_back()
         for callback in callbacks:
             callback.on_epoch_begin(run)
+        if run.history.stopped:
+            raise StopIteration
         _unpack(intermediate_result.x, arrays)
+        if np.isfinite(intermediate_result.fun):
+            good.keep()
         end_epoch(run, session, callbacks, float(intermediate_result.fun), 1.0)
         if interrupted() and not run.history.stopped:
             stop_interrupted(run)
         if run.history.stopped:
             raise StopIteration
 
-    before = _pack(arrays)
     result = minimize(
         J_and_gradient,
-        before,
+        _pack(arrays),
         method="L-BFGS-B",
         jac=True,
         callback=after_iteration,
@@ -58,7 +91,11 @@ def minimise(
         },
     )
     diverged = not (np.isfinite(result.x).all() and np.isfinite(result.fun))
-    _unpack(before if diverged else result.x, arrays)
+    stopped = bool(run.history.stopped)  # before this, so the last iteration's are the ones
+    if diverged or stopped:
+        good.put_back()
+    else:
+        _unpack(result.x, arrays)
     if diverged:
         run.stop("diverged: J or a parameter is no longer finite. Standardise X", "diverged")
     run.J = float(result.fun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -16,8 +17,9 @@ from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
+from pellucid.training.arguments import callbacks_of, is_whole
 from pellucid.training.checkpoints import Checkpoints
-from pellucid.training.epoch import check_monitor, copy, end_epoch, finite, put, stop_interrupted
+from pellucid.training.epoch import LastGood, check_monitor, end_epoch, stop_interrupted
 from pellucid.training.run import Run
 
 Interrupted = Callable[[], bool]
@@ -31,9 +33,15 @@ def run_training(
     n_threads: int | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> None:
-    """Carry a prepared run out; how it ended stands in ``run.history``."""
-    callbacks = list(callbacks)
+    """Carry a prepared run out; how it ended stands in ``run.history``.
+
+    A second Ctrl-C, or an error, comes out of here with the session closed; at the second Ctrl-C
+    the parameters are those of the last whole epoch.
+    """
+    callbacks = callbacks_of(callbacks)
     check_monitor(run)
+    if isinstance(run.optimizer, LBFGS):
+        lbfgs.check(run)
     chosen, note = choose_engine(engine, run.network, run.objective, run.optimizer)
     run.history.engine, run.history.engine_note = chosen.name, note
     with _interrupt_between_steps() as interrupted:
@@ -47,20 +55,25 @@ def run_training(
             n_threads=_thread_count(n_threads),
             interrupted=interrupted,
         )
+        good, at_once = LastGood(run.network), False
         try:
             for callback in callbacks:
                 callback.on_train_begin(run)
             if isinstance(run.optimizer, LBFGS):
-                lbfgs.minimise(run, session, callbacks, interrupted)
+                lbfgs.minimise(run, session, callbacks, interrupted, good)
             else:
-                descend(run, session, callbacks, interrupted, checkpoints)
+                descend(run, session, callbacks, interrupted, checkpoints, good)
         except KeyboardInterrupt:
+            at_once = interrupted()  # the second; or a wish to stop from a callback
             stop_interrupted(run)
         finally:
             run.state = session.state()
             session.close()
+        if at_once:
+            good.put_back()
+            raise KeyboardInterrupt
     if run.best:
-        put(run.network, run.best)
+        run.network.put_parameters(run.best)
     for callback in callbacks:
         callback.on_train_end(run)
 
@@ -71,23 +84,25 @@ def descend(
     callbacks: list[Callback],
     interrupted: Interrupted,
     checkpoints: Checkpoints | None,
+    good: LastGood,
 ) -> None:
     """Gradient descent, epoch after epoch, until something says stop."""
-    good = copy(run.network)
     while run.epoch < run.epochs and not run.history.stopped:
         for callback in callbacks:
             callback.on_epoch_begin(run)
+        if run.history.stopped:
+            break
         rates = _learning_rates(run)
         costs = _steps(run, session, callbacks, rates)
         session.sync()
-        if np.isinf(costs).any() or not finite(run.network):
-            put(run.network, good)
+        whole = len(costs) == len(rates)
+        if (len(costs) and math.isinf(costs[-1])) or not (good.keep() if whole else good.finite()):
+            good.put_back()
             _stop_diverged(run, len(costs), float(rates[len(costs) - 1]))
-        elif len(costs) < run.steps_per_epoch:
+        elif not whole:
             if not run.history.stopped:
                 stop_interrupted(run)
         else:
-            good = copy(run.network)
             end_epoch(run, session, callbacks, _mean(run, costs), float(rates[-1]))
             if checkpoints is not None:
                 checkpoints.after_epoch(run, session)
@@ -112,7 +127,7 @@ def _steps(
     data, order = run.data, run.order(run.epoch)
     watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     size = 1 if watching else len(rates)
-    costs: list[float] = []
+    costs: list[NDArray[np.float64]] = []
     for first in range(0, len(rates), size):
         part = slice(first, first + size)
         done = session.run(
@@ -124,18 +139,22 @@ def _steps(
             learning_rate=rates[part],
             sample_weight=data.weight,
         )
-        costs.extend(done)
+        costs.append(done)
         for callback in watching if len(done) else ():
             callback.on_batch_end(run, first, float(done[-1]))
         if len(done) < size or np.isinf(done[-1]) or (watching and run.history.stopped):
             break
-    return np.array(costs)
+    return np.concatenate(costs)
 
 
 def _mean(run: Run, costs: NDArray[np.float64]) -> float:
     """J over an epoch: each mini-batch counts by its examples; skipped ones (NaN) do not."""
-    sizes = np.full(len(costs), run.batch_size, dtype=np.float64)
-    sizes[-1] = run.data.m - run.batch_size * (len(costs) - 1)
+    size, last = run.batch_size, run.data.m - run.batch_size * (len(costs) - 1)
+    total = float(costs[:-1].sum()) * size + float(costs[-1]) * last
+    if not math.isnan(total):
+        return total / run.data.m
+    sizes = np.full(len(costs), size, dtype=np.float64)
+    sizes[-1] = last
     done = ~np.isnan(costs)
     return float(np.sum(costs[done] * sizes[done]) / np.sum(sizes[done]))
 
@@ -156,14 +175,14 @@ def _thread_count(n_threads: int | None) -> int | None:
         if not setting.isdigit() or int(setting) < 1:
             raise ValueError(f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}.")
         return int(setting)
-    if n_threads is not None and n_threads < 1:
+    if n_threads is not None and not is_whole(n_threads):
         raise ValueError(f"n_threads must be 1 or more, or None; got {n_threads!r}.")
     return n_threads
 
 
 @contextlib.contextmanager
 def _interrupt_between_steps() -> Iterator[Interrupted]:
-    """While training, Ctrl-C asks for a stop after the step under way; twice, at once.
+    """While training, Ctrl-C asks for a stop after the step under way; the second raises at once.
 
     Only in the main thread, and only where nobody else handles Ctrl-C already.
     """
@@ -171,6 +190,7 @@ def _interrupt_between_steps() -> Iterator[Interrupted]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # while the parameters are put back
             raise KeyboardInterrupt
         asked.set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pellucid.engines import Objective
 from pellucid.engines.base import Data, State
 from pellucid.history import History
 from pellucid.metrics import Metric
-from pellucid.network import Network
+from pellucid.network import Network, check_weights
 from pellucid.optimizers import Optimizer
 from pellucid.schedules import Schedule
 
@@ -46,6 +47,10 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.patience, bool) or not isinstance(self.patience, Real):
+            raise TypeError(f"EarlyStopping: patience must be a number; got {self.patience!r}.")
+        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, Real):
+            raise TypeError(f"EarlyStopping: min_delta must be a number; got {self.min_delta!r}.")
         if not self.patience >= 1:
             raise ValueError(f"EarlyStopping: patience must be 1 or more; got {self.patience!r}.")
         if not self.min_delta >= 0:
@@ -69,6 +74,11 @@ class Examples:
         """Return these examples, copied."""
         Y = self.Y[rows] if self.Y.ndim == 1 else self.Y[:, rows]
         return Examples(self.X[:, rows], Y, None if self.weight is None else self.weight[rows])
+
+    def multiply_weights(self, factors: NDArray[Any], dtype: np.dtype[Any]) -> None:
+        """Multiply each example's weight by the factor of its class."""
+        product = factors if self.weight is None else self.weight.astype(np.float64) * factors
+        self.weight = check_weights(product, self.m, dtype, "sample_weight times class_weight")
 
 
 Order = Callable[[int], "NDArray[np.integer[Any]] | None"]
@@ -116,7 +126,7 @@ class Run:
 
     @property
     def monitor(self) -> str:
-        """The curve that early stopping and reduce_on_plateau watch."""
+        """The curve that early stopping watches; schedules get the validation or training loss."""
         if self.stopping is not None and self.stopping.monitor:
             return self.stopping.monitor
         return "val_loss" if self.validation is not None else "loss"

@@ -1,0 +1,276 @@
+"""The contestants that need NumPy alone: pellucid, scikit-learn, the machine's own limits.
+
+Each is a function ``contestant(job, gate)``, see :mod:`worker`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gate import Gate, Skip
+from machine import cpu_count, engine_hook
+from workloads import LEARNING_RATE, Job
+
+CONTESTANTS = {
+    "pellucid": ("contestants", "pellucid"),
+    "pellucid-call": ("contestants", "pellucid_call"),
+    "pellucid-mlp": ("contestants", "pellucid_mlp"),
+    "sklearn": ("contestants", "sklearn"),
+    "torch": ("contestants_torch", "eager"),
+    "torch-compiled": ("contestants_torch", "compiled"),
+    "jax": ("contestants_jax", "scan"),
+    "sgemm": ("contestants", "matrix_product"),
+    "fma": ("contestants", "fma"),
+    "optimizer-pass": ("contestants", "optimizer_pass"),
+    "pellucid-memory": ("contestants", "memory"),
+    "pellucid-mlp-memory": ("contestants", "memory_mlp"),
+    "pellucid-row": ("contestants", "row_pellucid"),
+    "pellucid-mlp-row": ("contestants", "row_pellucid_mlp"),
+    "sklearn-row": ("contestants", "row_sklearn"),
+    "torch-row": ("contestants_torch", "row"),
+}
+"""Module and function of each; a module is imported only where it is wanted."""
+
+EPOCHS_PER_CALL = 10
+CALLS = 500
+"""One-row predictions between two looks at the clock."""
+
+
+def pellucid(job: Job, gate: Gate) -> None:
+    """``train(...)``: one call, its epochs as they come, with all that surrounds the steps."""
+    from pellucid import Callback, train
+
+    class EpochGate(Callback):
+        def on_epoch_begin(self, run: Any) -> None:
+            gate.info |= engine_that_ran(run.history)
+            if run.epoch == 1:
+                gate.info["first_loss"] = run.J
+            gate()
+
+    X, y = job.workload.data(job.dtype)
+    orders = job.workload.orders()
+    train(
+        network_of(job),
+        X.T,
+        y,
+        **_settings(job),
+        epochs=10**9,
+        shuffle=True if job.own_order else lambda epoch: orders[epoch % len(orders)],
+        callbacks=[EpochGate()],
+    )
+
+
+def pellucid_call(job: Job, gate: Gate) -> None:
+    """Whole calls of ``train``: checks of the data, start, its own shuffling, end."""
+    from pellucid import train
+
+    X, y = job.workload.data(job.dtype)
+    network = network_of(job)
+    gate.info["epochs_per_call"] = EPOCHS_PER_CALL
+    while True:
+        gate()
+        history = train(network, X.T, y, **_settings(job), epochs=EPOCHS_PER_CALL)
+        gate.info |= engine_that_ran(history)
+
+
+def network_of(job: Job) -> Any:
+    """Return the workload's network with the parameters that all start from."""
+    from pellucid import Dense, Network
+
+    sizes = job.workload.sizes
+    layers = [*(Dense(n, "relu") for n in sizes[1:-1]), Dense(sizes[-1], "softmax")]
+    network = Network(layers, n_inputs=sizes[0], seed=0, dtype=job.dtype)
+    network.set_parameters(dict(enumerate(job.workload.parameters(), start=1)))
+    return network
+
+
+def engine_that_ran(history: Any) -> dict[str, str]:
+    """Engine, why no faster one, and SIMD level, as far as the history tells."""
+    told = {"engine": history.engine, "engine_note": history.engine_note}
+    if history.engine != "reference":
+        from pellucid.engines.simd import load_level
+
+        told["simd"] = load_level().level
+    return {name: text for name, text in told.items() if text}
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return {
+        "loss": "categorical_cross_entropy",
+        "optimizer": job.optimizer,
+        "learning_rate": LEARNING_RATE,
+        "batch_size": job.workload.batch,
+        "n_threads": job.threads or None,
+        "seed": 0,
+    }
+
+
+def pellucid_mlp(job: Job, gate: Gate) -> None:
+    """The drop-in, as scikit-learn's users call it."""
+    from pellucid import Callback, MLPClassifier
+
+    class EpochGate(Callback):
+        def on_epoch_begin(self, run: Any) -> None:
+            gate.info |= engine_that_ran(run.history)
+            gate()
+
+    estimator = MLPClassifier(
+        **_mlp_settings(job), callbacks=[EpochGate()], n_threads=job.threads or None
+    )
+    estimator.fit(*job.workload.data(job.dtype))
+
+
+def sklearn(job: Job, gate: Gate) -> None:
+    """scikit-learn's MLPClassifier; it draws parameters and orders itself."""
+    from sklearn.neural_network import MLPClassifier
+
+    if not hasattr(MLPClassifier, "_update_no_improvement_count"):
+        raise Skip("this scikit-learn has no place to take the time of an epoch")
+
+    class Timed(MLPClassifier):
+        def _update_no_improvement_count(self, *args: Any) -> None:
+            super()._update_no_improvement_count(*args)
+            gate.info.setdefault("first_loss", float(self.loss_))
+            gate()
+
+    warnings.simplefilter("ignore")
+    Timed(**_mlp_settings(job)).fit(*job.workload.data(job.dtype))
+
+
+def _mlp_settings(job: Job) -> dict[str, Any]:
+    return {
+        "hidden_layer_sizes": job.workload.sizes[1:-1],
+        "batch_size": job.workload.batch,
+        "learning_rate_init": LEARNING_RATE,
+        "max_iter": 10**9,
+        "tol": 0.0,
+        "n_iter_no_change": 10**9,
+        "random_state": 0,
+    }
+
+
+def matrix_product(job: Job, gate: Gate) -> None:
+    """A large matrix product by NumPy's BLAS."""
+    n = 1536
+    random = np.random.default_rng(0)
+    A = random.standard_normal((n, n)).astype(job.dtype)
+    B = random.standard_normal((n, n)).astype(job.dtype)
+    C = A @ B
+    gate.info["flops"] = 2 * n**3
+    while True:
+        gate()
+        np.matmul(A, B, out=C)
+
+
+def fma(job: Job, gate: Gate) -> None:
+    """The engine's loop of fused multiply-adds, where it has one."""
+    measure = engine_hook("fma_gflops")
+    if measure is None:
+        raise Skip("the engine offers no such loop")
+    while True:
+        gate()
+        gflops = measure(job.dtype, job.threads or cpu_count(), 0.05)
+        gate.info["gflops_best"] = max(gflops, gate.info.get("gflops_best", 0.0))
+
+
+def optimizer_pass(job: Job, gate: Gate) -> None:
+    """The optimizer alone on as many parameters, where the engine offers it."""
+    measure = engine_hook("optimizer_seconds")
+    if measure is None:
+        raise Skip("the engine offers no such pass")
+    passes: list[float] = []
+    while True:
+        gate()
+        passes.append(
+            measure(job.optimizer, job.workload.n_parameters, job.dtype, job.threads or cpu_count())
+        )
+        gate.info["pass_us"] = 1e6 * float(np.median(passes))
+
+
+def memory(job: Job, gate: Gate) -> None:
+    """What ``train`` adds to the resident memory, a tenth of the rows for validation."""
+    from pellucid import train
+
+    def fit(X: np.ndarray, y: np.ndarray) -> None:
+        train(network_of(job), X.T, y, **_settings(job), epochs=1, validation_fraction=0.1)
+
+    _memory_of(fit, job, gate)
+
+
+def memory_mlp(job: Job, gate: Gate) -> None:
+    """The same of the drop-in with early stopping."""
+    from pellucid import MLPClassifier
+
+    def fit(X: np.ndarray, y: np.ndarray) -> None:
+        settings = _mlp_settings(job) | {"max_iter": 1}
+        MLPClassifier(**settings, early_stopping=True, n_threads=job.threads or None).fit(X, y)
+
+    warnings.simplefilter("ignore")
+    _memory_of(fit, job, gate)
+
+
+def _memory_of(fit: Any, job: Job, gate: Gate) -> None:
+    """Resident memory before the training, its highest during it, from Linux's own books."""
+    fit(*job.workload.with_steps(10).data())  # loads what is to be loaded
+    X, y = job.workload.data()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the highest so far
+        before = _status("VmRSS")
+        start = time.perf_counter()
+        fit(X, y)
+        seconds = time.perf_counter() - start
+        added = _status("VmHWM") - before
+    except OSError:
+        raise Skip("this system does not tell the highest resident memory") from None
+    gate.info |= {
+        "data_mb": (X.nbytes + y.nbytes) / 1e6,
+        "added_mb": added / 1e6,
+        "seconds": seconds,
+    }
+    gate()
+
+
+def _status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return 1024 * int(line.split()[1])
+    raise OSError(field)
+
+
+def repeat(call: Any, x: Any, gate: Gate) -> None:
+    """Time ``call(x)``, many at a time."""
+    gate.info["calls"] = CALLS
+    while True:
+        gate()
+        for _ in range(CALLS):
+            call(x)
+
+
+def row_pellucid(job: Job, gate: Gate) -> None:
+    """``Network.forward`` of one example."""
+    repeat(network_of(job).forward, np.ones((job.workload.sizes[0], 1), dtype=job.dtype), gate)
+
+
+def row_pellucid_mlp(job: Job, gate: Gate) -> None:
+    """``predict_proba`` of one row, the drop-in's."""
+    from pellucid import MLPClassifier
+
+    _row_mlp(MLPClassifier, job, gate)
+
+
+def row_sklearn(job: Job, gate: Gate) -> None:
+    """``predict_proba`` of one row, scikit-learn's."""
+    from sklearn.neural_network import MLPClassifier
+
+    _row_mlp(MLPClassifier, job, gate)
+
+
+def _row_mlp(kind: Any, job: Job, gate: Gate) -> None:
+    warnings.simplefilter("ignore")
+    X, y = job.workload.data(job.dtype)
+    estimator = kind(**_mlp_settings(job) | {"max_iter": 1}).fit(X, y)
+    repeat(estimator.predict_proba, X[:1].copy(), gate)

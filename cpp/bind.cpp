@@ -1,0 +1,13 @@
+// The Python module of one SIMD level: pellucid.engines._fused_<level>.
+#include "bind.hpp"
+
+#include <nanobind/nanobind.h>
+
+#define PELLUCID_QUOTE(x) #x
+#define PELLUCID_STRING(x) PELLUCID_QUOTE(x)
+
+NB_MODULE(PELLUCID_MODULE, m) {
+  m.attr("level") = PELLUCID_STRING(PELLUCID_LEVEL);
+  pellucid::PELLUCID_LEVEL::bind_math(m);
+  pellucid::PELLUCID_LEVEL::bind_session(m);
+}

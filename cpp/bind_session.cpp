@@ -1,0 +1,288 @@
+// Training and prediction for Python: a thin skin around Session. Shapes, dtypes and ranges are
+// checked in src/pellucid/engines/fused.py, where the messages are.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+
+#include <stdexcept>
+
+#include "bind.hpp"
+#include "predict.hpp"
+
+namespace nb = nanobind;
+
+namespace pellucid::PELLUCID_LEVEL {
+
+namespace {
+
+using AnyArray = nb::ndarray<nb::ro, nb::device::cpu>;
+using Doubles = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using ConstDoubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class V>
+V get(const nb::dict& from, const char* key) {
+  return nb::cast<V>(from[key]);
+}
+
+Rows::Kind kind_of(const nb::dlpack::dtype& type) {
+  if (type == nb::dtype<float>()) return Rows::F32;
+  if (type == nb::dtype<double>()) return Rows::F64;
+  if (type == nb::dtype<std::uint8_t>()) return Rows::U8;
+  if (type == nb::dtype<std::int32_t>()) return Rows::I32;
+  if (type == nb::dtype<std::int64_t>()) return Rows::I64;
+  throw std::invalid_argument("X must be float32, float64, uint8, int32 or int64");
+}
+
+// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix.
+template <class T>
+Rows rows_of(const nb::object& X) {
+  Rows rows;
+  if (nb::isinstance<nb::tuple>(X)) {
+    const auto parts = nb::cast<nb::tuple>(X);
+    const auto values = nb::cast<nb::ndarray<const T, nb::c_contig>>(parts[0]);
+    const auto indices = nb::cast<AnyArray>(parts[1]);
+    const auto starts = nb::cast<AnyArray>(parts[2]);
+    rows.sparse = true;
+    rows.wide_indices = indices.dtype() == nb::dtype<std::int64_t>();
+    rows.values = values.data();
+    rows.indices = indices.data();
+    rows.starts = starts.data();
+    return rows;
+  }
+  const auto array = nb::cast<AnyArray>(X);
+  rows.kind = kind_of(array.dtype());
+  rows.values = array.data();
+  rows.feature_stride = array.stride(0);
+  rows.example_stride = array.stride(1);
+  return rows;
+}
+
+// Y is an (n[L], m) array of T with the examples contiguous, or m labels.
+template <class T>
+Targets<T> targets_of(const nb::object& Y) {
+  Targets<T> targets;
+  if (Y.is_none()) return targets;
+  const auto array = nb::cast<AnyArray>(Y);
+  if (array.ndim() == 1)
+    targets.labels = static_cast<const std::int64_t*>(array.data());
+  else
+    targets.values = static_cast<const T*>(array.data());
+  return targets;
+}
+
+template <class T>
+T* writable(const nb::handle& array) {
+  return array.is_none() ? nullptr : nb::cast<nb::ndarray<T, nb::device::cpu>>(array).data();
+}
+
+template <class T>
+const T* readable(const nb::handle& array) {
+  return array.is_none() ? nullptr : nb::cast<nb::ndarray<const T, nb::device::cpu>>(array).data();
+}
+
+StageSpec stage_of(const nb::dict& from) {
+  StageSpec spec;
+  spec.dense = get<bool>(from, "dense");
+  spec.n_in = get<int>(from, "n_in");
+  spec.n_out = get<int>(from, "n_out");
+  spec.number = get<int>(from, "number");
+  spec.activation = get<int>(from, "activation");
+  spec.parameter = get<double>(from, "parameter");
+  spec.needs_Z = get<bool>(from, "needs_Z");
+  spec.dropout = get<double>(from, "dropout");
+  spec.rate_W = get<double>(from, "rate_W");
+  spec.rate_b = get<double>(from, "rate_b");
+  spec.decay = get<double>(from, "decay");
+  return spec;
+}
+
+// What `interrupted` needs: Python signals are seen only by a thread that holds the GIL.
+struct Interruption {
+  nb::object ask;
+  bool failed = false;
+
+  static bool look(void* self) {
+    auto& me = *static_cast<Interruption*>(self);
+    nb::gil_scoped_acquire hold;
+    if (PyErr_CheckSignals() != 0) {
+      me.failed = true;
+      return true;
+    }
+    return nb::cast<bool>(me.ask());
+  }
+};
+
+template <class T>
+class PySession {
+ public:
+  PySession(const nb::list& stages, const nb::list& W, const nb::list& b, const nb::dict& loss,
+            const nb::dict& optimizer, const nb::dict& settings)
+      : kept_(nb::make_tuple(W, b)), session_(spec_of(stages, W, b, loss, optimizer, settings)) {}
+
+  int run(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
+          std::int64_t m, int first, int last, const ConstDoubles& rates,
+          const std::optional<ConstDoubles>& weights, const Doubles& costs,
+          const nb::object& interrupted) {
+    const Rows rows = rows_of<T>(X);
+    const Targets<T> targets = targets_of<T>(Y);
+    Interruption watch{interrupted};
+    int done;
+    {
+      nb::gil_scoped_release release;
+      done = session_.run(rows, targets, order ? order->data() : nullptr, m, first, last,
+                          rates.data(), weights ? weights->data() : nullptr, costs.data(),
+                          &Interruption::look, &watch);
+    }
+    if (watch.failed) throw nb::python_error();
+    return done;
+  }
+
+  double loss_and_gradients(const nb::object& X, const nb::object& Y, std::int64_t m,
+                            const std::optional<ConstDoubles>& weights, const nb::list& dW,
+                            const nb::list& db) {
+    const Rows rows = rows_of<T>(X);
+    const Targets<T> targets = targets_of<T>(Y);
+    std::vector<T*> to_W, to_b;
+    for (const auto& each : dW) to_W.push_back(writable<T>(each));
+    for (const auto& each : db) to_b.push_back(writable<T>(each));
+    nb::gil_scoped_release release;
+    return session_.loss_and_gradients(rows, targets, m, weights ? weights->data() : nullptr,
+                                       to_W.data(), to_b.data());
+  }
+
+  void evaluate(const nb::object& X, const nb::object& Y, std::int64_t m,
+                const std::optional<ConstDoubles>& weights, const nb::object& out,
+                const nb::object& losses) {
+    const Rows rows = rows_of<T>(X);
+    const Targets<T> targets = targets_of<T>(Y);
+    T* to = writable<T>(out);
+    double* each = writable<double>(losses);
+    nb::gil_scoped_release release;
+    session_.evaluate(rows, targets, m, weights ? weights->data() : nullptr, to, each);
+  }
+
+  void read() { session_.read(); }
+  void write() { session_.write(); }
+  std::uint64_t step() const { return session_.step(); }
+  int threads() const { return session_.threads(); }
+
+ private:
+  // W and b hold a tuple of arrays for each stage: the parameter and its optimizer slots.
+  static SessionSpec<T> spec_of(const nb::list& stages, const nb::list& W, const nb::list& b,
+                                const nb::dict& loss, const nb::dict& optimizer,
+                                const nb::dict& settings) {
+    SessionSpec<T> spec;
+    for (const auto& each : stages) spec.stages.push_back(stage_of(nb::cast<nb::dict>(each)));
+    spec.training = get<bool>(settings, "training");
+    for (const auto& each : W)
+      spec.W.push_back(lecture_of(nb::cast<nb::tuple>(each), spec.training));
+    for (const auto& each : b)
+      spec.b.push_back(lecture_of(nb::cast<nb::tuple>(each), spec.training));
+    spec.loss.id = get<int>(loss, "id");
+    spec.loss.parameter = T(get<double>(loss, "parameter"));
+    spec.loss.smoothing = T(get<double>(loss, "smoothing"));
+    spec.loss.output_activation = get<int>(loss, "output_activation");
+    spec.loss.activation_parameter = T(get<double>(loss, "activation_parameter"));
+    spec.loss.fused = get<bool>(loss, "fused");
+    spec.optimizer.id = get<int>(optimizer, "id");
+    spec.optimizer.beta1 = get<double>(optimizer, "beta1");
+    spec.optimizer.beta2 = get<double>(optimizer, "beta2");
+    spec.optimizer.epsilon = get<double>(optimizer, "epsilon");
+    spec.optimizer.decay = get<double>(optimizer, "decay");
+    spec.optimizer.alpha_inside = get<bool>(optimizer, "alpha_inside");
+    spec.l1 = get<double>(settings, "l1");
+    spec.l2 = get<double>(settings, "l2");
+    spec.penalty_per_weight = get<bool>(settings, "penalty_per_weight");
+    spec.clip_value = get<double>(settings, "clip_value");
+    spec.clip_norm = get<double>(settings, "clip_norm");
+    spec.batch_size = get<int>(settings, "batch_size");
+    spec.threads = get<int>(settings, "threads");
+    spec.seed = get<std::uint64_t>(settings, "seed");
+    spec.step = get<std::uint64_t>(settings, "step");
+    return spec;
+  }
+
+  // A session that only evaluates writes nothing, so read-only arrays will do.
+  static Lecture<T> lecture_of(const nb::tuple& arrays, bool training) {
+    Lecture<T> lecture;
+    if (!training) {
+      lecture.values = const_cast<T*>(readable<T>(arrays[0]));
+      return lecture;
+    }
+    for (size_t k = 0; k < arrays.size(); ++k)
+      (k ? lecture.slots[k - 1] : lecture.values) = writable<T>(arrays[k]);
+    return lecture;
+  }
+
+  nb::object kept_;  // the arrays, for as long as the session points into them
+  Session<T> session_;
+};
+
+// A[L] of a few examples, straight from the network's arrays: one call, nothing kept but pointers.
+template <class T>
+class PyPredictor {
+ public:
+  PyPredictor(const nb::list& stages, const nb::list& W, const nb::list& b)
+      : kept_(nb::make_tuple(W, b)), predictor_(stages_of(stages, W, b)) {}
+
+  // X is (m, n[0]) and out (m, n[L]), both C-contiguous; they are checked here, once.
+  void run(const nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& X,
+           const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
+    if (X.shape(0) != out.shape(0) || int(X.shape(1)) != predictor_.n_in() ||
+        int(out.shape(1)) != predictor_.n_out())
+      throw std::invalid_argument("X and out must be (m, n[0]) and (m, n[L])");
+    predictor_.run(X.data(), int(X.shape(0)), out.data());
+  }
+
+ private:
+  static std::vector<PredictStage<T>> stages_of(const nb::list& stages, const nb::list& W,
+                                                const nb::list& b) {
+    std::vector<PredictStage<T>> found;
+    for (size_t s = 0; s < stages.size(); ++s) {
+      const StageSpec spec = stage_of(nb::cast<nb::dict>(stages[s]));
+      found.push_back({spec.dense, spec.n_in, spec.n_out, spec.activation, T(spec.parameter),
+                       readable<T>(W[s]), readable<T>(b[s])});
+    }
+    return found;
+  }
+
+  nb::object kept_;
+  Predictor<T> predictor_;
+};
+
+template <class T>
+void bind_predictor(nb::module_& m, const char* name) {
+  nb::class_<PyPredictor<T>>(m, name)
+      .def(nb::init<const nb::list&, const nb::list&, const nb::list&>())
+      .def("run", &PyPredictor<T>::run);
+}
+
+template <class T>
+void bind(nb::module_& m, const char* name) {
+  using Class = PySession<T>;
+  nb::class_<Class>(m, name)
+      .def(nb::init<const nb::list&, const nb::list&, const nb::list&, const nb::dict&,
+                    const nb::dict&, const nb::dict&>())
+      .def("run", &Class::run, nb::arg("X"), nb::arg("Y"), nb::arg("order").none(), nb::arg("m"),
+           nb::arg("first"), nb::arg("last"), nb::arg("rates"), nb::arg("weights").none(),
+           nb::arg("costs"), nb::arg("interrupted"))
+      .def("loss_and_gradients", &Class::loss_and_gradients, nb::arg("X"), nb::arg("Y"),
+           nb::arg("m"), nb::arg("weights").none(), nb::arg("dW"), nb::arg("db"))
+      .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("m"),
+           nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
+      .def("read", &Class::read)
+      .def("write", &Class::write)
+      .def_prop_ro("step", &Class::step)
+      .def_prop_ro("threads", &Class::threads);
+}
+
+}  // namespace
+
+void bind_session(nb::module_& m) {
+  bind<float>(m, "Session32");
+  bind<double>(m, "Session64");
+  bind_predictor<float>(m, "Predictor32");
+  bind_predictor<double>(m, "Predictor64");
+}
+
+}  // namespace pellucid::PELLUCID_LEVEL

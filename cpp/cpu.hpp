@@ -1,0 +1,38 @@
+// What a SIMD level asks of the CPU. Compiled without the flags of any level.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pellucid::cpu {
+
+#if defined(__x86_64__)
+inline constexpr const char* ARCHITECTURE = "x86-64";
+#elif defined(__aarch64__)
+inline constexpr const char* ARCHITECTURE = "aarch64";
+#else
+inline constexpr const char* ARCHITECTURE = "other";
+#endif
+
+// The instruction sets that a level is compiled with (common.cmake) and this CPU lacks, or the
+// operating system does not save the registers of: empty if the level can run here.
+inline std::vector<std::string> missing([[maybe_unused]] std::string_view level) {
+  std::vector<std::string> names;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (level == "avx2" || level == "avx512") {
+    if (!__builtin_cpu_supports("avx2")) names.push_back("AVX2");
+    if (!__builtin_cpu_supports("fma")) names.push_back("FMA");
+  }
+  if (level == "avx512") {
+    if (!__builtin_cpu_supports("avx512f")) names.push_back("AVX512F");
+    if (!__builtin_cpu_supports("avx512dq")) names.push_back("AVX512DQ");
+    if (!__builtin_cpu_supports("avx512vl")) names.push_back("AVX512VL");
+    if (!__builtin_cpu_supports("avx512bw")) names.push_back("AVX512BW");
+  }
+#endif
+  return names;
+}
+
+}  // namespace pellucid::cpu

@@ -1,0 +1,269 @@
+// Session's passes: gather, forward, loss, backward.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "activations.hpp"
+#include "philox.hpp"
+#include "session.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+namespace {
+
+constexpr std::uint32_t DROPOUT_STREAM = 1;
+constexpr int TOGETHER = 32;  // examples whose losses are worked out in one call
+
+template <class S, class T>
+void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to) {
+  if constexpr (std::is_same_v<S, T>) {
+    if (step == 1) {
+      std::memcpy(to, from, size_t(n) * sizeof(T));
+      return;
+    }
+  }
+  for (int k = 0; k < n; ++k) to[k] = T(from[k * step]);
+}
+
+template <class T, class I>
+void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
+             size_t stride, int row) {
+  constexpr int P = PANEL<T>;
+  for (std::int64_t q = begin; q < end; ++q)
+    A[size_t(indices[q] / P) * stride + size_t(row) * P + indices[q] % P] += values[q];
+}
+
+}  // namespace
+
+template <class T>
+void Session<T>::gather(const Batch& batch, int r0, int r1) {
+  const Rows& X = *batch.X;
+  for (int r = r0; r < r1; ++r) {
+    const std::int64_t e = batch.example(r);
+    if (X.sparse) {
+      for (int p = 0; p < stages_[0].in_panels; ++p)
+        std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
+      const T* values = static_cast<const T*>(X.values);
+      if (X.wide_indices) {
+        const auto* starts = static_cast<const std::int64_t*>(X.starts);
+        scatter(values, static_cast<const std::int64_t*>(X.indices), starts[e], starts[e + 1],
+                input_.get(), stride(), r);
+      } else {
+        const auto* starts = static_cast<const std::int32_t*>(X.starts);
+        scatter(values, static_cast<const std::int32_t*>(X.indices), starts[e], starts[e + 1],
+                input_.get(), stride(), r);
+      }
+      continue;
+    }
+    for (int p = 0; p < stages_[0].in_panels; ++p) {
+      const int width = stages_[0].rows(p);
+      const std::ptrdiff_t at = e * X.example_stride + p * P * X.feature_stride;
+      T* to = input_ + p * stride() + size_t(r) * P;
+      switch (X.kind) {
+        case Rows::F32:
+          copy_dense(static_cast<const float*>(X.values) + at, X.feature_stride, width, to);
+          break;
+        case Rows::F64:
+          copy_dense(static_cast<const double*>(X.values) + at, X.feature_stride, width, to);
+          break;
+        case Rows::U8:
+          copy_dense(static_cast<const std::uint8_t*>(X.values) + at, X.feature_stride, width, to);
+          break;
+        case Rows::I32:
+          copy_dense(static_cast<const std::int32_t*>(X.values) + at, X.feature_stride, width, to);
+          break;
+        case Rows::I64:
+          copy_dense(static_cast<const std::int64_t*>(X.values) + at, X.feature_stride, width, to);
+          break;
+      }
+    }
+  }
+}
+
+// Rows of the examples by threads, except where a layer's W is large: then a thread takes panels of
+// W, for all examples, and what it has updated it also uses.
+template <class T>
+void Session<T>::forward(const Batch& batch, int t) {
+  const int threads = team_.active();
+  const Share rows = share(batch.count, t, threads);
+  gather(batch, rows.begin, rows.end);
+  bool scattered = false;  // the latest output lies in panels of several threads
+  for (int s = 0; s < int(stages_.size()); ++s) {
+    Stage<T>& stage = stages_[s];
+    if (stage.by_panels) {
+      team_.barrier();
+      const Share mine = share(stage.out_panels, t, threads);
+      forward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      scattered = true;
+    } else {
+      if (scattered) team_.barrier();
+      scattered = false;
+      forward_stage(batch, s, 0, stage.out_panels, rows.begin, rows.end);
+    }
+  }
+  if (scattered) team_.barrier();
+  output_rows(batch, t, rows.begin, rows.end);
+}
+
+template <class T>
+void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
+  Stage<T>& stage = stages_[s];
+  const Buffer<T>& in = input_of(s);
+  if (!stage.spec.dense) {
+    for (int p = p0; p < p1; ++p) {
+      const Vec<T> s0 = load(stage.Wf + p * P), s1 = load(stage.Wf + p * P + L);
+      for (int r = r0; r < r1; ++r) {
+        const size_t at = p * stride() + size_t(r) * P;
+        store(stage.A + at, s0 * load(in + at));
+        store(stage.A + at + L, s1 * load(in + at + L));
+      }
+    }
+    return;
+  }
+  T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
+  product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
+             stage.b.get(), out, p0, p1, r0, r1);
+  if (s == int(stages_.size()) - 1) return;  // output_rows goes on from Z
+  for (int p = p0; p < p1; ++p) activate(batch, stage, p, r0, r1);
+}
+
+// A = g(Z) on rows of one panel.
+template <class T>
+void Session<T>::activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1) {
+  const bool drop = batch.drop && stage.spec.dropout > 0;
+  const size_t at = p * stride() + size_t(r0) * P;
+  const int n = (r1 - r0) * P;
+  const T* from = (stage.spec.needs_Z ? stage.Z : stage.A) + at;
+  T* to = (drop ? stage.G : stage.A) + at;
+  const T parameter = T(stage.spec.parameter);
+  with_activation(stage.spec.activation, [&](auto g) {
+    using G = decltype(g);
+    for (int k = 0; k < n; k += L) store(to + k, G::template g<T>(load(from + k), parameter));
+  });
+  if (drop) drop_units(batch, stage, p, r0, r1);
+}
+
+// A = g(Z) * mask, the mask drawn by position in the mini-batch and unit.
+template <class T>
+void Session<T>::drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1) {
+  const int units = stage.columns(p);
+  const auto threshold = std::uint64_t(std::nearbyint(stage.spec.dropout * 4294967296.0));
+  const T scale = T(1) / (T(1) - T(stage.spec.dropout));
+  std::uint32_t draws[P];
+  for (int r = r0; r < r1; ++r) {
+    const size_t element = size_t(batch.first + r) * stage.spec.n_out + size_t(p) * P;
+    philox_words(draws, element, size_t(units), std::uint32_t(stage.spec.number),
+                 std::uint32_t(batch.step), DROPOUT_STREAM, spec_.seed);
+    const size_t at = p * stride() + size_t(r) * P;
+    for (int k = 0; k < units; ++k) {
+      stage.mask[at + k] = draws[k] >= threshold ? scale : T(0);
+      stage.A[at + k] = stage.G[at + k] * stage.mask[at + k];
+    }
+  }
+}
+
+// The loss of each example and dZ[L], from Z[L], some examples a call; where their outputs lie in
+// several panels they are gathered first.
+template <class T>
+void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
+  Stage<T>& last = stages_.back();
+  const int n = last.spec.n_out;
+  const bool gathered = n > P;
+  const int together = gathered && n > FEW ? 1 : TOGETHER;
+  T* const own = scratch_[t].get();
+  const T* y[TOGETHER];
+  int labels[TOGETHER];
+  T weights[TOGETHER];
+  for (int r = r0; r < r1; r += together) {
+    const size_t at = size_t(r) * P;
+    const int count = std::min(together, r1 - r);
+    T* const z = gathered ? own : last.Z + at;
+    T* const a = gathered ? own + together * n : last.A + at;
+    T* const dz = gathered ? own + 2 * together * n : last.D.at(at);
+    auto in_panels = [&](Buffer<T>& M, int q, int k) -> T& {
+      return M[(k / P) * stride() + at + size_t(q) * P + k % P];
+    };
+    for (int q = 0; gathered && q < count; ++q)
+      for (int k = 0; k < n; ++k) z[q * n + k] = in_panels(last.Z, q, k);
+    for (int q = 0; batch.Y && q < count; ++q) {
+      const std::int64_t e = batch.example(r + q);
+      y[q] = batch.Y->values ? batch.Y->values + e * n : nullptr;
+      labels[q] = batch.Y->labels ? int(batch.Y->labels[e]) : -1;
+      weights[q] = T((batch.weights ? batch.weights[e] : 1) / batch.total_weight);
+    }
+    loss_rows(batch.gradient ? spec_.loss : plain_loss_, n,
+              LossRows<T>{count, size_t(gathered ? n : P), z, a,
+                          batch.Y && batch.Y->values ? y : nullptr, labels, weights,
+                          batch.Y ? losses_ + size_t(r) : nullptr, batch.gradient ? dz : nullptr});
+    for (int q = 0; batch.Y && batch.weights && q < count; ++q)
+      losses_[r + q] *= batch.weights[batch.example(r + q)];
+    for (int q = 0; gathered && q < count; ++q)
+      for (int k = 0; k < n; ++k) {
+        in_panels(last.A, q, k) = a[q * n + k];
+        if (batch.gradient) in_panels(last.D, q, k) = dz[q * n + k];
+      }
+  }
+}
+
+// --------------------------------------------------------------------------------- backward
+
+template <class T>
+void Session<T>::backward(const Batch& batch, int t) {
+  const int threads = team_.active();
+  const Share rows = share(batch.count, t, threads);
+  bool scattered = false;
+  for (int s = int(stages_.size()) - 1; s > 0; --s) {
+    Stage<T>& stage = stages_[s];
+    if (stage.back_by_panels) {
+      team_.barrier();
+      const Share mine = share(stage.in_panels, t, threads);
+      backward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      scattered = true;
+    } else {
+      if (scattered) team_.barrier();
+      scattered = false;
+      backward_stage(batch, s, 0, stage.in_panels, rows.begin, rows.end);
+    }
+  }
+}
+
+// From dZ (or dA of a Scale) of stage s to that of the stage below.
+template <class T>
+void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
+  Stage<T>& stage = stages_[s];
+  Stage<T>& below = stages_[s - 1];
+  if (stage.spec.dense) {
+    product_nn(stage.D.get(), stride(), stage.Wb.get(), stage.depth_out, stage.spec.n_out,
+               stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1);
+  } else {
+    for (int p = p0; p < p1; ++p)
+      for (int r = r0; r < r1; ++r)
+        for (int v = 0; v < 2; ++v) {
+          const size_t at = p * stride() + size_t(r) * P + v * L;
+          store(below.D + at, load(stage.Wf + p * P + v * L) * load(stage.D + at));
+        }
+  }
+  if (!below.spec.dense) return;
+  const T parameter = T(below.spec.parameter);
+  const bool dropped = batch.drop && below.spec.dropout > 0;
+  const Buffer<T>& values = dropped ? below.G : below.A;
+  const Buffer<T>& Z = below.spec.needs_Z ? below.Z : values;
+  const int n = (r1 - r0) * P;
+  for (int p = p0; p < p1; ++p) {
+    const size_t at = p * stride() + size_t(r0) * P;
+    with_activation(below.spec.activation, [&](auto g) {
+      using G = decltype(g);
+      for (int k = 0; k < n; k += L) {
+        Vec<T> d = load(below.D + at + k);
+        if (dropped) d = d * load(below.mask + at + k);
+        const Vec<T> slope =
+            G::template slope<T>(load(Z + at + k), load(values + at + k), parameter);
+        store(below.D + at + k, d * slope);
+      }
+    });
+  }
+}
+
+}  // namespace pellucid::PELLUCID_LEVEL

@@ -1,0 +1,99 @@
+// The forward pass of a few examples straight from the lectures' arrays: nothing is packed, no
+// thread is woken. Every unit is summed in the same order as in a session, so the bits are the
+// same.
+#pragma once
+
+#include <vector>
+
+#include "activations.hpp"
+#include "losses.hpp"
+#include "session.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+template <class T>
+struct PredictStage {
+  bool dense = true;
+  int n_in = 0, n_out = 0, activation = 0;
+  T parameter = 0;
+  const T* W = nullptr;  // Fortran-ordered (n_out, n_in); s of a Scale
+  const T* b = nullptr;
+};
+
+template <class T>
+class Predictor {
+ public:
+  explicit Predictor(std::vector<PredictStage<T>> stages) : stages_(std::move(stages)) {
+    for (const auto& stage : stages_) widest_ = widest_ < stage.n_out ? stage.n_out : widest_;
+    if (widest_ < stages_[0].n_in) widest_ = stages_[0].n_in;
+    const size_t padded = size_t(panels(widest_, PANEL<T>)) * PANEL<T>;
+    here_ = Buffer<T>(padded);
+    there_ = Buffer<T>(padded);
+    output_.output_activation = stages_.back().activation;
+    output_.activation_parameter = stages_.back().parameter;
+  }
+
+  int n_in() const { return stages_[0].n_in; }
+  int n_out() const { return stages_.back().n_out; }
+
+  // `out` gets n_out numbers an example; x has n_in consecutive numbers an example.
+  void run(const T* x, int m, T* out) {
+    for (int i = 0; i < m; ++i) {
+      std::memcpy(here_.get(), x + size_t(i) * n_in(), n_in() * sizeof(T));
+      for (const auto& stage : stages_) {
+        if (stage.dense)
+          product(stage);
+        else
+          for (int k = 0; k < stage.n_out; ++k) here_[k] *= stage.W[k];
+        if (&stage != &stages_.back()) activate(stage);
+      }
+      output_activation(output_, n_out(), here_.get(), out + size_t(i) * n_out());
+    }
+  }
+
+ private:
+  static constexpr int L = LANES<T>;
+
+  void product(const PredictStage<T>& stage) {
+    const int n = stage.n_out;
+    T* z = there_.get();
+    int j = 0;
+    for (; j + 4 * L <= n; j += 4 * L) columns<4>(stage, j, z);
+    for (; j + L <= n; j += L) columns<1>(stage, j, z);
+    for (; j < n; ++j) {
+      Vec<T> sum = broadcast(stage.b[j]);
+      for (int k = 0; k < stage.n_in; ++k)
+        sum = fma(broadcast(here_[k]), broadcast(stage.W[size_t(k) * n + j]), sum);
+      z[j] = sum[0];
+    }
+    std::swap(here_, there_);
+  }
+
+  template <int NV>
+  void columns(const PredictStage<T>& stage, int j, T* z) {
+    Vec<T> c[NV];
+    for (int v = 0; v < NV; ++v) c[v] = load(stage.b + j + v * L);
+    const T* W = stage.W + j;
+    for (int k = 0; k < stage.n_in; ++k, W += stage.n_out) {
+      const Vec<T> a = broadcast(here_[k]);
+      for (int v = 0; v < NV; ++v) c[v] = fma(a, load(W + v * L), c[v]);
+    }
+    for (int v = 0; v < NV; ++v) store(z + j + v * L, c[v]);
+  }
+
+  void activate(const PredictStage<T>& stage) {
+    if (!stage.dense) return;
+    with_activation(stage.activation, [&](auto g) {
+      using G = decltype(g);
+      for (int k = 0; k < stage.n_out; k += L)
+        store(here_ + k, G::template g<T>(load(here_ + k), stage.parameter));
+    });
+  }
+
+  std::vector<PredictStage<T>> stages_;
+  int widest_ = 0;
+  Buffer<T> here_, there_;
+  LossSpec<T> output_;
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL

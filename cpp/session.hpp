@@ -1,0 +1,153 @@
+// A training session: the steps of an epoch, shared among the threads of a team.
+#pragma once
+
+#include <vector>
+
+#include "losses.hpp"
+#include "stage.hpp"
+#include "team.hpp"
+#include "tuner.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+// Examples where the caller keeps them: dense with strides in elements, or sparse with the nonzeros
+// of an example together (CSC of X, CSR of rows).
+struct Rows {
+  enum Kind { F32, F64, U8, I32, I64 };
+  Kind kind = F32;
+  const void* values = nullptr;
+  std::ptrdiff_t example_stride = 0, feature_stride = 1;
+  bool sparse = false, wide_indices = false;  // wide: 64-bit indices
+  const void* indices = nullptr;
+  const void* starts = nullptr;  // of each example among the nonzeros, one more than examples
+};
+
+template <class T>
+struct Targets {
+  const T* values = nullptr;  // n[L] numbers an example, or null
+  const std::int64_t* labels = nullptr;
+};
+
+template <class T>
+struct SessionSpec {
+  std::vector<StageSpec> stages;
+  std::vector<Lecture<T>> W, b;  // of each stage
+  LossSpec<T> loss;
+  OptimizerSpec optimizer;
+  double l1 = 0, l2 = 0;
+  bool penalty_per_weight = false;
+  double clip_value = -1, clip_norm = -1;  // negative: none
+  int batch_size = 1;
+  int threads = 1;
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;  // steps done before
+  bool training = true;    // else only evaluate
+};
+
+template <class T>
+class Session {
+ public:
+  explicit Session(const SessionSpec<T>& spec);
+
+  // Steps first ... last - 1 of an epoch over m examples; returns how many costs were written. A
+  // step's cost is NaN where its weights sum to 0 and inf where it was not finite; the run ends
+  // there. `interrupted` is asked now and then, by the calling thread.
+  int run(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m, int first,
+          int last, const double* rates, const double* weights, double* costs,
+          bool (*interrupted)(void*), void* context);
+
+  // J over all m examples and its gradients (penalties included) in the lectures' layout.
+  double loss_and_gradients(const Rows& X, const Targets<T>& Y, std::int64_t m,
+                            const double* weights, T* const* dW, T* const* db);
+
+  // A[L] of m examples into `out`, n[L] numbers an example, and each one's loss times its weight
+  // into `losses`; either may be null.
+  void evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, const double* weights, T* out,
+                double* losses);
+
+  void read();   // parameters and memory from the lectures' layout
+  void write();  // and back
+
+  std::uint64_t step() const { return step_; }
+  int threads() const { return team_.size(); }
+
+ private:
+  static constexpr int P = PANEL<T>, L = LANES<T>;
+
+  // The examples of one forward pass: `count` of them, from position `first` of their mini-batch.
+  struct Batch {
+    const Rows* X;
+    const Targets<T>* Y;
+    const std::int64_t* order;  // null: the examples themselves
+    const double* weights;
+    std::int64_t start = 0;    // of the mini-batch in the order
+    int first = 0, count = 0;  // this block within the mini-batch
+    double total_weight = 1;   // of the whole mini-batch
+    std::uint64_t step = 0;    // counted from 1
+    bool drop = false;         // units are dropped
+    bool gradient = true;      // dZ[L] is wanted
+    std::int64_t example(int r) const {
+      const std::int64_t at = start + first + r;
+      return order ? order[at] : at;
+    }
+  };
+
+  struct Share {
+    int begin, end;
+  };
+  static Share share(int n, int t, int threads) {
+    return {int(std::int64_t(n) * t / threads), int(std::int64_t(n) * (t + 1) / threads)};
+  }
+
+  void forward(const Batch& batch, int t);
+  void backward(const Batch& batch, int t);
+  void gather(const Batch& batch, int r0, int r1);
+  void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
+  void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
+  void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
+  void backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
+  void output_rows(const Batch& batch, int t, int r0, int r1);
+  double block_loss(int count) const;
+
+  // One step as an optimizer sees it.
+  struct Step {
+    std::uint64_t number;  // counted from 1
+    double rate;           // alpha
+    double weight;         // of the mini-batch
+    double correction;     // Adam's sqrt(1 - beta2^t) / (1 - beta1^t)
+  };
+  Step step_of(std::uint64_t number, double rate, double weight) const;
+  struct Request;
+  void steps(const Request& request, int k, int end, int t, int* done, bool* go_on);
+  bool mini_batch(Batch batch, int size, int t, double rate, double* J);
+  void update_all(int t, int count, const Step& step);
+  void sum_gradients(int t, int count, bool go_on);
+  void update_from_gradients(int t, const Step& step);
+  double gradient_norm(const Step& step);
+  Update<T> update_for(const Stage<T>& stage, double factor, const Step& step,
+                       bool penalised) const;
+  template <class F>
+  void for_blocks(int t, F f);
+  void gradient_block(int s, int i, int j, int count, bool go_on, T* G);
+  void update_block(Stage<T>& stage, int i, int j, const T* G, const Update<T>& u, int side);
+  void update_bias(Stage<T>& stage, int j, const T* sums, const Update<T>& u);
+  void note_penalty(Stage<T>& stage, int i, int j, int side);
+  double penalty(double weight, int side) const;
+  void keep_penalty(int side);
+
+  const Buffer<T>& input_of(int s) const { return s ? stages_[s - 1].A : input_; }
+  size_t stride() const { return size_t(capacity_) * P; }
+
+  SessionSpec<T> spec_;
+  int capacity_;  // examples of one pass at most
+  Team team_;
+  Tuner tuner_;
+  LossSpec<T> plain_loss_;  // without label smoothing: for evaluation
+  std::vector<Stage<T>> stages_;
+  Buffer<T> input_;
+  Buffer<double> losses_;           // of the examples of a pass
+  std::vector<Buffer<T>> scratch_;  // a thread each
+  std::uint64_t step_;              // steps done; the next one's penalty sums lie on its parity
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL

@@ -1,0 +1,177 @@
+// A stage: one layer's parameters and work space, in panels.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "kernels.hpp"
+#include "optimizers.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+// A zeroed array on a cache-line boundary.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t n) : size_(n) {
+    if (n == 0) return;
+    const size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
+    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (!data_) throw std::bad_alloc();
+    std::memset(static_cast<void*>(data_.get()), 0, bytes);
+  }
+  T* get() { return data_.get(); }
+  const T* get() const { return data_.get(); }
+  T* operator+(size_t i) { return data_.get() + i; }
+  const T* operator+(size_t i) const { return data_.get() + i; }
+  T& operator[](size_t i) { return data_.get()[i]; }
+  const T& operator[](size_t i) const { return data_.get()[i]; }
+  size_t size() const { return size_; }
+  T* at(size_t i) { return size_ ? data_.get() + i : nullptr; }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { std::free(p); }
+  };
+  std::unique_ptr<T, Free> data_;
+  size_t size_ = 0;
+};
+
+struct StageSpec {
+  bool dense = true;  // else Scale: A = s * A_prev
+  int n_in = 0, n_out = 0;
+  int number = 0;  // the lectures' l, for the draws of dropout
+  int activation = 0;
+  double parameter = 0;  // of the activation
+  bool needs_Z = false;  // g' cannot be had from A
+  double dropout = 0;
+  double rate_W = 1, rate_b = 1;  // factors of the learning rate (rate_W: of s)
+  double decay = 1;               // factor of the penalties and of AdamW's decay
+};
+
+// A parameter array in the lectures' layout, and what the optimizer remembers of it: memory that
+// belongs to the caller. W is Fortran-ordered (n_out, n_in): n_out numbers for each input.
+template <class T>
+struct Lecture {
+  T* values = nullptr;
+  T* slots[2] = {nullptr, nullptr};
+};
+
+template <class T>
+struct Stage {
+  static constexpr int P = PANEL<T>;
+
+  StageSpec spec;
+  Lecture<T> lecture_W, lecture_b;  // lecture_W is s of a Scale
+  int in_panels, out_panels, depth_in, depth_out;
+  bool wants_dA = false;        // something below learns: dA_prev is needed
+  bool by_panels = false;       // forward and update shared among threads by panels of W
+  bool back_by_panels = false;  // backward likewise, by panels of Wb
+  Buffer<T> Wf, Wb, b, memory_W[2], memory_b[2], gradient_W, gradient_b;
+  Buffer<T> A, Z, G, mask, D;  // output; Z where needed; g(Z) before dropout, its mask; dZ (or dA)
+  Buffer<double> squares[2], absolutes[2];  // of W, a block each: this step's and the next one's
+
+  Stage(const StageSpec& s, const Lecture<T>& W, const Lecture<T>& bias)
+      : spec(s),
+        lecture_W(W),
+        lecture_b(bias),
+        in_panels(panels(s.n_in, P)),
+        out_panels(panels(s.n_out, P)),
+        depth_in(in_panels * P),
+        depth_out(out_panels * P) {}
+
+  size_t weights() const { return spec.dense ? size_t(out_panels) * depth_in * P : depth_out; }
+  size_t blocks() const { return spec.dense ? size_t(in_panels) * out_panels : out_panels; }
+
+  void allocate_parameters(int n_slots, bool keep_gradients) {
+    Wf = Buffer<T>(weights());
+    if (spec.dense && wants_dA) Wb = Buffer<T>(size_t(in_panels) * depth_out * P);
+    b = Buffer<T>(depth_out);
+    for (int k = 0; k < n_slots; ++k) {
+      memory_W[k] = Buffer<T>(weights());
+      memory_b[k] = Buffer<T>(depth_out);
+    }
+    if (keep_gradients) {
+      gradient_W = Buffer<T>(weights());
+      gradient_b = Buffer<T>(depth_out);
+    }
+    for (int k = 0; k < 2; ++k) {
+      squares[k] = Buffer<double>(blocks());
+      absolutes[k] = Buffer<double>(blocks());
+    }
+  }
+
+  void allocate_examples(int capacity, bool training) {
+    const size_t n = size_t(out_panels) * capacity * P;
+    A = Buffer<T>(n);
+    if (spec.needs_Z) Z = Buffer<T>(n);
+    if (!training) return;
+    D = Buffer<T>(n);
+    if (spec.dropout > 0) {
+      G = Buffer<T>(n);
+      mask = Buffer<T>(n);
+    }
+  }
+
+  // Lecture layout -> panels.
+  void read(int n_slots) {
+    pack(lecture_W.values, Wf);
+    for (int k = 0; k < n_slots; ++k) pack(lecture_W.slots[k], memory_W[k]);
+    if (spec.dense) {
+      std::memcpy(b.get(), lecture_b.values, spec.n_out * sizeof(T));
+      for (int k = 0; k < n_slots; ++k)
+        std::memcpy(memory_b[k].get(), lecture_b.slots[k], spec.n_out * sizeof(T));
+    }
+    if (Wb.size())
+      for (int i = 0; i < in_panels; ++i)
+        for (int j = 0; j < out_panels; ++j) transpose_block(i, j);
+  }
+
+  // Panels -> lecture layout.
+  void write(int n_slots) {
+    unpack(Wf, lecture_W.values);
+    for (int k = 0; k < n_slots; ++k) unpack(memory_W[k], lecture_W.slots[k]);
+    if (!spec.dense) return;
+    std::memcpy(lecture_b.values, b.get(), spec.n_out * sizeof(T));
+    for (int k = 0; k < n_slots; ++k)
+      std::memcpy(lecture_b.slots[k], memory_b[k].get(), spec.n_out * sizeof(T));
+  }
+
+  // One array between the layouts.
+  void pack(const T* from, Buffer<T>& to) const {
+    if (!spec.dense) {
+      std::memcpy(to.get(), from, spec.n_out * sizeof(T));
+      return;
+    }
+    for (int j = 0; j < out_panels; ++j)
+      for (int k = 0; k < spec.n_in; ++k)
+        std::memcpy(to + (size_t(j) * depth_in + k) * P, from + size_t(k) * spec.n_out + j * P,
+                    columns(j) * sizeof(T));
+  }
+  void unpack(const Buffer<T>& from, T* to) const {
+    if (!spec.dense) {
+      std::memcpy(to, from.get(), spec.n_out * sizeof(T));
+      return;
+    }
+    for (int j = 0; j < out_panels; ++j)
+      for (int k = 0; k < spec.n_in; ++k)
+        std::memcpy(to + size_t(k) * spec.n_out + j * P, from + (size_t(j) * depth_in + k) * P,
+                    columns(j) * sizeof(T));
+  }
+
+  int columns(int j) const { return spec.n_out - j * P < P ? spec.n_out - j * P : P; }
+  int rows(int i) const { return spec.n_in - i * P < P ? spec.n_in - i * P : P; }
+
+  // Refresh Wb's copy of block (i, j) of Wf.
+  void transpose_block(int i, int j) {
+    const T* from = Wf + (size_t(j) * depth_in + size_t(i) * P) * P;
+    T* to = Wb + (size_t(i) * depth_out + size_t(j) * P) * P;
+    const int height = rows(i), width = columns(j);
+    for (int r = 0; r < height; ++r)
+      for (int c = 0; c < width; ++c) to[c * P + r] = from[r * P + c];
+  }
+};
+
+}  // namespace pellucid::PELLUCID_LEVEL

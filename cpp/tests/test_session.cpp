@@ -1,0 +1,124 @@
+// A whole training, for the sanitizers: the same bits for any number of threads, from dense, sparse
+// and weighted examples, with dropout, clipping and mini-batches larger than a pass.
+#include <cmath>
+#include <vector>
+
+#include "check.hpp"
+#include "session.hpp"
+
+namespace {
+
+using namespace pellucid::PELLUCID_LEVEL;
+
+constexpr int INPUTS = 37, HIDDEN = 300, OUTPUTS = 3, EXAMPLES = 150;
+enum { RELU = 3, SOFTMAX = 14, CROSS_ENTROPY = 1 };
+
+struct Case {
+  int batch = 16;
+  bool sparse = false, weighted = false;
+  double dropout = 0, clip_norm = -1;
+};
+
+// What a training leaves: every parameter, the costs, the outputs.
+template <class T>
+std::vector<T> train(const Case& c, int threads) {
+  std::vector<T> W1(size_t(INPUTS) * HIDDEN), b1(HIDDEN), W2(size_t(HIDDEN) * OUTPUTS), b2(OUTPUTS);
+  for (size_t k = 0; k < W1.size(); ++k) W1[k] = T(std::sin(double(k))) / 6;
+  for (size_t k = 0; k < W2.size(); ++k) W2[k] = T(std::cos(double(k))) / 17;
+  std::vector<std::vector<T>> memory;
+  for (const auto* array : {&W1, &b1, &W2, &b2})
+    for (int k = 0; k < 2; ++k) memory.emplace_back(array->size());
+
+  SessionSpec<T> spec;
+  StageSpec first{true, INPUTS, HIDDEN, 1, RELU, 0, false, c.dropout, 1, 1, 1};
+  StageSpec last{true, HIDDEN, OUTPUTS, 2, SOFTMAX, 0, false, 0, 1, 1, 1};
+  spec.stages = {first, last};
+  auto lecture = [&](std::vector<T>& values, size_t at) {
+    return Lecture<T>{values.data(), {memory[at].data(), memory[at + 1].data()}};
+  };
+  spec.W = {lecture(W1, 0), lecture(W2, 4)};
+  spec.b = {lecture(b1, 2), lecture(b2, 6)};
+  spec.loss.id = CROSS_ENTROPY;
+  spec.loss.output_activation = SOFTMAX;
+  spec.loss.fused = true;
+  spec.l2 = 1e-3;
+  spec.clip_norm = c.clip_norm;
+  spec.batch_size = c.batch;
+  spec.threads = threads;
+  spec.seed = 7;
+
+  std::vector<T> x(size_t(EXAMPLES) * INPUTS);
+  std::vector<std::int32_t> indices(x.size()), starts(EXAMPLES + 1);
+  std::vector<std::int64_t> labels(EXAMPLES), order(EXAMPLES);
+  std::vector<double> weights(EXAMPLES), rates(200, 0.01), costs(200);
+  for (size_t k = 0; k < x.size(); ++k) {
+    x[k] = T(std::sin(0.7 * double(k)));
+    indices[k] = std::int32_t(k % INPUTS);
+  }
+  for (int e = 0; e < EXAMPLES; ++e) {
+    starts[e + 1] = (e + 1) * INPUTS;
+    labels[e] = e % OUTPUTS;
+    order[e] = (e * 7) % EXAMPLES;
+    weights[e] = e % 5;
+  }
+  Rows rows;
+  rows.kind = sizeof(T) == 4 ? Rows::F32 : Rows::F64;
+  rows.values = x.data();
+  rows.example_stride = INPUTS;
+  rows.sparse = c.sparse;
+  rows.indices = indices.data();
+  rows.starts = starts.data();
+  Targets<T> targets;
+  targets.labels = labels.data();
+
+  Session<T> session(spec);
+  const double* w = c.weighted ? weights.data() : nullptr;
+  const int steps = (EXAMPLES + c.batch - 1) / c.batch;
+  std::vector<T> found;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    const int done = session.run(rows, targets, order.data(), EXAMPLES, 0, steps, rates.data(), w,
+                                 costs.data(), nullptr, nullptr);
+    CHECK(done == steps, "%d of %d steps", done, steps);
+    for (int k = 0; k < done; ++k) found.push_back(T(costs[k]));
+  }
+  std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(HIDDEN), dW2(W2.size()),
+      db2(OUTPUTS);
+  std::vector<double> losses(EXAMPLES);
+  session.evaluate(rows, targets, EXAMPLES, w, out.data(), losses.data());
+  T* dW[] = {dW1.data(), dW2.data()};
+  T* db[] = {db1.data(), db2.data()};
+  found.push_back(T(session.loss_and_gradients(rows, targets, EXAMPLES, w, dW, db)));
+  session.write();
+  for (const auto* array : {&W1, &b1, &W2, &b2, &out, &dW1, &db1, &dW2, &db2})
+    found.insert(found.end(), array->begin(), array->end());
+  return found;
+}
+
+template <class T>
+void test_threads(const char* name, const Case& c) {
+  const std::vector<T> one = train<T>(c, 1);
+  CHECK(one.front() > 1 && one.front() < 1.3, "%s: J = %g at the start", name, double(one.front()));
+  for (const T each : one) CHECK(std::isfinite(each), "%s: not finite", name);
+  for (const int threads : {2, 3, 4}) {
+    const std::vector<T> several = train<T>(c, threads);
+    CHECK(several == one, "%s: other bits with %d threads", name, threads);
+  }
+}
+
+template <class T>
+void test_all() {
+  test_threads<T>("plain", {});
+  test_threads<T>("weighted, dropout", {16, false, true, 0.3, -1});
+  test_threads<T>("clipped", {33, false, false, 0, 0.05});
+  test_threads<T>("larger than a pass", {1500, false, true, 0.1, -1});
+  const Case sparse{16, true, false, 0, -1};
+  CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
+}
+
+}  // namespace
+
+int main() {
+  test_all<float>();
+  test_all<double>();
+  return pellucid::failures();
+}

@@ -1,0 +1,247 @@
+// Session's updates: dW tile by tile, penalties, clipping, the optimizer's step.
+#pragma once
+
+#include <cmath>
+
+#include "session.hpp"
+
+namespace pellucid::PELLUCID_LEVEL {
+
+namespace {
+
+constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache while all of A passes
+
+}  // namespace
+
+// Call f(s, i, j) for thread t's blocks of W: those of its own panels where a stage is shared by
+// panels, an even part of all the rest.
+template <class T>
+template <class F>
+void Session<T>::for_blocks(int t, F f) {
+  const int threads = team_.active();
+  std::int64_t total = 0;
+  for (const auto& stage : stages_)
+    if (!stage.by_panels) total += std::int64_t(stage.blocks());
+  const std::int64_t begin = total * t / threads, end = total * (t + 1) / threads;
+  std::int64_t base = 0;
+  for (int s = 0; s < int(stages_.size()); ++s) {
+    const Stage<T>& stage = stages_[s];
+    const int rows = stage.spec.dense ? stage.in_panels : 1;
+    if (stage.by_panels) {
+      const Share mine = share(stage.out_panels, t, threads);
+      for (int g = mine.begin; g < mine.end; g += PANELS_TOGETHER)
+        for (int i = 0; i < rows; ++i)
+          for (int j = g; j < mine.end && j < g + PANELS_TOGETHER; ++j) f(s, i, j);
+      continue;
+    }
+    const std::int64_t count = std::int64_t(stage.blocks());
+    const std::int64_t first = begin > base ? begin - base : 0;
+    const std::int64_t last = end - base < count ? end - base : count;
+    for (std::int64_t q = first; q < last; ++q) f(s, int(q % rows), int(q / rows));
+    base += count;
+  }
+}
+
+template <class T>
+void Session<T>::gradient_block(int s, int i, int j, int count, bool go_on, T* G) {
+  const Stage<T>& stage = stages_[s];
+  const T* D = stage.D + j * stride();
+  const T* A = input_of(s) + (stage.spec.dense ? i : j) * stride();
+  if (stage.spec.dense) {
+    block_tn(A, D, count, stage.rows(i), stage.columns(j), go_on, G);
+    return;
+  }
+  for (int v = 0; v < 2; ++v) {
+    Vec<T> c = go_on ? load(G + v * L) : Vec<T>{};
+    for (int r = 0; r < count; ++r)
+      c = fma(load(D + size_t(r) * P + v * L), load(A + size_t(r) * P + v * L), c);
+    store(G + v * L, c);
+  }
+}
+
+template <class T>
+typename Session<T>::Step Session<T>::step_of(std::uint64_t number, double rate,
+                                              double weight) const {
+  const OptimizerSpec& o = spec_.optimizer;
+  const double t = double(number);
+  const double correction =
+      o.id == ADAM ? std::sqrt(1 - std::pow(o.beta2, t)) / (1 - std::pow(o.beta1, t)) : 1;
+  return {number, rate, weight, correction};
+}
+
+template <class T>
+Update<T> Session<T>::update_for(const Stage<T>& stage, double factor, const Step& step,
+                                 bool penalised) const {
+  const OptimizerSpec& o = spec_.optimizer;
+  const double alpha = step.rate * factor;
+  const double per = spec_.penalty_per_weight ? step.weight : 1;
+  const double decay = penalised ? stage.spec.decay : 0;
+  Update<T> u;
+  u.id = o.id;
+  u.alpha = T(alpha);
+  u.alpha_t = T(alpha * step.correction);
+  u.keep = T(1 - alpha * o.decay * decay);
+  u.beta1 = T(o.beta1);
+  u.beta2 = T(o.beta2);
+  u.epsilon = T(o.epsilon);
+  u.inside = T(o.alpha_inside ? alpha : 1);
+  u.outside = T(o.alpha_inside ? 1 : alpha);
+  u.l1 = T(decay * spec_.l1 / per);
+  u.l2 = T(decay * spec_.l2 / per);
+  u.scale = T(1);
+  u.bound = T(spec_.clip_value);
+  return u;
+}
+
+// Sums of squares and absolutes of a block of W, for the penalties' part of the next J.
+template <class T>
+void Session<T>::note_penalty(Stage<T>& stage, int i, int j, int side) {
+  if (spec_.l1 == 0 && spec_.l2 == 0) return;
+  const bool dense = stage.spec.dense;
+  const T* W = dense ? stage.Wf + (size_t(j) * stage.depth_in + size_t(i) * P) * P
+                     : stage.Wf + size_t(j) * P;
+  Vec<T> square{}, absolute{};
+  for (int k = 0; k < (dense ? stage.rows(i) * P : P); k += L) {
+    const Vec<T> w = load(W + k);
+    square = fma(w, w, square);
+    absolute = absolute + abs<T>(w);
+  }
+  double sums[2] = {0, 0};
+  for (int k = 0; k < L; ++k) {
+    sums[0] += double(square[k]);
+    sums[1] += double(absolute[k]);
+  }
+  const size_t at = dense ? size_t(j) * stage.in_panels + i : size_t(j);
+  stage.squares[side][at] = sums[0];
+  stage.absolutes[side][at] = sums[1];
+}
+
+template <class T>
+double Session<T>::penalty(double weight, int side) const {
+  if (spec_.l1 == 0 && spec_.l2 == 0) return 0;
+  double total = 0;
+  for (const auto& stage : stages_) {
+    double squares = 0, absolutes = 0;
+    for (size_t k = 0; k < stage.blocks(); ++k) {
+      squares += stage.squares[side][k];
+      absolutes += stage.absolutes[side][k];
+    }
+    total += stage.spec.decay * (spec_.l2 / 2 * squares + spec_.l1 * absolutes);
+  }
+  return spec_.penalty_per_weight ? total / weight : total;
+}
+
+// A skipped step: the next one's W is this one's.
+template <class T>
+void Session<T>::keep_penalty(int side) {
+  for (auto& stage : stages_) {
+    const size_t bytes = stage.blocks() * sizeof(double);
+    std::memcpy(stage.squares[side ^ 1].get(), stage.squares[side].get(), bytes);
+    std::memcpy(stage.absolutes[side ^ 1].get(), stage.absolutes[side].get(), bytes);
+  }
+}
+
+template <class T>
+void Session<T>::update_block(Stage<T>& stage, int i, int j, const T* G, const Update<T>& u,
+                              int side) {
+  if (!stage.spec.dense) {
+    const size_t at = size_t(j) * P;
+    update(u, G, stage.Wf + at, stage.memory_W[0].at(at), stage.memory_W[1].at(at), 2);
+  } else {
+    const size_t at = (size_t(j) * stage.depth_in + size_t(i) * P) * P;
+    const int rows = stage.rows(i);
+    if (stage.columns(j) > L) {
+      update(u, G, stage.Wf + at, stage.memory_W[0].at(at), stage.memory_W[1].at(at), 2 * rows);
+    } else {
+      for (size_t r = 0; r < size_t(rows) * P; r += P)
+        update(u, G + r, stage.Wf + at + r, stage.memory_W[0].at(at + r),
+               stage.memory_W[1].at(at + r), 1);
+    }
+    if (stage.Wb.size()) stage.transpose_block(i, j);
+  }
+  note_penalty(stage, i, j, side);
+}
+
+template <class T>
+void Session<T>::update_bias(Stage<T>& stage, int j, const T* sums, const Update<T>& u) {
+  const size_t at = size_t(j) * P;
+  update(u, sums, stage.b + at, stage.memory_b[0].at(at), stage.memory_b[1].at(at), 2);
+}
+
+// dW tile by tile and the optimizer's step on it: dW never reaches memory.
+template <class T>
+void Session<T>::update_all(int t, int count, const Step& step) {
+  T* G = scratch_[t].get();
+  int current = -1;
+  Update<T> on_W{}, on_b{};
+  for_blocks(t, [&](int s, int i, int j) {
+    Stage<T>& stage = stages_[s];
+    if (s != current) {
+      on_W = update_for(stage, stage.spec.rate_W, step, true);
+      on_b = update_for(stage, stage.spec.rate_b, step, false);
+      current = s;
+    }
+    gradient_block(s, i, j, count, false, G);
+    update_block(stage, i, j, G, on_W, (step.number + 1) & 1);
+    if (i == 0 && stage.spec.dense) {
+      column_sums(stage.D + j * stride(), count, false, G);
+      update_bias(stage, j, G, on_b);
+    }
+  });
+}
+
+template <class T>
+void Session<T>::sum_gradients(int t, int count, bool go_on) {
+  for_blocks(t, [&](int s, int i, int j) {
+    Stage<T>& stage = stages_[s];
+    const size_t at =
+        stage.spec.dense ? (size_t(j) * stage.depth_in + size_t(i) * P) * P : size_t(j) * P;
+    gradient_block(s, i, j, count, go_on, stage.gradient_W + at);
+    if (i == 0 && stage.spec.dense)
+      column_sums(stage.D + j * stride(), count, go_on, stage.gradient_b + size_t(j) * P);
+  });
+}
+
+// The norm of all gradients together, penalties included, in a fixed order.
+template <class T>
+double Session<T>::gradient_norm(const Step& step) {
+  double total = 0;
+  for (auto& stage : stages_) {
+    Update<T> u = update_for(stage, 1, step, true);
+    u.bound = T(-1);
+    const size_t n = stage.weights();
+    for (size_t k = 0; k < n; k += L) {
+      const Vec<T> g = shaped_gradient(u, load(stage.gradient_W + k), load(stage.Wf + k));
+      for (int q = 0; q < L; ++q) total += double(g[q]) * double(g[q]);
+    }
+    if (!stage.spec.dense) continue;
+    for (int k = 0; k < stage.spec.n_out; ++k)
+      total += double(stage.gradient_b[k]) * double(stage.gradient_b[k]);
+  }
+  return std::sqrt(total);
+}
+
+template <class T>
+void Session<T>::update_from_gradients(int t, const Step& step) {
+  T scale = 1;
+  if (spec_.clip_norm >= 0) {
+    const double norm = gradient_norm(step);
+    if (norm > spec_.clip_norm) scale = T(spec_.clip_norm / norm);
+    team_.barrier();  // all have read W before anybody changes it
+  }
+  for_blocks(t, [&](int s, int i, int j) {
+    Stage<T>& stage = stages_[s];
+    Update<T> u = update_for(stage, stage.spec.rate_W, step, true);
+    u.scale = scale;
+    const size_t at =
+        stage.spec.dense ? (size_t(j) * stage.depth_in + size_t(i) * P) * P : size_t(j) * P;
+    update_block(stage, i, j, stage.gradient_W + at, u, (step.number + 1) & 1);
+    if (i == 0 && stage.spec.dense) {
+      u = update_for(stage, stage.spec.rate_b, step, false);
+      u.scale = scale;
+      update_bias(stage, j, stage.gradient_b + size_t(j) * P, u);
+    }
+  });
+}
+
+}  // namespace pellucid::PELLUCID_LEVEL

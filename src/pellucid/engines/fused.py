@@ -1,0 +1,412 @@
+"""The fused engine: C++, one module for each SIMD level of the processor."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.engines import simd
+from pellucid.engines.base import (
+    Data,
+    Engine,
+    HasLayers,
+    Objective,
+    Session,
+    State,
+    check_state,
+    never,
+    slot_name,
+)
+from pellucid.engines.threads import available_cpus, worthwhile
+from pellucid.layers import Dense, Layer, Scale
+from pellucid.losses import LOSSES, pair
+from pellucid.optimizers import LBFGS, OPTIMIZERS, Optimizer
+from pellucid.propagation import Gradients
+
+_OPTIMIZER_IDS = {
+    "gradient_descent": 0,
+    "lbfgs": 0,  # its steps are scipy's; only the gradients come from here
+    "momentum": 1,
+    "classical_momentum": 2,
+    "nesterov": 3,
+    "rmsprop": 4,
+    "adam": 5,
+    "adamw": 5,
+}
+_DIRECT = ("float32", "float64", "uint8", "int32", "int64")
+"""The dtypes of X that are gathered as they are; others are converted first."""
+
+
+_SETTINGS: dict[str, Any] = {
+    "l1": 0.0,
+    "l2": 0.0,
+    "penalty_per_weight": False,
+    "clip_value": -1.0,
+    "clip_norm": -1.0,
+    "batch_size": 1,
+    "threads": 1,
+    "seed": 0,
+    "step": 0,
+    "training": False,
+}
+
+
+class FusedEngine(Engine):
+    """Runs what the tables hold: Dense and Scale, every activation, loss and optimizer."""
+
+    name = "fused"
+
+    def refuses(self, *job: Any) -> str:
+        network, objective, optimizer = job
+        reason = refuses_layers(network.layers)
+        if reason:
+            return reason
+        if LOSSES.get(objective.loss.name) is not type(objective.loss):
+            return f"the loss {objective.loss!r} is the user's own"
+        if OPTIMIZERS.get(optimizer.name) is not type(optimizer):
+            return f"the optimizer {optimizer!r} is the user's own"
+        return ""
+
+    def start(
+        self,
+        network: HasLayers,
+        objective: Objective,
+        optimizer: Optimizer,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        state: State | None = None,
+        n_threads: int | None = None,
+        interrupted: Callable[[], bool] = never,
+    ) -> FusedSession:
+        if n_threads is None:
+            flops = 6.0 * batch_size * sum(math.prod(_weights(k).shape) for k in network.layers)
+            n_threads = worthwhile(flops, available_cpus())
+        return FusedSession(
+            network, objective, optimizer, batch_size, seed, state, n_threads, interrupted
+        )
+
+
+@functools.cache
+def _module() -> Any:
+    """The module of the level that runs here; where there is none, the reason as a string."""
+    try:
+        return simd.load_level()
+    except ImportError as error:
+        return str(error)
+
+
+def refuses_layers(layers: list[Layer]) -> str:
+    """Return why the engine cannot run these layers, or ""."""
+    if isinstance(_module(), str):
+        return str(_module())
+    for layer in layers:
+        if type(layer) not in (Dense, Scale):
+            return f"it has no {type(layer).__name__}"
+        g = layer.activation
+        if g is not None and ACTIVATIONS.get(g.name) is not type(g):
+            return f"the activation {g!r} is the user's own"
+    return ""
+
+
+class FusedForward:
+    """A[L] of a network from its present arrays, to the bits that a session would give.
+
+    ``holds`` says whether the arrays it points to are still the network's.
+    """
+
+    FEW = 16
+    """Examples up to which packing W would cost more than it saves."""
+
+    def __init__(self, network: Any) -> None:
+        module = _module()
+        self._stages = [_stage(layer, module) for layer in network.layers]
+        self._loss = _loss(
+            Objective(LOSSES["mean_squared_error"]()), network.layers[-1].activation, module
+        )
+        self._layers = network.layers
+        self._W = [_weights(layer) for layer in network.layers]
+        self._b = [layer.parameters.get("b") for layer in network.layers]
+        single = network.dtype == np.float32
+        self._kind = module.Session32 if single else module.Session64
+        self._dtype, self._n_outputs = network.dtype, network.layers[-1].output_shape[0]
+        predictor = module.Predictor32 if single else module.Predictor64
+        self._predictor = predictor(self._stages, self._W, self._b)
+
+    def holds(self) -> bool:
+        """Whether every parameter is still the very array it was."""
+        for layer, W, b in zip(self._layers, self._W, self._b, strict=True):
+            if layer.parameters.get("W", W) is not W or layer.parameters.get("b") is not b:
+                return False
+        return True
+
+    def few(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return (m, n[L]) for C-contiguous rows (m, n[0]) of the network's dtype."""
+        out = np.empty((rows.shape[0], self._n_outputs), dtype=self._dtype)
+        self._predictor.run(rows, out)
+        return out
+
+    def many(self, X: Data) -> NDArray[Any]:
+        """Return A[L], (n[L], m), examples contiguous."""
+        m = X.shape[1]
+        A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
+        flops = 2.0 * min(m, 1024) * sum(W.size for W in self._W)
+        settings = _SETTINGS | {"batch_size": 256, "threads": worthwhile(flops, available_cpus())}
+        session = self._kind(
+            self._stages,
+            [(W,) for W in self._W],
+            [(b,) for b in self._b],
+            self._loss,
+            _optimizer(OPTIMIZERS["gradient_descent"]()),
+            settings,
+        )
+        session.evaluate(_gathered(X, self._dtype), None, m, None, A, None)
+        return A
+
+
+class FusedSession(Session):
+    """Holds the parameters in panels; ``sync`` writes them back to the network's arrays."""
+
+    def __init__(
+        self,
+        network: HasLayers,
+        objective: Objective,
+        optimizer: Optimizer,
+        batch_size: int,
+        seed: int,
+        state: State | None,
+        n_threads: int,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.layers, self.dtype = network.layers, network.dtype
+        self.objective, self.optimizer = objective, optimizer
+        self.batch_size, self._interrupted = batch_size, interrupted
+        self._n_outputs = self.layers[-1].output_shape[0]
+        self._ahead = False  # of the network's arrays
+        self._prepared: dict[str, tuple[Any, Any]] = {}
+        self._slots = {
+            slot_name(slot, letter, layer): np.zeros_like(W, order="F")
+            for layer in self.layers
+            for letter, W in layer.parameters.items()
+            for slot in optimizer.slots
+        }
+        step = 0
+        if state is not None:
+            check_state(self.layers, optimizer, state.slots)
+            step = state.step
+            for name, array in state.slots.items():
+                self._slots[name][...] = array
+        module = _module()
+        kind = module.Session32 if self.dtype == np.float32 else module.Session64
+        self._own = [(_weights(k), k.parameters.get("b")) for k in self.layers]
+        self._lent = [
+            tuple(None if a is None else np.asfortranarray(a) for a in pair) for pair in self._own
+        ]
+        self._step = step
+        self._session: Any = kind(
+            [_stage(layer, module) for layer in self.layers],
+            [self._arrays(k, "W" if "W" in k.parameters else "s", 0) for k in self.layers],
+            [self._arrays(k, "b", 1) for k in self.layers],
+            _loss(objective, self.layers[-1].activation, module),
+            _optimizer(optimizer),
+            _SETTINGS
+            | {
+                "l1": objective.l1,
+                "l2": objective.l2,
+                "penalty_per_weight": objective.penalty_per_weight,
+                "clip_value": -1.0 if objective.clip_value is None else objective.clip_value,
+                "clip_norm": -1.0 if objective.clip_norm is None else objective.clip_norm,
+                "batch_size": batch_size,
+                "threads": n_threads,
+                "seed": seed,
+                "step": step,
+                "training": True,
+            },
+        )
+
+    def run(
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        order: NDArray[np.integer[Any]] | None,
+        first: int,
+        last: int,
+        *,
+        learning_rate: NDArray[np.float64],
+        sample_weight: NDArray[Any] | None = None,
+    ) -> NDArray[np.float64]:
+        costs = np.empty(last - first)
+        self._ahead = True
+        done = self._session.run(
+            self._examples(X),
+            self._targets(Y),
+            None if order is None else np.ascontiguousarray(order, dtype=np.int64),
+            X.shape[1],
+            first,
+            last,
+            np.ascontiguousarray(learning_rate, dtype=np.float64),
+            self._weights(sample_weight),
+            costs,
+            self._interrupted,
+        )
+        return costs[:done]
+
+    def loss_and_gradients(
+        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+    ) -> tuple[float, Gradients]:
+        self._take()
+        by_layer: list[dict[str, NDArray[Any]]] = [
+            {f"d{letter}": np.empty_like(W, order="F") for letter, W in layer.parameters.items()}
+            for layer in self.layers
+        ]
+        J = self._session.loss_and_gradients(
+            self._examples(X),
+            self._targets(Y),
+            X.shape[1],
+            self._weights(sample_weight),
+            [each.get("dW", each.get("ds")) for each in by_layer],
+            [each.get("db") for each in by_layer],
+        )
+        return J, Gradients(self.layers, by_layer, {})
+
+    def evaluate(
+        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+    ) -> tuple[float, NDArray[Any]]:
+        m = X.shape[1]
+        A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
+        losses = np.empty(m)
+        w = self._weights(sample_weight, "validation weights")
+        self._session.evaluate(
+            self._examples(X, "validation X"), self._targets(Y, "validation Y"), m, w, A, losses
+        )
+        return float(losses.sum()) / (m if w is None else float(w.sum())), A
+
+    def sync(self) -> None:
+        if not self._ahead:
+            return  # the network's arrays may have been set since: they count
+        self._ahead = False
+        self._step = self._session.step
+        self._session.write()
+        for own, lent in zip(self._own, self._lent, strict=True):
+            for mine, copy in zip(own, lent, strict=True):
+                if mine is not copy and mine is not None:
+                    mine[...] = copy
+
+    def state(self) -> State:
+        if self._ahead:
+            self.sync()
+        return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})
+
+    def close(self) -> None:
+        if self._ahead:
+            self.sync()
+        self._prepared.clear()
+        self._session = None
+
+    def _take(self) -> None:
+        """Take the network's present parameters: L-BFGS sets them between passes."""
+        if self._ahead:
+            self.sync()
+        for own, lent in zip(self._own, self._lent, strict=True):
+            for mine, copy in zip(own, lent, strict=True):
+                if mine is not copy and copy is not None:
+                    copy[...] = mine
+        self._session.read()
+
+    def _arrays(self, layer: Layer, letter: str, which: int) -> tuple[Any, ...]:
+        """A parameter and its optimizer slots, as the module takes them."""
+        if letter not in layer.parameters:
+            return (None,)
+        own = self._lent[self.layers.index(layer)][which]
+        return (own, *(self._slots[slot_name(s, letter, layer)] for s in self.optimizer.slots))
+
+    def _once(self, key: str, source: Any, prepare: Callable[[Any], Any]) -> Any:
+        """Prepare an array the first time it comes; epochs bring the same one again and again."""
+        known = self._prepared.get(key)
+        if known is None or known[0] is not source:
+            known = self._prepared[key] = (source, prepare(source))
+        return known[1]
+
+    def _examples(self, X: Data, key: str = "X") -> Any:
+        return self._once(key, X, lambda X: _gathered(X, self.dtype))
+
+    def _targets(self, Y: NDArray[Any], key: str = "Y") -> Any:
+        if Y.ndim == 1:
+            return self._once(key, Y, lambda Y: np.ascontiguousarray(Y, dtype=np.int64))
+        return self._once(key, Y, lambda Y: np.asfortranarray(Y, dtype=self.dtype))
+
+    def _weights(self, w: NDArray[Any] | None, key: str = "weights") -> Any:
+        if w is None:
+            return None
+        return self._once(key, w, lambda w: np.ascontiguousarray(w, dtype=np.float64))
+
+
+def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
+    """X as the module gathers it: itself where it can be, or the three arrays of a CSC matrix."""
+    if not isinstance(X, np.ndarray):
+        X = X.tocsc()
+        return X.data.astype(dtype, copy=False), X.indices, X.indptr
+    return X if X.dtype.name in _DIRECT and X.dtype.isnative else X.astype(dtype)
+
+
+def _weights(layer: Layer) -> NDArray[Any]:
+    """W of a Dense, s of a Scale."""
+    weights: NDArray[Any] = layer.parameters["W" if "W" in layer.parameters else "s"]
+    return weights
+
+
+def _stage(layer: Layer, module: Any) -> dict[str, Any]:
+    g = layer.activation
+    letter = "s" if g is None else "W"
+    return {
+        "dense": g is not None,
+        "n_in": layer.input_shape[0],
+        "n_out": layer.output_shape[0],
+        "number": layer.number,
+        "activation": module.activation_ids[g.name] if g else 0,
+        "parameter": _parameter(g),
+        "needs_Z": bool(g and g.needs_Z),
+        "dropout": layer.dropout,
+        "rate_W": layer.rate_factor(letter),
+        "rate_b": layer.rate_factor("b"),
+        "decay": float(layer.weight_decay_factor),
+    }
+
+
+def _loss(objective: Objective, g: Activation | None, module: Any) -> dict[str, Any]:
+    assert g is not None  # the last layer computes a Z
+    loss = objective.loss
+    return {
+        "id": module.loss_ids[loss.name],
+        "parameter": _parameter(loss),
+        "smoothing": objective.label_smoothing,
+        "output_activation": module.activation_ids[g.name],
+        "activation_parameter": _parameter(g),
+        "fused": pair(g, loss) is not None,
+    }
+
+
+def _parameter(entry: Any) -> float:
+    """The one number that an activation or a loss may have."""
+    for name in ("slope", "a", "delta", "q"):
+        if hasattr(entry, name):
+            return float(getattr(entry, name))
+    return 0.0
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    beta1 = getattr(optimizer, "beta", getattr(optimizer, "beta1", 0.0))
+    return {
+        "id": _OPTIMIZER_IDS[optimizer.name],
+        "beta1": float(beta1),
+        "beta2": float(getattr(optimizer, "beta2", 0.0)),
+        "epsilon": float(getattr(optimizer, "epsilon", 0.0)),
+        "decay": 0.0 if isinstance(optimizer, LBFGS) else float(optimizer.decay),
+        "alpha_inside": bool(getattr(optimizer, "alpha_inside", False)),
+    }

@@ -1,0 +1,41 @@
+"""How many threads a job may have, and how many it is worth."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+WORK_PER_THREAD = 1.5e6
+"""Floating-point operations a step from which a further thread pays for its barriers."""
+
+
+def available_cpus() -> int:
+    """Return the CPUs this process may use: affinity, cgroup and OMP_NUM_THREADS."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    limits = [len(affinity(0)) if affinity else os.cpu_count() or 1]
+    quota = _cgroup_quota()
+    if quota:
+        limits.append(max(1, math.ceil(quota)))
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if asked.isdigit() and int(asked) > 0:
+        limits.append(int(asked))
+    return min(limits)
+
+
+def worthwhile(flops_per_step: float, limit: int) -> int:
+    """Return how many threads a step of this many operations is worth, at most ``limit``.
+
+    >>> worthwhile(1e3, 4), worthwhile(1e9, 4)
+    (1, 4)
+    """
+    return max(1, min(limit, int(flops_per_step / WORK_PER_THREAD) + 1))
+
+
+def _cgroup_quota() -> float | None:
+    """Return the CPU quota of the control group (version 2), None where there is none."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return None if quota == "max" else float(quota) / float(period)
+    except (OSError, ValueError):
+        return None

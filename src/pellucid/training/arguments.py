@@ -1,0 +1,200 @@
+"""The arguments of train: what each may be, and what short forms stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid import philox
+from pellucid.activations import ACTIVATIONS
+from pellucid.callbacks import Callback
+from pellucid.losses import Loss
+from pellucid.metrics import Metric
+from pellucid.metrics import metric as find_metric
+from pellucid.network import Network
+from pellucid.training.run import EarlyStopping, Order
+
+
+def check_numbers(**given: Any) -> None:
+    """Raise one ValueError that names every number which cannot be.
+
+    >>> check_numbers(epochs=0, l2=-1.0)
+    Traceback (most recent call last):
+    ValueError: train: epochs must be a whole number of 1 or more; got 0; l2 must be a finite
+    number of 0 or more; got -1.0.
+    """
+    faults = [
+        f"{name} must be {_NUMBERS[name][1]}; got {value!r}"
+        for name, value in given.items()
+        if not _NUMBERS[name][0](value)
+    ]
+    if faults:
+        raise ValueError("train: " + "; ".join(faults) + ".")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of 1 or more.
+
+    >>> is_whole(np.int64(3)), is_whole(True), is_whole("3")
+    (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a number, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _penalty(value: Any) -> bool:
+    return is_real(value) and 0 <= value < math.inf
+
+
+_NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "epochs": (is_whole, "a whole number of 1 or more"),
+    "batch_size": (
+        lambda value: value is None or is_whole(value),
+        "a whole number of 1 or more, or None for the full batch",
+    ),
+    "checkpoint_every": (is_whole, "a whole number of 1 or more"),
+    "learning_rate": (
+        lambda value: value is None or (is_real(value) and 0 < value < math.inf),
+        "a positive number, or None",
+    ),
+    "validation_fraction": (
+        lambda value: is_real(value) and 0 <= value < 1,
+        "at least 0 and below 1",
+    ),
+    "l1": (_penalty, "a finite number of 0 or more"),
+    "l2": (_penalty, "a finite number of 0 or more"),
+    "label_smoothing": (lambda value: is_real(value) and 0 <= value < 1, "at least 0, below 1"),
+    "n_threads": (lambda value: value is None or is_whole(value), "1 or more, or None"),
+}
+
+
+def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:
+    """Return clip_norm or clip_value for an Objective; a bare number bounds the norm.
+
+    >>> gradient_bounds(("value", 0.5))
+    {'clip_value': 0.5}
+    """
+    if gradient_clip is None:
+        return {}
+    given = gradient_clip if isinstance(gradient_clip, tuple) else ("norm", gradient_clip)
+    kind, bound = given if len(given) == 2 else ("", 0.0)
+    if kind not in ("norm", "value") or not is_real(bound) or not bound > 0:
+        raise ValueError(
+            "gradient_clip must be a positive number (a bound on the norm), ('norm', bound) or "
+            f"('value', bound); got {gradient_clip!r}."
+        )
+    return {f"clip_{kind}": float(bound)}
+
+
+def early_stopping_of(value: Any) -> EarlyStopping | None:
+    """Return the early stopping that an argument stands for; True is the usual one.
+
+    >>> early_stopping_of(5).patience
+    5
+    """
+    if value is None or value is False:
+        return None
+    if value is True:
+        return EarlyStopping()
+    if isinstance(value, Integral):
+        return EarlyStopping(int(value))
+    if isinstance(value, EarlyStopping):
+        return value
+    raise TypeError(
+        "early_stopping must be a number of epochs (the patience), True, an EarlyStopping or None; "
+        f"got {value!r}."
+    )
+
+
+def callbacks_of(value: Callback | Iterable[Callback] | None) -> list[Callback]:
+    """Return a list of callbacks, also from a single one; refuse what is none."""
+    given = _list_of(value, Callback)
+    for each in [value] if given is None else given:
+        if not isinstance(each, Callback):
+            hint = " Make an object of it: add ()." if isinstance(each, type) else ""
+            raise TypeError(f"callbacks must be pellucid.Callback objects; got {each!r}.{hint}")
+    return given or []
+
+
+def metrics_of(value: Any) -> list[Metric]:
+    """Return a list of metrics, also from a single one or a name."""
+    given = _list_of(value, (str, Metric))
+    return [find_metric(each) for each in ([value] if given is None else given)]
+
+
+def _list_of(value: Any, kind: Any) -> list[Any] | None:
+    """The value as a list, None where it can be none."""
+    if value is None:
+        return []
+    if isinstance(value, kind):
+        return [value]
+    return list(value) if isinstance(value, Iterable) else None
+
+
+def order_of(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
+    """Return the function from an epoch to the order of its m examples."""
+    if callable(shuffle):
+        return lambda epoch: _checked_order(shuffle(epoch), m)
+    if not isinstance(shuffle, (bool, np.bool_)):
+        raise TypeError(
+            "shuffle must be True, False, or a function from the epoch to an order of the "
+            f"examples; got {shuffle!r}."
+        )
+    if shuffle:
+        return lambda epoch: philox.permutation(seed, m, step=epoch)
+    return lambda epoch: None
+
+
+def _checked_order(returned: Any, m: int) -> NDArray[np.integer[Any]] | None:
+    if returned is None:
+        return None
+    order: NDArray[Any] = np.asarray(returned)
+    fits = order.shape == (m,) and order.dtype.kind in "iu"
+    fits = fits and order.min() >= 0 and order.max() < m
+    if not fits or (np.bincount(order, minlength=m) != 1).any():
+        raise ValueError(
+            f"shuffle must return each of the integers 0 to {m - 1} once, or None for the "
+            f"examples' own order; got shape {order.shape}, dtype {order.dtype}: {order!r}."
+        )
+    return order
+
+
+def check_class_weight(class_weight: Any, n_classes: int) -> None:
+    """Refuse a class_weight that does not give classes 0, 1, ... factors of 0 or more."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"class_weight must be a dict or 'balanced'; got {class_weight!r}.")
+    unknown = [key for key in class_weight if key not in range(n_classes)]
+    if unknown or not all(map(_penalty, class_weight.values())):
+        raise ValueError(
+            f"class_weight must give classes 0 to {n_classes - 1} finite factors of 0 or more; "
+            f"got {dict(class_weight)!r}."
+        )
+
+
+def misfit(network: Network, loss: Loss) -> str:
+    """Return why the output activation does not fit the loss, "" where it does.
+
+    Only for losses whose targets have a range, and activations of the table: a function of one's
+    own is its owner's business.
+    """
+    g = network.layers[-1].activation
+    if g is None or loss.targets == "real" or ACTIVATIONS.get(g.name) is not type(g):
+        return ""
+    if g.name in loss.fits:
+        return ""
+    n = network.n[-1]
+    return (
+        f"the loss {loss.name} is for the outputs {' and '.join(loss.fits)}; this network's output "
+        f"is {g.name}. Write Dense({n}, {loss.fits[0]!r}) as the last layer, or take another loss."
+    )
