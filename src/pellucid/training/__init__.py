@@ -237,7 +237,8 @@ def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any =
     if X.shape[1] == 0:
         raise ValueError("X has no examples: its shape is (n[0], m) with m = 0.")
     values = X.data if hasattr(X, "toarray") else X
-    if not np.isfinite(values).all():
+    extremes = float(values.min(initial=0)), float(values.max(initial=0))  # of NaN they are NaN
+    if not all(map(math.isfinite, extremes)):
         where = ""
         if values is X:
             k, i = (int(place[0]) for place in np.nonzero(~np.isfinite(X)))
