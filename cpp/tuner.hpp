@@ -41,12 +41,13 @@ class Tuner {
     const bool hopeless = present.count && present.best() > 2 * tried_[fastest()].best();
     if (present.count < (seconds > SLOW ? 1 : RECENT) && !hopeless) return;
     for (size_t k = 0; k < tried_.size(); ++k)
-      if (tried_[k].count == 0) return move_to(k);
+      if (tried_[k].count == 0 && worth_trying(k, seconds)) return move_to(k);
     const size_t best = fastest();
     if (now_ != best) return move_to(best);
     if (++rounds_ % AGAIN == 0) {
       const size_t other = rounds_ / AGAIN % 2 ? best - 1 : best + 1;
-      if (other < tried_.size() && tried_[other].best() < 3 * tried_[best].best()) {
+      if (other < tried_.size() && tried_[other].count &&
+          tried_[other].best() < 3 * tried_[best].best()) {
         tried_[other].count = 0;
         move_to(other);
       }
@@ -55,7 +56,7 @@ class Tuner {
 
  private:
   static constexpr double ROUND = 1e-3;  // seconds
-  static constexpr double WARM = 1e-3;
+  static constexpr double WARM = 3e-3;
   static constexpr double SLOW = 5e-3;  // a step so long needs no second measurement
   static constexpr int AGAIN = 12;      // rounds before a neighbour is tried again
   static constexpr int RECENT = 3;
@@ -74,6 +75,11 @@ class Tuner {
     }
   };
 
+  // Few threads would take long over a step that takes the whole team long.
+  bool worth_trying(size_t k, double seconds) const {
+    return seconds < SLOW || 2 * tried_[k].threads > tried_[0].threads;
+  }
+
   size_t fastest() const {
     size_t best = now_;
     for (size_t k = 0; k < tried_.size(); ++k)
@@ -90,7 +96,7 @@ class Tuner {
 
   std::vector<Candidate> tried_;  // from most threads to one
   size_t now_ = 0;
-  double warm_ = 5 * WARM;  // seconds to go until rounds count
+  double warm_ = 10 * WARM;  // seconds to go until rounds count
   int rounds_ = 0;
 };
 
