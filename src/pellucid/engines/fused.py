@@ -142,7 +142,7 @@ class FusedForward:
     def holds(self) -> bool:
         """Whether every parameter is still the very array it was."""
         for layer, W, b in zip(self._layers, self._W, self._b, strict=True):
-            if layer.parameters.get("W", W) is not W or layer.parameters.get("b") is not b:
+            if _weights(layer) is not W or layer.parameters.get("b") is not b:
                 return False
         return True
 
