@@ -7,6 +7,7 @@ import pytest
 
 from pellucid.schedules import (
     SCHEDULES,
+    CosineLog,
     OneCycle,
     ReduceOnPlateau,
     Schedule,
@@ -57,6 +58,10 @@ def test_one_step_in_all(entry):
         ({"name": "inverse_scaling", "power": 1}, [1 / (1 + t) for t in range(8)]),
         ("cosine", [(1 + np.cos(np.pi * t / 8)) / 2 for t in range(8)]),
         ({"name": "cosine", "final": 1.0}, [1] * 8),
+        (  # log2(1 + 7 t / 8) turns
+            {"name": "cosine_log", "cycles": 3},
+            [(1 - np.cos(2 * np.pi * np.log2(1 + 7 * t / 8))) / 2 for t in range(8)],
+        ),
         ("reduce_on_plateau", [1] * 8),
         ({"name": "warm_up", "epochs": 2}, [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]),
         (
@@ -78,6 +83,15 @@ def test_cosine_ends_at_its_final_share():
     entry = schedule({"name": "cosine", "final": 0.1})
     last = entry.factor(np.array([0, 100]), steps_per_epoch=1, total=100)
     np.testing.assert_allclose(last, [1, 0.1])
+
+
+def test_cosine_log_is_0_between_cycles_and_1_within_them():
+    found = CosineLog(cycles=4).factor(np.arange(16), steps_per_epoch=1, total=15)
+    ends = [0, 1, 3, 7, 15]
+    np.testing.assert_allclose(found[ends], 0, atol=1e-12)
+    found = CosineLog(cycles=3).factor(np.arange(701), steps_per_epoch=1, total=700)
+    assert np.argmax(found[300:]) + 300 == round(100 * (2**2.5 - 1))  # half-way in the logarithm
+    assert found.max() > 0.9999
 
 
 def test_one_cycle_goes_up_then_down():
@@ -132,6 +146,7 @@ def test_every_entry_is_described(entry):
         ({"name": "exponential", "rate": 1.5}, "exponential: rate must be above 0"),
         ({"name": "inverse_scaling", "power": -1}, "inverse_scaling: power must be 0 or more"),
         ({"name": "cosine", "final": 2}, "cosine: final must be between 0 and 1"),
+        ({"name": "cosine_log", "cycles": 0}, "cosine_log: cycles must be 1 to 30"),
         ({"name": "one_cycle", "share": 1}, "one_cycle: share must be between 0 and 1"),
         ({"name": "one_cycle", "start": 0.5}, "one_cycle: start must be 1 or more"),
         ({"name": "one_cycle", "end": 0}, "one_cycle: end must be 1 or more"),

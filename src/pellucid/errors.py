@@ -28,3 +28,7 @@ class ModelError(ValueError):
 
 class MissingPackageError(ImportError):
     """A package of one of the extras is needed and not installed."""
+
+
+class DataWarning(UserWarning):
+    """Something in a table that may spoil what is learned from it, such as a column left out."""

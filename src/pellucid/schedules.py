@@ -119,6 +119,29 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True)
+class CosineLog(Schedule):
+    """alpha_t = alpha (1 - cos(2 pi log2(1 + (2^cycles - 1) t / T))) / 2.
+
+    It goes from 0 up to alpha and down to 0 again ``cycles`` times, each time over twice as many
+    steps: there are good epochs to stop at early and late. Holzmueller, Grinsztajn, Steinwart 2024,
+    arXiv:2407.04491.
+    """
+
+    cycles: int = 4
+
+    name = "cosine_log"
+    formula = "alpha (1 - cos(2 pi log2(1 + (2^cycles - 1) t / T))) / 2"
+
+    def __post_init__(self) -> None:
+        self._require(1 <= self.cycles <= 30, "cycles", "1 to 30")
+
+    def factor(self, steps: Steps, *, steps_per_epoch: int, total: int) -> Factors:
+        turns = np.log2(1 + (2**self.cycles - 1) * (steps / total))
+        factors: Factors = 0.5 * (1 - np.cos(2 * np.pi * turns))
+        return factors
+
+
+@dataclass(frozen=True)
 class OneCycle(Schedule):
     """Up from alpha / start to alpha in a share of the steps, then by a cosine to alpha / end.
 
@@ -212,6 +235,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
         Exponential,
         InverseScaling,
         Cosine,
+        CosineLog,
         OneCycle,
         ReduceOnPlateau,
         WarmUp,

@@ -1,18 +1,24 @@
 """How good predictions are on rows that were held out, beside two plain predictors.
 
-The baselines: the majority class (the mean), and a logistic (linear) regression, which the
-lectures call the network with no hidden layer.
+The baselines: the majority class (the mean), and a logistic (linear) regression on the same
+preprocessed columns, which the lectures call the network with no hidden layer.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.errors import DataError
+from pellucid.tables.model import TableModel
+from pellucid.tables.table import Table, some
+
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 Metrics = dict[str, "float | None"]
 
 METRICS = {
@@ -26,8 +32,143 @@ METRICS = {
 """Every metric and how it is written; None where the held-out rows do not define it."""
 LESS_IS_BETTER = ("log_loss", "rmse", "mae")
 
+BINS = 10
+"""Of the calibration."""
+MOST_POINTS = 2000
+"""Of the residuals that are kept."""
+ROC_POINTS = 200
+STEPS = 2e10
+"""Multiplications that the logistic regression may take: some ten seconds."""
 
-def classification_metrics(labels: NDArray[np.int64], p: Floats, predicted: Any) -> Metrics:
+
+@dataclass
+class Evaluation:
+    """What a model predicted for rows that it has not seen, and how good that is.
+
+    Attributes
+    ----------
+    task : str
+    m : int
+        The number of rows.
+    metrics : dict of dicts
+        By predictor: "network", and where it was told what the model has seen, the baselines.
+    y, predicted : array of shape (m,)
+        Labels, or numbers.
+    p : array of shape (m, classes) or None
+        The probabilities, for classes.
+    classes : list
+    """
+
+    task: str
+    m: int
+    metrics: dict[str, Metrics]
+    y: NDArray[Any]
+    predicted: NDArray[Any]
+    p: Floats | None
+    classes: list[Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a report needs, as plain data: the metrics, and what its figures show.
+
+        For classes the confusion matrix (a row a true class), the calibration and for two classes
+        the ROC curve; for numbers the residuals of 2,000 rows at most.
+        """
+        plain: dict[str, Any] = {"task": self.task, "rows": self.m, "metrics": self.metrics}
+        if self.p is None:
+            return {**plain, "residuals": residuals(self.y, self.predicted)}
+        labels = class_numbers(self.y, self.classes)
+        found = class_numbers(self.predicted, self.classes)
+        plain |= {
+            "classes": self.classes,
+            "confusion": confusion(labels, found, len(self.classes)).tolist(),
+            "calibration": calibration(labels, found, self.p),
+        }
+        if self.task == "binary":
+            plain["roc"] = roc(labels, self.p[:, 1])
+        return plain
+
+
+def evaluate(model: TableModel, test: Table, seen: Table | None = None) -> Evaluation:
+    """Measure a model on rows held out; ``seen``, the rows it learned from, adds the baselines.
+
+    Examples
+    --------
+    >>> from pellucid.tables import TrainSettings, hold_out, read_sample
+    >>> from pellucid.tables.fit import fit, prepare
+    >>> seen, test = hold_out(read_sample("iris"))
+    >>> settings = TrainSettings(hidden_layer_sizes=(16,), epochs=20, ensemble=1)
+    >>> found = evaluate(fit(prepare(seen, settings)), test, seen)
+    >>> found.m, sorted(found.metrics)
+    (30, ['logistic regression', 'majority class', 'network'])
+    """
+    if test.y is None:
+        raise DataError(
+            f"{test.source} was read without the target {model.target!r}, which predictions are "
+            "compared with. Name it as the target."
+        )
+    if model.task == "regression":
+        return _of_numbers(model, test, seen)
+    labels = class_numbers(test.y, model.classes, test.source)
+    Z = model.inputs(test)
+    p = model.probabilities(Z)
+    predicted = model.class_numbers(p)
+    metrics = {"network": classification_metrics(labels, p, predicted)}
+    if seen is not None:
+        known = class_numbers(np.asarray(seen.y), model.classes, seen.source)
+        metrics |= classification_baselines(model.inputs(seen), known, Z, labels)
+    names = model.labels()
+    return Evaluation(
+        model.task, test.m, metrics, names[labels], names[predicted], p, model.classes
+    )
+
+
+def _of_numbers(model: TableModel, test: Table, seen: Table | None) -> Evaluation:
+    y = _as_numbers(test, model.target)
+    Z = model.inputs(test)
+    predicted = model.answers(Z)
+    metrics = {"network": regression_metrics(y, predicted)}
+    if seen is not None:
+        known = _as_numbers(seen, model.target)
+        metrics |= regression_baselines(model.inputs(seen), known, Z, y)
+    return Evaluation(model.task, test.m, metrics, y, predicted, None, [])
+
+
+def _as_numbers(table: Table, target: str) -> Floats:
+    y = np.asarray(table.y)
+    if y.dtype.kind not in "bif":
+        raise DataError(
+            f"{table.source}: the target {target!r} holds texts, such as {y[0].item()!r}; the "
+            "model predicts numbers. Correct the column."
+        )
+    return y.astype(np.float64)
+
+
+def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Numbers:
+    """Return the number of each row's class; DataError for labels that are none of the classes.
+
+    >>> class_numbers(np.array(["b", "a"]), ["a", "b"])
+    array([1, 0])
+    """
+    known = {str(label).strip(): k for k, label in enumerate(classes)} | {
+        label: k for k, label in enumerate(classes)
+    }
+    values, places = np.unique(y, return_inverse=True)
+    labels = values.tolist()
+    unknown = [each for each in labels if each not in known and str(each) not in known]
+    if unknown:
+        raise DataError(
+            f"{source}: the target holds {some(list(map(repr, unknown)))}, which the model does "
+            f"not know; its classes are {some(list(map(repr, classes)))}. Leave those rows out, or "
+            "train on them too."
+        )
+    numbers = [known[each] if each in known else known[str(each)] for each in labels]
+    return np.array(numbers, dtype=np.int64)[places.ravel()]
+
+
+# Metrics ------------------------------------------------------------------------------------------
+
+
+def classification_metrics(labels: Numbers, p: Floats, predicted: Any) -> Metrics:
     """Return accuracy and log-loss, and the area under the ROC curve for two classes.
 
     ``labels`` are class numbers, ``p`` is (m, classes), ``predicted`` are class numbers.
@@ -61,33 +202,100 @@ def regression_metrics(y: Floats, predicted: Floats) -> Metrics:
     }
 
 
+# Baselines ----------------------------------------------------------------------------------------
+
+
 def classification_baselines(
-    Z: Floats, labels: NDArray[np.int64], Z_test: Floats, test: NDArray[np.int64]
+    Z: NDArray[Any], labels: Numbers, Z_test: NDArray[Any], test: Numbers
 ) -> dict[str, Metrics]:
-    """Return the metrics of the majority class and of logistic regression; Z is standardised."""
+    """Return the metrics of the majority class and of logistic regression; Z is preprocessed."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    k = int(labels.max()) + 1
+    k = int(max(labels.max(), test.max())) + 1
     shares = np.bincount(labels, minlength=k) / len(labels)
     p = np.tile(shares, (len(test), 1))
-    logistic = LogisticRegression(max_iter=1000)
+    passes = int(np.clip(STEPS / (Z.size * k), 50, 1000))
+    logistic = LogisticRegression(max_iter=passes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # still a fair baseline
         logistic.fit(Z, labels)
-    q = logistic.predict_proba(Z_test)
+    q = np.zeros((len(test), k))
+    q[:, logistic.classes_] = logistic.predict_proba(Z_test)
     return {
         "majority class": classification_metrics(test, p, shares.argmax()),
         "logistic regression": classification_metrics(test, q, q.argmax(axis=1)),
     }
 
 
-def regression_baselines(Z: Floats, y: Floats, Z_test: Floats, test: Floats) -> dict[str, Metrics]:
-    """Return the metrics of the mean and of linear regression; Z is standardised."""
-    from sklearn.linear_model import LinearRegression
+def regression_baselines(
+    Z: NDArray[Any], y: Floats, Z_test: NDArray[Any], test: Floats
+) -> dict[str, Metrics]:
+    """Return the metrics of the mean and of linear regression; Z is preprocessed.
 
-    linear = LinearRegression().fit(Z, y)
+    The regression has the L2 penalty that scikit-learn's logistic regression has too, 1: Z may
+    have more columns than rows.
+    """
+    from sklearn.linear_model import Ridge
+
+    linear = Ridge(alpha=1.0).fit(Z.astype(np.float64), y)
     return {
         "mean": regression_metrics(test, np.full(len(test), y.mean())),
         "linear regression": regression_metrics(test, linear.predict(Z_test)),
     }
+
+
+# What the figures show ----------------------------------------------------------------------------
+
+
+def confusion(labels: Numbers, predicted: Numbers, k: int) -> Numbers:
+    """Return how many rows of each true class (row) were predicted as each class (column).
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    return np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+
+
+def calibration(labels: Numbers, predicted: Numbers, p: Floats) -> list[dict[str, float]]:
+    """Return for each tenth of probability that occurs: its rows, the mean p, and how often true.
+
+    For two classes p is that of the second; for more it is that of the predicted class.
+    """
+    if p.shape[1] == 2:
+        stated, true = p[:, 1], labels == 1
+    else:
+        stated, true = p[np.arange(len(p)), predicted], labels == predicted
+    number = np.minimum((stated * BINS).astype(np.int64), BINS - 1)
+    return [
+        {
+            "low": k / BINS,
+            "high": (k + 1) / BINS,
+            "rows": int(np.sum(number == k)),
+            "stated": float(stated[number == k].mean()),
+            "true": float(true[number == k].mean()),
+        }
+        for k in np.unique(number).tolist()
+    ]
+
+
+def roc(labels: Numbers, p: Floats) -> dict[str, list[float]]:
+    """Return the ROC curve, false against true positives, thinned; empty where one class occurs.
+
+    >>> roc(np.array([0, 1]), np.array([0.2, 0.8]))
+    {'false_positive': [0.0, 0.0, 1.0], 'true_positive': [0.0, 1.0, 1.0]}
+    """
+    from sklearn.metrics import roc_curve
+
+    if (labels == labels[0]).all():
+        return {"false_positive": [], "true_positive": []}
+    false, true, _ = roc_curve(labels, p)
+    kept = np.unique(np.linspace(0, len(false) - 1, ROC_POINTS).round().astype(np.int64))
+    return {"false_positive": false[kept].tolist(), "true_positive": true[kept].tolist()}
+
+
+def residuals(y: Floats, predicted: Floats) -> dict[str, list[float]]:
+    """Return predicted and true numbers of the rows, every so many where they are over 2,000."""
+    kept = np.unique(np.linspace(0, len(y) - 1, MOST_POINTS).round().astype(np.int64))
+    return {"predicted": predicted[kept].tolist(), "true": y[kept].tolist()}

@@ -1,251 +1,288 @@
-"""From a table to a model: infer the task, split, standardise, train, compare with baselines."""
+"""From a table to a model: what is learned from which rows, and the training of the networks."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid import philox
-from pellucid.activations import activation as find_activation
 from pellucid.callbacks import Callback
 from pellucid.errors import SettingsError
 from pellucid.history import History
-from pellucid.layers import Dense
 from pellucid.network import Network
-from pellucid.optimizers import optimizer as find_optimizer
-from pellucid.tables import evaluate
-from pellucid.tables.evaluate import Metrics
-from pellucid.tables.model import TableModel, class_numbers
-from pellucid.tables.preprocess import Standardizer
-from pellucid.tables.split import TASKS, Split, infer_task, split
-from pellucid.tables.table import Table, check_learnable
+from pellucid.tables.model import TableModel
+from pellucid.tables.preprocess import Preprocessing
+from pellucid.tables.recipe import build_network, train_options
+from pellucid.tables.screen import screen
+from pellucid.tables.settings import TrainSettings, check_settings_named
+from pellucid.tables.split import check_learnable, folds, infer_task, validation_part
+from pellucid.tables.table import Table
 
-OUTPUTS = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "mean_squared_error"),
-}
-"""The output activation and the loss of each task."""
+Rows = NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """What a training on a table is asked for; all that is wrong is named at once.
-
-    Attributes
-    ----------
-    task : str or None
-        "binary", "multiclass" or "regression"; None infers it.
-    hidden : tuple of int
-        The units of each hidden layer; none is logistic or linear regression.
-    activation, optimizer : str
-        Of the hidden layers; names of the tables.
-    learning_rate : float or None
-        None takes the optimizer's usual one.
-    epochs, batch_size : int
-    patience : int
-        Stop when the validation loss has not fallen for so many epochs; 0 never does.
-    l2, dropout : float
-    seed : int
-
-    Examples
-    --------
-    >>> TrainSettings(hidden=(16,), epochs=0, activation="rleu")
-    Traceback (most recent call last):
-    pellucid.errors.SettingsError: epochs must be a whole number of 1 or more; got 0. unknown
-    activation 'rleu' (did you mean 'relu'?). Known are: identity, sigmoid, ...
-    """
-
-    task: str | None = None
-    hidden: tuple[int, ...] = (64, 32)
-    activation: str = "relu"
-    optimizer: str = "adam"
-    learning_rate: float | None = None
-    epochs: int = 200
-    batch_size: int = 32
-    patience: int = 20
-    l2: float = 0.0
-    dropout: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        faults = [
-            (name, f"must be {expected}; got {getattr(self, name)!r}.")
-            for name, holds, expected in (
-                ("task", self.task in (None, *TASKS), f"one of {', '.join(TASKS)}"),
-                (
-                    "hidden",
-                    all(_whole(n, 1) for n in self.hidden),
-                    "whole numbers of 1 or more",
-                ),
-                (
-                    "learning_rate",
-                    self.learning_rate is None or 0 < self.learning_rate < math.inf,
-                    "a positive number",
-                ),
-                ("epochs", _whole(self.epochs, 1), "a whole number of 1 or more"),
-                ("batch_size", _whole(self.batch_size, 1), "a whole number of 1 or more"),
-                ("patience", _whole(self.patience, 0), "a whole number of 0 or more"),
-                ("l2", 0 <= self.l2 < math.inf, "a number of 0 or more"),
-                ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
-                ("seed", _whole(self.seed, 0) and self.seed < 2**64, "a whole number below 2^64"),
-            )
-            if not holds
-        ]
-        faults += _named(find_activation, self.activation, "activation")
-        faults += _named(find_optimizer, self.optimizer, "optimizer")
-        if self.optimizer == "lbfgs" and self.dropout:
-            faults.append(("dropout", f"must be 0 with lbfgs; got {self.dropout!r}."))
-        if faults:
-            raise SettingsError(*faults)
-
-
-def _whole(value: Any, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
-
-
-def _named(find: Any, name: str, kind: str) -> list[tuple[str, str]]:
-    try:
-        found = find(name)
-    except ValueError as error:
-        return [("", str(error))]
-    if getattr(found, "output_only", False):
-        fault = f"{kind} {name!r} is for the output layer; choose another for the hidden ones."
-        return [("", fault)]
-    return []
+LEAST_ROWS = 4
+"""To train a network and tell its best epoch."""
+FOLDS, FEW_ROWS = 5, 2000
+"""Below so many rows, so many networks unless asked otherwise."""
+_NEXT_SEED = 0x9E3779B97F4A7C15
+"""Between the seeds of an ensemble's networks, so that those of two seeds are not the same."""
 
 
 @dataclass
 class Plan:
-    """A training that is ready to start.
+    """A training that is ready to start; nothing is trained yet.
 
-    ``Z`` are the standardised inputs, (m, n); ``t`` is the target as the network learns it: class
-    numbers, or the standardised number.
+    Attributes
+    ----------
+    table : Table
+        The columns that are used, and the target.
+    settings : TrainSettings
+    task, reason : str
+        What is learned, and why that was chosen.
+    columns : list of str
+        All columns of the table given, those left out among them.
+    classes : list
+        What each class number stands for, sorted.
+    left_out : dict of str to str
+        The columns that are not used, and why.
+    warnings : list of str
+    preprocessing : Preprocessing
+        Fitted on the rows that a network trains on.
+    members : list of (rows, rows)
+        For each network the rows to train on and those that tell its best epoch.
+    networks : list of Network
+    Z : array of shape (m, n[0])
+        The preprocessed rows.
+    t : array of shape (m,)
+        The target as the networks learn it: class numbers, or (y - mean) / std.
+    target_mean, target_std : float
     """
 
     table: Table
     settings: TrainSettings
     task: str
     reason: str
-    parts: Split
-    model: TableModel
-    Z: NDArray[np.float64]
+    columns: list[str]
+    classes: list[Any]
+    left_out: dict[str, str]
+    warnings: list[str]
+    preprocessing: Preprocessing
+    members: list[tuple[Rows, Rows]]
+    networks: list[Network]
+    Z: NDArray[np.float32]
     t: NDArray[Any]
-
-    @property
-    def network(self) -> Network:
-        """The network that will be trained."""
-        return self.model.network
+    target_mean: float = 0.0
+    target_std: float = 1.0
 
 
-@dataclass
-class FitResult:
-    """A trained model, its history, and metrics on the held-out rows by predictor."""
+def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
+    """Infer the task, screen the columns, cut the rows, fit the preprocessing, build the networks.
 
-    model: TableModel
-    history: History
-    metrics: dict[str, Metrics]
-
-
-def prepare(table: Table, settings: TrainSettings) -> Plan:
-    """Infer the task, split the rows, standardise on the training rows, build the network."""
-    check_learnable(table)
-    y, target = np.asarray(table.y), str(table.target)
-    task, reason = infer_task(target, y, settings.task)
-    classes: list[Any] = [] if task == "regression" else np.unique(y).tolist()
-    t: NDArray[Any] = y.astype(np.float64) if task == "regression" else class_numbers(y, classes)
-    parts = split(table.m, None if task == "regression" else t, settings.seed)
-    standardizer = Standardizer.fit(table.X[parts.training])
-    of_target = None
-    if task == "regression":
-        of_target = Standardizer.fit(t[parts.training, np.newaxis])
-        t = of_target.transform(t[:, np.newaxis])[:, 0]
-    network = _network(table.X.shape[1], task, len(classes), settings)
-    asked = dataclasses.asdict(settings)
-    model = TableModel(
-        network, list(table.columns), standardizer, task, target, classes, of_target, {}, asked
-    )
-    Z = standardizer.transform(table.X)
-    return Plan(table, settings, task, reason, parts, model, Z, t)
-
-
-def fit(plan: Plan, callbacks: Iterable[Callback] = ()) -> FitResult:
-    """Carry out a prepared training and measure it on the held-out rows."""
-    from pellucid.training import train
-
-    settings, parts = plan.settings, plan.parts
-    history = train(
-        plan.network,
-        plan.Z[parts.training].T,
-        plan.t[parts.training],
-        loss=OUTPUTS[plan.task][1],
-        optimizer=settings.optimizer,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        validation_data=(plan.Z[parts.validation].T, plan.t[parts.validation]),
-        l2=settings.l2,
-        early_stopping=settings.patience or None,
-        callbacks=callbacks,
-        seed=settings.seed,
-    )
-    metrics = _metrics(plan)
-    model = plan.model
-    rows = {name: len(part) for name, part in vars(parts).items()}
-    model.metrics = {"rows": rows, "held_out": metrics}
-    model.history = history.to_dict()
-    return FitResult(model, history, metrics)
-
-
-def fit_table(
-    table: Table, settings: TrainSettings | None = None, callbacks: Sequence[Callback] = ()
-) -> FitResult:
-    """Train a network on a table; 20 % of the rows are held out to measure it.
-
-    Of the others 15 % validate: the training stops when their loss no longer falls, and the best
-    epoch's parameters are kept. Inputs are standardised with the training rows' means and standard
-    deviations. Results of the same table, settings and machine are the same.
+    One network learns from a part of the rows, and so does the preprocessing; in an ensemble each
+    row trains some network, so that the preprocessing is fitted on all.
 
     Examples
     --------
-    >>> from pellucid.tables import read_table
-    >>> result = fit_table(read_table("sample:iris"), TrainSettings(epochs=40, seed=0))
-    >>> result.metrics["network"]["accuracy"] > 0.8
-    True
+    >>> from pellucid.tables import read_sample
+    >>> plan = prepare(read_sample("iris"))
+    >>> plan.reason
+    "'target' holds 3 distinct texts: multi-class classification"
+    >>> len(plan.networks), plan.networks[0].n
+    (5, [4, 256, 256, 256, 3])
     """
-    return fit(prepare(table, settings or TrainSettings()), callbacks)
+    settings = settings or TrainSettings()
+    check_learnable(table, LEAST_ROWS)
+    columns = list(table.columns)
+    named = {name: getattr(settings, name) for name in ("categorical", "drop", "keep")}
+    check_settings_named(named, columns)
+    y = np.asarray(table.y)
+    task, reason = infer_task(str(table.target), y, settings.task)
+    screening = screen(table, task, settings)
+    used = table.select([name for name in columns if name not in screening.left_out])
+    classes, labels = _class_numbers(y, task)
+    _check_class_weight(settings, classes, task)
+    members = _members(table.m, labels, settings)
+    seen = members[0][0] if len(members) == 1 else np.arange(table.m)
+    categorical = [name for name in settings.categorical if name in used.columns]
+    preprocessing = Preprocessing.fit(used.rows(seen), categorical=categorical)
+    t, mean, std = (labels, 0.0, 1.0) if labels is not None else _standardised(y, seen)
+    return Plan(
+        used,
+        settings,
+        task,
+        reason,
+        columns,
+        classes,
+        screening.left_out,
+        [*screening.warnings, *preprocessing.notes],
+        preprocessing,
+        members,
+        [
+            build_network(preprocessing.n_outputs, task, len(classes), settings, seed)
+            for seed in _seeds(settings.seed, len(members))
+        ],
+        preprocessing.transform(used.columns, used.source),
+        t,
+        mean,
+        std,
+    )
 
 
-def _network(n_inputs: int, task: str, n_classes: int, settings: TrainSettings) -> Network:
-    n_outputs = n_classes if task == "multiclass" else 1
-    hidden = [Dense(n, settings.activation, dropout=settings.dropout) for n in settings.hidden]
-    seed = philox.check_seed(settings.seed)
-    return Network([*hidden, Dense(n_outputs, OUTPUTS[task][0])], n_inputs, seed=seed)
+def fit(
+    plan: Plan, callbacks: Callback | Iterable[Callback] = (), n_threads: int | None = None
+) -> TableModel:
+    """Train the networks of a plan, one after the other, and return the model.
 
+    ``callbacks`` see each training. Ctrl-C ends the present one and the whole; what was learned is
+    kept. A network that diverges is reported with a DivergenceWarning; it keeps its last good
+    parameters, and is left out where it has none.
 
-def _metrics(plan: Plan) -> dict[str, Metrics]:
-    """The network's metrics and the baselines' on the test rows.
-
-    The baselines learn from the training and validation rows, all that the network saw.
+    Examples
+    --------
+    >>> from pellucid.tables import TrainSettings, read_sample
+    >>> settings = TrainSettings(hidden_layer_sizes=(16,), epochs=20, ensemble=2)
+    >>> fit(prepare(read_sample("diabetes"), settings)).predict(read_sample("diabetes")).shape
+    (442,)
     """
-    parts, model, y = plan.parts, plan.model, plan.table.y
-    assert y is not None
-    seen = np.concatenate([parts.training, parts.validation])
-    X_test, Z, Z_test = plan.table.X[parts.test], plan.Z[seen], plan.Z[parts.test]
-    predicted = model.predict(X_test)
-    if plan.task == "regression":
-        y = y.astype(np.float64)
-        mine = evaluate.regression_metrics(y[parts.test], predicted)
-        others = evaluate.regression_baselines(Z, y[seen], Z_test, y[parts.test])
-    else:
-        p = model.predict_proba(X_test)
-        numbers = class_numbers(predicted, model.classes)
-        mine = evaluate.classification_metrics(plan.t[parts.test], p, numbers)
-        others = evaluate.classification_baselines(Z, plan.t[seen], Z_test, plan.t[parts.test])
-    return {"network": mine, **others}
+    from pellucid.training.arguments import callbacks_of
+
+    callbacks, of = callbacks_of(callbacks), len(plan.networks)
+    trained: dict[int, History] = {}
+    complaints: list[str] = []
+    k, history = 0, History()
+    for k in range(of):
+        history = _train(plan, k, callbacks, n_threads)
+        if history.epochs:
+            trained[k] = history
+        if history.stopped == "diverged":
+            which = "the network" if of == 1 else f"network {k + 1} of {of}"
+            complaints.append(f"{which} {history.message}.")
+        if history.stopped == "interrupted":
+            break
+    if not trained and history.stopped == "diverged":
+        raise SettingsError(_too_fast(plan, history))
+    _complain(complaints)
+    trained = trained or {k: history}  # stopped in the very first epoch
+    settings, table = plan.settings.to_dict(), plan.table
+    return TableModel(
+        plan.preprocessing,
+        [plan.networks[k] for k in trained],
+        plan.task,
+        str(table.target),
+        plan.columns,
+        plan.classes,
+        target_mean=plan.target_mean,
+        target_std=plan.target_std,
+        settings=settings,
+        histories=[history.to_dict() for history in trained.values()],
+        data={
+            "source": table.source,
+            "notes": table.notes,
+            "rows": table.m,
+            "parts": [[len(part) for part in plan.members[k]] for k in trained],
+            "reason": plan.reason,
+            "left_out": plan.left_out,
+            "warnings": [*plan.warnings, *complaints],
+        },
+    )
+
+
+def _train(plan: Plan, k: int, callbacks: list[Callback], n_threads: int | None) -> History:
+    """Train one of the networks; a divergence stands in its history."""
+    from pellucid.training import DivergenceWarning, train
+
+    network, (training, validation) = plan.networks[k], plan.members[k]
+    weight, validation_weight = _weights(plan, training, validation)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        return train(
+            network,
+            plan.Z[training].T,
+            plan.t[training],
+            sample_weight=weight,
+            validation_data=(plan.Z[validation].T, plan.t[validation], validation_weight),
+            callbacks=callbacks,
+            n_threads=n_threads,
+            **train_options(plan.task, len(training), plan.settings),
+        )
+
+
+def _complain(complaints: list[str]) -> None:
+    from pellucid.training import DivergenceWarning
+
+    for complaint in complaints:
+        warnings.warn(complaint, DivergenceWarning, stacklevel=3)
+
+
+def _too_fast(plan: Plan, history: History) -> tuple[str, str]:
+    """The fault of settings with which no network came through its first epoch."""
+    found = "the training diverged in its first epoch: J or a parameter is no longer finite"
+    if "lbfgs" in str(history.settings["optimizer"]):
+        return "optimizer", f"lbfgs does not suit: {found}. Take another, or l2=0.001."
+    rate = history.settings["learning_rate"]
+    return "learning_rate", f"{rate:g} is too large: {found}. Take a smaller one."
+
+
+def _members(
+    m: int, labels: NDArray[np.int64] | None, settings: TrainSettings
+) -> list[tuple[Rows, Rows]]:
+    k = settings.ensemble or (FOLDS if m < FEW_ROWS else 1)
+    if k == 1:
+        return [validation_part(m, labels, settings.validation_fraction, settings.seed)]
+    return folds(m, labels, k, settings.seed)
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    return [(seed + k * _NEXT_SEED) % 2**64 for k in range(count)]
+
+
+def _class_numbers(y: NDArray[Any], task: str) -> tuple[list[Any], NDArray[np.int64] | None]:
+    """The classes and each row's number of its class; none for regression."""
+    if task == "regression":
+        return [], None
+    classes, labels = np.unique(y, return_inverse=True)
+    return classes.tolist(), labels.astype(np.int64)
+
+
+def _standardised(y: NDArray[Any], seen: Rows) -> tuple[NDArray[np.float64], float, float]:
+    """(y - mean) / std, with the mean and standard deviation of the rows seen."""
+    y = y.astype(np.float64)
+    mean = float(y[seen].mean())
+    largest = float(np.abs(y[seen] - mean).max())
+    if largest == 0:  # all the same: what differs is in the validation part
+        return y - mean, mean, 1.0
+    std = largest * float(np.std((y[seen] - mean) / largest))  # squares neither over- nor underflow
+    return (y - mean) / std, mean, std
+
+
+def _check_class_weight(settings: TrainSettings, classes: list[Any], task: str) -> None:
+    """Refuse factors of classes that are not there, or where there are no classes."""
+    given = settings.class_weight
+    if given is not None and task == "regression":
+        raise SettingsError(("class_weight", "is for classes; the task is regression."))
+    unknown = [label for label in given if label not in classes] if _is_dict(given) else []
+    if unknown:
+        known = ", ".join(map(repr, classes[:8]))
+        fault = f"names {unknown[0]!r}, which is no class of the target; there are {known}."
+        raise SettingsError(("class_weight", fault))
+
+
+def _weights(plan: Plan, training: Rows, validation: Rows) -> Any:
+    """The weights of the rows by ``class_weight``: those that tell the best epoch have them too."""
+    given, k = plan.settings.class_weight, len(plan.classes)
+    if given is None:
+        return None, None
+    counts = np.bincount(plan.t[training], minlength=k)
+    factors = len(training) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    if _is_dict(given):
+        factors = np.array([float(given.get(label, 1.0)) for label in plan.classes])
+    of_validation = factors[plan.t[validation]]
+    return factors[plan.t[training]], of_validation if of_validation.any() else None
+
+
+def _is_dict(given: Mapping[Any, float] | str | None) -> TypeGuard[Mapping[Any, float]]:
+    return isinstance(given, Mapping)

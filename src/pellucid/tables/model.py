@@ -1,8 +1,12 @@
-"""TableModel: a network with the columns it takes, how they are standardised, and its classes."""
+"""TableModel: networks with the preprocessing of their columns and the terms of the target.
+
+It needs numpy and safetensors alone: :func:`pellucid.load_predictor` returns it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,166 +15,259 @@ from numpy.typing import NDArray
 
 from pellucid.errors import DataError
 from pellucid.network import Network
-from pellucid.persistence import ModelFolder, network_from_model, network_to_model
-from pellucid.tables.preprocess import Standardizer
+from pellucid.persistence import ModelFolder, networks_from_model, networks_to_model
+from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import Table
+from pellucid.tables.values import LARGEST
 
-KIND = "table_model"
+KIND = "tabular"
 
 
 @dataclass
 class TableModel:
-    """A trained network that takes rows of a table and answers in the target's own terms.
+    """p = mean over the networks of A[L]: takes rows of a table, answers in the target's terms.
 
     Attributes
     ----------
-    network : Network
-    columns : list of str
-        The inputs, in the order of the network's.
-    standardizer : Standardizer
-        Of the inputs.
+    preprocessing : Preprocessing
+        From the columns that are used to the networks' inputs.
+    networks : list of Network
+        One, or those of an ensemble; all have one architecture.
     task : str
         "binary", "multiclass" or "regression".
     target : str
         The name of the column that was learned.
+    columns : list of str
+        The columns of the table it was fitted to, those left out among them, in their order; a
+        2-D array holds them all.
     classes : list
-        For classification, what each class number stands for, sorted. Binary: the output is the
-        probability of the second.
-    target_standardizer : Standardizer or None
-        For regression, of the target.
-    metrics, settings, history : dict
-        The held-out metrics, what the training was asked for, its curves.
+        What each class number stands for, sorted. Binary: the output is the probability of the
+        second.
+    label_dtype : str
+        The dtype of the labels that predict returns; "" leaves it to numpy.
+    target_mean, target_std : float
+        For regression the networks learn (y - mean) / std.
+    settings, histories, metrics, data : dict, list of dict, dict, dict
+        What was asked for, the curves of each network, held-out metrics, and for the report what
+        the data were: source, rows, left_out, warnings, reason, ...
 
     Examples
     --------
-    >>> from pellucid.tables import TrainSettings, fit_table, read_table
-    >>> table = read_table("sample:iris")
-    >>> model = fit_table(table, TrainSettings(epochs=40, seed=0)).model
-    >>> model.predict(table)[:2]
+    >>> from pellucid.tables import TrainSettings, read_sample
+    >>> from pellucid.tables.fit import fit, prepare
+    >>> iris = read_sample("iris")
+    >>> settings = TrainSettings(hidden_layer_sizes=(16,), epochs=20, ensemble=1)
+    >>> model = fit(prepare(iris, settings))
+    >>> model.predict(iris)[:2]
     array(['setosa', 'setosa'], dtype='<U10')
-    >>> model.predict_proba([[5.1, 3.5, 1.4, 0.2]]).round(2)
-    array([[1., 0., 0.]])
+    >>> model.predict_proba([[5.1, 3.5, 1.4, 0.2]]).shape
+    (1, 3)
     """
 
-    network: Network
-    columns: list[str]
-    standardizer: Standardizer
+    preprocessing: Preprocessing
+    networks: list[Network]
     task: str
     target: str
+    columns: list[str]
     classes: list[Any] = field(default_factory=list)
-    target_standardizer: Standardizer | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
+    label_dtype: str = ""
+    target_mean: float = 0.0
+    target_std: float = 1.0
     settings: dict[str, Any] = field(default_factory=dict)
-    history: dict[str, Any] = field(default_factory=dict)
+    histories: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, rows: Table | Any) -> NDArray[Any]:
+    def predict(self, rows: Any) -> NDArray[Any]:
         """Return the class or number for each row, (m,).
 
-        ``rows`` is a table, whose columns are found by name, or an (m, n) array in the order of
-        ``columns``. Binary: the second class where its probability is 0.5 or more (lecture 001).
+        ``rows`` is a Table, a data frame, a dict of columns or a list of dicts, whose columns are
+        found by name, or a 2-D array with the columns in the order of ``columns``. Binary: the
+        second class where its probability is 0.5 or more (lecture 001).
         """
-        if self.target_standardizer is not None:
-            A = self._outputs(rows).astype(np.float64)
-            return self.target_standardizer.inverse(A.T)[:, 0]
-        p = self.predict_proba(rows)
-        number = (p[:, 1] >= 0.5).astype(np.int64) if self.task == "binary" else p.argmax(axis=1)
-        predicted: NDArray[Any] = np.array(self.classes)[number]
-        return predicted
+        return self.answers(self.inputs(rows))
 
-    def predict_proba(self, rows: Table | Any) -> NDArray[np.float64]:
+    def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         """Return the probability of each class for each row, (m, number of classes)."""
         if self.task == "regression":
             raise ValueError(
                 f"{self.target!r} is a number, so there are no probabilities; use predict."
             )
-        A = self._outputs(rows).astype(np.float64)
-        return np.concatenate([1 - A, A]).T if self.task == "binary" else A.T
+        return self.probabilities(self.inputs(rows))
+
+    def answers(self, Z: NDArray[np.float32]) -> NDArray[Any]:
+        """Return what :meth:`predict` does, for rows that :meth:`inputs` preprocessed."""
+        if self.task == "regression":
+            predicted: NDArray[Any] = self.target_mean + self.target_std * self._mean_output(Z)[0]
+            return predicted
+        predicted = self.labels()[self.class_numbers(self.probabilities(Z))]
+        return predicted
+
+    def probabilities(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what :meth:`predict_proba` does, for rows that :meth:`inputs` preprocessed."""
+        A = self._mean_output(Z)
+        if self.task == "binary":
+            return np.concatenate([1 - A, A]).T
+        return A.T
+
+    def class_numbers(self, p: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the number of the class that each row of probabilities stands for."""
+        return (p[:, 1] >= 0.5).astype(np.int64) if self.task == "binary" else p.argmax(axis=1)
+
+    def labels(self) -> NDArray[Any]:
+        """Return the classes as an array of the labels' dtype."""
+        return np.array(self.classes, dtype=self.label_dtype or None)
+
+    def inputs(self, rows: Any) -> NDArray[np.float32]:
+        """Return Z, (m, n[0]): the preprocessed rows, as the networks take them."""
+        if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype.kind == "f":
+            columns, source = self._by_position(rows), "X"  # the short way: nothing to convert
+            if columns is not None:
+                return self.preprocessing.transform(columns, source)
+        table = rows if isinstance(rows, Table) else self._as_table(rows)
+        return self.preprocessing.transform(table.columns, table.source)
 
     def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return what :func:`pellucid.persistence.write_folder` takes."""
-        network, weights = network_to_model(self.network)
-        of_target = self.target_standardizer
+        network, weights = networks_to_model(self.networks)
         model = {
             "kind": KIND,
             "task": self.task,
             "target": self.target,
             "classes": self.classes,
-            "columns": self.columns,
-            "standardizer": self.standardizer.to_dict(),
-            "target_standardizer": None if of_target is None else of_target.to_dict(),
+            "label_dtype": self.label_dtype,
+            "target_mean": self.target_mean,
+            "target_std": self.target_std,
             "metrics": self.metrics,
             "settings": self.settings,
+            "data": self.data,
+            "networks": len(self.networks),
             "network": network,
+            "columns": self.columns,
+            "preprocessing": self.preprocessing.to_dict(),
         }
-        return model, {"weights": weights}, {"history": self.history}
+        return model, {"weights": weights}, {"history": self.histories}
 
-    def _outputs(self, rows: Table | Any) -> NDArray[Any]:
-        X = rows.inputs(self.columns) if isinstance(rows, Table) else self._checked(rows)
-        return self.network.forward(self.standardizer.transform(X).T)
+    def _mean_output(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The mean of A[L] over the networks, (n[L], m)."""
+        X = Z.T
+        total = self.networks[0].forward(X).astype(np.float64)
+        for network in self.networks[1:]:
+            total += network.forward(X)
+        return total / len(self.networks)
 
-    def _checked(self, rows: Any) -> NDArray[np.float64]:
-        X = np.asarray(rows)
+    def _by_position(self, X: NDArray[np.floating[Any]]) -> dict[str, NDArray[np.float64]] | None:
+        """The columns of a matrix of numbers; None where some are infinite or too large."""
+        self._check_width(X.shape[1])
+        if X.size and float(np.fmax.reduce(np.abs(X), axis=None)) > LARGEST:
+            return None
+        by_column = np.asarray(X, dtype=np.float64).T
+        return dict(zip(self.columns, by_column, strict=True))
+
+    def _as_table(self, rows: Any) -> Table:
+        from pellucid.tables.frame import as_table
+
+        table = as_table(rows)
+        if not has_names(rows):
+            self._check_width(len(table.columns))
+            columns = dict(zip(self.columns, table.columns.values(), strict=True))
+            return Table(columns, source=table.source)
+        return table
+
+    def _check_width(self, width: int) -> None:
         n = len(self.columns)
-        if X.dtype.kind not in "biuf":
-            raise DataError(f"rows must hold numbers; got the dtype {X.dtype}.")
-        if X.ndim != 2 or X.shape[1] != n:
-            hint = " For one row pass [row]." if X.ndim == 1 else ""
+        if width != n:
             raise DataError(
-                f"rows must have the shape (m, {n}), a row an example; got {X.shape}.{hint}"
+                f"X has {width} features, but TableModel is expecting {n} features as input: a "
+                "row an example, the columns as in training. Pass a data frame or a dict to have "
+                "columns found by name."
             )
-        if not np.isfinite(X).all():
-            row, k = (int(place[0]) for place in np.nonzero(~np.isfinite(X)))
-            raise DataError(
-                f"rows hold NaN or infinity, first in row {row + 1}, column {self.columns[k]!r}. "
-                "Fill it in, or leave the row out."
-            )
-        return X.astype(np.float64, copy=False)
+
+
+def has_names(rows: Any) -> bool:
+    """Whether rows bring the names of their columns: frames, dicts, lists of dicts, Tables.
+
+    >>> has_names({"a": [1]}), has_names([{"a": 1}]), has_names([[1]])
+    (True, True, False)
+    """
+    if isinstance(rows, (list, tuple)):
+        return bool(rows) and isinstance(rows[0], Mapping)
+    if isinstance(rows, np.ndarray):
+        return rows.dtype.names is not None
+    kind = type(rows)  # asked for the columns, a polars LazyFrame would work them out
+    named = hasattr(kind, "columns") or hasattr(kind, "column_names")
+    return named or isinstance(rows, (Mapping, Table))
 
 
 def from_folder(folder: ModelFolder) -> TableModel:
-    """Return the model of a folder of the kind "table_model"."""
-    network = network_from_model(folder)
-    columns = folder.entry("columns", list)
+    """Return the model of a folder of the kind "tabular"."""
     task, classes = folder.entry("task", str), folder.entry("classes", list)
-    if len(set(map(str, columns))) != network.n_inputs or len(columns) != network.n_inputs:
-        raise folder.damaged(
-            f"it names {len(columns)} columns, the network takes {network.n_inputs}"
-        )
     if task not in TASKS:
         raise folder.damaged(f"the task is {task!r}; expected one of {', '.join(TASKS)}")
+    columns = folder.entry("columns", list)
+    preprocessing = _preprocessing(folder, columns)
+    networks = networks_from_model(folder)
+    first = networks[0]
+    if first.n_inputs != preprocessing.n_outputs:
+        raise folder.damaged(
+            f"its columns make {preprocessing.n_outputs} inputs, the network takes {first.n_inputs}"
+        )
     outputs = {"binary": (2, 1), "regression": (0, 1)}.get(task, (len(classes), len(classes)))
-    if (len(classes), network.n[-1]) != outputs:
+    if (len(classes), first.n[-1]) != outputs:
         raise folder.damaged(
             f"a {task} model with {len(classes)} classes has {outputs[1]} outputs; the network has "
-            f"{network.n[-1]}"
+            f"{first.n[-1]}"
         )
-    of_target = _standardizer(folder, "target_standardizer", 1) if task == "regression" else None
+    histories = folder.document("history")
+    if not isinstance(histories, list):
+        raise folder.damaged("its history is not a list")
     return TableModel(
-        network,
-        [str(name) for name in columns],
-        _standardizer(folder, "standardizer", network.n_inputs),
+        preprocessing,
+        networks,
         task,
         folder.entry("target", str),
+        columns,
         classes,
-        of_target,
-        folder.entry("metrics", dict),
+        _label_dtype(folder, classes),
+        _number(folder, "target_mean"),
+        _number(folder, "target_std"),
         folder.entry("settings", dict),
-        folder.document("history"),
+        histories,
+        folder.entry("metrics", dict),
+        folder.entry("data", dict),
     )
 
 
-def _standardizer(folder: ModelFolder, name: str, n: int) -> Standardizer:
+def _preprocessing(folder: ModelFolder, columns: Sequence[Any]) -> Preprocessing:
     try:
-        return Standardizer.from_dict(folder.entry(name, dict), n)
-    except (TypeError, ValueError) as error:
-        raise folder.damaged(f"the entry {name!r} of model.json is wrong: {error}") from None
+        preprocessing = Preprocessing.from_dict(folder.entry("preprocessing", dict))
+    except (KeyError, TypeError, ValueError) as error:
+        raise folder.damaged(f"the entry 'preprocessing' of model.json is wrong: {error}") from None
+    unknown = [name for name in preprocessing.columns if name not in columns]
+    if unknown or not all(isinstance(name, str) for name in columns):
+        raise folder.damaged(f"the columns {unknown or columns!r} are not those it was fitted to")
+    return preprocessing
 
 
-def class_numbers(y: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.int64]:
-    """Return the number of each row's class; ``classes`` are sorted and hold every value.
+def _label_dtype(folder: ModelFolder, classes: list[Any]) -> str:
+    name = folder.entry("label_dtype", str)
+    plain = all(isinstance(each, (str, bool, int, float)) for each in classes)
+    try:
+        dtype = np.array(classes, dtype=name or None).dtype
+    except (TypeError, ValueError, OverflowError):
+        plain = False
+    if not plain or dtype.kind not in "biufUO" or len(set(map(str, classes))) < len(classes):
+        raise folder.damaged(f"its classes are wrong: {classes!r:.60} of the dtype {name!r}")
+    return name
 
-    >>> class_numbers(np.array(["b", "a"]), ["a", "b"])
-    array([1, 0])
-    """
-    return np.searchsorted(np.array(classes), y)
+
+def _number(folder: ModelFolder, name: str) -> float:
+    value = folder.model.get(name)
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = float(value) if fits and value is not None else math.nan
+    if not math.isfinite(number) or (name == "target_std" and number <= 0):
+        raise folder.damaged(
+            f"the entry {name!r} of model.json is {value!r:.60}; expected a number"
+        )
+    return number

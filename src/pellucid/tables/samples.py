@@ -45,8 +45,8 @@ def read_sample(name: str) -> Table:
     """Return a sample as a table; its target is called "target", classes stand by their names.
 
     >>> table = read_sample("iris")
-    >>> table.X.shape, table.y[:2]
-    ((150, 4), array(['setosa', 'setosa'], dtype='<U10'))
+    >>> list(table.columns)[:2], table.y[:2]
+    (['sepal length (cm)', 'sepal width (cm)'], array(['setosa', 'setosa'], dtype='<U10'))
     """
     if name not in SAMPLES:
         raise DataError(
@@ -55,10 +55,10 @@ def read_sample(name: str) -> Table:
         )
     datasets = importlib.import_module("sklearn.datasets")
     bunch: Any = getattr(datasets, f"load_{name}")()
-    X = np.ascontiguousarray(bunch.data, dtype=np.float64)
     y: NDArray[Any] = as_whole(np.asarray(bunch.target))
     classes = np.asarray(getattr(bunch, "target_names", ()))
     if classes.dtype.kind == "U" and SAMPLES[name].task != "regression":
         y = classes[y]
-    columns = [str(column) for column in bunch.feature_names]
-    return Table(columns, X, y, TARGET, PREFIX + name)
+    by_column = np.ascontiguousarray(bunch.data.T, dtype=np.float64)
+    columns = dict(zip(map(str, bunch.feature_names), by_column, strict=True))
+    return Table(columns, y, TARGET, PREFIX + name)

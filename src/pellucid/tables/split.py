@@ -1,16 +1,16 @@
-"""What kind of target it is, and which rows train, validate and test."""
+"""What kind of target it is, and which rows train, validate and are held out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
+from pellucid._catalogue import did_you_mean
 from pellucid.errors import DataError, SettingsError
-from pellucid.tables.table import count
+from pellucid.tables.table import Table, count
 
 TASKS = {
     "binary": "binary classification",
@@ -21,8 +21,30 @@ TASKS = {
 
 MOST_CLASSES = 20
 """Whole numbers with more distinct values than these are taken for quantities."""
+MIN_ROWS = 10
+"""Fewer cannot be cut into a training, a validation and a held-out part."""
 
 Rows = NDArray[np.int64]
+_HELD_OUT, _VALIDATION, _FOLDS = range(3)
+"""The draws of this module, so that none repeats another."""
+
+
+def check_learnable(table: Table, least: int = MIN_ROWS) -> None:
+    """Refuse a table that nothing can be learned from: too few rows, or a constant target."""
+    y = table.y
+    if y is None or table.target is None:
+        raise DataError(f"{table.source} was read without a target; name the column to learn.")
+    if table.m < least:
+        raise DataError(
+            f"{table.source} has {count(table.m, 'row')}; at least {least} are needed to train and "
+            "to measure. Add rows."
+        )
+    if (y == y[0]).all():
+        one = "" if y.dtype.kind == "f" else "one class only; "
+        raise DataError(
+            f"{table.source}: the target {table.target!r} is constant: every row holds "
+            f"{y[0].item()!r} ({one}nothing to learn). Choose another target."
+        )
 
 
 def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[str, str]:
@@ -32,12 +54,13 @@ def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[st
     ('multiclass', "'kind' holds 3 distinct texts: multi-class classification")
     """
     if asked is not None and asked not in TASKS:
-        raise SettingsError(("task", f"must be one of {', '.join(TASKS)}; got {asked!r}."))
+        fault = f"must be one of {', '.join(TASKS)}; got {asked!r}{did_you_mean(asked, TASKS)}."
+        raise SettingsError(("task", fault))
     distinct = len(np.unique(y))
     kind = {"U": "text", "b": "truth value", "i": "whole number"}.get(y.dtype.kind, "number")
     holds = f"{name!r} holds {count(distinct, f'distinct {kind}')}"
     if asked is not None:
-        _check_asked(name, holds, y, distinct, asked)
+        _check_asked(holds, y, distinct, asked)
         return asked, f"{holds}: {TASKS[asked]}, as asked for"
     if distinct == 2:
         task = "binary"
@@ -46,11 +69,11 @@ def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[st
     else:
         task = "regression"
     if task != "regression":
-        _check_class_count(holds, len(y), distinct)
+        _check_class_count(holds, len(y), distinct, most=len(y) // 2)
     return task, f"{holds}: {TASKS[task]}"
 
 
-def _check_asked(name: str, holds: str, y: NDArray[Any], distinct: int, asked: str) -> None:
+def _check_asked(holds: str, y: NDArray[Any], distinct: int, asked: str) -> None:
     if asked == "regression":
         if y.dtype.kind == "U":
             raise DataError(
@@ -62,11 +85,11 @@ def _check_asked(name: str, holds: str, y: NDArray[Any], distinct: int, asked: s
         raise DataError(
             f"{holds}: binary classification needs exactly 2. Use multiclass, or merge classes."
         )
-    _check_class_count(holds, len(y), distinct)
+    _check_class_count(holds, len(y), distinct, most=len(y) - 1)
 
 
-def _check_class_count(holds: str, m: int, distinct: int) -> None:
-    if distinct > m // 2:
+def _check_class_count(holds: str, m: int, distinct: int, most: int) -> None:
+    if distinct > max(most, 2):
         raise DataError(
             f"{holds} in {count(m, 'row')}: too many classes to learn; expected two rows or more "
             "for a class on average. Is it a name or a number of the row? Choose another target, "
@@ -74,45 +97,77 @@ def _check_class_count(holds: str, m: int, distinct: int) -> None:
         )
 
 
-@dataclass
-class Split:
-    """The row numbers of each part."""
+def hold_out(
+    table: Table, task: str | None = None, share: float = 0.2, seed: int = 0
+) -> tuple[Table, Table]:
+    """Return the table to learn from and the rows held out to measure, drawn at random.
 
-    training: Rows
-    validation: Rows
-    test: Rows
+    For classes both have their shares of each class, and every class is in the first. Each keeps
+    the order of the table.
+
+    >>> rows = Table({"a": np.arange(50.0)}, np.arange(50) % 2, "b")
+    >>> seen, test = hold_out(rows)
+    >>> seen.m, test.m, int(test.y.sum())
+    (40, 10, 5)
+    """
+    check_learnable(table)
+    y = np.asarray(table.y)
+    task = infer_task(str(table.target), y, task)[0]
+    labels = None if task == "regression" else np.unique(y, return_inverse=True)[1]
+    seen, test = _cut(table.m, labels, share, seed, _HELD_OUT)
+    return table.rows(seen), table.rows(test)
 
 
-def split(m: int, labels: NDArray[np.int64] | None, seed: int) -> Split:
-    """Return 20 % of the rows for the test and 15 % of the others for validation, at random.
+def validation_part(
+    m: int, labels: NDArray[np.int64] | None, share: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return the rows to train on and those that tell the best epoch.
 
-    With class numbers as ``labels`` every part has its share of each class, and every class is
-    in the training part. Each part keeps the order of the table.
+    >>> training, validation = validation_part(10, None, 0.2, seed=0)
+    >>> training, validation
+    (array([0, 1, 2, 3, 4, 5, 6, 9]), array([7, 8]))
+    """
+    return _cut(m, labels, share, seed, _VALIDATION)
 
-    >>> parts = split(100, None, seed=0)
-    >>> len(parts.training), len(parts.validation), len(parts.test)
-    (68, 12, 20)
+
+def folds(m: int, labels: NDArray[np.int64] | None, k: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return k pairs of rows to train on and rows that validate: each row validates once.
+
+    For classes each fold has its share of each; the row of a class that has only one trains in
+    every network.
+
+    >>> [validation.tolist() for _, validation in folds(6, np.array([0, 0, 1, 1, 1, 2]), 2, 0)]
+    [[0, 2, 3], [1, 4]]
     """
     labels = np.zeros(m, dtype=np.int64) if labels is None else labels
-    order = philox.permutation(seed, m, stream=philox.SPLIT)
-    rest, test = _take(order, labels, 0.20)
-    training, validation = _take(rest, labels, 0.15)
-    return Split(np.sort(training), np.sort(validation), np.sort(test))
+    order = philox.permutation(seed, m, stream=philox.SPLIT, step=_FOLDS)
+    order = order[np.bincount(labels)[labels[order]] > 1]
+    dealt = order[np.argsort(labels[order], kind="stable")]  # like cards, class after class
+    k = min(k, len(dealt))
+    fold = np.full(m, k)
+    fold[dealt] = np.arange(len(dealt)) % k
+    return [(np.flatnonzero(fold != j), np.flatnonzero(fold == j)) for j in range(k)]
 
 
-def _take(rows: Rows, labels: NDArray[np.int64], share: float) -> tuple[Rows, Rows]:
-    """Take a share of the rows, each class in proportion; one row of a class always stays.
+def _cut(
+    m: int, labels: NDArray[np.int64] | None, share: float, seed: int, draw: int
+) -> tuple[Rows, Rows]:
+    """Cut off a share of the rows, each class in proportion; one row of a class always stays.
 
-    The classes' shares are rounded down; what is missing goes to the largest remainders.
+    The classes' shares are rounded down; what is missing goes to the largest remainders. At least
+    one row is cut off.
     """
-    mine = labels[rows]
-    classes, counts = np.unique(mine, return_counts=True)
+    labels = np.zeros(m, dtype=np.int64) if labels is None else labels
+    order = philox.permutation(seed, m, stream=philox.SPLIT, step=draw)
+    mine = labels[order]
+    counts = np.bincount(mine)
     exact = share * counts
-    taken = np.floor(exact).astype(np.int64)
+    taken = np.minimum(np.floor(exact).astype(np.int64), np.maximum(counts - 1, 0))
+    wanted = max(1, round(share * m))
     for k in np.argsort(taken - exact, kind="stable"):
-        if taken.sum() < round(share * len(rows)) and taken[k] < counts[k] - 1:
+        if taken.sum() < wanted and taken[k] < counts[k] - 1:
             taken[k] += 1
-    picked = np.zeros(len(rows), dtype=np.bool_)
-    for k, c in zip(taken.tolist(), classes.tolist(), strict=True):
-        picked[np.flatnonzero(mine == c)[:k]] = True
-    return rows[~picked], rows[picked]
+    picked = np.zeros(m, dtype=np.bool_)
+    for k, number in enumerate(taken.tolist()):
+        picked[order[mine == k][:number]] = True
+    return np.flatnonzero(~picked), np.flatnonzero(picked)

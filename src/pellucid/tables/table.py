@@ -1,9 +1,9 @@
-"""Table: columns of numbers with their names, and the column to learn."""
+"""Table: columns with their names, and the column to learn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,76 +12,75 @@ from numpy.typing import NDArray
 from pellucid._catalogue import did_you_mean
 from pellucid.errors import DataError
 
-MIN_ROWS = 10
-"""Fewer cannot be cut into a training, a validation and a held-out part."""
-
 
 @dataclass
 class Table:
-    """A table whose inputs are numbers: a row is an example.
+    """Columns by name, all of one length: a row is an example.
+
+    Whatever a table was read from, its columns are of these types alone:
+
+    - numbers, truth values (0 and 1) and durations (seconds): ``float64``, NaN where missing;
+    - texts: ``object``, str without blanks around it, or None where missing;
+    - dates and times: ``datetime64[us]``, in UTC where a time zone is known, NaT where missing;
+    - images: ``uint8`` of shape (m, height, width, 3).
+
+    A column in which everything is missing is ``float64``.
 
     Attributes
     ----------
-    columns : list of str
-        The names of the inputs.
-    X : array of shape (m, n)
-        The inputs in float64, a row for each example.
+    columns : dict of str to array
+        The inputs.
     y : array of shape (m,) or None
-        The target: integers, floats, truth values or texts.
+        The target: truth values, int64, float64 or texts (dtype U); none is missing.
     target : str or None
         Its name.
     source : str
         What was read, for messages.
     notes : list of str
         What was found out on the way, such as ``"delimiter ';'"``.
+    categorical : frozenset of str
+        The columns that are declared categories where they come from.
+
+    Examples
+    --------
+    >>> table = Table({"age": np.array([31.0, np.nan]), "sex": np.array(["f", None], dtype=object)})
+    >>> table.m, table.rows([1]).columns["sex"]
+    (2, array([None], dtype=object))
     """
 
-    columns: list[str]
-    X: NDArray[np.float64]
+    columns: dict[str, NDArray[Any]]
     y: NDArray[Any] | None = None
     target: str | None = None
     source: str = "table"
     notes: list[str] = field(default_factory=list)
+    categorical: frozenset[str] = frozenset()
 
     @property
     def m(self) -> int:
         """The number of rows."""
-        return len(self.X)
+        if self.columns:
+            return len(next(iter(self.columns.values())))
+        return 0 if self.y is None else len(self.y)
 
-    def inputs(self, columns: Sequence[str]) -> NDArray[np.float64]:
-        """Return these columns in this order, (m, n); DataError where one is missing."""
-        check_columns(self.source, self.columns, columns)
-        return self.X[:, [self.columns.index(name) for name in columns]]
+    def rows(self, index: Any) -> Table:
+        """Return the table of these rows: row numbers, a mask or a slice."""
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return replace(self, columns=columns, y=None if self.y is None else self.y[index])
 
-
-def check_learnable(table: Table) -> None:
-    """Refuse a table that nothing can be learned from: too few rows, or a constant target."""
-    y = table.y
-    if y is None or table.target is None:
-        raise DataError(f"{table.source} was read without a target; name the column to learn.")
-    if table.m < MIN_ROWS:
-        raise DataError(
-            f"{table.source} has {count(table.m, 'row')}; at least {MIN_ROWS} are needed to train, "
-            "validate and test. Add rows."
-        )
-    if (y == y[0]).all():
-        raise DataError(
-            f"{table.source}: the target {table.target!r} is constant: every row holds "
-            f"{y[0].item()!r}, so there is nothing to learn. Choose another target."
-        )
+    def select(self, names: Sequence[str]) -> Table:
+        """Return the table with these columns in this order; DataError where one is missing."""
+        check_columns(self.source, self.columns, names)
+        return replace(self, columns={name: self.columns[name] for name in names})
 
 
-def check_columns(source: str, present: Sequence[str], wanted: Sequence[str]) -> None:
+def check_columns(source: str, present: Collection[str], wanted: Collection[str]) -> None:
     """Refuse a table that lacks columns a model was trained with."""
     known = set(present)
     missing = [name for name in wanted if name not in known]
     if missing:
-        names = some(
-            [
-                f"{name!r}{nearest(name, [c for c in present if c not in wanted])}"
-                for name in missing
-            ]
-        )
+        free = sorted(known.difference(wanted))
+        named = [f"{name!r}{nearest(name, free)}" for name in missing[:8]]
+        names = some([*named, *missing[8:]])
         raise DataError(
             f"{source} lacks {count(len(missing), 'column')} that the model was trained with: "
             f"{names}. It has: {some([repr(name) for name in present])}. Add what is missing, or "

@@ -1,4 +1,4 @@
-"""Text files with a row a line: encoding, delimiter, header, and rows of one length."""
+"""Text files with a row a line: encoding, delimiter, header, rows of one length, decimal commas."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pellucid.errors import DataError
-from pellucid.tables.table import count
+from pellucid.tables.table import count, some
+from pellucid.tables.values import MISSING
 
 if TYPE_CHECKING:
     import polars as pl
 
 DELIMITERS = (",", ";", "\t", "|")
-_LOOK_AT = 2**16
-"""Characters from which the delimiter is told."""
+_LOOK_AT = 2**18
+"""Bytes from which delimiter, header and kinds are told."""
+_LOOK_AT_ROWS = 500
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -31,44 +34,75 @@ _SIGNATURES = {
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy file",
     b"<!DOCTYPE": "a web page",
+    b"<!doctype": "a web page",
     b"<html": "a web page",
 }
 
 
-def read_text(source: str, content: bytes) -> tuple[list[str], pl.DataFrame, list[str]]:
-    """Return the names of the columns, their cells as texts, and what was found out on the way."""
-    whole = decode_text(source, content)
-    text = whole.strip("\r\n")
-    if not text.strip():
-        raise DataError(f"{source} is empty; expected a header and rows of numbers.")
-    if "\r" in text and "\n" not in text:
-        text = text.replace("\r", "\n")
-    delimiter = find_delimiter(text)
-    start = list(itertools.islice(_rows(text, delimiter), 200)) or [[text]]
-    first, header = start[0], has_header(start)
+@dataclass
+class TextFormat:
+    """How a text file is to be read, or was asked to be.
+
+    ``header`` None finds out; ``names`` are column names that the file should have, which tell a
+    header for certain; the columns of ``texts`` stay texts though they hold numbers alone.
+    """
+
+    header: bool | None = None
+    names: Sequence[str] = ()
+    texts: Collection[str] = ()
+
+
+def read_text(
+    source: str, content: bytes, how: TextFormat
+) -> tuple[list[str], pl.DataFrame, list[str]]:
+    """Return the names of the columns, the columns, and what was found out on the way.
+
+    Columns in which every cell is a number, or a truth value, are Float64 or Boolean; the
+    others are texts, null where empty.
+    """
+    content = _checked(source, content)
+    blank = content[: len(content) - len(content.lstrip(b"\r\n"))].count(b"\n")
+    content = _trimmed(content)
+    if not content.strip():
+        raise DataError(f"{source} is empty; expected a header and rows of cells.")
+    sample = _start(content)
+    delimiter = find_delimiter(sample)
+    start = list(itertools.islice(_rows(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
+    first, header = start[0], _is_header(start, how)
     if header and len(start) == 1:
         raise DataError(
-            f"{source} holds a header alone, no rows: {', '.join(map(repr, first[:8]))}."
+            f"{source} holds a header alone, no rows: {some(list(map(repr, first)))}. If it is a "
+            "row, say so: header=False (--no-header)."
         )
     notes = [f"delimiter {_NAMES.get(delimiter, repr(delimiter))}"]
     if header:
         names = [name.strip() for name in first]
+        notes.append(f"header in line {1 + blank}")
     else:
         names = [str(k) for k in range(1, len(first) + 1)]
         notes.append(f"no header: columns are named 1 to {len(first)}")
-    first_line = 1 + whole[: len(whole) - len(whole.lstrip("\r\n"))].count("\n")
-    frame = _parse(source, text, delimiter, len(names), header, first_line)
-    frame, skipped = _without_empty_rows(frame)
+    layout = _Layout(source, delimiter, len(names), header, 1 + blank)
+    cells = start[int(header) :]
+    numeric = [
+        name not in how.texts and all(_kind(row[k]) != "text" for row in cells if k < len(row))
+        for k, name in enumerate(names)
+    ]
+    frame = _parse(layout, content, numeric)
+    frame, skipped = _without_blank_lines(layout, content, frame)
     if skipped:
-        notes.append(f"{count(skipped, 'empty row')} skipped")
-    return names, frame, notes
+        notes.append(f"{count(skipped, 'blank line')} skipped")
+    frame, found = _recognised(frame, names, delimiter, how.texts, cells)
+    return names, frame, notes + found
 
 
 _NAMES = {"\t": "tab"}
 
 
-def decode_text(source: str, content: bytes) -> str:
-    """Return UTF-8 content as text; DataError for binary data and other encodings."""
+# Bytes --------------------------------------------------------------------------------------------
+
+
+def _checked(source: str, content: bytes) -> bytes:
+    """UTF-8 content without a byte order mark; DataError for binary data and other encodings."""
     for signature, what in _SIGNATURES.items():
         if content.startswith(signature):
             raise DataError(
@@ -87,7 +121,7 @@ def decode_text(source: str, content: bytes) -> str:
             "Save or export it as CSV (UTF-8)."
         )
     try:
-        return content.decode("utf-8-sig")
+        content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -95,6 +129,28 @@ def decode_text(source: str, content: bytes) -> str:
             f"0x{content[error.start]:02x}. Save it as 'CSV UTF-8', or, if it came from an older "
             "Windows program: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
         ) from None
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def _trimmed(content: bytes) -> bytes:
+    """Without empty lines at both ends; a large file is copied only where there are some."""
+    content = content.lstrip(b"\r\n")
+    if content[-1000:].endswith((b"\n\n", b"\n\r\n", b"\r\r")):
+        content = content.rstrip(b"\r\n")
+    if b"\r" in content[:_LOOK_AT] and b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
+    return content
+
+
+def _start(content: bytes) -> str:
+    """The first lines as text, the last of them whole."""
+    start = content[:_LOOK_AT]
+    if len(content) > _LOOK_AT and b"\n" in start:
+        start = start[: start.rindex(b"\n")]
+    return start.decode("utf-8", errors="ignore")  # a last line may end within a letter
+
+
+# Delimiter and header -----------------------------------------------------------------------------
 
 
 def find_delimiter(text: str) -> str:
@@ -103,12 +159,11 @@ def find_delimiter(text: str) -> str:
     >>> find_delimiter("a;b\n1,5;2\n2,5;3")
     ';'
     """
-    start = text[:_LOOK_AT]
-    if len(text) > _LOOK_AT and "\n" in start:
-        start = start[: start.rindex("\n")]
     best, best_score = ",", (0.0, 1)
     for delimiter in DELIMITERS:
-        lengths = Counter(len(row) for row in itertools.islice(_rows(start, delimiter), 200))
+        lengths = Counter(len(row) for row in itertools.islice(_rows(text, delimiter), 200))
+        if not lengths:
+            continue
         length, rows = max(lengths.items(), key=lambda item: (item[1], item[0]))
         score = (rows / lengths.total(), length)
         if length > 1 and score > best_score:
@@ -116,31 +171,51 @@ def find_delimiter(text: str) -> str:
     return best
 
 
+def _is_header(rows: list[list[str]], how: TextFormat) -> bool:
+    """Whether the first row holds names: as asked, as the expected names tell, or as it looks."""
+    if how.header is not None:
+        return how.header
+    numbered = [name.isdecimal() for name in how.names]
+    if not all(numbered) and {name.strip() for name in rows[0]} & set(how.names):
+        return True
+    if numbered and all(numbered) and not set(how.names) <= set(rows[0]):
+        return False  # a model of columns 1, 2, ...
+    return has_header(rows)
+
+
 def has_header(rows: list[list[str]]) -> bool:
     """Whether the first of these rows holds names.
 
-    It does not if it has numbers, looks like the second, and its texts, where it has any, stand
-    in other rows of their column too.
+    It does not if its texts stand in other rows of their columns too (most of them, where all
+    cells are texts), or if it has numbers alone and looks like the second.
 
     >>> has_header([["year", "sold"], ["2001", "7"]]), has_header([["5.1", "iris"]] * 3)
     (True, False)
+    >>> has_header([["a", "b"], ["c", "b"], ["a", "d"]])
+    False
     """
     first, second = rows[0], rows[1] if len(rows) > 1 else []
     kinds = [_kind(cell) for cell in first]
-    pairs = zip(kinds, map(_kind, second), strict=False)
-    if "number" not in kinds or any(a != b and "" not in (a, b) for a, b in pairs):
-        return True
     texts = [k for k, kind in enumerate(kinds) if kind == "text"]
-    again = any(row[k] == first[k] for row in rows[1:] for k in texts if k < len(row))
+    again = [k for k in texts if any(k < len(row) and row[k] == first[k] for row in rows[1:])]
+    if "number" not in kinds:
+        return len(again) * 2 <= len(texts)
+    pairs = zip(kinds, map(_kind, second), strict=False)
+    if any(a != b and "" not in (a, b) for a, b in pairs):
+        return True
     return bool(texts) and not again
 
 
 def _kind(cell: str) -> str:
+    """ "number", "text", or "" for a missing one."""
+    cell = cell.strip()
+    if cell.casefold() in MISSING:
+        return ""
     try:
         float(cell)
     except ValueError:
-        return "text" if cell.strip() else ""
-    return "number"
+        return "text"
+    return "text" if "_" in cell else "number"
 
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -163,60 +238,177 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
         return
 
 
-def _parse(
-    source: str, text: str, delimiter: str, width: int, header: bool, first_line: int
-) -> pl.DataFrame:
-    """The cells as texts, null where empty: by polars, and by csv where polars gives up."""
+# Cells --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Layout:
+    """What is known of a file before its rows are read; ``first_line`` is counted from 1."""
+
+    source: str
+    delimiter: str
+    width: int
+    header: bool
+    first_line: int
+
+
+_NULLS = sorted({form(each) for each in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
+
+
+def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataFrame:
+    """The cells: by polars, numbers at once where the first rows promise them, or by csv.
+
+    Numbers need a fourth of the memory of their texts, so they are never made into those unless
+    a later cell is no number.
+    """
     import polars as pl
 
-    schema = {str(k): pl.String() for k in range(width)}
-    try:
-        frame = pl.read_csv(
-            text.encode("utf-8"),
-            separator=delimiter,
-            has_header=False,
-            skip_rows=int(header),
-            schema=schema,
-        )
-    except pl.exceptions.PolarsError:
-        _check_lengths(source, text, delimiter, width, first_line)
-        rows = itertools.islice(_rows(text, delimiter), int(header), None)
-        filled = [[cell or None for cell in row] for row in rows]
-        return pl.DataFrame(filled, schema=schema, orient="row")
-    # Polars fills a short row with nulls, so only a table with nulls at its end may have one.
-    if frame.width != width or frame.to_series(width - 1).null_count():
-        _check_lengths(source, text, delimiter, width, first_line)
-    return frame
+    all_texts = {str(k): pl.String() for k in range(layout.width)}
+    hoped = {str(k): pl.Float64() if numeric[k] else pl.String() for k in range(layout.width)}
+    for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
+        try:
+            frame = pl.read_csv(
+                content,
+                separator=layout.delimiter,
+                has_header=False,
+                skip_rows=int(layout.header),
+                schema=schema,
+                null_values=_NULLS,
+            )
+        except pl.exceptions.PolarsError:
+            continue
+        if not _whole(layout, content, frame):
+            _check_lengths(layout, content)
+        return frame
+    _check_lengths(layout, content)
+    rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
+    filled = [[cell or None for cell in row] for row in rows]
+    return pl.DataFrame(filled, schema=all_texts, orient="row")
 
 
-def _check_lengths(source: str, text: str, delimiter: str, width: int, first_line: int) -> None:
+def _whole(layout: _Layout, content: bytes, frame: pl.DataFrame) -> bool:
+    """Whether all rows are surely of one length.
+
+    Polars fills a short row with nulls, so only a table with nulls at its end may have one; and
+    without quotation marks the delimiters can be counted.
+    """
+    if frame.width != layout.width:
+        return False
+    if not frame.to_series(layout.width - 1).null_count():
+        return True
+    expected = (frame.height + layout.header) * (layout.width - 1)
+    return b'"' not in content and content.count(layout.delimiter.encode()) == expected
+
+
+def _check_lengths(layout: _Layout, content: bytes) -> None:
     """Refuse rows with another number of cells than the first."""
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
-    wrong, first, start = 0, "", first_line
+    reader = csv.reader(_lines(content.decode()), delimiter=layout.delimiter, strict=True)
+    wrong, first, start = 0, "", layout.first_line
     try:
         for row in reader:
-            if row and len(row) != width:
+            if len(row) != layout.width and not _is_blank(row):
                 wrong += 1
                 first = first or f"line {start} has {count(len(row), 'cell')}"
-            start = first_line + reader.line_num
+            start = layout.first_line + reader.line_num
     except csv.Error as error:
         raise DataError(
-            f"{source}: line {start}: {error}: a quotation mark is opened and not closed, or "
-            'stands inside a cell (write "" for one).'
+            f"{layout.source}: line {start}: {error}: a quotation mark is opened and not closed, "
+            'or stands inside a cell (write "" for one).'
         ) from None
     if wrong:
         others = count(wrong - 1, "more row")
         more = f"; {others} {'is' if wrong == 2 else 'are'} wrong too" if wrong > 1 else ""
         raise DataError(
-            f"{source}: {first}, expected {width} as in the first row (delimiter "
-            f"{_NAMES.get(delimiter, repr(delimiter))}){more}. Complete the row, or put cells that "
-            "hold the delimiter into quotation marks."
+            f"{layout.source}: {first}, expected {layout.width} as in the first row (delimiter "
+            f"{_NAMES.get(layout.delimiter, repr(layout.delimiter))}){more}. Complete the row, or "
+            "put cells that hold the delimiter into quotation marks."
         )
 
 
-def _without_empty_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def _is_blank(row: list[str]) -> bool:
+    """Whether it comes from a line with nothing in it, not even delimiters."""
+    return not row or (len(row) == 1 and not row[0].strip())
+
+
+def _without_blank_lines(
+    layout: _Layout, content: bytes, frame: pl.DataFrame
+) -> tuple[pl.DataFrame, int]:
+    """Leave out blank lines, which polars takes for rows of nulls; a row of empty cells stays."""
     import polars as pl
 
-    full = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    return full, frame.height - full.height
+    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if not empty.any():
+        return frame, 0
+    rows = csv.reader(_lines(content.decode()), delimiter=layout.delimiter)
+    blank = pl.Series([_is_blank(row) for row in rows], dtype=pl.Boolean)[int(layout.header) :]
+    if len(blank) != frame.height:  # a quotation mark out of place
+        blank = empty
+    return frame.filter(~blank), int(blank.sum())
+
+
+# Numbers ------------------------------------------------------------------------------------------
+
+_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?$"
+_SURELY_DECIMAL = r",\d{1,2}$|,\d{4,}$|^[+-]?0?,|\.\d{3},"
+"""What 1,234 is not: it may be a thousand or one and a bit."""
+_THOUSANDS = r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$"
+
+
+def _recognised(
+    frame: pl.DataFrame,
+    names: Sequence[str],
+    delimiter: str,
+    texts: Collection[str],
+    cells: list[list[str]],
+) -> tuple[pl.DataFrame, list[str]]:
+    """Make columns of texts that hold numbers or truth values alone such; cells are the first."""
+    import polars as pl
+
+    columns = frame.get_columns()
+    free = [k for k, name in enumerate(names) if name not in texts]
+    for k in free:
+        if columns[k].dtype == pl.String:
+            columns[k] = _numbers_or_truths(columns[k])
+    pattern = _THOUSANDS if delimiter == "," else _DECIMAL_COMMA
+    commas = [k for k in free if columns[k].dtype == pl.String and _all(columns[k], pattern)]
+    named = some([repr(names[k]) for k in commas], most=4)
+    if not commas:
+        return pl.DataFrame(columns), []
+    if delimiter == ",":
+        for k in commas:
+            columns[k] = columns[k].str.replace_all(",", "", literal=True).cast(pl.Float64)
+        return pl.DataFrame(columns), [f"commas in {named} read as thousands"]
+    if not any(columns[k].str.contains(_SURELY_DECIMAL).any() for k in commas):
+        return pl.DataFrame(columns), []
+    pointed = [
+        repr(names[k])
+        for k in free
+        if columns[k].dtype == pl.Float64 and any("." in row[k] for row in cells if k < len(row))
+    ]
+    if pointed:
+        note = f"decimal commas in {named} but points in {some(pointed, most=4)}: the former"
+        return pl.DataFrame(columns), [f"{note} are read as texts; write all with a point"]
+    for k in commas:
+        plain = columns[k].str.replace_all(".", "", literal=True)
+        columns[k] = plain.str.replace(",", ".", literal=True).cast(pl.Float64)
+    return pl.DataFrame(columns), [f"decimal commas in {named}"]
+
+
+def _numbers_or_truths(column: pl.Series) -> pl.Series:
+    """The texts as Float64 or Boolean where all are such, else without the blanks around them."""
+    import polars as pl
+
+    column = column.str.strip_chars()
+    lower = column.str.to_lowercase()
+    column = column.set(lower.is_in(list(MISSING)), None)
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() == column.null_count():
+        return numbers
+    if (lower.is_in(["true", "false"]) | column.is_null()).all():
+        return (lower == "true").set(column.is_null(), None)
+    return column
+
+
+def _all(column: pl.Series, pattern: str) -> bool:
+    return column.null_count() < len(column) and bool(column.str.contains(pattern).all())

@@ -1,0 +1,401 @@
+"""From what a user has in memory to a :class:`~pellucid.tables.table.Table`.
+
+Dicts, lists and arrays need numpy alone; narwhals, which knows every library of data frames, is
+imported only for frames.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import DataError
+from pellucid.tables.table import Table, as_whole, count, nearest, some
+from pellucid.tables.values import (
+    LARGEST,
+    all_missing_as_numbers,
+    canonical,
+    is_missing,
+    texts,
+)
+
+_EXPECTED = (
+    "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
+    "a row, or a 2-D array"
+)
+
+
+def as_table(data: Any, *, y: Any = None, target: str | None = None, source: str = "X") -> Table:
+    """Return data of any of these forms as a Table: the same data gives the same arrays.
+
+    Parameters
+    ----------
+    data : frame, dict, list or array
+        A DataFrame of pandas, polars, pyarrow or another library that narwhals knows; a dict of
+        columns; a list of dicts, one a row; a 2-D array, whose columns are called "1", "2", ...;
+        a Table.
+    y : Series, list or array, or None
+        The target beside the data, a value for each row.
+    target : str or None
+        Its name; without ``y`` the column of the data to take as the target. Rows in which it is
+        missing are left out.
+    source : str
+        What the data is called in messages.
+
+    Raises
+    ------
+    DataError
+        Where the data is no table, or holds values that cannot be learned from.
+
+    Examples
+    --------
+    >>> table = as_table({"age": [31, None], "sex": ["f", "m "]}, y=[True, False])
+    >>> table.columns["age"], table.columns["sex"], table.y
+    (array([31., nan]), array(['f', 'm'], dtype=object), array([ True, False]))
+    """
+    table = data if isinstance(data, Table) else _read(data, source)
+    _check_numbers(table.source, table.columns)
+    if y is not None:
+        labels = labels_of(y, target or "y")
+        if len(labels) != table.m:
+            raise DataError(
+                f"{source} has {count(table.m, 'row')} and y has {count(len(labels), 'value')}; "
+                "expected one value for each row."
+            )
+        return replace(table, y=labels, target=target)
+    return table if target is None else take_target(table, target)
+
+
+def take_target(table: Table, target: str) -> Table:
+    """Return the table with one of its columns as the target, without the rows that lack it.
+
+    >>> take_target(as_table({"a": [1, 2, 3], "b": ["x", None, "y"]}), "b").notes
+    ['1 row without a target left out']
+    """
+    if target not in table.columns:
+        names = list(table.columns)
+        raise DataError(
+            f"{table.source} has no column {target!r}{nearest(target, names)}; its columns are "
+            f"{some([repr(name) for name in names])}."
+        )
+    labels = table.columns[target]
+    given = ~is_missing(labels)
+    if not given.any():
+        raise DataError(
+            f"{table.source}: the target {target!r} is missing in every row. Choose another."
+        )
+    columns = {name: column for name, column in table.columns.items() if name != target}
+    table = replace(table, columns=columns, target=target, notes=list(table.notes))
+    if not given.all():
+        lost = count(int((~given).sum()), "row")
+        table.notes.append(f"{lost} without a target left out")
+        table = table.rows(given)
+    return replace(table, y=_as_labels(labels[given], f"{table.source}: the target {target!r}"))
+
+
+def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
+    """Return a target given beside the data: truth values, int64, float64 or texts (dtype U).
+
+    >>> labels_of([1.0, 2.0]), labels_of(["a", "b "]), labels_of(np.array([True, False]))
+    (array([1, 2]), array(['a', 'b'], dtype='<U1'), array([ True, False]))
+    """
+    values, truths = _column_of(y, source)
+    _check_numbers(source, {source: values})
+    missing = is_missing(values)
+    if missing.any():
+        raise DataError(
+            f"{source} is missing in {count(int(missing.sum()), 'row')}: {_rows(missing)} (counted "
+            "from 1). Fill it in, or leave those rows out."
+        )
+    return values.astype(np.bool_) if truths else _as_labels(values, source)
+
+
+def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
+    if values.ndim == 1 and values.dtype == object:
+        return values.astype(np.str_)
+    if values.ndim == 1 and values.dtype.kind == "f":
+        return as_whole(values)
+    raise DataError(
+        f"{what} holds {'dates' if values.dtype.kind == 'M' else 'arrays'}; expected numbers, "
+        "truth values, or texts that name classes."
+    )
+
+
+def _column_of(y: Any, source: str) -> tuple[NDArray[Any], bool]:
+    """A target as a column, and whether it holds truth values."""
+    if not isinstance(y, (list, tuple, np.ndarray)):
+        series = _series(y)
+        if series is not None:
+            return _from_series(series, source)[0], _holds_truths(series)
+        if not hasattr(y, "__array__"):
+            raise DataError(
+                f"{source} is of the type {type(y).__name__}; expected a value for each row: a "
+                "Series, a list or an array."
+            )
+    array = np.asarray(y) if not isinstance(y, (list, tuple)) else _objects(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(
+            f"{source} has the shape {array.shape}; expected one value for each row, (m,)."
+        )
+    truths = array.dtype == np.bool_
+    if array.dtype == object and len(array):
+        truths = all(isinstance(each, (bool, np.bool_)) for each in array)
+    return _from_array(array, source), bool(truths)
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    """A list as an array of what it holds, each as it is."""
+    if values and all(isinstance(each, (list, tuple, np.ndarray)) for each in values):
+        try:
+            return np.array(values, dtype=object)
+        except ValueError:
+            pass  # ragged: a list of lists, which is refused by name
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+# Tables of each form ------------------------------------------------------------------------------
+
+
+def _read(data: Any, source: str) -> Table:
+    if isinstance(data, Mapping):
+        return _from_dict(data, source)
+    if isinstance(data, (list, tuple)):
+        return _from_list(data, source)
+    if isinstance(data, np.ndarray):
+        return _from_matrix(data, source)
+    frame = _frame(data, source)
+    if frame is not None:
+        return _from_frame(frame, source)
+    if hasattr(data, "__array__"):
+        return _from_matrix(np.asarray(data), source)
+    raise DataError(f"{source} is of the type {type(data).__name__}; {_EXPECTED}.")
+
+
+def _from_dict(data: Mapping[Any, Any], source: str) -> Table:
+    names = [str(name) for name in data]
+    _check_names(source, names)
+    columns = {}
+    for name, values in zip(names, data.values(), strict=True):
+        columns[name] = _one_column(values, f"{source}: column {name!r}")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        first = names[0]
+        other = next(name for name in names if lengths[name] != lengths[first])
+        raise DataError(
+            f"{source}: its columns differ in length: {first!r} has {lengths[first]:,}, {other!r} "
+            f"{lengths[other]:,} values. Expected a value for each row in each column."
+        )
+    return Table(columns, source=source)
+
+
+def _one_column(values: Any, where: str) -> NDArray[Any]:
+    if isinstance(values, (list, tuple)):
+        return canonical(values, where)
+    if isinstance(values, np.ndarray):
+        return _from_array(values, where)
+    if isinstance(values, (str, bytes, int, float)) or values is None:
+        raise DataError(
+            f"{where} holds {values!r}, a single value; expected a list or an array of them. For "
+            "one row give [row], a list with one dict."
+        )
+    series = _series(values)
+    return (
+        _from_array(np.asarray(values), where) if series is None else _from_series(series, where)[0]
+    )
+
+
+def _from_list(rows: Sequence[Any], source: str) -> Table:
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return _from_dict({name: [row.get(name) for row in rows] for name in names}, source)
+    if rows and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
+        lengths = Counter(map(len, rows))
+        if len(lengths) > 1:
+            usual = lengths.most_common(1)[0][0]
+            k = next(k for k, row in enumerate(rows) if len(row) != usual)
+            raise DataError(
+                f"{source}: row {k + 1} has {count(len(rows[k]), 'value')}, most have {usual}; "
+                "expected rows of one length."
+            )
+        return _from_dict(
+            {str(k + 1): list(column) for k, column in enumerate(zip(*rows, strict=True))}, source
+        )
+    what = f"a list of {type(rows[0]).__name__}" if rows else "an empty list"
+    raise DataError(f"{source} is {what}; {_EXPECTED}. For one row give [row].")
+
+
+def _from_matrix(data: NDArray[Any], source: str) -> Table:
+    if data.dtype.names is not None:
+        return _from_dict({name: data[name] for name in data.dtype.names}, source)
+    if data.ndim == 4:
+        return Table({"image": _from_array(data, source)}, source=source)
+    if data.ndim != 2:
+        hint = " For one row pass [row]." if data.ndim == 1 else ""
+        raise DataError(
+            f"{source} is an array of the shape {data.shape}; expected (m, n), a row an "
+            f"example.{hint}"
+        )
+    names = [str(k + 1) for k in range(data.shape[1])]
+    columns = {
+        name: _from_array(data[:, k], f"{source}: column {name!r}") for k, name in enumerate(names)
+    }
+    return Table(columns, source=source)
+
+
+def _from_array(array: NDArray[Any], where: str) -> NDArray[Any]:
+    """One array of numpy as a column."""
+    if array.ndim == 4 and array.dtype == np.uint8 and array.shape[3] == 3:
+        return array
+    if array.ndim != 1:
+        raise DataError(
+            f"{where} is an array of the shape {array.shape}; expected one value for each row, "
+            "(m,), or images, uint8 of the shape (m, height, width, 3)."
+        )
+    kind = array.dtype.kind
+    if isinstance(array, np.ma.MaskedArray):
+        return canonical(array.tolist(), where)
+    if kind in "biuf":
+        return array.astype(np.float64)
+    if kind == "M":
+        return all_missing_as_numbers(array.astype("datetime64[us]"))
+    if kind == "m":
+        return _durations(array)
+    if kind in "UT":
+        return texts(array.tolist())
+    return canonical(array.tolist(), where)
+
+
+def _durations(array: NDArray[Any]) -> NDArray[np.float64]:
+    seconds = array.astype("timedelta64[us]").astype(np.int64) / 1e6
+    return np.where(np.isnat(array), np.nan, seconds)
+
+
+# Frames, by narwhals ------------------------------------------------------------------------------
+
+
+def _frame(data: Any, source: str) -> Any:
+    """The data as a narwhals DataFrame with texts as names; None where it is no frame."""
+    import narwhals as nw
+
+    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas: names may be anything
+        names = [str(name) for name in data.columns]
+        _check_names(source, names)
+        if names != list(data.columns):
+            data = data.set_axis(names, axis=1)
+    elif hasattr(data, "column_names"):  # pyarrow: names may be there twice
+        _check_names(source, list(data.column_names))
+    try:
+        frame = nw.from_native(data)
+    except TypeError:
+        return None
+    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def _series(data: Any) -> Any:
+    """The data as a narwhals Series, also of a frame with one column; None where it is neither."""
+    import narwhals as nw
+
+    try:
+        found = nw.from_native(data, allow_series=True)
+    except TypeError:
+        return None
+    if isinstance(found, nw.LazyFrame):
+        found = found.collect()
+    if isinstance(found, nw.DataFrame):
+        return found.get_column(found.columns[0]) if len(found.columns) == 1 else None
+    return found
+
+
+def _from_frame(frame: Any, source: str) -> Table:
+    columns, declared = {}, []
+    for name in frame.columns:
+        columns[name], categorical = _from_series(
+            frame.get_column(name), f"{source}: column {name!r}"
+        )
+        if categorical:
+            declared.append(name)
+    return Table(columns, source=source, categorical=frozenset(declared))
+
+
+def _from_series(series: Any, where: str) -> tuple[NDArray[Any], bool]:
+    """A column of any library, and whether it is declared categories."""
+    import narwhals as nw
+
+    dtype = series.dtype
+    if dtype in (nw.Categorical, nw.Enum):
+        return canonical(series.to_list(), where), True
+    if dtype == nw.Boolean or (dtype.is_numeric() and dtype != nw.Decimal):
+        numbers = series.cast(nw.Float64).to_numpy()
+        if numbers.dtype == object:
+            return canonical(numbers.tolist(), where), False
+        return numbers.astype(np.float64), False
+    if dtype == nw.Datetime:
+        if dtype.time_zone is not None:
+            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return _from_array(series.to_numpy().astype("datetime64[us]"), where), False
+    if dtype == nw.Duration:
+        return _from_array(series.to_numpy().astype("timedelta64[us]"), where), False
+    if dtype.is_nested():
+        raise DataError(
+            f"{where} holds nested values ({dtype}); expected numbers, texts, truth values or "
+            "dates. Take it apart into columns of its own, or drop it."
+        )
+    return canonical(series.to_list(), where), False
+
+
+def _holds_truths(series: Any) -> bool:
+    import narwhals as nw
+
+    if series.dtype == nw.Boolean:
+        return True
+    return series.dtype == nw.Object and all(isinstance(each, bool) for each in series.to_list())
+
+
+# Checks -------------------------------------------------------------------------------------------
+
+
+def _check_names(source: str, names: Sequence[str]) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        places = [str(k) for k, name in enumerate(names, start=1) if name == twice[0]]
+        raise DataError(
+            f"{source}: the names of columns must differ; found more than once: "
+            f"{some([repr(name) for name in twice])} ({twice[0]!r} in columns {some(places)}). "
+            "Rename or drop the doubles."
+        )
+
+
+def _check_numbers(source: str, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse infinite values and those too large to compute with, naming columns and rows."""
+    infinite: list[str] = []
+    large: list[str] = []
+    for name, column in columns.items():
+        if column.dtype.kind == "f":
+            bad = np.abs(column) > LARGEST
+            if bad.any():
+                which = infinite if np.isinf(column).any() else large
+                bad = np.isinf(column) if which is infinite else bad
+                which.append(f"{name!r} ({count(int(bad.sum()), 'row')}: {_rows(bad)})")
+    for what, found in (
+        ("infinite values", infinite),
+        (f"values beyond {LARGEST:.0e}, too large to compute with,", large),
+    ):
+        if found:
+            raise DataError(
+                f"{source}: {what} in {count(len(found), 'column')}: {some(found)}. Rows are "
+                "counted from 1, the header not. Correct them, or drop those rows."
+            )
+
+
+def _rows(bad: NDArray[np.bool_]) -> str:
+    rows = np.flatnonzero(bad) + 1
+    return ", ".join(map(str, rows[:3])) + (", ..." if len(rows) > 3 else "")

@@ -1,0 +1,278 @@
+"""Columns that a network should not learn from are found, and no others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn import datasets
+
+from pellucid.errors import DataError
+from pellucid.tables.frame import as_table
+from pellucid.tables.screen import DROPPED, Screening, screen
+from pellucid.tables.settings import TrainSettings
+from pellucid.tables.table import Table
+
+M = 400
+
+
+def found(columns: dict[str, Any], y: Any, task: str = "regression", **settings: Any) -> Screening:
+    return screen(as_table(columns, y=y), task, TrainSettings(**settings))
+
+
+@pytest.fixture
+def noise(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"a": rng.normal(size=M), "b": rng.integers(0, 9, M).astype(float)}
+
+
+def test_nothing_to_say(noise: dict[str, np.ndarray]) -> None:
+    y = noise["a"] + noise["b"]
+    y[::3] += 1
+    assert found(noise, y) == Screening({}, [])
+    assert found(noise, y > 4, "binary") == Screening({}, [])
+
+
+@pytest.fixture
+def y(rng: np.random.Generator) -> np.ndarray:
+    """A target that has nothing to do with anything."""
+    return rng.integers(0, 2, 10 * M)[-M:]
+
+
+def test_columns_that_hold_nothing(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    noise |= {"empty": [None] * M, "one": [1.0] * M, "word": ["x"] * M, "some": ["x", None] * 200}
+    left_out = found(noise, y, "binary").left_out
+    assert left_out == {
+        "empty": "it is empty",
+        "one": "it holds 1 in every row",
+        "word": "it holds 'x' in every row",
+    }
+
+
+def test_names_of_the_rows(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    noise |= {
+        "name": [f"name {k}" for k in range(M)],
+        "ticket": [f"ticket {k % 290}" for k in range(M)],
+        "town": [f"town {k % 50}" for k in range(M)],
+    }
+    screening = found(noise, y, "binary")
+    assert screening.left_out == {"name": "it names the rows: 400 different values in 400 rows"}
+    assert screening.messages == [
+        "column 'name' left out: it names the rows: 400 different values in 400 rows. To take in: "
+        "keep=['name'], or --keep 'name' on the command line.",
+        "column 'ticket' holds 290 different values in 400 rows: all but the 32 most frequent "
+        "count as one. If it only names the rows: drop=['ticket'], or --drop 'ticket' on the "
+        "command line.",
+    ]
+
+
+@pytest.mark.parametrize("first", [0, 1, 10_001])
+def test_row_numbers(
+    first: int, noise: dict[str, np.ndarray], y: np.ndarray, rng: np.random.Generator
+) -> None:
+    noise["id"] = rng.permutation(np.arange(first, first + M)).astype(float)
+    table = as_table(noise, y=y)
+    for rows in (slice(None), rng.permutation(M)[: 6 * M // 10], np.arange(M)[:240]):
+        assert list(screen(table.rows(rows), "binary", TrainSettings()).left_out) == ["id"]
+    assert found(noise, y, "binary", keep=["id"]).left_out == {}
+
+
+def test_what_is_no_row_number(
+    noise: dict[str, np.ndarray], y: np.ndarray, rng: np.random.Generator
+) -> None:
+    noise["sparse"] = rng.permutation(3 * M)[:M].astype(float)
+    noise["again"] = rng.integers(0, M, M).astype(float)
+    assert found(noise, y, "binary").left_out == {}
+    years = {"year": np.arange(1960.0, 2024), "a": noise["a"][:64]}
+    assert found(years, y[:64], "binary").left_out == {}
+    few = {"size": np.arange(40.0), "a": noise["a"][:40]}
+    assert found(few, y[:40], "binary").left_out == {}
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_columns_that_tell_the_class(
+    task: str, noise: dict[str, np.ndarray], rng: np.random.Generator
+) -> None:
+    classes = 2 if task == "binary" else 3
+    y = rng.integers(0, classes, M)
+    noise |= {
+        "copy": (y * 7.5).tolist(),
+        "word": np.array(["yes", "no", "maybe"])[y].tolist(),
+        "margin": (y + 0.3 * rng.uniform(size=M)).tolist(),
+        "good": (y + rng.normal(scale=0.3, size=M)).tolist(),
+        "day": (np.datetime64("2020-01-01") + 100 * y + rng.integers(0, 90, M)).tolist(),
+    }
+    left_out = found(noise, y, task).left_out
+    assert list(left_out) == ["copy", "word", "margin", "day"]
+    assert left_out["copy"] == "by itself it tells the target almost perfectly (100.00% right)"
+
+
+def test_a_number_that_leaks_because_the_file_is_sorted(rng: np.random.Generator) -> None:
+    number = np.sort(rng.permutation(10**6)[:2000]).astype(float)
+    columns = {"number": number, "a": rng.normal(size=2000)}
+    assert list(found(columns, np.arange(2000) > 500, "binary").left_out) == ["number"]
+
+
+def test_columns_that_tell_the_number(
+    noise: dict[str, np.ndarray], rng: np.random.Generator
+) -> None:
+    y = rng.lognormal(size=M)
+    noise |= {"scaled": 3 - 2 * y, "near": y * rng.uniform(0.8, 1.2, M), "rank": np.log(y)}
+    left_out = found(noise, y).left_out
+    assert "scaled" in left_out
+    assert left_out["scaled"].startswith("by itself it tells the target almost perfectly (R² 1.0")
+    assert "near" not in left_out
+
+
+def test_sums_of_columns(noise: dict[str, np.ndarray], rng: np.random.Generator) -> None:
+    u, v, w = (rng.integers(0, 90, M).astype(float) for _ in range(3))
+    left_out = found({**noise, "u": u, "v": v}, u + v).left_out
+    assert left_out == dict.fromkeys("uv", "with others it gives the target exactly: 'u' + 'v'")
+    assert list(found({**noise, "u": u, "v": v}, u - v).left_out) == ["u", "v"]
+    assert list(found({**noise, "u": u, "v": v}, v - u, keep=["u"]).left_out) == ["v"]
+    three = found({**noise, "u": u, "v": v, "w": w}, u + v - w).left_out
+    assert three["w"] == "with others it gives the target exactly: 'u' + 'v' - 'w'"
+    twice = found({**noise, "u": u, "v": v, "v2": v}, u + v).left_out
+    assert list(twice) == ["u", "v", "v2"]
+    assert found({**noise, "u": u, "v": v}, 2 * u + v).left_out == {}
+    assert found({**noise, "u": u, "v": v}, u + v + noise["b"]).left_out.keys() == {"u", "v", "b"}
+
+
+def test_leaks_are_kept_where_nothing_else_is_left() -> None:
+    x = np.arange(100.0)
+    screening = found({"x": x, "one": np.ones(100)}, 2 * x + 1)
+    assert screening.left_out == {"one": "it holds 1 in every row"}
+    assert screening.warnings == [
+        "column 'x' is taken in, as nothing else is left, but it numbers the rows: 100 different "
+        "whole numbers from 0 to 99."
+    ]
+    real = found({"x": np.sin(x)}, 2 * np.sin(x) + 1)
+    assert real.left_out == {}
+    assert "by itself it tells the target almost perfectly" in real.warnings[0]
+
+
+def test_codes_are_pointed_out(
+    noise: dict[str, np.ndarray], y: np.ndarray, rng: np.random.Generator
+) -> None:
+    towns = rng.integers(10_000, 99_999, 30)
+    noise |= {
+        "where": rng.choice(towns, M).astype(float),
+        "ad_id": rng.integers(0, 40, M).astype(float),
+        "shopID": rng.integers(0, 40, M).astype(float),
+        "year": rng.integers(1990, 2020, M).astype(float),
+        "price": 1000 * rng.integers(10, 99, M).astype(float),
+        "paid": rng.integers(0, 40, M).astype(float),
+    }
+    screening = found(noise, y, "binary")
+    assert screening.left_out == {}
+    assert [warning.split("'")[1] for warning in screening.warnings] == ["where", "ad_id", "shopID"]
+    assert "categorical=['ad_id'], or --categorical 'ad_id' on the command line" in str(
+        screening.warnings
+    )
+    declared = found(noise, y, "binary", categorical=["where", "ad_id", "shopID"])
+    assert declared == Screening({}, [])
+
+
+def test_decimal_commas_are_pointed_out(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    noise["size"] = [f"{k % 50},{k % 2}" for k in range(M)]
+    (warning,) = found(noise, y, "binary").warnings
+    assert "'size' is taken as categories, but holds what looks like numbers with" in warning
+    noise["size"] = [f"{k % 90},{k % 7}" for k in range(M)]
+    (reason,) = found(noise, y, "binary").left_out.values()
+    assert "400 rows; they look like numbers with a comma, such as '0,0': write decimal" in reason
+
+
+def test_drop_and_keep(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    noise["one"] = np.ones(M)
+    screening = found(noise, y, "binary", drop=["a"], keep=["one"])
+    assert screening.left_out == {"a": DROPPED}
+    assert screening.messages == []
+
+
+def test_names_and_tables_that_cannot_be(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    for setting in ("drop", "keep", "categorical"):
+        message = rf"X has no column 'A' \(did you mean 'a'\?\), which {setting} names; its columns"
+        with pytest.raises(DataError, match=message):
+            found(noise, y, "binary", **{setting: ["A"]})
+    with pytest.raises(DataError, match=r"X has no column to learn from: 'a' \(dropped as asked\)"):
+        found(noise, y, "binary", drop=["a", "b"])
+    names = [f"name {k}" for k in range(M)]
+    with pytest.raises(DataError, match=r"no column to learn from: 'n' \(it names the rows: 400"):
+        found({"n": names}, y, "binary")
+
+
+def test_images_are_never_suspect(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 255, (30, 4, 4, 3)).astype(np.uint8)
+    table = as_table(images, y=np.arange(30) % 2)
+    assert screen(table, "binary", TrainSettings()) == Screening({}, [])
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1e37])
+def test_tiny_and_huge_numbers(
+    size: float, noise: dict[str, np.ndarray], rng: np.random.Generator
+) -> None:
+    y = rng.normal(size=M) * size
+    noise |= {"copy": -y, "near": y + rng.normal(scale=size / 2, size=M)}
+    assert list(found(noise, y).left_out) == ["copy"]
+    # Numbers that are equal in float32.
+    large = {"id": 1e12 + np.arange(0.0, 3 * M, 3), "a": noise["a"]}
+    assert list(found(large, np.sin(large["id"] / 1000)).left_out) == ["id"]
+
+
+def test_many_rows_and_columns(rng: np.random.Generator) -> None:
+    m = 30_000
+    y = rng.normal(size=m)
+    columns = {"x": rng.normal(size=m), "id": np.arange(m) + 0.0, "leak": 2 * y}
+    assert list(found(columns, y).left_out) == ["id", "leak"]
+    wide = as_table(rng.normal(size=(60, 800)), y=y[:60])
+    assert screen(wide, "regression", TrainSettings()).left_out == {}
+
+
+def parts(table: Table) -> list[Table]:
+    """The table, and a random 60 % of its rows, shuffled and not."""
+    picked = np.random.default_rng(0).permutation(table.m)[: 6 * table.m // 10]
+    return [table, table.rows(picked), table.rows(np.sort(picked))]
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes", "digits"])
+def test_no_false_alarm_on_the_samples(name: str) -> None:
+    data = getattr(datasets, f"load_{name}")()
+    task = "regression" if name == "diabetes" else "multiclass"
+    for table in parts(as_table(data.data, y=data.target)):
+        screening = screen(table, task, TrainSettings())
+        reasons = set(screening.left_out.values())
+        assert reasons <= {"it holds 0 in every row"}
+        assert screening.warnings == []
+
+
+FILES: dict[str, tuple[str, str, str, list[str]]] = {
+    "red wine": ("wine_quality/winequality-red.csv", "", "regression", []),
+    "white wine": ("wine_quality/winequality-white.csv", "", "regression", []),
+    "abalone": ("abalone/abalone.csv", "", "regression", []),
+    "titanic": ("titanic/titanic.csv", "Survived", "binary", ["PassengerId", "Name"]),
+    "telco": ("telco_churn/Telco-Customer-Churn.csv", "Churn", "binary", ["customerID"]),
+    "bike": ("bike_hour/hour.csv.gz", "cnt", "regression", ["instant", "casual", "registered"]),
+    "letter": ("letter/letter.csv", "class", "multiclass", []),
+    "optdigits": ("optdigits/optdigits.csv", "class", "multiclass", ["input1", "input40"]),
+    "magic": ("magic04/MagicTelescope.csv.gz", "class:", "binary", ["ID"]),
+    "phoneme": ("phoneme/phoneme.csv", "", "binary", []),
+}
+"""The file, its target or "" for the last column without a header, the task, what is left out."""
+
+
+@pytest.mark.skipif("PELLUCID_DATA" not in os.environ, reason="PELLUCID_DATA names no folder")
+@pytest.mark.parametrize("name", FILES)
+def test_real_tables(name: str) -> None:
+    file, target, task, left_out = FILES[name]
+    frame = pl.read_csv(
+        Path(os.environ["PELLUCID_DATA"]) / file,
+        has_header=bool(target),
+        infer_schema_length=None,
+        null_values=["", "?"],
+    )
+    table = as_table(frame, target=target or frame.columns[-1])
+    for part in parts(table):
+        assert list(screen(part, task, TrainSettings()).left_out) == left_out
