@@ -188,8 +188,9 @@ def test_an_existing_model_is_replaced_on_request_alone(saved: Path) -> None:
 
 def test_stale_files_go_and_a_users_files_stay(saved: Path) -> None:
     old = {p.name for p in saved.iterdir()} - {"model.json"}
-    mine = ["notes.txt", "weights.safetensors", "photo-0123456789abcdef.json", "report.html"]
+    mine = ["notes.txt", "weights.safetensors", "photo-0123456789abcdef.json", "my report.html"]
     ours = ["weights-0123456789abcdef.safetensors.tmp-01234567", "model.json.tmp-89abcdef"]
+    ours += ["report.html", "report.html.tmp-00000000"]
     for name in mine + ours:
         (saved / name).write_text("x")
     save(network(1), saved, overwrite=True)

@@ -23,8 +23,11 @@ _EXPORTS = {
     "History": "pellucid.history",
     "MLPClassifier": "pellucid.estimators",
     "MLPRegressor": "pellucid.estimators",
+    "TabularClassifier": "pellucid.estimators",
+    "TabularRegressor": "pellucid.estimators",
     "save": "pellucid.persistence",
     "load": "pellucid.persistence",
+    "load_predictor": "pellucid.persistence",
     "check_gradients": "pellucid.insight",
 }
 """The public names and where they live; each is imported when first asked for."""
@@ -37,6 +40,7 @@ _ROOMS = (
     "engines",
     "errors",
     "estimators",
+    "export",
     "history",
     "initializers",
     "insight",
@@ -48,6 +52,7 @@ _ROOMS = (
     "persistence",
     "philox",
     "propagation",
+    "report",
     "schedules",
     "tables",
     "training",

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TEMPORARY = ".tmp-"
@@ -14,21 +15,45 @@ TEMPORARY = ".tmp-"
 
 def write_atomically(path: Path, content: bytes, *, overwrite: bool = True) -> None:
     """Write a file under a temporary name, bring it to the disk, then give it its name."""
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    with staged(path, content) as put:
         if not overwrite:
             refuse_existing(path)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.strerror:
-            error.filename = str(path)  # not the temporary name, and a full disk names none
+        put()
+
+
+@contextlib.contextmanager
+def staged(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
+    """Write a file under a temporary name and bring it to the disk; yields what gives it its name.
+
+    Where that is not called, nothing is left.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
+
+    def put() -> None:
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            raise _named(error, path) from None
+
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _named(error, path) from None
+        yield put
+    finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the file's own name: not the temporary one, and a full disk names none."""
+    if error.strerror:
+        error.filename = str(path)
+    return error
 
 
 def refuse_existing(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -37,8 +37,11 @@ __all__ = [
     "check_destination",
     "load",
     "load_checkpoint",
+    "load_predictor",
     "network_from_model",
     "network_to_model",
+    "networks_from_model",
+    "networks_to_model",
     "read_folder",
     "save",
     "save_checkpoint",
@@ -46,14 +49,17 @@ __all__ = [
 ]
 
 MAX_LAYERS = 10_000
+MAX_NETWORKS = 1000
 
-_LOADERS = {
-    "network": "pellucid.persistence",
-    "MLPClassifier": "pellucid.estimators",
-    "MLPRegressor": "pellucid.estimators",
-    "table_model": "pellucid.tables",
+_DROP_IN = ("pellucid.estimators", "pellucid.persistence.predictor")
+_KINDS = {
+    "network": ("pellucid.persistence", "pellucid.persistence.predictor"),
+    "MLPClassifier": _DROP_IN,
+    "MLPRegressor": _DROP_IN,
+    "tabular": ("pellucid.estimators", "pellucid.tables.model"),
 }
-"""Which module's ``from_folder`` makes the object of each kind; nothing else is ever called."""
+"""Whose ``from_folder`` makes the object of each kind for :func:`load` and for
+:func:`load_predictor`; nothing else is ever called."""
 
 
 def save(
@@ -61,6 +67,7 @@ def save(
     path: str | os.PathLike[str],
     *,
     history: Any = None,
+    report: bytes | None = None,
     overwrite: bool = False,
     **entries: Any,
 ) -> None:
@@ -75,6 +82,8 @@ def save(
         The folder, by custom ``NAME.pellucid``. It must not exist, unless ``overwrite``.
     history : History, dict or None
         What :func:`pellucid.train` returned, to be kept beside the weights.
+    report : bytes or None
+        The folder's report.html, in UTF-8.
     overwrite : bool
         Replace the model that is there. A folder that holds anything else is always refused.
     **entries
@@ -116,7 +125,12 @@ def save(
         history = history.to_dict() if hasattr(history, "to_dict") else history
         documents = {**documents, "history": history}
     write_folder(
-        path, {**contents, **entries}, arrays=arrays, documents=documents, overwrite=overwrite
+        path,
+        {**contents, **entries},
+        arrays=arrays,
+        documents=documents,
+        report=report,
+        overwrite=overwrite,
     )
 
 
@@ -138,6 +152,33 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((load("gate.pellucid").W[1] == net.W[1]).all())
     True
     """
+    return _load(path, 0)
+
+
+def load_predictor(path: str | os.PathLike[str]) -> Any:
+    """Return what predicts as the model of a folder does, importing numpy and safetensors alone.
+
+    A model of a table becomes a :class:`~pellucid.tables.TableModel`; a network, an MLPClassifier
+    or an MLPRegressor becomes a :class:`~pellucid.persistence.predictor.NetworkPredictor`. Both
+    take rows, (m, n), a row an example, and have ``predict`` and ``predict_proba``, whose numbers
+    are those of :func:`load`, bit for bit.
+
+    Raises
+    ------
+    ModelError
+        As :func:`load` does.
+
+    Examples
+    --------
+    >>> from pellucid import Dense, Network
+    >>> save(Network([Dense(1, "sigmoid")], n_inputs=2, initializer="zeros"), "half.pellucid")
+    >>> load_predictor("half.pellucid").predict_proba([[0.0, 1.0]])
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    return _load(path, 1)
+
+
+def _load(path: str | os.PathLike[str], form: int) -> Any:
     folder = read_folder(path)
     kind = folder.model["kind"]
     if kind == "checkpoint":
@@ -146,13 +187,13 @@ def load(path: str | os.PathLike[str]) -> Any:
             f"train(..., resume={str(folder.path)!r}), or take its network: "
             "pellucid.persistence.load_checkpoint(path)[0]."
         )
-    if kind not in _LOADERS:
+    if kind not in _KINDS:
         raise ModelError(
             f"{folder.path} holds a model of the kind {kind!r}, which Pellucid "
-            f"{pellucid.__version__} does not know{did_you_mean(kind, _LOADERS)}. "
+            f"{pellucid.__version__} does not know{did_you_mean(kind, _KINDS)}. "
             "If a newer Pellucid wrote it: pip install --upgrade pellucid."
         )
-    return importlib.import_module(_LOADERS[kind]).from_folder(folder)
+    return importlib.import_module(_KINDS[kind][form]).from_folder(folder)
 
 
 def from_folder(folder: ModelFolder) -> Network:
@@ -221,6 +262,29 @@ def network_from_model(folder: ModelFolder) -> Network:
 
     The architecture is checked against the arrays that are really there before anything is built.
     """
+    return _networks(folder, [""])[0]
+
+
+def networks_to_model(networks: Sequence[Network]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return networks of one architecture as plain data and arrays, ``1.W1``, ..., ``2.W1``, ..."""
+    described = [network_to_model(network) for network in networks]
+    weights = {
+        f"{k}.{name}": array
+        for k, (_, arrays) in enumerate(described, start=1)
+        for name, array in arrays.items()
+    }
+    return described[0][0], weights
+
+
+def networks_from_model(folder: ModelFolder) -> list[Network]:
+    """Return the networks of one architecture; ``networks`` in model.json is their number."""
+    number = folder.entry("networks", int)
+    if not 1 <= number <= MAX_NETWORKS:
+        raise folder.damaged(f"it names {number} networks; expected 1 to {MAX_NETWORKS}")
+    return _networks(folder, [f"{k}." for k in range(1, number + 1)])
+
+
+def _networks(folder: ModelFolder, prefixes: list[str]) -> list[Network]:
     description = folder.entry("network", dict)
     where = f"{folder.path}: the network in {MODEL_JSON}"
     layers = _checked_description(where, description)
@@ -234,13 +298,17 @@ def network_from_model(folder: ModelFolder) -> Network:
         shape = layer.output_shape_for(shape)
     weights = folder.arrays("weights")
     dtype = np.dtype(description["dtype"])
-    _check_arrays(folder, "weights", shapes, weights, dtype)
-    try:
-        network = Network(layers, description["n_inputs"], "zeros", description["seed"], dtype)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{where} is wrong: {error}") from None
-    network.put_parameters(weights)
-    return network
+    named = {prefix + name: expected for prefix in prefixes for name, expected in shapes.items()}
+    _check_arrays(folder, "weights", named, weights, dtype)
+    networks = []
+    for prefix in prefixes:
+        try:
+            network = Network(layers, description["n_inputs"], "zeros", description["seed"], dtype)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{where} is wrong: {error}") from None
+        network.put_parameters({name: weights[prefix + name] for name in shapes})
+        networks.append(network)
+    return networks
 
 
 def _check_known(layer: Layer) -> None:

@@ -5,12 +5,15 @@
 - ``weights-HASH.safetensors`` and other arrays, W[l] as (n[l], n[l-1]) in C order;
 - ``history-HASH.json`` and other documents;
 - ``model.json``: what kind of object this is, its architecture and settings, and name, SHA-256 and
-  size of each other file. HASH is the first 16 digits of the SHA-256.
+  size of each other file. HASH is the first 16 digits of the SHA-256;
+- ``report.html``, a page for people, where there is one. Loading never reads it.
 
-The other files are written first, each under a temporary name and brought to the disk; then
-``model.json`` is replaced in one step; then files that it no longer names go, if their names are
-of the forms above. A crash at any moment leaves the old model or the new one. One process at a
-time may write a folder; reading it meanwhile is safe.
+Every file is written under a temporary name first and brought to the disk. Arrays and documents get
+their names; then an old report goes, ``model.json`` is replaced in one step, and the new report
+comes; then files that model.json no longer names go, if their names are of the forms above. A crash
+at any moment leaves the old model or the new one, and never the report of another model; a full
+disk leaves the old folder as it was. One process at a time may write a folder; reading it meanwhile
+is safe.
 
 Reading runs no code; it checks names, sizes and hashes before it believes a file.
 """
@@ -38,6 +41,7 @@ from pellucid._files import (
     TEMPORARY,
     check_writable,
     nearest_file,
+    staged,
     sync_folder,
     write_atomically,
 )
@@ -46,6 +50,7 @@ from pellucid.persistence.strict_json import decode, encode
 
 FORMAT_VERSION = 1
 MODEL_JSON = "model.json"
+REPORT_HTML = "report.html"
 MAX_MODEL_JSON = 64 * 2**20
 """Bytes; far beyond ten thousand layers or a hundred thousand columns."""
 MEND = "Copy the folder again from where it came, or save the model again."
@@ -126,12 +131,14 @@ def write_folder(
     *,
     arrays: Mapping[str, Arrays],
     documents: Mapping[str, Any],
+    report: bytes | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder, whole or not at all.
 
     ``model`` holds the entries of model.json, its "kind" among them; ``arrays["weights"]`` becomes
-    ``weights-HASH.safetensors``, ``documents["history"]`` becomes ``history-HASH.json``.
+    ``weights-HASH.safetensors``, ``documents["history"]`` becomes ``history-HASH.json``, and
+    ``report`` the folder's report.html. An older report goes in any case: it is another model's.
     """
     folder = Path(path)
     files: dict[str, tuple[str, bytes]] = {}
@@ -166,9 +173,7 @@ def write_folder(
         folder.mkdir(parents=True, exist_ok=True)
         for kind, (_, content) in files.items():
             write_atomically(folder / names[kind], content)
-        sync_folder(folder)
-        write_atomically(folder / MODEL_JSON, model_json)  # from here on the folder is the new one
-        sync_folder(folder)
+        _exchange(folder, model_json, report)
         if created:
             sync_folder(folder.absolute().parent)
     finally:
@@ -176,6 +181,23 @@ def write_folder(
         if created:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # succeeds only where nothing was written
+
+
+def _exchange(folder: Path, model_json: bytes, report: bytes | None) -> None:
+    """Make the folder the new model's, in steps that no longer need room on the disk."""
+    old = folder / REPORT_HTML
+    with contextlib.ExitStack() as stack:
+        put_model = stack.enter_context(staged(folder / MODEL_JSON, model_json))
+        put_report = None if report is None else stack.enter_context(staged(old, report))
+        sync_folder(folder)
+        if old.exists():
+            old.unlink()
+            sync_folder(folder)
+        put_model()  # from here on the folder is the new one
+        sync_folder(folder)
+        if put_report:
+            put_report()
+            sync_folder(folder)
 
 
 def check_destination(
@@ -347,7 +369,8 @@ def _leftovers(folder: Path, kinds: Iterable[str]) -> list[str]:
     known = "|".join(sorted({*_KNOWN_FILES, *kinds}))
     temporary = rf"{re.escape(TEMPORARY)}[0-9a-f]{{8}}"
     form = re.compile(
-        rf"({known})-[0-9a-f]{{16}}\.(safetensors|json)({temporary})?|model\.json{temporary}"
+        rf"({known})-[0-9a-f]{{16}}\.(safetensors|json)({temporary})?"
+        rf"|(model\.json|report\.html){temporary}"
     )
     return sorted(name for name in os.listdir(folder) if form.fullmatch(name))
 

@@ -1,0 +1,99 @@
+"""NetworkPredictor: what predicts as a saved network or drop-in does, without scikit-learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.network import Network
+from pellucid.persistence import ModelFolder, network_from_model
+
+
+@dataclass
+class NetworkPredictor:
+    """Predictions of a network for rows, (m, n[0]): a row is an example.
+
+    Attributes
+    ----------
+    network : Network
+    classes : array or None
+        The labels of an MLPClassifier, in the order of its outputs; None for a network, whose
+        classes are 0, 1, ..., and for an MLPRegressor.
+    several : bool
+        Whether an example may have several labels at once.
+
+    Examples
+    --------
+    >>> from pellucid import Dense
+    >>> gate = Network([Dense(1, "sigmoid")], n_inputs=2, initializer="zeros")
+    >>> NetworkPredictor(gate).predict([[0.0, 1.0], [1.0, 1.0]])
+    array([1, 1])
+    """
+
+    network: Network
+    classes: NDArray[Any] | None = None
+    several: bool = False
+
+    def predict(self, rows: Any) -> NDArray[Any]:
+        """Return the class or number of each row, as the saved model's own predict does.
+
+        A network: class 1 where a >= 0.5; an MLPClassifier: the second class where a > 0.5.
+        """
+        X = _rows(rows).T
+        if self.classes is None:
+            found = self.network.predict(X)
+            return found if found.ndim == 1 else (found[0] if len(found) == 1 else found.T)
+        A = self.network.forward(X)
+        if self.several:
+            return (A.T > 0.5).astype(np.int64)
+        labels: NDArray[Any] = self.classes[
+            (A[0] > 0.5).astype(np.int64) if len(A) == 1 else A.argmax(axis=0)
+        ]
+        return labels
+
+    def predict_proba(self, rows: Any) -> NDArray[Any]:
+        """Return the probability of each class (or label) for each row."""
+        g = self.network.layers[-1].activation
+        if g is None or g.name not in ("sigmoid", "softmax"):
+            raise ValueError(
+                f"the output is {g.name if g else 'a number'}, which is no probability; use "
+                "predict."
+            )
+        A = self.network.forward(_rows(rows).T)
+        if len(A) > 1 or g.name == "softmax":
+            return np.ascontiguousarray(A.T)
+        P = np.empty((A.shape[1], 2), dtype=A.dtype)
+        P[:, 1:] = A.T
+        np.subtract(1, A.T, out=P[:, :1])
+        return P
+
+
+def _rows(rows: Any) -> NDArray[Any]:
+    X = np.asarray(rows)
+    if X.ndim != 2:
+        raise ValueError(
+            f"rows must have the shape (m, n[0]), a row an example; got {X.shape}. For one row "
+            "pass [row]."
+        )
+    return X
+
+
+def from_folder(folder: ModelFolder) -> NetworkPredictor:
+    """Return the predictor of a folder of the kind "network" or of a drop-in's."""
+    network = network_from_model(folder)
+    fitted = folder.model.get("fitted", {})
+    if not isinstance(fitted, dict) or "classes_" not in fitted:
+        return NetworkPredictor(network)
+    several = fitted.get("target_type") == "multilabel-indicator"
+    try:
+        labels = fitted["classes_"]
+        classes = np.array(labels["values"], dtype=labels["dtype"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise folder.damaged(f"its class labels are wrong: {error}") from None
+    outputs = len(classes) if several or len(classes) > 2 else 1
+    if classes.ndim != 1 or classes.dtype.kind not in "biufUO" or network.n[-1] != outputs:
+        raise folder.damaged(f"{len(classes)} classes do not fit {network.n[-1]} outputs")
+    return NetworkPredictor(network, classes, several)
