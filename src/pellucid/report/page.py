@@ -1,0 +1,49 @@
+"""The page: title, the result in a sentence, then the sections that have something to say."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from pellucid.report import words
+from pellucid.report.sections import SECTIONS, said_in_a_sentence
+
+if TYPE_CHECKING:
+    from pellucid.tables.model import TableModel
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(model: TableModel, evaluation: Mapping[str, Any], folder: str) -> str:
+    """Return the report's HTML; see :func:`pellucid.report.report_html`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        percent=words.percent, number=words.number, count=words.count, short=words.short
+    )
+    about = {**evaluation, "folder": folder}
+    sections = []
+    for section in SECTIONS:
+        content = section.content(model, about)
+        if content is not None:
+            body = environment.get_template(f"{section.name}.html").render(content)
+            sections.append({"name": section.name, "title": section.title, "body": Markup(body)})
+    html = environment.get_template("page.html").render(
+        target=model.target,
+        lead=said_in_a_sentence(model, evaluation),
+        today=f"{datetime.date.today():%d %B %Y}".lstrip("0"),
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        sections=sections,
+    )
+    # Half of a UTF-16 pair, which a name in a data frame can hold, is nothing that UTF-8 can.
+    return html.encode("utf-8", "replace").decode("utf-8")
