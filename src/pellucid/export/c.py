@@ -1,0 +1,360 @@
+"""C: the whole model as one self-contained file of C99, for the smallest processors.
+
+It needs ``math.h`` alone and allocates nothing. The weights stand in it as constants, with digits
+enough to make them again to the bit. An activation has a line in :data:`ACTIVATIONS_IN_C`; a kind
+of column one in :mod:`pellucid.export.c_columns`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import pellucid
+from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.errors import ModelError
+from pellucid.export.c_text import array, comment, literal, real, typed
+from pellucid.export.subject import Subject
+from pellucid.layers import Dense, Scale
+from pellucid.network import Network
+
+LARGEST = 100_000_000
+"""The most bytes of weights, written out; beyond this compilers give up."""
+
+_BYTES = {"float32": 14, "float64": 22}
+"""What a written number takes, about."""
+
+_SIGMOID = "z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z))"
+_SOFTPLUS = "(z < 0 ? 0 : z) + log1p(exp(-fabs(z)))"
+_SOFTMAX = """\
+    real largest = a[0], sum = 0;
+    int i;
+    for (i = 1; i < n; i++) if (a[i] > largest) largest = a[i];
+    for (i = 0; i < n; i++) sum += a[i] = exp(a[i] - largest);
+    for (i = 0; i < n; i++) a[i] /= sum;"""
+
+ACTIVATIONS_IN_C: dict[str, Callable[[Any], str]] = {
+    "identity": lambda g: "z",
+    "sigmoid": lambda g: _SIGMOID,
+    "tanh": lambda g: "tanh(z)",
+    "relu": lambda g: "z < 0 ? 0 : z",
+    "leaky_relu": lambda g: f"z < 0 ? {real(g.slope)} * z : z",
+    "elu": lambda g: f"z < 0 ? {real(g.a)} * expm1(z) : z",
+    "selu": lambda g: "z < 0 ? 1.7580993408473766 * expm1(z) : 1.0507009873554805 * z",
+    "gelu": lambda g: "0.5 * z * (1 + tanh(0.7978845608028654 * (z + 0.044715 * z * z * z)))",
+    "silu": lambda g: f"z * ({_SIGMOID})",
+    "mish": lambda g: f"z * tanh({_SOFTPLUS})",
+    "softplus": lambda g: _SOFTPLUS,
+    "hard_sigmoid": lambda g: "z < -3 ? 0 : z > 3 ? 1 : z / 6 + 0.5",
+    "hard_tanh": lambda g: "z < -1 ? -1 : z > 1 ? 1 : z",
+    "exp": lambda g: "exp(z > EXP_LIMIT ? EXP_LIMIT : z)",
+    "softmax": lambda g: _SOFTMAX,
+}
+"""For every activation g its C: an expression of z, or statements, indented, that turn the n
+numbers of ``a`` from Z[l] into A[l]. ``real`` is float or double, and for float the functions and
+numbers get their f."""
+
+_LAYER = """\
+/* Z[l] = W[l] A[l-1] + b[l]: W has a row for each of the n units, a column for each of the n_prev
+   units before them. */
+static void layer(const real *W, const real *b, const real *A_prev, real *Z, int n, int n_prev)
+{
+    int i, j;
+    for (i = 0; i < n; i++) {
+        real z = b[i];
+        for (j = 0; j < n_prev; j++) z += W[(long)i * n_prev + j] * A_prev[j];
+        Z[i] = z;
+    }
+}
+"""
+_SCALE = """\
+/* s * A: each unit times a number of its own. */
+static void scale(const real *s, const real *A, real *scaled, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) scaled[i] = s[i] * A[i];
+}
+"""
+
+
+def content(subject: Subject) -> bytes:
+    """Return the C file of a model.
+
+    >>> from pellucid.export.subject import subject
+    >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
+    >>> "void pellucid_predict(const float *x, float *y)" in content(subject(net)).decode()
+    True
+    """
+    _check(subject)
+    networks, dtype = subject.networks, subject.dtype.name
+    layers = networks[0].layers
+    code, described = "", subject.inputs
+    if subject.preprocessing is not None:
+        from pellucid.export.c_columns import preprocess
+
+        code, described = preprocess(subject.preprocessing)
+    names = _function_names(layer.activation for layer in layers)
+    parts = [
+        _header(subject, described),
+        code,
+        typed(_LAYER, dtype),
+        typed(_SCALE, dtype) if any(isinstance(layer, Scale) for layer in layers) else "",
+        *(typed(_function(g, name), dtype) for g, name in names.items()),
+        *(
+            _network(net, names, ending)
+            for net, ending in zip(networks, _endings(subject), strict=True)
+        ),
+        _predict(subject),
+        _label(subject),
+    ]
+    return "\n".join(part for part in parts if part).encode("ascii")
+
+
+def _check(subject: Subject) -> None:
+    """Refuse what has no C form, and weights that make too long a file."""
+    for layer in subject.networks[0].layers:
+        g = layer.activation
+        known = g is None or (ACTIVATIONS.get(g.name) is type(g) and g.name in ACTIVATIONS_IN_C)
+        if type(layer) not in (Dense, Scale) or not known:
+            own = "" if g is None else f" with the activation {g!r}"
+            raise ModelError(
+                f"{layer.where()}{own} cannot be exported to C: only the layers and activations of "
+                "Pellucid's own tables have a C form. Use one of those, or ONNX, which takes "
+                "whatever computes with the array API."
+            )
+    numbers = sum(network.n_parameters for network in subject.networks)
+    size = numbers * _BYTES[subject.dtype.name]
+    if size > LARGEST:
+        raise ModelError(
+            f"{numbers:,} parameters would make a C file of about {size / 1e6:,.0f} MB; beyond "
+            f"{LARGEST / 1e6:.0f} MB compilers give up. Export the model to ONNX, or take fewer "
+            "units."
+        )
+
+
+# The parts of the file ----------------------------------------------------------------------------
+
+
+def _header(subject: Subject, described: Sequence[str]) -> str:
+    """What the file is, and its declarations."""
+    outputs, (real_x, real_y) = _outputs(subject), _types(subject)
+    lines = [
+        *_told(subject, described, outputs),
+        "",
+        "#include <math.h>",
+        "",
+        f"#define PELLUCID_INPUTS {_count_of_x(subject)}",
+        f"#define PELLUCID_OUTPUTS {len(outputs)}",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        f"void pellucid_predict(const {real_x} *x, {real_y} *y);",
+    ]
+    if subject.answer in ("binary", "multiclass"):
+        lines.append(f"int pellucid_label(const {real_y} *y);")
+        lines.append("extern const char *const pellucid_classes[PELLUCID_OUTPUTS];")
+    return "\n".join([*lines, "#ifdef __cplusplus", "}", "#endif", ""])
+
+
+def _told(subject: Subject, described: Sequence[str], outputs: Sequence[str]) -> list[str]:
+    """The comment at the head of the file."""
+    network, several = subject.networks[0], len(subject.networks)
+    what = f"{several} neural networks, each" if several > 1 else "A neural network,"
+    mean = f"; y is the mean of the {several} networks" if several > 1 else ""
+    first = "x" if subject.preprocessing is None else "the preprocessed x"
+    inputs = described
+    if subject.preprocessing is None:
+        inputs = [f"x[{k}] {name}" for k, name in enumerate(described)]
+    if len(inputs) > 1000:
+        inputs = [f"x[0] to x[{len(inputs) - 1}]"]
+    version = comment(pellucid.__version__)
+    return [
+        f"/* {what} {'-'.join(map(str, network.n))}, exported by Pellucid {version}.",
+        "",
+        f"   pellucid_predict computes the forward pass, for l = 1 ... L = {network.L}{mean}:",
+        "",
+        f"       A[0] = {first}",
+        "       Z[l] = W[l] A[l-1] + b[l]",
+        "       A[l] = g[l](Z[l])",
+        "",
+        "   l    n[l]  g[l]",
+        *(f"   {l}  {n:>6}  {g}".rstrip() for l, n, g in _rows(network)),
+        "",
+        f"   x, the input, {_count_of_x(subject)} numbers:",
+        *map(_described, inputs),
+        "",
+        f"   y, the output, {len(outputs)} numbers:",
+        *(_described(f"y[{k}] {text}") for k, text in enumerate(outputs)),
+        "",
+        f"   It takes about {_stack(subject):,} bytes of stack and no other memory. To compile it:",
+        "   cc -std=c99 -O2 -c FILE.c; link with -lm. Of two such files in one program compile one",
+        "   with -Dpellucid_predict=ANOTHER_NAME, and so for the other names of pellucid_. */",
+    ]
+
+
+def _described(text: str) -> str:
+    return textwrap.fill(
+        comment(text), 96, initial_indent="   ", subsequent_indent=" " * 9, break_on_hyphens=False
+    )
+
+
+def _rows(network: Network) -> list[tuple[int, int, str]]:
+    """l, n[l] and g[l] of each layer."""
+    computing = [(layer, layer.activation) for layer in network.layers if layer.activation]
+    return [
+        (0, network.n_inputs, ""),
+        *((k.number, k.output_shape[0], comment(g.formula)) for k, g in computing),
+    ]
+
+
+def _count_of_x(subject: Subject) -> int:
+    if subject.preprocessing is None:
+        return subject.networks[0].n_inputs
+    from pellucid.export.c_columns import places
+
+    return sum(map(places, subject.preprocessing.columns.values()))
+
+
+def _types(subject: Subject) -> tuple[str, str]:
+    """The types of x and y: double for tables, whose numbers may need it."""
+    if subject.preprocessing is not None:
+        return "double", "double"
+    name = "float" if subject.dtype == np.float32 else "double"
+    return name, name
+
+
+def _outputs(subject: Subject) -> list[str]:
+    """What each number of y is."""
+    of = f" of {subject.target}" if subject.target else ""
+    n = subject.networks[0].n[-1]
+    if subject.answer == "regression":
+        return [f"the prediction{of}"] if n == 1 else [f"prediction {k + 1}{of}" for k in range(n)]
+    return [f"the probability of {name}" for name in _class_names(subject)]
+
+
+def _class_names(subject: Subject) -> list[str]:
+    n = subject.networks[0].n[-1]
+    count = 2 if subject.answer == "binary" else n
+    classes = range(count) if subject.classes is None else subject.classes.tolist()
+    return [str(each) for each in classes][:count]
+
+
+def _function_names(activations: Any) -> dict[Activation, str]:
+    """A function's name for each different activation that does something."""
+    names: dict[Activation, str] = {}
+    for g in activations:
+        if g is not None and g.name != "identity" and g not in names:
+            taken = sum(each.name == g.name for each in names)
+            names[g] = f"{g.name}_{taken + 1}" if taken else g.name
+            names[g] = f"g_{names[g]}"
+    return names
+
+
+def _function(g: Activation, name: str) -> str:
+    body = ACTIVATIONS_IN_C[g.name](g)
+    if not body.startswith(" "):
+        body = (
+            "    int i;\n    for (i = 0; i < n; i++) {\n        const real z = a[i];\n"
+            f"        a[i] = {body};\n    }}"
+        )
+    head = f"/* A[l] = g(Z[l]), {comment(g.formula)}. */\nstatic void {name}(real *a, int n)"
+    return f"{head}\n{{\n{body}\n}}\n"
+
+
+def _network(network: Network, names: dict[Activation, str], ending: str) -> str:
+    """The constants of a network, and the function of its forward pass."""
+    constants, calls, buffers = [], [], []
+    inputs, last = "x", network.layers[-1]
+    dtype = network.dtype.name
+    for layer in network.layers:
+        l, n = layer.number, layer.output_shape[0]
+        for letter, values in layer.parameters.items():
+            name = f"{letter}{l}{ending}"
+            shape = " x ".join(map(str, values.shape))
+            constants.append(f"/* {letter}[{l}], {shape} */\n{array(name, values, dtype)}")
+        goal = "y" if layer is last else f"A{l}"
+        if isinstance(layer, Scale):
+            calls.append(f"    scale(s{l}{ending}, {inputs}, {goal}, {n});")
+        else:
+            n_prev = layer.input_shape[0]
+            calls.append(f"    layer(W{l}{ending}, b{l}{ending}, {inputs}, {goal}, {n}, {n_prev});")
+            if layer.activation in names:
+                calls.append(f"    {names[layer.activation]}({goal}, {n});")
+        if goal != "y" and (goal, n) not in buffers:
+            buffers.append((goal, n))
+        inputs = goal
+    declared = [f"    real {name}[{n}];" for name, n in buffers]
+    body = "\n".join([*declared, *calls])
+    text = f"static void network{ending}(const real *x, real *y)\n{{\n{body}\n}}\n"
+    return "\n".join([*constants, typed(text, dtype)])
+
+
+def _predict(subject: Subject) -> str:
+    """pellucid_predict: preprocessing, the networks, their mean, and the answer's own terms."""
+    n, several = subject.networks[0].n[-1], len(subject.networks)
+    kind = "float" if subject.dtype == np.float32 else "double"
+    real_x, real_y = _types(subject)
+    if several == 1 and real_y == kind and subject.answer != "binary":
+        return (
+            f"void pellucid_predict(const {real_x} *x, {real_y} *y)\n{{\n    network(x, y);\n}}\n"
+        )
+    lines, x = [f"{kind} a[{n}];", f"{real_y} mean[{n}];", "int i;"], "x"
+    if subject.preprocessing is not None:
+        x = "A0"
+        lines = [f"{kind} A0[{subject.networks[0].n_inputs}];", *lines, "preprocess(x, A0);"]
+    for ending in _endings(subject):
+        add = "=" if ending in ("", "_1") else "+="
+        lines.append(f"network{ending}({x}, a);")
+        lines.append(f"for (i = 0; i < {n}; i++) mean[i] {add} a[i];")
+    if several > 1:
+        lines.append(f"for (i = 0; i < {n}; i++) mean[i] /= {several};")
+    if subject.answer == "binary":
+        lines += ["y[0] = 1 - mean[0];", "y[1] = mean[0];"]
+    elif subject.scale == (0.0, 1.0):
+        lines.append(f"for (i = 0; i < {n}; i++) y[i] = mean[i];")
+    else:
+        mean, std = map(real, subject.scale)
+        lines.append(f"for (i = 0; i < {n}; i++) y[i] = {mean} + {std} * mean[i];")
+    body = "\n".join(f"    {line}" for line in lines)
+    return f"void pellucid_predict(const {real_x} *x, {real_y} *y)\n{{\n{body}\n}}\n"
+
+
+def _endings(subject: Subject) -> list[str]:
+    """What tells the networks of an ensemble apart in C names."""
+    several = len(subject.networks)
+    return [f"_{k}" for k in range(1, several + 1)] if several > 1 else [""]
+
+
+def _label(subject: Subject) -> str:
+    """pellucid_label and the names of the classes, where there are classes."""
+    if subject.answer not in ("binary", "multiclass"):
+        return ""
+    names = ",\n".join(f"    {literal(name)}" for name in _class_names(subject))
+    if subject.answer == "binary":
+        body = f"    return y[1] {'>=' if subject.at_half else '>'} {_half(subject)};"
+    else:
+        body = (
+            "    int i, best = 0;\n"
+            "    for (i = 1; i < PELLUCID_OUTPUTS; i++) if (y[i] > y[best]) best = i;\n"
+            "    return best;"
+        )
+    return (
+        "/* The classes, and the number of the one that y stands for. */\n"
+        f"const char *const pellucid_classes[PELLUCID_OUTPUTS] = {{\n{names}\n}};\n\n"
+        f"int pellucid_label(const {_types(subject)[1]} *y)\n{{\n{body}\n}}\n"
+    )
+
+
+def _half(subject: Subject) -> str:
+    return "0.5f" if _types(subject)[1] == "float" else "0.5"
+
+
+def _stack(subject: Subject) -> int:
+    """The bytes of the arrays that are alive at one time, rounded up."""
+    n = subject.networks[0].n
+    numbers = sum(n) + (n[0] if subject.preprocessing is not None else 0) + 3 * n[-1]
+    return -(-numbers * 8 // 100) * 100

@@ -1,0 +1,146 @@
+"""ONNX: the reference's forward pass, written down as a graph, with the table's preprocessing.
+
+Layers and activations need no entry here (:mod:`pellucid.export.graph` says why); a kind of column
+has one in :mod:`pellucid.export.columns`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pellucid
+from pellucid import propagation
+from pellucid.errors import ModelError
+from pellucid.export.graph import Graph, Value
+from pellucid.export.subject import Subject
+from pellucid.network import Network
+
+LARGEST = 2_000_000_000
+"""The bytes that a file of protobuf's may have."""
+
+
+def content(subject: Subject) -> bytes:
+    """Return the file of a model.
+
+    >>> import onnx
+    >>> from pellucid import Dense
+    >>> from pellucid.export.subject import subject
+    >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
+    >>> model = onnx.load_from_string(content(subject(net)))
+    >>> [node.op_type for node in model.graph.node][:3]
+    ['MatMul', 'Add', 'Tanh']
+    """
+    size = sum(net.n_parameters * net.dtype.itemsize for net in subject.networks)
+    if size > LARGEST:
+        raise ModelError(
+            f"the weights are {size / 1e9:.1f} GB, and an ONNX file holds at most "
+            f"{LARGEST / 1e9:.0f} GB. Save the model as a folder, or take fewer units."
+        )
+    graph = Graph()
+    X = _inputs(graph, subject)
+    A = [_forward(graph, net, X, number) for number, net in enumerate(subject.networks, start=1)]
+    graph.prefix = ""
+    _outputs(graph, subject, _mean(subject, A))
+    return graph.to_bytes(_metadata(subject))
+
+
+def _inputs(graph: Graph, subject: Subject) -> Value:
+    """The networks' inputs, (n[0], m)."""
+    if subject.preprocessing is None:
+        return graph.input("X", subject.dtype, (subject.networks[0].n_inputs, "m"))
+    from pellucid.export.columns import transform
+
+    return transform(graph, subject.preprocessing).astype(subject.dtype)
+
+
+def _forward(graph: Graph, network: Network, X: Value, number: int) -> Value:
+    """A[L] of a network, by the reference engine's own forward pass."""
+    graph.prefix = f"{number}." if number > 1 else ""
+    graph.name_arrays(network.parameters)
+    A: Any = X
+    for layer in network.layers:
+        try:
+            A = propagation.forward([layer], A).caches[-1].output
+            known = isinstance(A, Value)
+        except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
+            known, reason = False, f": {error}"
+        else:
+            reason = "" if known else ", as it does not compute with the array API"
+        if not known:
+            g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
+            raise ModelError(
+                f"{layer.where()}{g} cannot be exported to ONNX{reason.rstrip('.')}. Write it with "
+                "the functions of the array API's that Pellucid's own activations use, or take "
+                "one of those."
+            )
+    made: Value = A
+    return made
+
+
+def _mean(subject: Subject, A: list[Value]) -> Value:
+    """The mean over the networks, in float64 for a table, as TableModel takes it."""
+    if subject.preprocessing is not None:
+        A = [each.astype(np.float64) for each in A]
+    if len(A) == 1:
+        return A[0]
+    return A[0].graph.add("Sum", *A, dtype=A[0].dtype, shape=A[0].shape) / len(A)
+
+
+def _outputs(graph: Graph, subject: Subject, A: Value) -> None:
+    """What the model answers, from A[L] = (n[L], m)."""
+    if subject.answer == "regression":
+        graph.output("prediction", _first(_prediction(subject, A)))
+        return
+    p = graph.concatenate([1 - A, A]) if subject.answer == "binary" else A
+    graph.output("probabilities", p)
+    if subject.answer == "multiclass":
+        number = graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
+    else:
+        number = _first((A >= 0.5 if subject.at_half else A > 0.5).astype(np.int64))
+    if subject.classes is not None and subject.answer != "labels":
+        classes = graph.constant(_labels(subject.classes))
+        number = graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)
+    graph.output("label", number)
+
+
+def _prediction(subject: Subject, A: Value) -> Value:
+    mean, std = subject.scale
+    return A if subject.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
+
+
+def _first(values: Value) -> Value:
+    """One number for each example, (m,), where there is but one; else all, (n, m)."""
+    if values.shape[0] != 1:
+        return values
+    axis = values.graph.constant(np.array([1]))
+    return values.graph.add("Squeeze", values, axis, dtype=values.dtype, shape=values.shape[1:])
+
+
+def _labels(classes: NDArray[Any]) -> NDArray[Any]:
+    """The classes as ONNX knows them: int64, double, bool or text."""
+    as_onnx: dict[str, Any] = {"i": np.int64, "u": np.int64, "f": np.float64, "b": np.bool_}
+    return classes.astype(as_onnx.get(classes.dtype.kind, object))
+
+
+def _metadata(subject: Subject) -> dict[str, str]:
+    """What a reader of the file should know, by name; lists as JSON."""
+    known: dict[str, Any] = {
+        "pellucid_version": pellucid.__version__,
+        "task": subject.answer,
+        "target": subject.target,
+        "classes": None if subject.classes is None else np.asarray(subject.classes).tolist(),
+        "networks": [net.n for net in subject.networks],
+    }
+    if subject.preprocessing is None:
+        known["inputs"] = subject.inputs
+    else:
+        known["columns"] = {name: each.kind for name, each in subject.preprocessing.columns.items()}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in known.items()
+        if value not in (None, "")
+    }
