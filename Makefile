@@ -45,6 +45,7 @@ demo: $(PACKAGE) $(VENV)/tables.txt  ## train, save, load and predict from the c
 	$(call show,predict $(DEMO)/breast_cancer.pellucid sample:breast_cancer --head 5)
 	$(call show,samples --write diabetes $(DEMO)/diabetes.csv)
 	$(call show,train $(DEMO)/diabetes.csv --target target --out $(DEMO)/diabetes.pellucid)
+	$(call show,export $(DEMO)/diabetes.pellucid --to c --out $(DEMO)/diabetes.c)
 
 # Workers share the cores, so each keeps its BLAS to one thread. The package that is tested is the
 # installed one: src/ is not on the path.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from typer.testing import CliRunner, Result
 
 from pellucid.losses import Loss
 
@@ -44,3 +46,48 @@ def draw_targets() -> Callable[..., np.ndarray]:
         return rng.normal(size=(n, m))
 
     return draw
+
+
+# The command line ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PELLUCID_DEBUG", raising=False)
+
+
+@pytest.fixture
+def run(here: None) -> Callable[..., Result]:
+    """A function that runs a command in this process and checks its exit status."""
+    from pellucid.cli import app
+
+    def run(*arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(app, list(arguments))
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def refused(run: Callable[..., Result]) -> Callable[..., str]:
+    """A function that runs a command which must print one message alone and write nothing."""
+
+    def contents() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+    def refused(*arguments: str, code: int = 2) -> str:
+        before = contents()
+        result = run(*arguments, code=code)
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        assert contents() == before
+        assert result.stderr.startswith("pellucid: ")
+        assert result.stderr.count("\n") == 1
+        return result.stderr
+
+    return refused

@@ -1,0 +1,123 @@
+"""The command line: ``pellucid train | predict | evaluate | export | samples``.
+
+One file a command; a new one is a file here and a line in ``COMMANDS``. Whatever is wrong with the
+user's input ends in one message on stderr and the exit status 2; the status 1 is for faults of
+Pellucid's own. With ``PELLUCID_DEBUG=1`` both show their traceback. What needs scikit-learn or
+polars is imported inside the commands, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+
+from pellucid import __version__
+from pellucid.cli import evaluate, export, predict, samples, train
+from pellucid.cli.output import complain
+from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train.train,
+    "predict": predict.predict,
+    "evaluate": evaluate.evaluate,
+    "export": export.export,
+    "samples": samples.samples,
+}
+"""Every command by its name: a function whose annotations are its arguments and options."""
+
+app = typer.Typer(
+    name="pellucid",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows "?"
+    app(prog_name="pellucid")
+
+
+def reported(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what goes wrong in a command into one message and an exit status."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get("PELLUCID_DEBUG"):
+                raise
+            raise typer.Exit(_report(error)) from None
+
+    return run
+
+
+def _report(error: Exception) -> int:
+    """Print the message of an error; return the exit status."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename!r}: " if error.filename else ""
+        complain(f"{place}{error.strerror}.")
+        return 2
+    if isinstance(error, SettingsError):
+        complain(" ".join(f"{_option(name)} {fault}".lstrip() for name, fault in error.faults))
+        return 2
+    if isinstance(error, (DataError, ModelError, MissingPackageError, OSError)):
+        complain(str(error))
+        return 2
+    complain(
+        f"internal error: {type(error).__name__}: {error}; run with PELLUCID_DEBUG=1 for the "
+        "traceback"
+    )
+    return 1
+
+
+_OPTIONS = {"hidden_layer_sizes": "hidden"}
+"""Settings whose option has another name."""
+
+
+def _option(name: str) -> str:
+    return f"--{_OPTIONS.get(name, name).replace('_', '-')}" if name else ""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pellucid {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _pellucid(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Neural networks you can see through: train one on a table, predict with it.
+
+    \b
+    Examples:
+      pellucid samples
+      pellucid train sample:iris
+      pellucid predict iris.pellucid sample:iris --head 5
+    """
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, no_args_is_help=_command is not samples.samples)(reported(_command))

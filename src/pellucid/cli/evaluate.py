@@ -1,0 +1,76 @@
+"""``pellucid evaluate``: how good a model is on labelled rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.output import console, metrics_table, print_json, say
+from pellucid.cli.reading import read_model, read_rows
+
+if TYPE_CHECKING:
+    from pellucid.tables.evaluate import Evaluation, Metrics
+
+
+def evaluate(
+    model: options.Model,
+    data: options.Data,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The column to compare with.", show_default="as in training"),
+    ] = None,
+    header: options.Header = None,
+    json: options.Json = False,
+) -> None:
+    """Measure a model on rows whose target is known.
+
+    Take rows that came in later: those that the model was trained on flatter it. Beside it stands
+    what always naming these rows' majority class, or their mean, would get.
+
+    \b
+    Examples:
+      pellucid evaluate houses.pellucid sold_since.csv
+      pellucid evaluate iris.pellucid sample:iris --json
+    """
+    from pellucid.tables.evaluate import evaluate as measure
+    from pellucid.tables.table import count
+
+    loaded = read_model(model)
+    table, _ = read_rows(loaded, data, header, target or loaded.target)
+    found = measure(loaded, table)
+    found.metrics |= _plain(found)
+    if json:
+        print_json(
+            {
+                "model": str(model),
+                "source": table.source,
+                "target": table.target,
+                "notes": table.notes,
+                **found.to_dict(),
+            }
+        )
+        return
+    out = console()
+    say(out, f"{table.source}: {'; '.join([count(table.m, 'row'), *table.notes])}.")
+    say(out)
+    out.print(metrics_table(f"on {count(found.m, 'row')}", found.metrics))
+
+
+def _plain(found: Evaluation) -> dict[str, Metrics]:
+    """What the majority class, or the mean, of the same rows gets."""
+    import numpy as np
+
+    from pellucid.tables.evaluate import (
+        class_numbers,
+        classification_metrics,
+        regression_metrics,
+    )
+
+    if found.p is None:
+        return {"mean": regression_metrics(found.y, np.full(found.m, found.y.mean()))}
+    labels = class_numbers(found.y, found.classes)
+    shares = np.bincount(labels, minlength=len(found.classes)) / found.m
+    p = np.tile(shares, (found.m, 1))
+    return {"majority class": classification_metrics(labels, p, shares.argmax())}

@@ -1,0 +1,30 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A .csv, .tsv, .txt or .jsonl file (also .gz), .parquet or .arrow, a folder of "
+        "images, or sample:NAME.",
+    ),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that train wrote.")]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first row holds names; without, columns are 1, 2, ...",
+        show_default="found out",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object, and nothing else, to stdout.")
+]

@@ -1,0 +1,131 @@
+"""What the commands print and write: text, tables, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    from pellucid.tables.evaluate import Metrics
+
+
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Return a console that prints texts as they are."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+
+def say(console: Console, text: str = "") -> None:
+    """Print text, wrapped between words on a terminal and left as it is elsewhere."""
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def complain(message: str) -> None:
+    """Print a message on stderr under the program's name."""
+    say(console(stderr=True), f"pellucid: {message}")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    from pellucid.persistence.strict_json import encode
+
+    typer.echo(encode(value, indent=2).decode())
+
+
+def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    r"""Return rows as CSV.
+
+    >>> to_csv(["a", "b"], [[1, "x,y"]])
+    'a,b\n1,"x,y"\n'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_text(path: Path, text: str, overwrite: bool) -> None:
+    """Write a text file, whole or not at all."""
+    from pellucid._files import write_atomically
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode(), overwrite=overwrite)
+
+
+def check_file(path: Path, overwrite: bool) -> None:
+    """Refuse a file that must not be, or cannot be, written: before the work, not after it."""
+    from pellucid._files import check_writable, refuse_existing
+
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {str(path)!r}: it is a folder; give a file name.")
+    if not overwrite:
+        refuse_existing(path)
+    check_writable(path)
+
+
+def quoted(path: Path | str) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def grid(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Grid:
+    """Return an empty table; columns of ``right`` stand right, those of ``whole`` never wrap."""
+    from rich import box
+    from rich.table import Table as Grid
+
+    made = Grid(
+        box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, highlight=False
+    )
+    for name in columns:
+        justify = "right" if name in right else "left"
+        made.add_column(name, justify=justify, no_wrap=name in (*right, *whole))  # type: ignore[arg-type]
+    return made
+
+
+def metrics_table(title: str, metrics: dict[str, Metrics]) -> Grid:
+    """The metrics of each predictor, a row each, the best of each in bold."""
+    from rich.text import Text
+
+    from pellucid.tables.evaluate import LESS_IS_BETTER, METRICS
+
+    names = list(next(iter(metrics.values())))
+    best: dict[str, float] = {}
+    for name in names:
+        known = [value for each in metrics.values() if (value := each[name]) is not None]
+        if known:
+            best[name] = min(known) if name in LESS_IS_BETTER else max(known)
+    titles = [METRICS[name] for name in names]
+    made = grid(title, *titles, right=titles)
+    for who, each in metrics.items():
+        cells = [
+            Text(shown(name, value), "bold" if value == best.get(name) else "")
+            for name, value in each.items()
+        ]
+        plain = who.endswith("regression")
+        made.add_row(f"{who} (no hidden layer)" if plain else who, *cells)
+    return made
+
+
+def shown(name: str, value: float | None) -> str:
+    """Four decimals, or four digits of what has the target's size.
+
+    >>> shown("accuracy", 0.5), shown("rmse", 53.441), shown("auc", None)
+    ('0.5000', '53.44', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:#.4g}" if name in ("rmse", "mae") else f"{round(value, 4) + 0.0:.4f}"

@@ -1,0 +1,98 @@
+"""``pellucid predict``: the target of each row, as CSV or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.output import check_file, console, print_json, say, to_csv, write_text
+from pellucid.cli.reading import read_model, read_rows
+
+if TYPE_CHECKING:
+    from pellucid.tables import TableModel
+
+
+def predict(
+    model: options.Model,
+    data: options.Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the CSV to this file.", show_default="standard output"),
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option(min=1, help="The first rows alone.", show_default="all")
+    ] = None,
+    header: options.Header = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Predict the target of each row or image, as CSV.
+
+    The columns are found by name: others are not used, a missing one is an error. For classes
+    the probability of each stands beside the prediction, for images the name of the file.
+
+    \b
+    Examples:
+      pellucid predict iris.pellucid sample:iris --head 5
+      pellucid predict houses.pellucid new.csv --out prices.csv
+      pellucid predict photos.pellucid photos/new
+    """
+    from pellucid.tables.table import count
+
+    if out is not None:
+        check_file(out, overwrite)
+    loaded = read_model(model)
+    table, files = read_rows(loaded, data, header)
+    table, files = table.rows(slice(head)), files[:head]
+    predictions, probabilities = _predict(loaded, table)
+    notes = [count(table.m, "row"), *table.notes]
+    say(console(stderr=True, quiet=json), f"{table.source}: {'; '.join(notes)}.")
+    if out is not None or not json:
+        text = _as_csv(loaded, files, predictions, probabilities)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            write_text(out, text, overwrite)
+            say(console(stderr=True, quiet=json), f"Saved: {out}")
+    if json:
+        print_json(
+            {
+                "model": str(model),
+                "source": table.source,
+                "rows": table.m,
+                **({"files": files} if files else {}),
+                "target": loaded.target,
+                "task": loaded.task,
+                "classes": loaded.classes,
+                "predictions": predictions,
+                "probabilities": probabilities,
+            }
+        )
+
+
+def _predict(model: TableModel, rows: Any) -> tuple[list[Any], list[list[float]]]:
+    if model.task == "regression":
+        return model.predict(rows).tolist(), []
+    p = model.predict_proba(rows)
+    return model.labels()[model.class_numbers(p)].tolist(), p.tolist()
+
+
+def _as_csv(
+    model: TableModel,
+    files: list[str],
+    predictions: list[Any],
+    probabilities: list[list[float]],
+) -> str:
+    """One row a prediction; nine digits tell any two float32 numbers apart."""
+    header, columns = ["prediction"], [predictions]
+    if model.task == "regression":
+        columns = [[f"{value:.9g}" for value in predictions]]
+    if files:
+        header, columns = ["file", *header], [files, *columns]
+    if probabilities:
+        header += [f"p_{name}" for name in model.classes]
+        columns += [[f"{p:.9g}" for p in column] for column in zip(*probabilities, strict=True)]
+    return to_csv(header, zip(*columns, strict=True))
