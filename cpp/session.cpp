@@ -180,12 +180,13 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
 }
 
 template <class T>
-double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::int64_t m,
-                                      const double* weights, T* const* dW, T* const* db) {
+double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                                      std::int64_t m, const double* weights, T* const* dW,
+                                      T* const* db) {
   double weight = double(m), J = 0;
   if (weights) {
     weight = 0;
-    for (std::int64_t e = 0; e < m; ++e) weight += weights[e];
+    for (std::int64_t k = 0; k < m; ++k) weight += weights[order ? order[k] : k];
   }
   for (auto& stage : stages_)
     if (!stage.gradient_W.size()) {
@@ -196,7 +197,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::i
     double total = 0;
     for (std::int64_t start = 0; start < m; start += capacity_) {
       const std::int64_t left = m - start;
-      Batch batch{&X, &Y, nullptr, weights};
+      Batch batch{&X, &Y, order, weights};
       batch.start = start;
       batch.count = int(left < capacity_ ? left : capacity_);
       batch.total_weight = weight;
@@ -224,13 +225,13 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::i
 }
 
 template <class T>
-void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, const double* weights,
-                          T* out, double* losses) {
+void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                          std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;
   auto job = [&](int t) {
     for (std::int64_t start = 0; start < m; start += capacity_) {
       const std::int64_t left = m - start;
-      Batch batch{&X, losses ? &Y : nullptr, nullptr, weights};
+      Batch batch{&X, losses ? &Y : nullptr, order, weights};
       batch.start = start;
       batch.count = int(left < capacity_ ? left : capacity_);
       batch.gradient = false;

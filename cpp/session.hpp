@@ -56,14 +56,15 @@ class Session {
           int last, const double* rates, const double* weights, double* costs,
           bool (*interrupted)(void*), void* context);
 
-  // J over all m examples and its gradients (penalties included) in the lectures' layout.
-  double loss_and_gradients(const Rows& X, const Targets<T>& Y, std::int64_t m,
-                            const double* weights, T* const* dW, T* const* db);
+  // J over the m examples of an order (null: 0 ... m - 1) and its gradients, penalties included, in
+  // the lectures' layout.
+  double loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                            std::int64_t m, const double* weights, T* const* dW, T* const* db);
 
   // A[L] of m examples into `out`, n[L] numbers an example, and each one's loss times its weight
   // into `losses`; either may be null.
-  void evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, const double* weights, T* out,
-                double* losses);
+  void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
+                const double* weights, T* out, double* losses);
 
   void read();   // parameters and memory from the lectures' layout
   void write();  // and back

@@ -124,7 +124,8 @@ def _steps(
     run: Run, session: Session, callbacks: list[Callback], rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Do an epoch's steps: all in one call, or one by one where a callback wants to see each."""
-    data, order = run.data, run.order(run.epoch)
+    data = run.data
+    order = data.columns(run.order(run.epoch))
     watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     size = 1 if watching else len(rates)
     costs: list[NDArray[np.float64]] = []
