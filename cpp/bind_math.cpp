@@ -9,7 +9,7 @@
 
 #include "bind.hpp"
 #include "losses.hpp"
-#include "philox.hpp"
+#include "permutation.hpp"
 
 namespace nb = nanobind;
 
@@ -151,6 +151,11 @@ void bind_math(nb::module_& m) {
   m.def("philox_words", [](const Out<std::uint32_t>& out, std::size_t first, std::uint32_t layer,
                            std::uint32_t step, std::uint32_t stream, std::uint64_t seed) {
     philox_words(out.data(), first, out.size(), layer, step, stream, seed);
+  });
+  m.def("permutation", [](const Out<std::int64_t>& out, std::uint32_t step, std::uint32_t stream,
+                          std::uint64_t seed) {
+    nb::gil_scoped_release release;
+    permutation(out.data(), out.size(), step, stream, seed);
   });
 }
 
