@@ -14,19 +14,24 @@ namespace pellucid::PELLUCID_LEVEL {
 inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step,
                         std::uint32_t stream, std::uint64_t seed) {
   constexpr int BITS = 11, BUCKETS = 1 << BITS;
-  const std::unique_ptr<std::uint32_t[]> words(new std::uint32_t[2 * count]);
-  philox_words(words.get(), 0, 2 * count, 0, step, stream, seed);
 
-  // A row is the upper half of its draw, then its number.
+  // A row is the upper half of its draw, then its number. Besides `out` this is all the memory that
+  // is needed: lower halves count only between equal upper ones, and are drawn again there.
   using Row = std::uint64_t;
-  const std::unique_ptr<Row[]> rows(new Row[2 * count]);
-  Row *from = rows.get(), *to = from + count;
+  const std::unique_ptr<Row[]> rows(new Row[count]);
+  Row *from = rows.get(), *to = reinterpret_cast<Row*>(out);
   std::size_t places[2][BUCKETS] = {};
-  for (std::size_t i = 0; i < count; ++i) {
-    const Row draw = words[2 * i];
-    from[i] = draw << 32 | i;
-    ++places[0][draw >> (32 - 2 * BITS) & (BUCKETS - 1)];
-    ++places[1][draw >> (32 - BITS)];
+  constexpr std::size_t BLOCK = 2048;
+  std::uint32_t words[2 * BLOCK];
+  for (std::size_t first = 0; first < count; first += BLOCK) {
+    const std::size_t n = count - first < BLOCK ? count - first : BLOCK;
+    philox_words(words, 2 * first, 2 * n, 0, step, stream, seed);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Row draw = words[2 * i];
+      from[first + i] = draw << 32 | (first + i);
+      ++places[0][draw >> (32 - 2 * BITS) & (BUCKETS - 1)];
+      ++places[1][draw >> (32 - BITS)];
+    }
   }
   for (int pass = 0; pass < 2; ++pass) {
     std::size_t* const place = places[pass];
@@ -36,15 +41,18 @@ inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step
       sum += here;
     }
     const int shift = 64 - (2 - pass) * BITS;
-    for (std::size_t i = 0; i < count; ++i)
-      to[place[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
+    for (std::size_t i = 0; i < count; ++i) to[place[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
     std::swap(from, to);
   }
 
   const auto number = [](Row row) { return std::uint32_t(row); };
+  const auto lower = [&](Row row) {
+    std::uint32_t word;
+    philox_words(&word, 2 * std::size_t(number(row)) + 1, 1, 0, step, stream, seed);
+    return word;
+  };
   const auto after = [&](Row a, Row b) {
-    if (a >> 32 != b >> 32) return a > b;
-    return words[2 * std::size_t(number(a)) + 1] > words[2 * std::size_t(number(b)) + 1];
+    return a >> 32 != b >> 32 ? a > b : lower(a) > lower(b);
   };
   for (std::size_t i = 1; i < count; ++i) {
     const Row row = from[i];
