@@ -36,8 +36,7 @@ inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step
       sum += here;
     }
     const int shift = 64 - (2 - pass) * BITS;
-    for (std::size_t i = 0; i < count; ++i)
-      to[place[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
+    for (std::size_t i = 0; i < count; ++i) to[place[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
     std::swap(from, to);
   }
 
