@@ -92,11 +92,13 @@ void example_losses(const nb::dict& from, const Table<T>& Z, const std::optional
   const std::size_t stride = Z.shape(1);
   std::vector<const T*> y;
   for (int r = 0; r < m && Y; ++r) y.push_back(Y->data() + std::size_t(r) * stride);
+  std::vector<Label<T>> numbers;
+  if (labels) numbers.assign(labels->data(), labels->data() + m);
   if (together) {
     loss_rows(
         spec, n,
         LossRows<T>{m, stride, Z.data(), A.data(), Y ? y.data() : nullptr,
-                    labels ? labels->data() : nullptr, weights.data(), losses.data(), dZ.data()});
+                    labels ? numbers.data() : nullptr, weights.data(), losses.data(), dZ.data()});
     return;
   }
   for (int r = 0; r < m; ++r) {

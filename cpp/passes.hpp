@@ -16,15 +16,22 @@ namespace {
 constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;  // examples whose losses are worked out in one call
 
+// n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
-void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to) {
+PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to, size_t stride) {
+  constexpr int P = PANEL<T>, L = LANES<T>;
   if constexpr (std::is_same_v<S, T>) {
     if (step == 1) {
-      std::memcpy(to, from, size_t(n) * sizeof(T));
+      for (; n > L; n -= P, from += P, to += stride) {
+        store(to, load(from));
+        store(to + L, load_up_to(from + L, n < P ? n - L : L));
+      }
+      if (n > 0) store(to, load_up_to(from, n));
       return;
     }
   }
-  for (int k = 0; k < n; ++k) to[k] = T(from[k * step]);
+  for (; n > 0; n -= P, from += P * step, to += stride)
+    for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
 template <class T, class I>
@@ -40,45 +47,48 @@ void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
+  if (X.sparse) {
+    if (X.wide_indices)
+      gather_sparse(batch, r0, r1, static_cast<const std::int64_t*>(X.indices));
+    else
+      gather_sparse(batch, r0, r1, static_cast<const std::int32_t*>(X.indices));
+    return;
+  }
+  switch (X.kind) {
+    case Rows::F32:
+      return gather_dense(batch, r0, r1, static_cast<const float*>(X.values));
+    case Rows::F64:
+      return gather_dense(batch, r0, r1, static_cast<const double*>(X.values));
+    case Rows::U8:
+      return gather_dense(batch, r0, r1, static_cast<const std::uint8_t*>(X.values));
+    case Rows::I32:
+      return gather_dense(batch, r0, r1, static_cast<const std::int32_t*>(X.values));
+    case Rows::I64:
+      return gather_dense(batch, r0, r1, static_cast<const std::int64_t*>(X.values));
+  }
+}
+
+template <class T>
+template <class S>
+void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* values) {
+  const std::ptrdiff_t step = batch.X->feature_stride;
+  const int n = stages_[0].spec.n_in;
+  T* to = input_.get();
+  for (int r = r0; r < r1; ++r)
+    copy_dense(values + batch.example(r) * batch.X->example_stride, step, n, to + size_t(r) * P,
+               stride());
+}
+
+template <class T>
+template <class I>
+void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indices) {
+  const T* values = static_cast<const T*>(batch.X->values);
+  const I* starts = static_cast<const I*>(batch.X->starts);
   for (int r = r0; r < r1; ++r) {
     const std::int64_t e = batch.example(r);
-    if (X.sparse) {
-      for (int p = 0; p < stages_[0].in_panels; ++p)
-        std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-      const T* values = static_cast<const T*>(X.values);
-      if (X.wide_indices) {
-        const auto* starts = static_cast<const std::int64_t*>(X.starts);
-        scatter(values, static_cast<const std::int64_t*>(X.indices), starts[e], starts[e + 1],
-                input_.get(), stride(), r);
-      } else {
-        const auto* starts = static_cast<const std::int32_t*>(X.starts);
-        scatter(values, static_cast<const std::int32_t*>(X.indices), starts[e], starts[e + 1],
-                input_.get(), stride(), r);
-      }
-      continue;
-    }
-    for (int p = 0; p < stages_[0].in_panels; ++p) {
-      const int width = stages_[0].rows(p);
-      const std::ptrdiff_t at = e * X.example_stride + p * P * X.feature_stride;
-      T* to = input_ + p * stride() + size_t(r) * P;
-      switch (X.kind) {
-        case Rows::F32:
-          copy_dense(static_cast<const float*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::F64:
-          copy_dense(static_cast<const double*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::U8:
-          copy_dense(static_cast<const std::uint8_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::I32:
-          copy_dense(static_cast<const std::int32_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::I64:
-          copy_dense(static_cast<const std::int64_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-      }
-    }
+    for (int p = 0; p < stages_[0].in_panels; ++p)
+      std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
+    scatter(values, indices, starts[e], starts[e + 1], input_.get(), stride(), r);
   }
 }
 
@@ -122,6 +132,11 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     }
     return;
   }
+  if (stage.narrow) {
+    product_dots(in.get(), stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in,
+                 stage.spec.n_out, stage.b.get(), stage.Z.get(), capacity_, r0, r1);
+    return;
+  }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
   product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
              stage.b.get(), out, p0, p1, r0, r1);
@@ -134,13 +149,13 @@ template <class T>
 void Session<T>::activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1) {
   const bool drop = batch.drop && stage.spec.dropout > 0;
   const size_t at = p * stride() + size_t(r0) * P;
-  const int n = (r1 - r0) * P;
+  const int n = (r1 - r0) * P, next = stage.columns(p) > L ? L : P;
   const T* from = (stage.spec.needs_Z ? stage.Z : stage.A) + at;
   T* to = (drop ? stage.G : stage.A) + at;
   const T parameter = T(stage.spec.parameter);
   with_activation(stage.spec.activation, [&](auto g) {
     using G = decltype(g);
-    for (int k = 0; k < n; k += L) store(to + k, G::template g<T>(load(from + k), parameter));
+    for (int k = 0; k < n; k += next) store(to + k, G::template g<T>(load(from + k), parameter));
   });
   if (drop) drop_units(batch, stage, p, r0, r1);
 }
@@ -174,34 +189,38 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
   const int together = gathered && n > FEW ? 1 : TOGETHER;
   T* const own = scratch_[t].get();
   const T* y[TOGETHER];
-  int labels[TOGETHER];
+  Label<T> labels[TOGETHER];
   T weights[TOGETHER];
+  std::fill_n(labels, TOGETHER, Label<T>(-1));
+  std::fill_n(weights, TOGETHER, T(1 / batch.total_weight));
+  const T* values = batch.Y ? batch.Y->values : nullptr;
+  const std::int64_t* numbers = batch.Y ? batch.Y->labels : nullptr;
   for (int r = r0; r < r1; r += together) {
     const size_t at = size_t(r) * P;
     const int count = std::min(together, r1 - r);
-    T* const z = gathered ? own : last.Z + at;
+    T* const z = gathered ? own : last.narrow ? last.Z + r : last.Z + at;
     T* const a = gathered ? own + together * n : last.A + at;
+    const bool keep_a = !batch.gradient || n > FEW;  // training has no use for it
     T* const dz = gathered ? own + 2 * together * n : last.D.at(at);
     auto in_panels = [&](Buffer<T>& M, int q, int k) -> T& {
       return M[(k / P) * stride() + at + size_t(q) * P + k % P];
     };
     for (int q = 0; gathered && q < count; ++q)
       for (int k = 0; k < n; ++k) z[q * n + k] = in_panels(last.Z, q, k);
-    for (int q = 0; batch.Y && q < count; ++q) {
-      const std::int64_t e = batch.example(r + q);
-      y[q] = batch.Y->values ? batch.Y->values + e * n : nullptr;
-      labels[q] = batch.Y->labels ? int(batch.Y->labels[e]) : -1;
-      weights[q] = T((batch.weights ? batch.weights[e] : 1) / batch.total_weight);
-    }
-    loss_rows(batch.gradient ? spec_.loss : plain_loss_, n,
-              LossRows<T>{count, size_t(gathered ? n : P), z, a,
-                          batch.Y && batch.Y->values ? y : nullptr, labels, weights,
-                          batch.Y ? losses_ + size_t(r) : nullptr, batch.gradient ? dz : nullptr});
+    for (int q = 0; values && q < count; ++q) y[q] = values + batch.example(r + q) * n;
+    for (int q = 0; numbers && q < count; ++q) labels[q] = Label<T>(numbers[batch.example(r + q)]);
+    for (int q = 0; batch.weights && q < count; ++q)
+      weights[q] = T(batch.weights[batch.example(r + q)] / batch.total_weight);
+    loss_rows(
+        batch.gradient ? spec_.loss : plain_loss_, n,
+        LossRows<T>{count, size_t(gathered ? n : P), z, keep_a ? a : nullptr, values ? y : nullptr,
+                    labels, weights, batch.Y ? losses_ + size_t(r) : nullptr,
+                    batch.gradient ? dz : nullptr, size_t(last.narrow ? capacity_ : 0)});
     for (int q = 0; batch.Y && batch.weights && q < count; ++q)
       losses_[r + q] *= batch.weights[batch.example(r + q)];
     for (int q = 0; gathered && q < count; ++q)
       for (int k = 0; k < n; ++k) {
-        in_panels(last.A, q, k) = a[q * n + k];
+        if (keep_a) in_panels(last.A, q, k) = a[q * n + k];
         if (batch.gradient) in_panels(last.D, q, k) = dz[q * n + k];
       }
   }
@@ -235,7 +254,7 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   Stage<T>& stage = stages_[s];
   Stage<T>& below = stages_[s - 1];
   if (stage.spec.dense) {
-    product_nn(stage.D.get(), stride(), stage.Wb.get(), stage.depth_out, stage.spec.n_out,
+    product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
                stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1);
   } else {
     for (int p = p0; p < p1; ++p)
@@ -253,9 +272,10 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   const int n = (r1 - r0) * P;
   for (int p = p0; p < p1; ++p) {
     const size_t at = p * stride() + size_t(r0) * P;
+    const int next = below.columns(p) > L ? L : P;
     with_activation(below.spec.activation, [&](auto g) {
       using G = decltype(g);
-      for (int k = 0; k < n; k += L) {
+      for (int k = 0; k < n; k += next) {
         Vec<T> d = load(below.D + at + k);
         if (dropped) d = d * load(below.mask + at + k);
         const Vec<T> slope =

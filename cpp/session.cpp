@@ -42,7 +42,9 @@ Session<T>::Session(const SessionSpec<T>& spec)
     Stage<T>& stage = stages_.back();
     stage.spec.needs_Z |= s == count - 1;     // the loss is worked out from Z
     stage.wants_dA = spec.training && s > 0;  // every stage learns
-    const bool large = stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense;
+    stage.narrow = s == count - 1 && stage.spec.dense && stage.spec.n_out <= NARROW<T>;
+    const bool large =
+        stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense && !stage.narrow;
     stage.by_panels = large && stage.out_panels >= spec.threads && spec.threads > 1;
     stage.back_by_panels = large && stage.in_panels >= spec.threads && spec.threads > 1;
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
@@ -71,9 +73,9 @@ void Session<T>::write() {
 
 template <class T>
 double Session<T>::block_loss(int count) const {
-  double total = 0;
-  for (int r = 0; r < count; ++r) total += losses_[r];
-  return total;
+  double totals[4] = {};
+  for (int r = 0; r < count; ++r) totals[r % 4] += losses_[r];
+  return (totals[0] + totals[1]) + (totals[2] + totals[3]);
 }
 
 // One step on every thread: forward, backward, update. False where J was not finite.

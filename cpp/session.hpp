@@ -103,6 +103,10 @@ class Session {
   void forward(const Batch& batch, int t);
   void backward(const Batch& batch, int t);
   void gather(const Batch& batch, int r0, int r1);
+  template <class S>
+  void gather_dense(const Batch& batch, int r0, int r1, const S* values);
+  template <class I>
+  void gather_sparse(const Batch& batch, int r0, int r1, const I* indices);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
