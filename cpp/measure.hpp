@@ -84,8 +84,8 @@ double optimizer_seconds(const OptimizerSpec& optimizer, size_t parameters, int 
     for (size_t b = blocks * size_t(t) / size_t(threads); b < end; ++b) {
       const size_t at = b * BLOCK, left = parameters - at;
       const size_t count = left < BLOCK ? left : BLOCK;
-      update(u, G.get(), W + at, memory[0].at(at), memory[1].at(at),
-             int((count + LANES<T> - 1) / LANES<T>));
+      const size_t vectors = (count + LANES<T> - 1) / LANES<T>;
+      update(u, G.get(), W + at, memory[0].at(at), memory[1].at(at), int((vectors + 1) / 2), 2);
     }
   });
 }
