@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;  // examples whose losses are worked out in one call
+constexpr int AHEAD = 16;     // examples: those of a shuffled order are fetched from memory before
 
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
@@ -74,9 +75,17 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const std::ptrdiff_t step = batch.X->feature_stride;
   const int n = stages_[0].spec.n_in;
   T* to = input_.get();
-  for (int r = r0; r < r1; ++r)
+  const std::int64_t* labels = batch.Y ? batch.Y->labels : nullptr;
+  for (int r = r0; r < r1; ++r) {
+    if (batch.order && step == 1 && r + AHEAD < r1) {
+      const std::int64_t e = batch.example(r + AHEAD);
+      const char* row = reinterpret_cast<const char*>(values + e * batch.X->example_stride);
+      for (size_t at = 0; at < n * sizeof(S) && at < 512; at += 64) __builtin_prefetch(row + at);
+      if (labels) __builtin_prefetch(labels + e);
+    }
     copy_dense(values + batch.example(r) * batch.X->example_stride, step, n, to + size_t(r) * P,
                stride());
+  }
 }
 
 template <class T>
