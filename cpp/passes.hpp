@@ -113,8 +113,8 @@ void Session<T>::forward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
       team_.barrier();
-      const Share mine = share(stage.out_panels, t, threads);
-      forward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      for_pieces(stage.out_panels, stage.spec.n_out, batch.count, t,
+                 [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
       if (scattered) team_.barrier();
@@ -124,6 +124,33 @@ void Session<T>::forward(const Batch& batch, int t) {
   }
   if (scattered) team_.barrier();
   output_rows(batch, t, rows.begin, rows.end);
+}
+
+// Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
+// whole panels, and some rows of those that it shares with its neighbours.
+template <class T>
+template <class F>
+void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
+  const int threads = team_.active(), last = n - (panels - 1) * P > L ? 4 : 3;
+  const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
+  const std::int64_t from = all * t / threads, to = all * (t + 1) / threads;
+  int whole = 0;  // panels before p that wait to be done in one call
+  for (int p = 0; p < panels; ++p) {
+    const std::int64_t before = std::int64_t(4) * p * count;
+    const int each = p == panels - 1 ? last : 4;  // the work of a row
+    const auto row = [&](std::int64_t at) {
+      return int(std::clamp<std::int64_t>((at - before + each - 1) / each, 0, count));
+    };
+    const int r0 = row(from), r1 = row(to);
+    if (r0 == 0 && r1 == count) {
+      ++whole;
+      continue;
+    }
+    if (whole) f(p - whole, p, 0, count);
+    whole = 0;
+    if (r0 < r1) f(p, p + 1, r0, r1);
+  }
+  if (whole) f(panels - whole, panels, 0, count);
 }
 
 template <class T>
@@ -246,8 +273,8 @@ void Session<T>::backward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.back_by_panels) {
       team_.barrier();
-      const Share mine = share(stage.in_panels, t, threads);
-      backward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      for_pieces(stage.in_panels, stage.spec.n_in, batch.count, t,
+                 [&](int p0, int p1, int r0, int r1) { backward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
       if (scattered) team_.barrier();

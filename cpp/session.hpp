@@ -107,6 +107,8 @@ class Session {
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
   template <class I>
   void gather_sparse(const Batch& batch, int r0, int r1, const I* indices);
+  template <class F>
+  void for_pieces(int panels, int n, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);

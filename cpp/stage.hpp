@@ -1,6 +1,7 @@
 // A stage: one layer's parameters and work space, in panels.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -151,6 +152,18 @@ struct Stage {
   }
   int block_rows(int i) const { return !spec.dense ? 1 : narrow ? spec.n_out : rows(i); }
   int block_columns(int i, int j) const { return narrow ? rows(i) : columns(j); }
+
+  // The work of an update on the blocks before (i, j), those of panel j last, in the order of
+  // panels; i may be one too many. A half-empty panel is more than half the work of a full one, and
+  // so are less than four rows more than they seem: the sums wait for each other.
+  std::int64_t work_before(int i, int j) const {
+    const int full = !spec.dense ? 1 : narrow ? std::max(4, spec.n_out) : P;
+    const int last = !spec.dense || narrow ? full : std::max(4, rows(in_panels - 1));
+    const int height = (spec.dense ? in_panels - 1 : 0) * full + last;
+    return std::int64_t(4) * j * height + panel_work(j) * std::int64_t(std::min(i * full, height));
+  }
+  std::int64_t work() const { return work_before(in_panels, out_panels - 1); }
+  int panel_work(int j) const { return narrow || columns(j) > P / 2 ? 4 : 3; }
 
   // W with a row for each output, as the backward product takes it.
   const T* W_back() const { return narrow ? Wf.get() : Wb.get(); }

@@ -1,6 +1,7 @@
 // Session's updates: dW tile by tile, penalties, clipping, the optimizer's step.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "session.hpp"
@@ -13,32 +14,33 @@ constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache wh
 
 }  // namespace
 
-// Call f(s, i, j) for thread t's blocks of W: those of its own panels where a stage is shared by
-// panels, an even part of all the rest.
+// Call f(s, i, j) for thread t's blocks of W: an even part of the work of each stage that is shared
+// by panels, and of all the rest together.
 template <class T>
 template <class F>
 void Session<T>::for_blocks(int t, F f) {
   const int threads = team_.active();
-  std::int64_t total = 0;
+  std::int64_t rest = 0;
   for (const auto& stage : stages_)
-    if (!stage.by_panels) total += std::int64_t(stage.blocks());
-  const std::int64_t begin = total * t / threads, end = total * (t + 1) / threads;
+    if (!stage.by_panels) rest += stage.work();
   std::int64_t base = 0;
   for (int s = 0; s < int(stages_.size()); ++s) {
     const Stage<T>& stage = stages_[s];
+    const std::int64_t all = stage.by_panels ? stage.work() : rest;
+    const std::int64_t from = all * t / threads - (stage.by_panels ? 0 : base);
+    const std::int64_t to = all * (t + 1) / threads - (stage.by_panels ? 0 : base);
+    if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
-    if (stage.by_panels) {
-      const Share mine = share(stage.out_panels, t, threads);
-      for (int g = mine.begin; g < mine.end; g += PANELS_TOGETHER)
-        for (int i = 0; i < rows; ++i)
-          for (int j = g; j < mine.end && j < g + PANELS_TOGETHER; ++j) f(s, i, j);
-      continue;
+    const int together = stage.by_panels ? PANELS_TOGETHER : 1;
+    for (int g = 0; g < stage.out_panels; g += together) {
+      const int end = std::min(g + together, stage.out_panels);
+      if (stage.work_before(rows, end - 1) <= from || stage.work_before(0, g) >= to) continue;
+      for (int i = 0; i < rows; ++i)
+        for (int j = g; j < end; ++j) {
+          const std::int64_t middle = (stage.work_before(i, j) + stage.work_before(i + 1, j)) / 2;
+          if (from <= middle && middle < to) f(s, i, j);
+        }
     }
-    const std::int64_t count = std::int64_t(stage.blocks());
-    const std::int64_t first = begin > base ? begin - base : 0;
-    const std::int64_t last = end - base < count ? end - base : count;
-    for (std::int64_t q = first; q < last; ++q) f(s, int(q % rows), int(q / rows));
-    base += count;
   }
 }
 
