@@ -70,7 +70,10 @@ class HasLayers(Protocol):
 
 
 class Session(Protocol):
-    """One training under way; until ``close`` it alone may change the network's parameters."""
+    """One training under way; until ``close`` it alone may change the network's parameters.
+
+    Whoever does so all the same, between :meth:`sync` and the next steps, calls :meth:`take`.
+    """
 
     def run(
         self,
@@ -118,6 +121,10 @@ class Session(Protocol):
 
     def sync(self) -> None:
         """Write the parameters back to the network."""
+        ...
+
+    def take(self) -> None:
+        """Go on from the network's arrays: after a sync, somebody has written into them."""
         ...
 
     def state(self) -> State:

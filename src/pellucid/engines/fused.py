@@ -211,7 +211,7 @@ class FusedSession(Session):
         self._step = step
         self._session: Any = kind(
             [_stage(layer, module) for layer in self.layers],
-            [self._arrays(k, "W" if "W" in k.parameters else "s", 0) for k in self.layers],
+            [self._arrays(k, _letter(k), 0) for k in self.layers],
             [self._arrays(k, "b", 1) for k in self.layers],
             _loss(objective, self.layers[-1].activation, module),
             optimizer_spec(optimizer),
@@ -264,7 +264,7 @@ class FusedSession(Session):
         sample_weight: NDArray[Any] | None = None,
         rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, Gradients]:
-        self._take()
+        self.take()  # L-BFGS sets them between passes
         by_layer: list[dict[str, NDArray[Any]]] = [
             {f"d{letter}": np.empty_like(W, order="F") for letter, W in layer.parameters.items()}
             for layer in self.layers
@@ -275,7 +275,7 @@ class FusedSession(Session):
             _columns(rows),
             X.shape[1] if rows is None else len(rows),
             self._weights(sample_weight),
-            [each.get("dW", each.get("ds")) for each in by_layer],
+            [each["d" + _letter(k)] for k, each in zip(self.layers, by_layer, strict=True)],
             [each.get("db") for each in by_layer],
         )
         return J, Gradients(self.layers, by_layer, {})
@@ -306,6 +306,15 @@ class FusedSession(Session):
                 if mine is not copy and mine is not None:
                     mine[...] = copy
 
+    def take(self) -> None:
+        if self._ahead:
+            self.sync()
+        for own, lent in zip(self._own, self._lent, strict=True):
+            for mine, copy in zip(own, lent, strict=True):
+                if mine is not copy and copy is not None:
+                    copy[...] = mine
+        self._session.read()
+
     def state(self) -> State:
         if self._ahead:
             self.sync()
@@ -316,16 +325,6 @@ class FusedSession(Session):
             self.sync()
         self._prepared.clear()
         self._session = None
-
-    def _take(self) -> None:
-        """Take the network's present parameters: L-BFGS sets them between passes."""
-        if self._ahead:
-            self.sync()
-        for own, lent in zip(self._own, self._lent, strict=True):
-            for mine, copy in zip(own, lent, strict=True):
-                if mine is not copy and copy is not None:
-                    copy[...] = mine
-        self._session.read()
 
     def _arrays(self, layer: Layer, letter: str, which: int) -> tuple[Any, ...]:
         """A parameter and its optimizer slots, as the module takes them."""
@@ -370,15 +369,18 @@ def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
     return X if X.dtype.name in _DIRECT and X.dtype.isnative else X.astype(dtype)
 
 
+def _letter(layer: Layer) -> str:
+    """The letter of a layer's weights: W of a Dense, s of a Scale."""
+    return "W" if "W" in layer.parameters else "s"
+
+
 def _weights(layer: Layer) -> NDArray[Any]:
-    """W of a Dense, s of a Scale."""
-    weights: NDArray[Any] = layer.parameters["W" if "W" in layer.parameters else "s"]
+    weights: NDArray[Any] = layer.parameters[_letter(layer)]
     return weights
 
 
 def _stage(layer: Layer, module: Any) -> dict[str, Any]:
     g = layer.activation
-    letter = "s" if g is None else "W"
     return {
         "dense": g is not None,
         "n_in": layer.input_shape[0],
@@ -388,7 +390,7 @@ def _stage(layer: Layer, module: Any) -> dict[str, Any]:
         "parameter": _parameter(g),
         "needs_Z": bool(g and g.needs_Z),
         "dropout": layer.dropout,
-        "rate_W": layer.rate_factor(letter),
+        "rate_W": layer.rate_factor(_letter(layer)),
         "rate_b": layer.rate_factor("b"),
         "decay": float(layer.weight_decay_factor),
     }

@@ -158,6 +158,9 @@ class ReferenceSession(Session):
     def sync(self) -> None:
         pass
 
+    def take(self) -> None:
+        pass
+
     def state(self) -> State:
         return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})
 

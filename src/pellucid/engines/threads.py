@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -11,7 +12,10 @@ WORK_PER_THREAD = 1.5e6
 
 
 def available_cpus() -> int:
-    """Return the CPUs this process may use: affinity, cgroup and OMP_NUM_THREADS."""
+    """Return the CPUs this process may use: affinity, cgroup and OMP_NUM_THREADS.
+
+    Affinity and OMP_NUM_THREADS are looked at each time; the cgroup's file once in a process.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
     limits = [len(affinity(0)) if affinity else os.cpu_count() or 1]
     quota = _cgroup_quota()
@@ -32,6 +36,7 @@ def worthwhile(flops_per_step: float, limit: int) -> int:
     return max(1, min(limit, int(flops_per_step / WORK_PER_THREAD) + 1))
 
 
+@functools.cache
 def _cgroup_quota() -> float | None:
     """Return the CPU quota of the control group (version 2), None where there is none."""
     try:
@@ -39,3 +44,7 @@ def _cgroup_quota() -> float | None:
         return None if quota == "max" else float(quota) / float(period)
     except (OSError, ValueError):
         return None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_cgroup_quota.cache_clear)

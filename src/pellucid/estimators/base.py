@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from collections.abc import Mapping
@@ -66,6 +67,13 @@ def _warn_not_converged(run: Run) -> None:
             "optimization hasn't converged yet."
         )
     warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+
+def _all_finite(X: NDArray[Any]) -> bool:
+    """Whether there is no NaN or infinity, without a mask of X's size where X is large."""
+    if X.size < 4096:
+        return bool(np.isfinite(X).all())
+    return math.isfinite(X.min()) and math.isfinite(X.max())
 
 
 class _Known:
@@ -396,7 +404,7 @@ class BaseMLP(BaseEstimator):
             and X.flags.c_contiguous
             and (self.dtype is None or np.dtype(self.dtype) == X.dtype)
             and "feature_names_in_" not in self.__dict__
-            and bool(np.isfinite(X).all())
+            and _all_finite(X)
         )
 
     def _checked_rows(self, X: Any) -> Any:

@@ -54,6 +54,11 @@ class LastGood:
         np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
         return bool(np.isfinite(self._new).all())
 
+    def holds(self) -> bool:
+        """Whether the present parameters are still those."""
+        np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
+        return bool((self._new == self._good).all())
+
     def put_back(self) -> None:
         """Write them into the network."""
         start = 0

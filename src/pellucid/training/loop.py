@@ -92,6 +92,9 @@ def descend(
             callback.on_epoch_begin(run)
         if run.history.stopped:
             break
+        if callbacks and not good.holds():
+            session.take()  # a callback has written into the network
+            good.keep()
         rates = _learning_rates(run)
         costs = _steps(run, session, callbacks, rates)
         session.sync()
