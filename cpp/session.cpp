@@ -247,7 +247,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
       team_.barrier();
     }
   };
-  team_.run(team_.size(), job);
+  team_.run(tuner_.choose(), job);
 }
 
 template class Session<float>;

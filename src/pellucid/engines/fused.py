@@ -23,7 +23,7 @@ from pellucid.engines.base import (
     never,
     slot_name,
 )
-from pellucid.engines.threads import available_cpus, worthwhile
+from pellucid.engines.threads import WORK_PER_NEW_THREAD, available_cpus, worthwhile
 from pellucid.layers import Dense, Layer, Scale
 from pellucid.losses import LOSSES, pair
 from pellucid.optimizers import LBFGS, OPTIMIZERS, Optimizer
@@ -156,8 +156,9 @@ class FusedForward:
         """Return A[L], (n[L], m), examples contiguous."""
         m = X.shape[1]
         A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
-        flops = 2.0 * min(m, 1024) * sum(W.size for W in self._W)
-        settings = _SETTINGS | {"batch_size": 256, "threads": worthwhile(flops, available_cpus())}
+        flops = 2.0 * m * sum(W.size for W in self._W)
+        threads = worthwhile(flops, available_cpus(), WORK_PER_NEW_THREAD)
+        settings = _SETTINGS | {"batch_size": 256, "threads": threads}
         session = self._kind(
             self._stages,
             [(W,) for W in self._W],

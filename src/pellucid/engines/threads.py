@@ -27,13 +27,17 @@ def available_cpus() -> int:
     return min(limits)
 
 
-def worthwhile(flops_per_step: float, limit: int) -> int:
+WORK_PER_NEW_THREAD = 3e7
+"""Operations from which it pays to start a further thread for this work alone: about 1 ms."""
+
+
+def worthwhile(flops: float, limit: int, per_thread: float = WORK_PER_THREAD) -> int:
     """Return how many threads a step of this many operations is worth, at most ``limit``.
 
     >>> worthwhile(1e3, 4), worthwhile(1e9, 4)
     (1, 4)
     """
-    return max(1, min(limit, int(flops_per_step / WORK_PER_THREAD) + 1))
+    return max(1, min(limit, int(flops / per_thread) + 1))
 
 
 @functools.cache
