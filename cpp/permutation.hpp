@@ -51,9 +51,7 @@ inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step
     philox_words(&word, 2 * std::size_t(number(row)) + 1, 1, 0, step, stream, seed);
     return word;
   };
-  const auto after = [&](Row a, Row b) {
-    return a >> 32 != b >> 32 ? a > b : lower(a) > lower(b);
-  };
+  const auto after = [&](Row a, Row b) { return a >> 32 != b >> 32 ? a > b : lower(a) > lower(b); };
   for (std::size_t i = 1; i < count; ++i) {
     const Row row = from[i];
     std::size_t at = i;
