@@ -14,6 +14,7 @@ namespace pellucid::PELLUCID_LEVEL {
 inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step,
                         std::uint32_t stream, std::uint64_t seed) {
   constexpr int BITS = 11, BUCKETS = 1 << BITS;
+  constexpr std::size_t FEW_ROWS = 100;  // the insertion sort alone is quicker
   const std::unique_ptr<std::uint32_t[]> words(new std::uint32_t[2 * count]);
   philox_words(words.get(), 0, 2 * count, 0, step, stream, seed);
 
@@ -21,14 +22,17 @@ inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step
   using Row = std::uint64_t;
   const std::unique_ptr<Row[]> rows(new Row[2 * count]);
   Row *from = rows.get(), *to = from + count;
-  std::size_t places[2][BUCKETS] = {};
+  const int passes = count > FEW_ROWS ? 2 : 0;
+  std::size_t places[2][BUCKETS];
+  if (passes) std::memset(places, 0, sizeof places);
   for (std::size_t i = 0; i < count; ++i) {
     const Row draw = words[2 * i];
     from[i] = draw << 32 | i;
+    if (!passes) continue;
     ++places[0][draw >> (32 - 2 * BITS) & (BUCKETS - 1)];
     ++places[1][draw >> (32 - BITS)];
   }
-  for (int pass = 0; pass < 2; ++pass) {
+  for (int pass = 0; pass < passes; ++pass) {
     std::size_t* const place = places[pass];
     for (std::size_t k = 0, sum = 0; k < BUCKETS; ++k) {
       const std::size_t here = place[k];
