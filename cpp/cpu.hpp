@@ -39,9 +39,10 @@ inline std::vector<std::string> missing([[maybe_unused]] std::string_view level)
   return names;
 }
 
-// Whether this CPU does AVX-512 in two halves. Measured on Zen 4 (AMD's family 25: of its members
-// only Zen 4 has AVX-512): all six networks of the benchmark are as fast or faster with AVX2, whose
-// narrower panels fit layers better and can be shared more evenly.
+// Whether this CPU does AVX-512 in two halves, so that AVX2 is the better choice. Known for Zen 4
+// (AMD's family 25: of its members only Zen 4 has AVX-512). Measured there with one thread, AVX2
+// was 4 to 12 % faster on the two smallest networks of the benchmark and within 5 % either way on
+// the others; its panels are half as wide, so layers fit them better and are shared more evenly.
 inline bool half_width_avx512() {
 #if defined(__x86_64__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;

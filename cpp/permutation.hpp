@@ -2,6 +2,7 @@
 // it: the stable argsort of one 64-bit draw a row.
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -14,13 +15,16 @@ namespace pellucid::PELLUCID_LEVEL {
 inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step,
                         std::uint32_t stream, std::uint64_t seed) {
   constexpr int BITS = 11, BUCKETS = 1 << BITS;
+  constexpr std::size_t FEW_ROWS = 100;  // the insertion sort alone is quicker
 
   // A row is the upper half of its draw, then its number. Besides `out` this is all the memory that
   // is needed: lower halves count only between equal upper ones, and are drawn again there.
   using Row = std::uint64_t;
   const std::unique_ptr<Row[]> rows(new Row[count]);
   Row *from = rows.get(), *to = reinterpret_cast<Row*>(out);
-  std::size_t places[2][BUCKETS] = {};
+  const int passes = count > FEW_ROWS ? 2 : 0;
+  std::size_t places[2][BUCKETS];
+  if (passes) std::memset(places, 0, sizeof places);
   constexpr std::size_t BLOCK = 2048;
   std::uint32_t words[2 * BLOCK];
   for (std::size_t first = 0; first < count; first += BLOCK) {
@@ -29,11 +33,12 @@ inline void permutation(std::int64_t* out, std::size_t count, std::uint32_t step
     for (std::size_t i = 0; i < n; ++i) {
       const Row draw = words[2 * i];
       from[first + i] = draw << 32 | (first + i);
+      if (!passes) continue;
       ++places[0][draw >> (32 - 2 * BITS) & (BUCKETS - 1)];
       ++places[1][draw >> (32 - BITS)];
     }
   }
-  for (int pass = 0; pass < 2; ++pass) {
+  for (int pass = 0; pass < passes; ++pass) {
     std::size_t* const place = places[pass];
     for (std::size_t k = 0, sum = 0; k < BUCKETS; ++k) {
       const std::size_t here = place[k];

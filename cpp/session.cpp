@@ -12,8 +12,6 @@ namespace pellucid::PELLUCID_LEVEL {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
-
 constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a sum over blocks
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
 constexpr size_t CACHED_WEIGHTS = 96 * 1024;  // bytes of W from which it pays to keep it in place
@@ -124,6 +122,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
                     bool (*interrupted)(void*), void* context) {
   const Request request{X, Y, order, m, first, last, rates, weights, costs};
   auto asked = clock::now();
+  tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
   int k = first;
   while (go_on && k < last) {
@@ -142,6 +141,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
       asked = now;
     }
   }
+  worked_ = clock::now();
   return k - first;
 }
 
@@ -212,7 +212,9 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
     }
     if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
   };
-  team_.run(team_.size(), job);
+  const auto begun = clock::now();
+  team_.run(tuner_.choose(), job);
+  tuner_.note(1, std::chrono::duration<double>(clock::now() - begun).count());
   for (size_t s = 0; s < stages_.size(); ++s) {
     Stage<T>& stage = stages_[s];
     Update<T> u = update_for(stage, 1, {1, 1, weight, 1}, true);

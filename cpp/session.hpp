@@ -1,6 +1,7 @@
 // A training session: the steps of an epoch, shared among the threads of a team.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "losses.hpp"
@@ -154,7 +155,9 @@ class Session {
   Buffer<T> input_;
   Buffer<double> losses_;           // of the examples of a pass
   std::vector<Buffer<T>> scratch_;  // a thread each
-  std::uint64_t step_;              // steps done; the next one's penalty sums lie on its parity
+  using clock = std::chrono::steady_clock;
+  clock::time_point worked_{};  // when the latest run ended
+  std::uint64_t step_;          // steps done; the next one's penalty sums lie on its parity
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -118,7 +118,7 @@ def test_permutation_is_the_stable_argsort_of_one_64_bit_draw_a_row():
 
 
 @pytest.mark.skipif(not levels(), reason="the fused engine is not built (PELLUCID_PURE)")
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 64, 1000, 16_384, 300_001])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 100, 101, 1000, 16_384, 300_001])
 def test_the_compiled_permutation_is_the_definition(count):
     found = np.empty(count, dtype=np.int64)
     for level in levels():

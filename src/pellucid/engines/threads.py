@@ -7,8 +7,8 @@ import math
 import os
 from pathlib import Path
 
-WORK_PER_THREAD = 1.5e6
-"""Floating-point operations a step from which a further thread pays for its barriers."""
+WORK_PER_THREAD = 7e5
+"""Floating-point operations a step from which a further thread may pay for its barriers."""
 
 
 def available_cpus() -> int:
