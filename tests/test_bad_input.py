@@ -315,6 +315,16 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
         r"--drop names the column 'X', .* \(did you mean 'x'\?\)\. --keep names the column 'wrod', "
         r".* \(did you mean 'word'\?\)",
     ),
+    "a target that is an option's column too": (
+        nothing,
+        ("train", "good.csv", "--target", "z", "--drop", "x,z", "--categorical", "z"),
+        r"--drop names the target 'z'\. --categorical names the target 'z'\.",
+    ),
+    "a smoothing that cannot be": (
+        nothing,
+        ("train", "good.csv", "--target", "kind", "--label-smoothing", "1"),
+        r"--label-smoothing must be at least 0 and below 1, or None; got 1\.0",
+    ),
     "a learning rate that is too large": (
         nothing,
         (
@@ -343,6 +353,7 @@ def test_bad_input(model: None, refused: Refused, name: str) -> None:
 
 # Disks --------------------------------------------------------------------------------------------
 
+NOT_SAVED = "^pellucid: the training is done, but its model could not be saved: "
 AGAIN = ("train", "good.csv", "--target", "kind", *FAST, "--seed", "1", "-q", "--overwrite")
 
 
@@ -363,7 +374,7 @@ def test_a_disk_that_is_full(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         message = refused(*AGAIN, "--out", "t.pellucid")
-    assert re.search(r"^pellucid: ('t\.pellucid/.*': )?No space left on device\.$", message)
+    assert re.search(NOT_SAVED + r"'t\.pellucid(/.*)?': No space left on device\. Noth", message)
     assert len(load_predictor("t.pellucid").networks) == 1
 
 
@@ -378,9 +389,9 @@ def test_a_new_folder_is_taken_away_again_where_the_disk_is_full(
         return original(file, mode, *rest, **options)
 
     monkeypatch.setattr(builtins, "open", full)
-    message = refused(*AGAIN, "--out", "new.pellucid")
-    assert re.search(r"'new\.pellucid/.*': No space left on device", message)
-    assert not Path("new.pellucid").exists()
+    message = refused(*AGAIN, "--out", "deep/new.pellucid")
+    assert re.search(NOT_SAVED + r"'deep/new\.pellucid/.*': No space left on device", message)
+    assert not Path("deep").exists()
 
 
 def test_a_folder_that_may_not_be_written_is_refused_before_the_training(
@@ -400,6 +411,26 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_training(
     assert re.search(r"cannot write 'i\.csv': no permission", message)
 
 
+@pytest.mark.parametrize("where", ["a full disk", "/proc"])
+def test_what_cannot_be_saved_is_not_trained(
+    model: None, refused: Refused, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def trained(*arguments: Any, **options: Any) -> None:
+        pytest.fail("the training began")
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pellucid.tables.fit.prepare", trained)
+    if where == "/proc" and not Path("/proc/self").exists():
+        pytest.skip("there is none")
+    out = "/proc/new.pellucid" if where == "/proc" else "new.pellucid"
+    if where != "/proc":
+        monkeypatch.setattr("tempfile.TemporaryFile", full)
+    why = r"cannot write '.*new\.pellucid': no file can be written into '.*' \(No s.*\)\.$"
+    assert re.search(why, refused(*AGAIN, "--out", out))
+
+
 def test_a_disk_that_turns_out_read_only(
     model: None, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,7 +439,7 @@ def test_a_disk_that_turns_out_read_only(
 
     monkeypatch.setattr(Path, "mkdir", read_only)
     message = refused(*AGAIN, "--out", "new.pellucid")
-    assert message == "pellucid: 'new.pellucid': Read-only file system.\n"
+    assert re.search(NOT_SAVED + r"'new\.pellucid': Read-only file system\. Nothing was", message)
 
 
 def test_predictions_on_a_full_disk(

@@ -117,6 +117,23 @@ def test_predict_loads_no_scikit_learn(run: Run, model: Path) -> None:
     assert out.stdout.endswith("heavy: []\n"), out.stderr
 
 
+def test_decimal_commas_are_remembered(run: Run) -> None:
+    """1,234 alone may be a thousand; the file that was trained on told what it is."""
+    rows = [f"{k % 7},{k % 10}5;{k % 13},123;{'ab'[k % 7 > 3]}" for k in range(60)]
+    Path("t.csv").write_text("\n".join(["x;z;kind", *rows]))
+    assert "decimal commas in 'x', 'z'" in run("train", "t.csv", "--target", "kind", *FAST).stdout
+    Path("new.csv").write_text("x;z;kind\n1,234;2,345;a\n5,678;3,456;b\n")
+    found = json.loads(run("predict", "t.pellucid", "new.csv", "--json").stdout)
+    rows = {"x": [1.234, 5.678], "z": [2.345, 3.456]}
+    model = load_predictor("t.pellucid")
+    assert found["probabilities"] == model.predict_proba(rows).tolist()
+    measured = json.loads(run("evaluate", "t.pellucid", "new.csv", "--json").stdout)
+    assert "decimal commas in 'x', 'z'" in measured["notes"]
+    Path("new.csv").write_text("x;z\n1.234;2.345\n5.678;3.456\n")
+    again = json.loads(run("predict", "t.pellucid", "new.csv", "--json").stdout)
+    assert again["probabilities"] == found["probabilities"]
+
+
 # evaluate -----------------------------------------------------------------------------------------
 
 
@@ -146,6 +163,16 @@ def test_evaluate_numbers_and_another_target(run: Run) -> None:
     Path("d.csv").write_text(text)
     again = run("evaluate", "diabetes.pellucid", "d.csv", "--target", "progress")
     assert again.stdout.splitlines()[-1] == result.stdout.splitlines()[-1]
+
+
+def test_evaluate_compares_with_the_column_that_is_asked_for(run: Run, model: Path) -> None:
+    header, *rows = Path("t.csv").read_text().splitlines()
+    Path("u.csv").write_text("\n".join([header + ",other", *(row + ",a" for row in rows)]))
+    predicted = [row[0] for row in rows_of(run("predict", str(model), "t.csv").stdout)[1:]]
+    found = json.loads(run("evaluate", str(model), "u.csv", "--target", "other", "--json").stdout)
+    assert found["target"] == "other"
+    assert found["metrics"]["network"]["accuracy"] == predicted.count("a") / 60
+    assert found["metrics"]["majority class"]["accuracy"] == 1
 
 
 def test_evaluate_refuses(refused: Refused, model: Path) -> None:

@@ -171,6 +171,18 @@ def test_options_reach_the_network(run: Run) -> None:
     assert load_predictor("t.pellucid").networks[0].n == [5, 1]
 
 
+def test_label_smoothing_is_chosen_or_asked_for(run: Run) -> None:
+    write_table()
+    for options, expected in (((), 0.05), (("--label-smoothing", "0.2"), 0.2)):
+        run("train", "t.csv", "--target", "kind", *FAST, *options, "--overwrite")
+        model = load_predictor("t.pellucid")
+        assert model.histories[0]["settings"]["label_smoothing"] == expected
+        page = Path("t.pellucid/report.html").read_text()
+        shown = re.sub(r"<[^>]*>|\s+", " ", page)
+        automatic = r" \(automatic\)" if not options else ""
+        assert re.search(rf"label smoothing +{expected}{automatic} ", shown)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer(run: Run, optimizer: str) -> None:
     write_table()
@@ -328,6 +340,43 @@ def test_folders_of_images(run: Run, photos: None) -> None:
     assert set(json.loads(result.stdout)["predictions"]) == {"other"}
 
 
+def test_one_image(run: Run, refused: Callable[..., str], photos: None) -> None:
+    run("train", "photos", "--size", "8", "--epochs", "5", "--hidden", "8", "--target", "class")
+    whole = run("predict", "photos.pellucid", "photos").stdout.splitlines()
+    result = run("predict", "photos.pellucid", "photos/cat/03.png")
+    assert result.stderr == "photos/cat/03.png: 1 row; 1 image brought to 8 x 8 pixels, RGB.\n"
+    assert result.stdout.splitlines() == [
+        whole[0],
+        next(line for line in whole if line.startswith("cat/03.png,")).removeprefix("cat/"),
+    ]
+    message = refused("predict", "photos.pellucid", "photos/cat/04.png")
+    assert "there is no file or folder 'photos/cat/04.png' (did you mean 'photos/cat/" in message
+    Path("broken.png").write_bytes(b"no image")
+    message = refused("predict", "photos.pellucid", "broken.png")
+    assert re.search(r"1 of 1 image cannot be read: broken\.png \(cannot identify", message)
+    message = refused("evaluate", "photos.pellucid", "photos/cat/03.png")
+    assert "was read without the target 'class'" in message
+
+
+def test_options_of_columns_are_refused_for_images(
+    run: Run, refused: Callable[..., str], photos: None
+) -> None:
+    options = ["--drop", "nosuch", "--keep", "x", "--categorical", "y", "--no-header"]
+    message = refused("train", "photos", "--target", "nosuch", *options)
+    assert message == (
+        "pellucid: --target is 'class' for images, the name of an image's folder; got 'nosuch'. "
+        + " ".join(
+            f"--{name} is for tables; images have one column, 'image', and no header."
+            for name in ("header", "drop", "keep", "categorical")
+        )
+        + "\n"
+    )
+    run("train", "photos", "--size", "8", "--epochs", "1", "--hidden", "4", "-q")
+    message = refused("evaluate", "photos.pellucid", "photos", "--target", "kind")
+    assert "--target is 'class' for images" in message
+    assert "--header is for tables" in refused("predict", "photos.pellucid", "photos", "--header")
+
+
 def test_images_and_tables_are_told_apart(
     run: Run, refused: Callable[..., str], photos: None
 ) -> None:
@@ -335,7 +384,7 @@ def test_images_and_tables_are_told_apart(
     run("train", "photos", "--size", "8", "--epochs", "1", "--hidden", "4")
     run("train", "t.csv", "--target", "kind", *FAST)
     message = refused("predict", "photos.pellucid", "t.csv")
-    assert "'t.csv' is a file; the model was trained on a folder of images" in message
+    assert re.search(r"'t\.csv' is no image \(\.bmp, .*; the model was trained on images", message)
     message = refused("predict", "t.pellucid", "photos")
     assert "'photos' is a folder; the model was trained on a table" in message
 

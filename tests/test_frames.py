@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import fractions
 import subprocess
 import sys
+import uuid
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import DataError
-from pellucid.tables.frame import as_table, labels_of, take_target
+from pellucid.tables.frame import as_table, labels_of
 from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.table import Table
 
@@ -173,7 +175,14 @@ def test_a_mixture_of_types_is_texts() -> None:
         ([0.5, 2.0], np.array([0.5, 2.0])),
         ([True, False], np.array([True, False])),
         (np.array([True, False], dtype=object), np.array([True, False])),
-        (["b ", "a"], np.array(["b", "a"])),
+        (["b ", "b", "a"], np.array(["b ", "b", "a"])),
+        (["none", "NA", "null", "?"], np.array(["none", "NA", "null", "?"])),
+        ([2**60, 2**60 + 1], np.array([2**60, 2**60 + 1])),
+        (np.array([2**60, 2**60 + 1]), np.array([2**60, 2**60 + 1])),
+        (np.array([2**64 - 1, 2**64 - 2], "u8"), np.array([str(2**64 - 1), str(2**64 - 2)])),
+        (pd.Series([-(2**60), 1 - 2**60]), np.array([-(2**60), 1 - 2**60])),
+        (pd.Series([2**60, 2**60 + 1], dtype="category"), np.array([2**60, 2**60 + 1])),
+        (pl.Series([-(2**63)]), np.array([-(2**63)])),
         (["b", 1], np.array(["b", "1"])),
         (np.array([[1], [2]]), np.array([1, 2])),
         (pd.Series(["b", "a"], dtype="category"), np.array(["b", "a"])),
@@ -197,7 +206,7 @@ def test_the_target_is_a_column_of_the_table() -> None:
     assert (table.m, list(table.columns), table.target) == (2, ["a"], "b")
     assert table.y is not None
     assert table.y.tolist() == ["x", "y"]
-    assert table.notes == ["2 rows without a target left out"]
+    assert table.notes == ["2 rows without a target left out (50% of all)"]
     assert as_table(table) is table
     assert as_table(table, y=[1, 2], target="c").target == "c"
 
@@ -257,7 +266,8 @@ def test_what_is_no_table(data: Any, message: str) -> None:
     [
         ([1, None, 2, None], r"y is missing in 2 rows: 2, 4 \(counted from 1\)\. Fill it in"),
         ([1, np.nan], r"y is missing in 1 row: 2"),
-        (["", "a"], r"y is missing in 1 row: 1"),
+        ([" ", "a", "NaN"], r"y is missing in 2 rows: 1, 3"),
+        (["1/2/2020", "2/2/2020"], r"y holds dates; .* Make a number of it, such as the days"),
         ([1.0, np.inf], r"y: infinite values in 1 column"),
         ([dt.date(2020, 1, 1)], "y holds dates; expected numbers, truth values, or texts"),
         (np.zeros((3, 2)), r"y has the shape \(3, 2\); expected one value for each row"),
@@ -276,7 +286,7 @@ def test_targets_that_do_not_fit() -> None:
     with pytest.raises(DataError, match=r"X has no column 'Age' \(did you mean 'age'\?\); its"):
         as_table({"age": [1, 2]}, target="Age")
     with pytest.raises(DataError, match=r"the target 'b' is missing in every row\. Choose another"):
-        take_target(as_table({"a": [1], "b": [None]}), "b")
+        as_table({"a": [1], "b": [None]}, target="b")
 
 
 def test_plain_data_needs_numpy_alone() -> None:
@@ -290,3 +300,96 @@ def test_plain_data_needs_numpy_alone() -> None:
         "assert not found, found\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_texts_that_mean_nothing_elsewhere_are_classes() -> None:
+    grades = ["none", "NA", None, "low"] * 25
+    for form in ("dict", "list", "pandas", "polars", "pyarrow"):
+        table = as_table(FORMS[form]({"a": list(range(100)), "b": grades}), target="b")
+        assert table.y is not None
+        assert table.y.tolist() == ["none", "NA", "low"] * 25, form
+        assert table.notes == [
+            "25 rows without a target left out (25% of all)",
+            "'NA', 'none' in the target are classes: leave the cells empty where it is unknown",
+        ]
+
+
+@pytest.mark.parametrize("form", ["dict", "list", "pandas", "polars", "pyarrow"])
+def test_columns_that_are_not_wanted_are_never_read(form: str) -> None:
+    frame = FORMS[form]({"a": [1, 2], "nested": [[1], [2]], "far": [1e300, 1.0], "b": ["x", "y"]})
+    for wanted in ({"drop": ["nested", "far"]}, {"only": {"a": 0, "b": 0}}):
+        table = as_table(frame, **wanted)  # type: ignore[arg-type]
+        assert list(table.columns) == ["a", "nested", "far", "b"]
+        assert table.columns["a"].tolist() == [1, 2]
+        assert table.columns["b"].tolist() == ["x", "y"]
+        assert all(
+            np.isnan(table.columns[name]).tolist() == [True] * 2 for name in ("far", "nested")
+        )
+    assert as_table(frame, drop=["a", "nested", "far", "b"]).m == 2
+    chosen = as_table(frame, only=["a"], target="b")
+    assert chosen.y is not None
+    assert chosen.y.tolist() == ["x", "y"]
+    with pytest.raises(DataError, match="nested"):
+        as_table(frame)
+
+
+def test_columns_of_arrays_that_are_not_wanted() -> None:
+    table = as_table([[1, [2]], [3, [4]]], only=["1"])
+    assert table.columns["1"].tolist() == [1, 3]
+    assert np.isnan(table.columns["2"]).all()
+    assert as_table({"a": [1, 2], "b": 5}, drop=["b"]).m == 2
+
+
+IDS = [10**17 + k for k in range(4)]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "numpy"])
+def test_large_whole_numbers_are_never_merged(form: str) -> None:
+    if form == "numpy":
+        table = as_table({"id": np.array(IDS), "short": np.arange(4)})
+    else:
+        table = as_table(FORMS[form]({"id": IDS, "short": [0, 1, 2, 3]}))
+    assert table.columns["id"].tolist() == list(map(str, IDS))
+    assert table.columns["short"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    kind = Preprocessing.fit(table, categorical=["id"]).columns["id"]
+    assert kind.n_outputs == 4
+    assert Preprocessing.fit(table).columns["id"].kind == "number"
+
+
+def test_large_whole_numbers_with_a_missing_one() -> None:
+    values = [10**17, None, 10**17 + 1]
+    expected = [str(10**17), None, str(10**17 + 1)]
+    for column in (
+        values,
+        pd.Series(values, dtype="Int64"),
+        pl.Series(values),
+        pa.chunked_array([values]),
+        [decimal.Decimal(10**17), decimal.Decimal("nan"), decimal.Decimal(10**17 + 1)],
+    ):
+        assert as_table({"x": column}).columns["x"].tolist() == expected
+    # These are no whole numbers, or are held by a type that has merged them already.
+    for numbers in ([2**53, 0.5], [1e17, 2.0], [decimal.Decimal(2**53), decimal.Decimal("0.5")]):
+        assert as_table({"x": numbers}).columns["x"].dtype == np.float64
+    assert as_table({"x": [2**53 - 1, 1]}).columns["x"].dtype == np.float64
+    mixed = as_table({"x": [2**60 + 1, decimal.Decimal(2**60 + 3), "a"]}).columns["x"]
+    assert mixed.tolist() == [str(2**60 + 1), str(2**60 + 3), "a"]
+
+
+STRANGE = {
+    "intervals": (pd.cut([1.0, 4.0, 9.0, np.nan], [0, 5, 10]), "(0, 5]"),
+    "periods": (pd.Categorical(pd.period_range("2020-01", periods=3, freq="M")), "2020-01"),
+    "uuids": (pd.Categorical([uuid.UUID(int=1), uuid.UUID(int=2)]), str(uuid.UUID(int=1))),
+    "fractions": (pd.Categorical([fractions.Fraction(1, 2), fractions.Fraction(1, 3)]), "1/2"),
+    "bytes": (pd.Categorical([b"x", b"y"]), "b'x'"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_declared_categories_of_any_type_are_their_texts(name: str) -> None:
+    values, first = STRANGE[name]
+    table = as_table(pd.DataFrame({"x": values}))
+    assert table.columns["x"][0] == first
+    assert Preprocessing.fit(table).columns["x"].kind in ("category", "binary")
+    plain = pd.DataFrame({"x": pd.Series(list(values), dtype=object)})
+    with pytest.raises(DataError, match=r"column 'x' holds values of the type \w+; .* Make texts"):
+        as_table(plain)

@@ -96,6 +96,8 @@ def test_numbers_whose_quartiles_coincide() -> None:
     assert outputs(constant, [7, 8, None]) == [[0], [0], [0]]
     assert constant.describe()[0]["detail"] == "constant 7"
     assert outputs(fit([3.0, 3.0]), [1e38]) == [[0]]
+    assert fit([-0.054813249]).describe()[0]["detail"] == "constant -0.05481"
+    assert fit([1234567, 1234569.5]).columns["x"].detail() == "median 1.235e+06, IQR 1.25"
 
 
 def test_missing_where_training_had_none_is_the_median() -> None:
@@ -110,6 +112,29 @@ def test_numbers_written_as_texts() -> None:
     with pytest.raises(DataError, match=r"X: column 'x' holds texts that are no numbers, such as"):
         outputs(preprocessing, ["a"] * 10)
     assert outputs(fit([1.0, 2.0, 3.0]), [" 2 ", "2e0"]) == [[0], [0]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_texts_are_refused_in_training() -> None:
+    with pytest.raises(DataError, match="X: column 'x' holds inf in row 2: infinite, or beyond"):
+        fit(["1", "inf", "2"])
+    with pytest.raises(DataError, match="X: column 'x' holds -inf in row 1"):
+        fit(["-inf", "1"])
+
+
+def test_minus_signs_of_typographers() -> None:
+    preprocessing = fit(["\N{MINUS SIGN}2", "1", "4"])
+    assert outputs(preprocessing, ["\N{MINUS SIGN}2", -2, "-2"]) == [[-0.9487]] * 3
+
+
+def test_categories_of_large_whole_numbers_are_told_apart() -> None:
+    ids = [10**17 + k for k in range(3)]
+    preprocessing = fit(ids, categorical=["x"])
+    assert outputs(preprocessing, ids) == np.eye(3).tolist()
+    assert outputs(preprocessing, [str(ids[1]), None]) == [[0, 1, 0], [0, 0, 0]]
+    numbers = fit([2**60, 2**61, 2**62])
+    assert numbers.columns["x"].kind == "number"
+    assert outputs(numbers, [2**61]) == outputs(numbers, [2.0**61]) == [[0]]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +279,9 @@ def test_a_column_without_values_takes_anything_later() -> None:
         (["31-12-2020", "01-02-2020"], "day/month/year", "2020-12-31"),
         (["12/31/2020 1:05 PM", "1/2/2020"], "month/day/year", "2020-12-31T13:05"),
         (["12/31/70 12:05 am", "1/2/2020"], "month/day/year", "1970-12-31T00:05"),
+        (["12/31/69", "1/2/68"], "month/day/year", "1969-12-31"),
+        (["12/31/68", "1/2/69"], "month/day/year", "2068-12-31"),
+        (["12/31/50", "1/2/00"], "month/day/year", "2050-12-31"),
         (["31 Dec 2020", "2-may-2020"], "day month-name year", "2020-12-31"),
         (["December 31, 2020", "Sep 2nd 2020"], "month-name day, year", "2020-12-31"),
     ],

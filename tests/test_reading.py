@@ -163,9 +163,54 @@ def test_kinds_of_targets(values: list[str], dtype: str, first: Any) -> None:
 
 
 def test_rows_without_a_target_are_left_out() -> None:
-    found = read(GOOD + "\n1,2,\n1,2,NA\n1,2, ")
+    found = read(GOOD + '\n1,2,\n1,2,""\n1,2, ')
     assert found.m == 12
-    assert re_search(r"3 rows without a target left out", found.notes)
+    assert found.notes[2:] == ["3 rows without a target left out (20% of all)"]
+    numbers = read("a,c\n" + "\n".join(f"{k},{k}" for k in range(99)) + "\n1,NA")
+    assert numbers.y is not None
+    assert (numbers.m, numbers.y.dtype) == (99, np.int64)
+    assert numbers.notes[2:] == ["1 row without a target left out"]
+
+
+@pytest.mark.parametrize("inputs", ["{},x,", "x,y,", "{},{},"])
+def test_words_that_mean_nothing_elsewhere_are_classes(inputs: str) -> None:
+    labels = ["none", "NA", "low", "?", "null", " none ", ""]
+    rows = [inputs.format(k, k) + labels[k % 7] for k in range(70)]
+    found = read("a,b,c\n" + "\n".join(rows))
+    assert found.y is not None
+    assert found.y.tolist() == [label.strip() for label in labels[:6]] * 10
+    assert found.notes[2:] == [
+        "10 rows without a target left out (14% of all)",
+        "'?', 'NA', 'none', 'null' in the target are classes: leave the cells empty where it is "
+        "unknown",
+    ]
+    assert columns(read("a,c\nNA,none\nx,?", target=None)) == {
+        "a": [None, "x"],
+        "c": pytest.approx([np.nan] * 2, nan_ok=True),
+    }
+
+
+def test_large_whole_numbers_are_never_merged() -> None:
+    ids = [10**17 + k for k in range(12)]
+    rows = [f"{k % 3},+{number},{2**60 + k % 2}" for k, number in enumerate(ids)]
+    found = read("a,b,c\n" + "\n".join(rows))
+    assert found.columns["b"].tolist() == list(map(str, ids))
+    assert found.y is not None
+    assert found.y.tolist() == [2**60, 2**60 + 1] * 6
+    huge = read("a,c\n" + "\n".join(f"{k},{2**70 + k % 2}" for k in range(12)))
+    assert huge.y is not None
+    assert huge.y.tolist() == [str(2**70), str(2**70 + 1)] * 6
+    gaps = read("a,b\n1e17,100000000000000001\n2,NA\n3,5", target=None)
+    assert columns(gaps) == {"a": [1e17, 2, 3], "b": ["100000000000000001", None, "5"]}
+
+
+def test_dates_are_no_target() -> None:
+    for sign in "-/.":
+        dates = "a,c\n" + "\n".join(f"{k},2020{sign}01{sign}{k % 3 + 10}" for k in range(12))
+        with pytest.raises(DataError, match=r"target 'c' holds dates; .* Make a number of it"):
+            read(dates)
+    versions = "a,c\n" + "\n".join(f"{k},1.2.{k % 3 + 10}" for k in range(12))
+    assert read(versions).y is not None
 
 
 def re_search(pattern: str, notes: list[str]) -> bool:
@@ -214,13 +259,27 @@ def test_a_text_after_many_numbers() -> None:
         (["1,5;a", "x;b"], ["1,5", "x"], None),
         (['"1,234",a', '"20",b'], [1234, 20], "commas in 'x' read as thousands"),
         (['"1,5",a', '"2",b'], ["1,5", "2"], None),
+        (["1,5;a", "NA;b", "2,25;c"], [1.5, None, 2.25], "decimal commas in 'x'"),
+        (['"1,234",a', "?,b"], [1234, None], "commas in 'x' read as thousands"),
+        (["\N{MINUS SIGN}1.5;a", "2;b"], [-1.5, 2], None),
+        (["$5;a", "NA;b"], ["$5", None], None),
     ],
 )
 def test_commas_in_numbers(cells: list[str], expected: list[Any], note: str | None) -> None:
     delimiter = ";" if ";" in cells[0] else ","
     found = read("\n".join([f"x{delimiter}z", *cells]), target=None)
-    assert columns(found)["x"] == expected
+    x = found.columns["x"]
+    assert [None if value != value else value for value in x.tolist()] == expected
     assert re_search(note or "comma", found.notes) == (note is not None)
+    assert found.decimal == ("," if note and note.startswith("decimal commas in 'x'") else ".")
+
+
+def test_decimal_commas_that_are_known_beforehand() -> None:
+    for text in ("x;z\n1,234;2.5\n2,500;3.5", 'x,z\n"1,234",2.5\n"2,500",3.5'):
+        found = read(text, target=None, decimal=",")
+        assert columns(found) == {"x": [1.234, 2.5], "z": [2.5, 3.5]}
+        assert found.decimal == ","
+        assert read(text, target=None).columns["x"].tolist() != [1.234, 2.5]
 
 
 @given(

@@ -90,7 +90,7 @@ def test_the_options(task):
     assert options["loss"] == OUTPUTS[task][1]
     assert options["optimizer"] == Adam(beta2=0.95)
     assert options["learning_rate"] == (0.07 if regression else 0.04)
-    assert options["label_smoothing"] == (0 if regression else TrainSettings().label_smoothing)
+    assert options["label_smoothing"] == (0 if regression else 0.05)
     assert options["batch_size"] == 128
     assert options["early_stopping"].restore_best
     assert options["early_stopping"].patience == TrainSettings().patience
@@ -105,6 +105,19 @@ def test_settings_reach_the_options():
     assert (options["learning_rate"], options["epochs"], options["batch_size"]) == (0.5, 7, 3)
     assert options["early_stopping"].patience == 7  # never before the end
     assert options["l2"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [([0.5, 0.5], 0.05), ([0.25, 0.75], 0.05), ([0.24, 0.76], 0), ([0.4, 0.4, 0.2], 0.05),
+     ([0.45, 0.45, 0.1], 0), ([0.0, 1.0], 0)],
+)  # fmt: skip
+def test_labels_are_smoothed_where_the_classes_are_about_equal(shares, expected):
+    for task in ("binary", "multiclass"):
+        assert train_options(task, 9, TrainSettings(), shares)["label_smoothing"] == expected
+    for asked in (0.0, 0.2):
+        options = train_options("binary", 9, TrainSettings(label_smoothing=asked), shares)
+        assert options["label_smoothing"] == asked
 
 
 def test_an_optimizer_of_the_users_is_taken_as_it_is():

@@ -72,7 +72,7 @@ def make(kind: str) -> Case:
     if kind == "binary":
         columns["x0"] = np.where(X[:, 3] > 1, np.nan, X[:, 0])
         columns["constant"] = np.ones(600)
-        return trained(columns, np.where(X[:, 0] > 0.5, "yes", "no"), "answer")
+        return trained(columns, np.where(X[:, 0] + X[:, 1] > 0.5, "yes", "no"), "answer")
     if kind == "regression":
         return trained(columns, 20_000 * X[:, 0] + X[:, 1] ** 2, "price in $")
     if kind == "ensemble":

@@ -75,6 +75,27 @@ def test_baselines_also_where_they_do_not_know_a_class_and_where_columns_outnumb
     assert r2 > 0.5
 
 
+def test_plain_baselines_know_the_rows_seen_alone() -> None:
+    Z = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
+    labels, test = np.array([0, 0, 0, 1, 0, 0, 0, 1]), np.array([1, 1, 0, 1])
+    found = classification_baselines(Z, labels, Z[:4], test)["majority class"]
+    assert found["accuracy"] == 0.25
+    assert found["log_loss"] == pytest.approx(-np.mean(np.log([0.25, 0.25, 0.75, 0.25])))
+    y = np.array([1.0, 3, 1, 3, 1, 3, 1, 3])
+    mean = regression_baselines(Z, y, Z[:4], np.array([5.0, 6, 7, 8]))["mean"]
+    assert mean["mae"] == 4.5
+
+
+def test_the_plain_baseline_of_the_rows_themselves() -> None:
+    table = make("regression")
+    found = evaluate(fit(prepare(table, SMALL)), table).plain()
+    assert list(found) == ["mean"]
+    assert found["mean"]["r2"] == pytest.approx(0)
+    table = make("binary")
+    plain = evaluate(fit(prepare(table, SMALL)), table).plain()["majority class"]
+    assert plain["accuracy"] == max(np.mean(table.y == each) for each in ("no", "yes"))
+
+
 def test_figures_by_hand() -> None:
     labels = np.array([0, 1, 1, 2])
     predicted = np.array([0, 1, 2, 2])

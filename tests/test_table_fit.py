@@ -254,9 +254,14 @@ def test_small_tables_have_five_networks_and_every_row_trains_some() -> None:
     assert plan.preprocessing.to_dict() == Preprocessing.fit(table).to_dict()
     assert plan.target_mean == table.y.mean()
     assert len({network.W[1].tobytes() for network in plan.networks}) == 5
-    assert len(prepare(make("binary", 2000), SMALL).networks) == 1
-    large = prepare(make("binary", 2000), dataclasses.replace(SMALL, ensemble=None))
-    assert len(large.networks) == 1
+    seeds = {network.seed for network in plan.networks}
+    others = prepare(table, TrainSettings(hidden_layer_sizes=4, seed=1)).networks
+    assert len(seeds | {network.seed for network in others}) == 10
+    for m, networks in ((1500, 5), (1999, 5), (2000, 1)):
+        assert (
+            len(prepare(make("binary", m), TrainSettings(hidden_layer_sizes=4)).members) == networks
+        )
+    assert len(prepare(make("binary", 1500), SMALL).networks) == 1
 
 
 def test_columns_left_out_and_asked_for() -> None:
@@ -288,6 +293,11 @@ def test_class_weights_are_those_of_the_labels() -> None:
     assert balanced.settings["class_weight"] == "balanced"
     assert weighted.settings["class_weight"] == [["yes", 10.0]]
     for task, weight, message in (
+        (
+            "binary",
+            {"no": 0, "yes ": 0},
+            "class_weight is 0 for every class, so that no row counts",
+        ),
         ("binary", {"maybe": 1.0}, "class_weight names 'maybe', which is no class .*'no', 'yes'"),
         ("regression", "balanced", "class_weight is for classes; the task is regression"),
     ):
@@ -503,6 +513,20 @@ def test_columns_are_found_by_name_and_arrays_by_position() -> None:
         assert model.predict(rows).tobytes() == expected
     single = model.predict(X.astype(np.float32))
     np.testing.assert_allclose(single, model.predict(table), rtol=1e-4)
+
+
+def test_what_columns_that_are_not_used_hold_does_not_matter() -> None:
+    table = make("regression")
+    table.columns["row"] = np.arange(120.0)
+    model = fit(prepare(table, SMALL))
+    odd = [object(), [1], np.inf] * 40
+    named = {**table.columns, "row": odd, "more": [{}] * 120}
+    by_position = np.empty((120, 4), dtype=object)
+    for k, column in enumerate([*(table.columns[name] for name in "abc"), odd]):
+        by_position[:, k] = column
+    infinite = np.stack([*(table.columns[name] for name in "abc"), np.full(120, np.inf)], axis=1)
+    for rows in (named, by_position, infinite):
+        assert model.predict(rows).tobytes() == model.predict(table).tobytes()
 
 
 @pytest.mark.parametrize(

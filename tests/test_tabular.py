@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pellucid import TabularClassifier, TabularRegressor, load
+from pellucid import TabularClassifier, TabularRegressor, load, philox
 from pellucid.callbacks import Callback
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.optimizers import AdamW
@@ -329,6 +329,43 @@ def test_columns_left_out_are_told() -> None:
         small(drop=["ID"]).fit(data, target())
 
 
+@pytest.mark.parametrize("form", ["dict", "list of dicts", "pandas"])
+def test_what_dropped_and_further_columns_hold_does_not_matter(form: str) -> None:
+    data: dict[str, Any] = {**columns(), "odd": [[k] for k in range(60)]}
+    clf = small(drop=["odd"]).fit(FRAMES[form](data), target())
+    assert clf.left_out_ == {"odd": "dropped as asked"}
+    assert clf.n_features_in_ == 8
+    assert clf.model_.columns == list(data)
+    more = {**data, "more": [object()] * 60}
+    for rows in (data, columns(), more):
+        expected = clf.predict_proba(FRAMES[form](rows)).tobytes()
+        assert expected == clf.predict_proba(columns()).tobytes()
+    y = np.arange(60.0) ** 2
+    reg = small_regressor(drop="odd").fit(FRAMES[form](data), y)
+    assert reg.predict(FRAMES[form](more)).tobytes() == reg.predict(columns()).tobytes()
+
+
+def test_a_frame_after_an_array_is_taken_by_position() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3)).round(2)
+    clf = small().fit(X, target())
+    expected = clf.predict_proba(X).tobytes()
+    for frame in (pd.DataFrame(X, columns=list("abc")), pl.DataFrame(X), pd.DataFrame(X)):
+        with pytest.warns(
+            UserWarning, match="X has feature names, but TabularClassifier was fitted without"
+        ) as caught:
+            assert clf.predict_proba(frame).tobytes() == expected
+        assert caught[0].filename == __file__
+    with (
+        pytest.warns(UserWarning, match="names"),
+        pytest.raises(DataError, match="X has 2 features, but Tabul"),
+    ):
+        clf.predict(pd.DataFrame(X[:, :2]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_name = {str(k + 1): X[:, k] for k in (2, 0, 1)}
+        assert clf.predict_proba(by_name).tobytes() == expected
+
+
 def test_codes_are_pointed_out_and_declared() -> None:
     zips = [10000 + 37 * (k % 5) for k in range(60)]
     data = {"number": columns()["count"], "zip_code": zips}
@@ -403,6 +440,18 @@ def test_class_weight_and_callbacks() -> None:
     assert balanced.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.1
 
 
+def test_class_weights_take_the_users_own_labels() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    mixed: Any = np.array([1, "b"] * 30, dtype=object)
+    for y, key, plain in (([" a", "b"] * 30, " a", "a"), (mixed, 1, "1")):
+        weighted = small(class_weight={key: 9}).fit(X, y)
+        same = small(class_weight={plain: 9}).fit(X, y)
+        assert weighted.predict_proba(X).tobytes() == same.predict_proba(X).tobytes()
+        assert (weighted.predict_proba(X)[:, 0] > small().fit(X, y).predict_proba(X)[:, 0]).all()
+    with pytest.raises(SettingsError, match="class_weight is 0 for every class"):
+        small(class_weight={0: 0, 1: 0}).fit(X, [0, 1] * 30)
+
+
 def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     small(verbose=True).fit(columns(), target())
     assert "loss" in capsys.readouterr().err
@@ -432,3 +481,29 @@ def test_importances_find_what_matters() -> None:
         clf.feature_importances(data, labels, n_repeats=0)
     with pytest.raises(DataError, match="X has 300 rows and y has 2 values"):
         clf.feature_importances(data, labels[:2])
+    with pytest.raises(DataError, match="X has 0 rows and y has 0 values"):
+        reg.feature_importances(data[:0], [])
+    with pytest.raises(DataError, match=r"y holds texts, such as .*; the model predicts num"):
+        reg.feature_importances(data, labels)
+    with pytest.raises(DataError, match="y is 7 in every row, so that R squared"):
+        reg.feature_importances(data, np.full(300, 7.0))
+    with pytest.raises(DataError, match="y: the target holds 'left', which the model does not"):
+        clf.feature_importances(data, ["left"] * 300)
+
+
+def test_a_column_is_shuffled_as_a_whole() -> None:
+    """Its indicators too: with the first alone shuffled, b and c would be told all the same."""
+    rng = np.random.default_rng(0)
+    letters = rng.choice(list("abc"), 300)
+    data = pd.DataFrame({"noise": rng.normal(size=300), "letter": letters})
+    y = np.where(letters == "c", 3.0, 0.0) + rng.normal(size=300) / 10
+    reg = TabularRegressor((16,), epochs=20, ensemble=1).fit(data, y)
+    falls = []
+    for repeat in range(5):
+        order = philox.permutation(repeat, 300, step=1)
+        shuffled = data.assign(letter=letters[order])
+        falls.append(reg.score(data, y) - reg.score(shuffled, y))
+    mean, std = reg.feature_importances(data, y)["letter"]
+    assert mean == pytest.approx(np.mean(falls))
+    assert std == pytest.approx(np.std(falls))
+    assert mean > 1

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,7 +78,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a path that nothing can be written to: its nearest existing folder decides."""
+    """Refuse a path that nothing can be written to: its nearest existing folder decides.
+
+    It is tried out with a file that has no name, or is gone at once, as neither a full disk nor a
+    folder such as /proc tells by its permissions.
+    """
     parent = path.absolute().parent
     while not os.path.lexists(parent):
         parent = parent.parent
@@ -89,6 +94,14 @@ def check_writable(path: Path) -> None:
         raise PermissionError(
             f"cannot write {str(path)!r}: no permission to write into {str(parent)!r}."
         )
+    try:
+        with tempfile.TemporaryFile(dir=parent) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise type(error)(
+            f"cannot write {str(path)!r}: no file can be written into {str(parent)!r} "
+            f"({error.strerror})."
+        ) from None
 
 
 def nearest_file(path: Path) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pellucid.cli import options
 from pellucid.cli.output import console, metrics_table, print_json, say
 from pellucid.cli.reading import read_model, read_rows
-
-if TYPE_CHECKING:
-    from pellucid.tables.evaluate import Evaluation, Metrics
 
 
 def evaluate(
@@ -40,7 +37,7 @@ def evaluate(
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, target or loaded.target)
     found = measure(loaded, table)
-    found.metrics |= _plain(found)
+    found.metrics |= found.plain()
     if json:
         print_json(
             {
@@ -56,21 +53,3 @@ def evaluate(
     say(out, f"{table.source}: {'; '.join([count(table.m, 'row'), *table.notes])}.")
     say(out)
     out.print(metrics_table(f"on {count(found.m, 'row')}", found.metrics))
-
-
-def _plain(found: Evaluation) -> dict[str, Metrics]:
-    """What the majority class, or the mean, of the same rows gets."""
-    import numpy as np
-
-    from pellucid.tables.evaluate import (
-        class_numbers,
-        classification_metrics,
-        regression_metrics,
-    )
-
-    if found.p is None:
-        return {"mean": regression_metrics(found.y, np.full(found.m, found.y.mean()))}
-    labels = class_numbers(found.y, found.classes)
-    shares = np.bincount(labels, minlength=len(found.classes)) / found.m
-    p = np.tile(shares, (found.m, 1))
-    return {"majority class": classification_metrics(labels, p, shares.argmax())}

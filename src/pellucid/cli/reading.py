@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DataError, ModelError
+from pellucid.errors import DataError, ModelError, SettingsError
 
 if TYPE_CHECKING:
     from pellucid.tables import Table, TableModel
@@ -30,16 +30,51 @@ def read_rows(
     model: TableModel, data: str, header: bool | None, target: str | None = None
 ) -> tuple[Table, list[str]]:
     """Return rows for a model, with their target where it is asked for, and the images' names."""
-    from pellucid.tables.images import read_images
     from pellucid.tables.kinds import Image
     from pellucid.tables.read import read_table
 
     kinds = model.preprocessing.columns
     image = next((kind for kind in kinds.values() if isinstance(kind, Image)), None)
-    if os.path.isdir(data) and image is not None:
-        return read_images(data, image.height)
-    if os.path.isdir(data) or image is not None:
-        expected, got = ("a folder of images", "a file") if image else ("a table", "a folder")
-        raise DataError(f"{data!r} is {got}; the model was trained on {expected}.")
+    if image is not None:
+        return _images(data, image.height, target, header)
+    if os.path.isdir(data):
+        raise DataError(f"{data!r} is a folder; the model was trained on a table.")
     coded = [name for name, kind in kinds.items() if getattr(kind, "from_numbers", None) is False]
-    return read_table(data, target=target, columns=list(kinds), header=header, texts=coded), []
+    decimal = model.data.get("decimal")  # 1,234 alone does not tell
+    table = read_table(
+        data, target=target, columns=list(kinds), header=header, texts=coded, decimal=decimal
+    )
+    return table, []
+
+
+def _images(
+    data: str, size: int, target: str | None, header: bool | None
+) -> tuple[Table, list[str]]:
+    """A folder of images, or one."""
+    from pellucid._files import nearest_file
+    from pellucid.tables.images import ENDINGS, read_images
+
+    refuse_for_images(target=target, header=header)
+    if not os.path.exists(data):
+        raise DataError(f"there is no file or folder {data!r}{nearest_file(Path(data))}.")
+    if not os.path.isdir(data) and Path(data).suffix.lower() not in ENDINGS:
+        raise DataError(
+            f"{data!r} is no image ({', '.join(ENDINGS)}); the model was trained on images."
+        )
+    return read_images(data, size)
+
+
+def refuse_for_images(*, target: str | None = None, **options: Any) -> None:
+    """Refuse what images have no use for: options of columns, and another target."""
+    from pellucid.tables.images import COLUMN, TARGET
+
+    faults = [
+        (name, f"is for tables; images have one column, {COLUMN!r}, and no header.")
+        for name, given in options.items()
+        if given not in (None, [])
+    ]
+    if target not in (None, TARGET):
+        fault = f"is {TARGET!r} for images, the name of an image's folder; got {target!r}."
+        faults.insert(0, ("target", fault))
+    if faults:
+        raise SettingsError(*faults)

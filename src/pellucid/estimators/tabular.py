@@ -21,7 +21,7 @@ from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.history import History
 from pellucid.persistence import ModelFolder
-from pellucid.tables.evaluate import class_numbers, regression_metrics
+from pellucid.tables.evaluate import as_numbers, class_numbers, regression_metrics
 from pellucid.tables.fit import Plan, fit, prepare
 from pellucid.tables.frame import as_table, labels_of
 from pellucid.tables.model import TableModel, has_names
@@ -57,11 +57,12 @@ class _Tabular(BaseEstimator):
         if not is_whole(n_repeats):
             raise ValueError(f"n_repeats must be a whole number of 1 or more; got {n_repeats!r}.")
         model = self._model()
-        Z, labels = model.inputs(self._rows(X)), labels_of(y)
-        if len(labels) != len(Z):
+        Z, given = model.inputs(self._rows(X)), labels_of(y)
+        if len(given) != len(Z) or not len(Z):
             raise DataError(
-                f"X has {len(Z)} rows and y has {len(labels)} values; expected as many."
+                f"X has {len(Z)} rows and y has {len(given)} values; expected as many, 1 or more."
             )
+        labels = self._known_labels(given)
         whole = self._score(Z, labels)
         output_columns = np.array(model.preprocessing.output_columns)
         found = {}
@@ -150,8 +151,10 @@ class _Tabular(BaseEstimator):
 
     def _rows(self, X: Any, fitting: bool = False) -> Any:
         """X as it is, or where it is no table, an array that scikit-learn has checked."""
+        if has_names(X):
+            return X if fitting else self._by_position(X)
         masked = isinstance(X, np.ma.MaskedArray)  # check_array would drop the mask
-        if has_names(X) or masked or (_is_plain(X) and not fitting):
+        if masked or (_is_plain(X) and not fitting):
             return X
         return check_array(
             X,
@@ -162,8 +165,34 @@ class _Tabular(BaseEstimator):
             estimator=self,
         )
 
+    def _by_position(self, X: Any) -> Any:
+        """X as it is, or where the model knows no names and X has others, with the model's."""
+        model = self._model()
+        if model.data.get("named", True):
+            return X
+        table = as_table(X)
+        if set(table.columns) == set(model.columns):
+            return X
+        warnings.warn(
+            f"X has feature names, but {type(self).__name__} was fitted without feature names; "
+            "its columns are taken by their position",
+            UserWarning,
+            stacklevel=4,
+        )
+        if len(table.columns) != len(model.columns):
+            raise DataError(
+                f"X has {len(table.columns)} features, but {type(self).__name__} is expecting "
+                f"{len(model.columns)} features as input."
+            )
+        columns = dict(zip(model.columns, table.columns.values(), strict=True))
+        return Table(columns, source=table.source)
+
     def _task(self) -> str | None:
         return None
+
+    def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        """y as :meth:`_score` takes it; DataError where it is no target of this model."""
+        raise NotImplementedError
 
     def _score(self, Z: NDArray[np.float32], y: NDArray[Any]) -> float:
         raise NotImplementedError
@@ -193,17 +222,25 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     activation : str, Activation or None
         g of the hidden layers.
     optimizer : str or Optimizer
-    learning_rate, batch_size : float, int or None
-        None is chosen from the optimizer and the number of rows.
+    learning_rate : float or None
+        None is 0.04 for classes and 0.07 for numbers with Adam, AdamW and RMSProp, whose steps do
+        not know the size of a gradient; with the others it is the optimizer's own.
+    batch_size : int or None
+        None is chosen from the number of rows.
     epochs, patience : int
         Epochs at most, and epochs without improvement after which to stop; 0 never does.
-    l2, dropout, label_smoothing : float
+    l2, dropout : float
+    label_smoothing : float or None
+        None is 0.05 where the classes are about equal: where none has less than half of an equal
+        share, each row counted with its weight by ``class_weight``. Else it is 0, as smoothing
+        pulls probabilities towards equal shares.
     validation_fraction : float
         The share of the rows that tells the best epoch, where one network is trained.
     ensemble : int or None
         1 network, or k of 2 or more, each trained without one of k folds; None is 5 below 2,000
         rows, else 1.
     class_weight : dict, "balanced" or None
+        A factor for each class; one that is not named has 1.
     categorical : list of str
         Columns of numbers that are codes, such as a zip code.
     drop, keep : list of str
@@ -249,7 +286,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         patience: int = _DEFAULT.patience,
         l2: float = _DEFAULT.l2,
         dropout: float = _DEFAULT.dropout,
-        label_smoothing: float = _DEFAULT.label_smoothing,
+        label_smoothing: float | None = _DEFAULT.label_smoothing,
         validation_fraction: float = _DEFAULT.validation_fraction,
         ensemble: int | None = _DEFAULT.ensemble,
         class_weight: Any = _DEFAULT.class_weight,
@@ -269,7 +306,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         X is a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts or a 2-D
         array; y a Series, list or array.
         """
-        settings, table = self._settings(), as_table(self._rows(X, fitting=True))
+        settings = self._settings()
+        table = as_table(self._rows(X, fitting=True), drop=settings.drop)
         y = _one_column(self, y)
         classes, canonical = _classes_of(y)
         if len(classes) > 1:  # one class only is refused where everything else is checked
@@ -286,10 +324,12 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         """Return a column of probabilities for each class, in the order of ``classes_``."""
         return self._model().predict_proba(self._rows(X))
 
+    def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        return class_numbers(y, self.model_.classes)
+
     def _score(self, Z: NDArray[np.float32], y: NDArray[Any]) -> float:
         model = self.model_
-        predicted = model.class_numbers(model.probabilities(Z))
-        return float(np.mean(predicted == class_numbers(y, model.classes)))
+        return float(np.mean(model.class_numbers(model.probabilities(Z)) == y))
 
 
 class TabularRegressor(RegressorMixin, _Tabular):
@@ -345,7 +385,8 @@ callbacks, verbose
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to a table, whose rows are examples, and a number for each row."""
-        settings, table = self._settings(), as_table(self._rows(X, fitting=True))
+        settings = self._settings()
+        table = as_table(self._rows(X, fitting=True), drop=settings.drop)
         y = _one_column(self, y)
         table = as_table(table, y=y, target=_name(y))
         self._keep(self._fit(table, settings, named=has_names(X)))
@@ -354,9 +395,17 @@ callbacks, verbose
     def _task(self) -> str:
         return "regression"
 
+    def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        numbers = as_numbers(y, "y")
+        if np.ptp(numbers) == 0:
+            raise DataError(
+                f"y is {numbers[0]:g} in every row, so that R squared, by which columns are "
+                "compared, is not defined. Take rows in which it differs."
+            )
+        return numbers
+
     def _score(self, Z: NDArray[np.float32], y: NDArray[Any]) -> float:
-        score = regression_metrics(y.astype(np.float64), self.model_.answers(Z))["r2"]
-        return float("nan") if score is None else score
+        return float(regression_metrics(y, self.model_.answers(Z))["r2"] or 0.0)
 
 
 def from_folder(folder: ModelFolder) -> TabularClassifier | TabularRegressor:

@@ -168,7 +168,7 @@ def write_folder(
             "back. Keep large data in arrays or documents."
         )
     check_destination(folder, overwrite=overwrite)
-    created = not folder.is_dir()
+    created = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, (_, content) in files.items():
@@ -178,9 +178,9 @@ def write_folder(
             sync_folder(folder.absolute().parent)
     finally:
         _remove_stale(folder, files)
-        if created:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # succeeds only where nothing was written
+        with contextlib.suppress(OSError):
+            for each in created:
+                each.rmdir()  # succeeds only where nothing was written
 
 
 def _exchange(folder: Path, model_json: bytes, report: bytes | None) -> None:

@@ -67,6 +67,13 @@ class Evaluation:
     p: Floats | None
     classes: list[Any]
 
+    def plain(self) -> dict[str, Metrics]:
+        """Return what always naming these rows' own majority class, or their mean, would get."""
+        if self.p is None:
+            return mean_baseline(self.y, self.y)
+        labels = class_numbers(self.y, self.classes)
+        return majority_baseline(labels, labels, len(self.classes))
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a report needs, as plain data: the metrics, and what its figures show.
 
@@ -123,24 +130,28 @@ def evaluate(model: TableModel, test: Table, seen: Table | None = None) -> Evalu
 
 
 def _of_numbers(model: TableModel, test: Table, seen: Table | None) -> Evaluation:
-    y = _as_numbers(test, model.target)
+    y = _numbers_of(test, model.target)
     Z = model.inputs(test)
     predicted = model.answers(Z)
     metrics = {"network": regression_metrics(y, predicted)}
     if seen is not None:
-        known = _as_numbers(seen, model.target)
+        known = _numbers_of(seen, model.target)
         metrics |= regression_baselines(model.inputs(seen), known, Z, y)
     return Evaluation(model.task, test.m, metrics, y, predicted, None, [])
 
 
-def _as_numbers(table: Table, target: str) -> Floats:
-    y = np.asarray(table.y)
+def as_numbers(y: NDArray[Any], what: str) -> Floats:
+    """Return a target of numbers; DataError for texts. ``what`` names it in the message."""
     if y.dtype.kind not in "bif":
         raise DataError(
-            f"{table.source}: the target {target!r} holds texts, such as {y[0].item()!r}; the "
-            "model predicts numbers. Correct the column."
+            f"{what} holds texts, such as {y[0].item()!r}; the model predicts numbers. Correct the "
+            "column."
         )
     return y.astype(np.float64)
+
+
+def _numbers_of(table: Table, target: str) -> Floats:
+    return as_numbers(np.asarray(table.y), f"{table.source}: the target {target!r}")
 
 
 def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Numbers:
@@ -205,6 +216,26 @@ def regression_metrics(y: Floats, predicted: Floats) -> Metrics:
 # Baselines ----------------------------------------------------------------------------------------
 
 
+def majority_baseline(labels: Numbers, test: Numbers, k: int) -> dict[str, Metrics]:
+    """Return the metrics of the majority class of ``labels``, and of their shares, on other rows.
+
+    >>> majority_baseline(np.array([0, 0, 0, 1]), np.array([1, 0]), 2)["majority class"]["accuracy"]
+    0.5
+    """
+    shares = np.bincount(labels, minlength=k) / len(labels)
+    p = np.tile(shares, (len(test), 1))
+    return {"majority class": classification_metrics(test, p, shares.argmax())}
+
+
+def mean_baseline(y: Floats, test: Floats) -> dict[str, Metrics]:
+    """Return the metrics of the mean of y on other rows.
+
+    >>> mean_baseline(np.array([1.0, 3.0]), np.array([2.0, 4.0]))["mean"]["mae"]
+    1.0
+    """
+    return {"mean": regression_metrics(test, np.full(len(test), y.mean()))}
+
+
 def classification_baselines(
     Z: NDArray[Any], labels: Numbers, Z_test: NDArray[Any], test: Numbers
 ) -> dict[str, Metrics]:
@@ -213,8 +244,6 @@ def classification_baselines(
     from sklearn.linear_model import LogisticRegression
 
     k = int(max(labels.max(), test.max())) + 1
-    shares = np.bincount(labels, minlength=k) / len(labels)
-    p = np.tile(shares, (len(test), 1))
     passes = int(np.clip(STEPS / (Z.size * k), 50, 1000))
     logistic = LogisticRegression(max_iter=passes)
     with warnings.catch_warnings():
@@ -223,7 +252,7 @@ def classification_baselines(
     q = np.zeros((len(test), k))
     q[:, logistic.classes_] = logistic.predict_proba(Z_test)
     return {
-        "majority class": classification_metrics(test, p, shares.argmax()),
+        **majority_baseline(labels, test, k),
         "logistic regression": classification_metrics(test, q, q.argmax(axis=1)),
     }
 
@@ -240,7 +269,7 @@ def regression_baselines(
 
     linear = Ridge(alpha=1.0).fit(Z.astype(np.float64), y)
     return {
-        "mean": regression_metrics(test, np.full(len(test), y.mean())),
+        **mean_baseline(y, test),
         "linear regression": regression_metrics(test, linear.predict(Z_test)),
     }
 

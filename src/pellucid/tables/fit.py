@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pellucid.tables.screen import screen
 from pellucid.tables.settings import TrainSettings, check_settings_named
 from pellucid.tables.split import check_learnable, folds, infer_task, validation_part
 from pellucid.tables.table import Table
+from pellucid.tables.values import text_of
 
 Rows = NDArray[np.int64]
 
@@ -60,6 +62,8 @@ class Plan:
     t : array of shape (m,)
         The target as the networks learn it: class numbers, or (y - mean) / std.
     target_mean, target_std : float
+    class_factors : array of shape (classes,) or None
+        What a row of each class counts, where ``class_weight`` names factors.
     """
 
     table: Table
@@ -77,6 +81,7 @@ class Plan:
     t: NDArray[Any]
     target_mean: float = 0.0
     target_std: float = 1.0
+    class_factors: NDArray[np.float64] | None = None
 
 
 def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
@@ -104,7 +109,7 @@ def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
     screening = screen(table, task, settings)
     used = table.select([name for name in columns if name not in screening.left_out])
     classes, labels = _class_numbers(y, task)
-    _check_class_weight(settings, classes, task)
+    factors = _class_factors(settings.class_weight, classes, task)
     members = _members(table.m, labels, settings)
     seen = members[0][0] if len(members) == 1 else np.arange(table.m)
     categorical = [name for name in settings.categorical if name in used.columns]
@@ -129,6 +134,7 @@ def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
         t,
         mean,
         std,
+        factors,
     )
 
 
@@ -207,7 +213,7 @@ def _train(plan: Plan, k: int, callbacks: list[Callback], n_threads: int | None)
             validation_data=(plan.Z[validation].T, plan.t[validation], validation_weight),
             callbacks=callbacks,
             n_threads=n_threads,
-            **train_options(plan.task, len(training), plan.settings),
+            **train_options(plan.task, len(training), plan.settings, _shares(plan)),
         )
 
 
@@ -259,30 +265,62 @@ def _standardised(y: NDArray[Any], seen: Rows) -> tuple[NDArray[np.float64], flo
     return (y - mean) / std, mean, std
 
 
-def _check_class_weight(settings: TrainSettings, classes: list[Any], task: str) -> None:
-    """Refuse factors of classes that are not there, or where there are no classes."""
-    given = settings.class_weight
+def _class_factors(
+    given: Mapping[Any, float] | str | None, classes: list[Any], task: str
+) -> NDArray[np.float64] | None:
+    """The factors that ``class_weight`` names, 1 for other classes; None where it names none.
+
+    Labels are compared as texts, as a table holds them: 1 is "1", and blanks around do not count.
+    """
     if given is not None and task == "regression":
         raise SettingsError(("class_weight", "is for classes; the task is regression."))
-    unknown = [label for label in given if label not in classes] if _is_dict(given) else []
-    if unknown:
-        known = ", ".join(map(repr, classes[:8]))
-        fault = f"names {unknown[0]!r}, which is no class of the target; there are {known}."
+    if not isinstance(given, Mapping):
+        return None
+    factors = np.ones(len(classes))
+    places = {_as_text(label): k for k, label in enumerate(classes)}
+    places |= {label: k for k, label in enumerate(classes)}  # True is 1 too
+    for label, factor in given.items():
+        found = label if label in places else _as_text(label)
+        if found not in places:
+            known = ", ".join(map(repr, classes[:8]))
+            fault = f"names {label!r}, which is no class of the target; there are {known}."
+            raise SettingsError(("class_weight", fault))
+        factors[places[found]] = factor
+    if not factors.any():
+        fault = f"is 0 for every class, so that no row counts; got {dict(given)!r}."
         raise SettingsError(("class_weight", fault))
+    return factors
+
+
+def _as_text(label: Any) -> str:
+    known = isinstance(label, (str, bool, np.bool_, Real))
+    return str(text_of(label) if known else label).strip()
+
+
+def _factors(plan: Plan, rows: Rows) -> NDArray[np.float64] | None:
+    """What a row of each class counts in a training on these rows; None where all count 1."""
+    if plan.settings.class_weight is None or plan.class_factors is not None:
+        return plan.class_factors
+    counts = np.bincount(plan.t[rows], minlength=len(plan.classes))  # "balanced"
+    factors: NDArray[np.float64] = len(rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return factors
 
 
 def _weights(plan: Plan, training: Rows, validation: Rows) -> Any:
     """The weights of the rows by ``class_weight``: those that tell the best epoch have them too."""
-    given, k = plan.settings.class_weight, len(plan.classes)
-    if given is None:
+    factors = _factors(plan, training)
+    if factors is None:
         return None, None
-    counts = np.bincount(plan.t[training], minlength=k)
-    factors = len(training) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    if _is_dict(given):
-        factors = np.array([float(given.get(label, 1.0)) for label in plan.classes])
     of_validation = factors[plan.t[validation]]
     return factors[plan.t[training]], of_validation if of_validation.any() else None
 
 
-def _is_dict(given: Mapping[Any, float] | str | None) -> TypeGuard[Mapping[Any, float]]:
-    return isinstance(given, Mapping)
+def _shares(plan: Plan) -> list[float]:
+    """The share of each class in the rows, each counted with its weight; of numbers, none."""
+    if not plan.classes:
+        return []
+    counts = np.bincount(plan.t, minlength=len(plan.classes)).astype(np.float64)
+    factors = _factors(plan, np.arange(plan.table.m))
+    counts *= 1.0 if factors is None else factors
+    shares: list[float] = (counts / counts.sum()).tolist()
+    return shares

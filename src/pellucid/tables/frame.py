@@ -6,23 +6,30 @@ imported only for frames.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
-from pellucid.tables.table import Table, as_whole, count, nearest, some
+from pellucid.tables.dates import find_format
+from pellucid.tables.table import Table, as_whole, check_names, check_target, count, some
 from pellucid.tables.values import (
+    EXACT,
     LARGEST,
+    MISSING,
     all_missing_as_numbers,
+    as_objects,
     canonical,
     is_missing,
-    texts,
 )
+
+MANY = 0.05
+"""From this share of rows without a target on, the note says how large it is."""
 
 _EXPECTED = (
     "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
@@ -30,7 +37,15 @@ _EXPECTED = (
 )
 
 
-def as_table(data: Any, *, y: Any = None, target: str | None = None, source: str = "X") -> Table:
+def as_table(
+    data: Any,
+    *,
+    y: Any = None,
+    target: str | None = None,
+    source: str = "X",
+    only: Collection[str] | None = None,
+    drop: Collection[str] = (),
+) -> Table:
     """Return data of any of these forms as a Table: the same data gives the same arrays.
 
     Parameters
@@ -46,6 +61,9 @@ def as_table(data: Any, *, y: Any = None, target: str | None = None, source: str
         missing are left out.
     source : str
         What the data is called in messages.
+    only, drop : collection of str
+        The columns to look at, and those not to: what the others hold is never read, so it may be
+        anything. They keep their places, as columns in which everything is missing.
 
     Raises
     ------
@@ -58,7 +76,8 @@ def as_table(data: Any, *, y: Any = None, target: str | None = None, source: str
     >>> table.columns["age"], table.columns["sex"], table.y
     (array([31., nan]), array(['f', 'm'], dtype=object), array([ True, False]))
     """
-    table = data if isinstance(data, Table) else _read(data, source)
+    choice = _Choice(only, drop, target if y is None else None)
+    table = data if isinstance(data, Table) else _read(data, source, choice)
     _check_numbers(table.source, table.columns)
     if y is not None:
         labels = labels_of(y, target or "y")
@@ -68,21 +87,25 @@ def as_table(data: Any, *, y: Any = None, target: str | None = None, source: str
                 "expected one value for each row."
             )
         return replace(table, y=labels, target=target)
-    return table if target is None else take_target(table, target)
+    return table if target is None else _take_target(table, target)
 
 
-def take_target(table: Table, target: str) -> Table:
-    """Return the table with one of its columns as the target, without the rows that lack it.
+@dataclass(frozen=True)
+class _Choice:
+    """Which columns are looked at, and which of them is the target, whose texts stay as given."""
 
-    >>> take_target(as_table({"a": [1, 2, 3], "b": ["x", None, "y"]}), "b").notes
-    ['1 row without a target left out']
-    """
-    if target not in table.columns:
-        names = list(table.columns)
-        raise DataError(
-            f"{table.source} has no column {target!r}{nearest(target, names)}; its columns are "
-            f"{some([repr(name) for name in names])}."
-        )
+    only: Collection[str] | None = None
+    drop: Collection[str] = ()
+    target: str | None = None
+
+    def has(self, name: str) -> bool:
+        asked = self.only is None or name in self.only
+        return name == self.target or (asked and name not in self.drop)
+
+
+def _take_target(table: Table, target: str) -> Table:
+    """The table with one of its columns as the target, without the rows that lack it."""
+    check_target(table.source, list(table.columns), target)
     labels = table.columns[target]
     given = ~is_missing(labels)
     if not given.any():
@@ -92,17 +115,28 @@ def take_target(table: Table, target: str) -> Table:
     columns = {name: column for name, column in table.columns.items() if name != target}
     table = replace(table, columns=columns, target=target, notes=list(table.notes))
     if not given.all():
-        lost = count(int((~given).sum()), "row")
-        table.notes.append(f"{lost} without a target left out")
+        lost, share = count(int((~given).sum()), "row"), 1 - given.mean()
+        of_all = f" ({share:.0%} of all)" if share >= MANY else ""
+        table.notes.append(f"{lost} without a target left out{of_all}")
         table = table.rows(given)
-    return replace(table, y=_as_labels(labels[given], f"{table.source}: the target {target!r}"))
+    y = _as_labels(labels[given], f"{table.source}: the target {target!r}")
+    empty = [label for label in np.unique(y).tolist() if str(label).strip().casefold() in MISSING]
+    if empty:
+        table.notes.append(
+            f"{some([repr(label) for label in empty])} in the target "
+            f"{'is a class' if len(empty) == 1 else 'are classes'}: leave the cells empty where it "
+            "is unknown"
+        )
+    return replace(table, y=y)
 
 
 def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
     """Return a target given beside the data: truth values, int64, float64 or texts (dtype U).
 
-    >>> labels_of([1.0, 2.0]), labels_of(["a", "b "]), labels_of(np.array([True, False]))
-    (array([1, 2]), array(['a', 'b'], dtype='<U1'), array([ True, False]))
+    Texts are classes as they stand, "none" and "NA" too; missing are None, NaN and blank texts.
+
+    >>> labels_of([1.0, 2.0]), labels_of(["a", "NA"]), labels_of(np.array([True, False]))
+    (array([1, 2]), array(['a', 'NA'], dtype='<U2'), array([ True, False]))
     """
     values, truths = _column_of(y, source)
     _check_numbers(source, {source: values})
@@ -116,14 +150,30 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
 
 
 def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
-    if values.ndim == 1 and values.dtype == object:
-        return values.astype(np.str_)
+    """What is given of a target, as numbers or texts; DataError for dates, also as texts."""
     if values.ndim == 1 and values.dtype.kind == "f":
         return as_whole(values)
+    if values.ndim == 1 and values.dtype == object:
+        if not isinstance(values[0], str):
+            return _exact(values)
+        if not (re.search(r"\d{4}", values[0]) and find_format(values)):
+            return values.astype(np.str_)
+    elif values.dtype.kind != "M":
+        raise DataError(
+            f"{what} holds arrays; expected numbers, truth values, or texts that name classes."
+        )
     raise DataError(
-        f"{what} holds {'dates' if values.dtype.kind == 'M' else 'arrays'}; expected numbers, "
-        "truth values, or texts that name classes."
+        f"{what} holds dates; expected numbers, truth values, or texts that name classes. Make a "
+        "number of it, such as the days since a first one, or a class, such as the month's name."
     )
+
+
+def _exact(whole: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers beyond 2^53, as texts where int64 does not hold them."""
+    try:
+        return whole.astype(np.int64)
+    except OverflowError:
+        return np.array([str(int(value)) for value in whole])
 
 
 def _column_of(y: Any, source: str) -> tuple[NDArray[Any], bool]:
@@ -131,7 +181,7 @@ def _column_of(y: Any, source: str) -> tuple[NDArray[Any], bool]:
     if not isinstance(y, (list, tuple, np.ndarray)):
         series = _series(y)
         if series is not None:
-            return _from_series(series, source)[0], _holds_truths(series)
+            return _from_series(series, source, labels=True)[0], _holds_truths(series)
         if not hasattr(y, "__array__"):
             raise DataError(
                 f"{source} is of the type {type(y).__name__}; expected a value for each row: a "
@@ -147,7 +197,7 @@ def _column_of(y: Any, source: str) -> tuple[NDArray[Any], bool]:
     truths = array.dtype == np.bool_
     if array.dtype == object and len(array):
         truths = all(isinstance(each, (bool, np.bool_)) for each in array)
-    return _from_array(array, source), bool(truths)
+    return _from_array(array, source, labels=True), bool(truths)
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:
@@ -157,66 +207,76 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
             return np.array(values, dtype=object)
         except ValueError:
             pass  # ragged: a list of lists, which is refused by name
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    return as_objects(values)
 
 
 # Tables of each form ------------------------------------------------------------------------------
 
 
-def _read(data: Any, source: str) -> Table:
+def _read(data: Any, source: str, choice: _Choice) -> Table:
     if isinstance(data, Mapping):
-        return _from_dict(data, source)
+        return _from_dict(data, source, choice)
     if isinstance(data, (list, tuple)):
-        return _from_list(data, source)
+        return _from_list(data, source, choice)
     if isinstance(data, np.ndarray):
-        return _from_matrix(data, source)
+        return _from_matrix(data, source, choice)
     frame = _frame(data, source)
     if frame is not None:
-        return _from_frame(frame, source)
+        return _from_frame(frame, source, choice)
     if hasattr(data, "__array__"):
-        return _from_matrix(np.asarray(data), source)
+        return _from_matrix(np.asarray(data), source, choice)
     raise DataError(f"{source} is of the type {type(data).__name__}; {_EXPECTED}.")
 
 
-def _from_dict(data: Mapping[Any, Any], source: str) -> Table:
+def _in_place(
+    names: Sequence[str], columns: dict[str, NDArray[Any]], m: int
+) -> dict[str, NDArray[Any]]:
+    """The columns in the order of all names; those that were not wanted hold nothing."""
+    nothing = np.broadcast_to(np.nan, m)
+    return {name: columns.get(name, nothing) for name in names}
+
+
+def _from_dict(data: Mapping[Any, Any], source: str, choice: _Choice) -> Table:
     names = [str(name) for name in data]
-    _check_names(source, names)
-    columns = {}
-    for name, values in zip(names, data.values(), strict=True):
-        columns[name] = _one_column(values, f"{source}: column {name!r}")
+    check_names(source, names)
+    columns = {
+        name: _one_column(values, f"{source}: column {name!r}", name == choice.target)
+        for name, values in zip(names, data.values(), strict=True)
+        if choice.has(name)
+    }
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        first = names[0]
-        other = next(name for name in names if lengths[name] != lengths[first])
+        one = next(iter(lengths))
+        other = next(name for name in lengths if lengths[name] != lengths[one])
         raise DataError(
-            f"{source}: its columns differ in length: {first!r} has {lengths[first]:,}, {other!r} "
+            f"{source}: its columns differ in length: {one!r} has {lengths[one]:,}, {other!r} "
             f"{lengths[other]:,} values. Expected a value for each row in each column."
         )
-    return Table(columns, source=source)
+    first = next(iter(columns.values() if columns else data.values()), ())
+    m = len(first) if hasattr(first, "__len__") else 0
+    return Table(_in_place(names, columns, m), source=source)
 
 
-def _one_column(values: Any, where: str) -> NDArray[Any]:
+def _one_column(values: Any, where: str, labels: bool) -> NDArray[Any]:
     if isinstance(values, (list, tuple)):
-        return canonical(values, where)
+        return canonical(values, where, labels)
     if isinstance(values, np.ndarray):
-        return _from_array(values, where)
+        return _from_array(values, where, labels)
     if isinstance(values, (str, bytes, int, float)) or values is None:
         raise DataError(
             f"{where} holds {values!r}, a single value; expected a list or an array of them. For "
             "one row give [row], a list with one dict."
         )
     series = _series(values)
-    return (
-        _from_array(np.asarray(values), where) if series is None else _from_series(series, where)[0]
-    )
+    if series is None:
+        return _from_array(np.asarray(values), where, labels)
+    return _from_series(series, where, labels)[0]
 
 
-def _from_list(rows: Sequence[Any], source: str) -> Table:
+def _from_list(rows: Sequence[Any], source: str, choice: _Choice) -> Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = list(dict.fromkeys(name for row in rows for name in row))
-        return _from_dict({name: [row.get(name) for row in rows] for name in names}, source)
+        return _from_dict({name: [row.get(name) for row in rows] for name in names}, source, choice)
     if rows and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         lengths = Counter(map(len, rows))
         if len(lengths) > 1:
@@ -226,16 +286,15 @@ def _from_list(rows: Sequence[Any], source: str) -> Table:
                 f"{source}: row {k + 1} has {count(len(rows[k]), 'value')}, most have {usual}; "
                 "expected rows of one length."
             )
-        return _from_dict(
-            {str(k + 1): list(column) for k, column in enumerate(zip(*rows, strict=True))}, source
-        )
+        by_column = enumerate(zip(*rows, strict=True), start=1)
+        return _from_dict({str(k): list(column) for k, column in by_column}, source, choice)
     what = f"a list of {type(rows[0]).__name__}" if rows else "an empty list"
     raise DataError(f"{source} is {what}; {_EXPECTED}. For one row give [row].")
 
 
-def _from_matrix(data: NDArray[Any], source: str) -> Table:
+def _from_matrix(data: NDArray[Any], source: str, choice: _Choice) -> Table:
     if data.dtype.names is not None:
-        return _from_dict({name: data[name] for name in data.dtype.names}, source)
+        return _from_dict({name: data[name] for name in data.dtype.names}, source, choice)
     if data.ndim == 4:
         return Table({"image": _from_array(data, source)}, source=source)
     if data.ndim != 2:
@@ -244,14 +303,10 @@ def _from_matrix(data: NDArray[Any], source: str) -> Table:
             f"{source} is an array of the shape {data.shape}; expected (m, n), a row an "
             f"example.{hint}"
         )
-    names = [str(k + 1) for k in range(data.shape[1])]
-    columns = {
-        name: _from_array(data[:, k], f"{source}: column {name!r}") for k, name in enumerate(names)
-    }
-    return Table(columns, source=source)
+    return _from_dict({str(k + 1): data[:, k] for k in range(data.shape[1])}, source, choice)
 
 
-def _from_array(array: NDArray[Any], where: str) -> NDArray[Any]:
+def _from_array(array: NDArray[Any], where: str, labels: bool = False) -> NDArray[Any]:
     """One array of numpy as a column."""
     if array.ndim == 4 and array.dtype == np.uint8 and array.shape[3] == 3:
         return array
@@ -262,16 +317,19 @@ def _from_array(array: NDArray[Any], where: str) -> NDArray[Any]:
         )
     kind = array.dtype.kind
     if isinstance(array, np.ma.MaskedArray):
-        return canonical(array.tolist(), where)
-    if kind in "biuf":
+        return canonical(array.tolist(), where, labels)
+    if kind in "biuf" and not (kind in "iu" and _beyond(array)):
         return array.astype(np.float64)
     if kind == "M":
         return all_missing_as_numbers(array.astype("datetime64[us]"))
     if kind == "m":
         return _durations(array)
-    if kind in "UT":
-        return texts(array.tolist())
-    return canonical(array.tolist(), where)
+    return canonical(array.tolist(), where, labels)
+
+
+def _beyond(whole: Any) -> bool:
+    """Whether float64 may not tell these whole numbers apart."""
+    return bool(len(whole)) and max(-int(whole.min() or 0), int(whole.max() or 0)) >= EXACT
 
 
 def _durations(array: NDArray[Any]) -> NDArray[np.float64]:
@@ -288,11 +346,11 @@ def _frame(data: Any, source: str) -> Any:
 
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas: names may be anything
         names = [str(name) for name in data.columns]
-        _check_names(source, names)
+        check_names(source, names)
         if names != list(data.columns):
             data = data.set_axis(names, axis=1)
     elif hasattr(data, "column_names"):  # pyarrow: names may be there twice
-        _check_names(source, list(data.column_names))
+        check_names(source, list(data.column_names))
     try:
         frame = nw.from_native(data)
     except TypeError:
@@ -315,24 +373,27 @@ def _series(data: Any) -> Any:
     return found
 
 
-def _from_frame(frame: Any, source: str) -> Table:
+def _from_frame(frame: Any, source: str, choice: _Choice) -> Table:
     columns, declared = {}, []
-    for name in frame.columns:
+    for name in filter(choice.has, frame.columns):
         columns[name], categorical = _from_series(
-            frame.get_column(name), f"{source}: column {name!r}"
+            frame.get_column(name), f"{source}: column {name!r}", name == choice.target
         )
         if categorical:
             declared.append(name)
+    columns = _in_place(frame.columns, columns, len(frame))
     return Table(columns, source=source, categorical=frozenset(declared))
 
 
-def _from_series(series: Any, where: str) -> tuple[NDArray[Any], bool]:
+def _from_series(series: Any, where: str, labels: bool) -> tuple[NDArray[Any], bool]:
     """A column of any library, and whether it is declared categories."""
     import narwhals as nw
 
     dtype = series.dtype
     if dtype in (nw.Categorical, nw.Enum):
-        return canonical(series.to_list(), where), True
+        return _from_categories(series, where, labels), True
+    if dtype.is_integer() and _beyond(series):
+        return canonical(series.to_list(), where, labels), False
     if dtype == nw.Boolean or (dtype.is_numeric() and dtype != nw.Decimal):
         numbers = series.cast(nw.Float64).to_numpy()
         if numbers.dtype == object:
@@ -349,7 +410,17 @@ def _from_series(series: Any, where: str) -> tuple[NDArray[Any], bool]:
             f"{where} holds nested values ({dtype}); expected numbers, texts, truth values or "
             "dates. Take it apart into columns of its own, or drop it."
         )
-    return canonical(series.to_list(), where), False
+    return canonical(series.to_list(), where, labels), False
+
+
+def _from_categories(series: Any, where: str, labels: bool) -> NDArray[Any]:
+    declared: Any = getattr(series.to_native(), "cat", None)
+    if not hasattr(declared, "categories"):
+        return canonical(series.to_list(), where, labels, categories=True)
+    # Pandas would make floats of whole intervals where a row has none.
+    categories = [*declared.categories.tolist(), None]
+    found = canonical(categories, where, labels, categories=True)
+    return all_missing_as_numbers(found[np.asarray(declared.codes)])
 
 
 def _holds_truths(series: Any) -> bool:
@@ -361,17 +432,6 @@ def _holds_truths(series: Any) -> bool:
 
 
 # Checks -------------------------------------------------------------------------------------------
-
-
-def _check_names(source: str, names: Sequence[str]) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        places = [str(k) for k, name in enumerate(names, start=1) if name == twice[0]]
-        raise DataError(
-            f"{source}: the names of columns must differ; found more than once: "
-            f"{some([repr(name) for name in twice])} ({twice[0]!r} in columns {some(places)}). "
-            "Rename or drop the doubles."
-        )
 
 
 def _check_numbers(source: str, columns: Mapping[str, NDArray[Any]]) -> None:

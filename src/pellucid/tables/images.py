@@ -1,4 +1,4 @@
-"""Folders of images, read through Pillow: a folder a class, or images alone.
+"""Folders of images, read through Pillow: a folder a class, or images alone; or one image file.
 
 Every image is brought to one size, so that it becomes a row of n[0] = height x width x 3 numbers,
 12288 for 64 x 64 as in the cat example of lecture 001. Their order is rows, in them columns, in
@@ -33,12 +33,12 @@ UNREADABLE = 0.1
 
 
 def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table, list[str]]:
-    """Return the images of a folder as a table, and their files' names below the folder.
+    """Return the images of a folder, or one image file, as a table, and the files' names.
 
     The table has one column, "image", uint8 of shape (m, size, size, 3), red, green and blue; its
     target is the name of the class folder (``photos/cat/1.jpg`` is a cat), or None where the
-    images lie in the folder itself. Images are turned as their EXIF orientation says, squeezed to
-    a square, and what is transparent is white.
+    images lie in the folder itself. Names are those below the folder. Images are turned as their
+    EXIF orientation says, squeezed to a square, and what is transparent is white.
 
     Raises
     ------
@@ -50,6 +50,8 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
     if not 1 <= size <= LARGEST_SIZE:
         raise DataError(f"images can be brought to a size of 1 to {LARGEST_SIZE}; got {size}.")
     files, notes = _image_files(folder)
+    if not folder.is_dir():
+        folder = folder.parent
     pillow = _pillow()
     bad: tuple[type[Exception], ...] = (OSError, ValueError, SyntaxError, EOFError, ArithmeticError)
     bad += (pillow.DecompressionBombError, pillow.DecompressionBombWarning)
@@ -83,6 +85,8 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
 
 def _image_files(folder: Path) -> tuple[list[Path], list[str]]:
     """The image files below a folder, sorted; images beside class folders belong to none."""
+    if not folder.is_dir():
+        return [Path(folder.name)], []
     found = sorted(
         path.relative_to(folder)
         for path in folder.rglob("*")

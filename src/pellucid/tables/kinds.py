@@ -96,7 +96,7 @@ class Number(Kind):
 
     @classmethod
     def fit(cls, column: NDArray[Any], where: str) -> Self:
-        x = _numbers(column, where)
+        x = checked_numbers(column, where)
         median, scale = spread(x)
         return cls(int(np.isnan(x).sum()), median, scale, column.dtype == object)
 
@@ -117,15 +117,15 @@ class Number(Kind):
         """Return a column's numbers, NaN where one is missing; DataError for other types."""
         if column.ndim > 1 or column.dtype.kind not in "fO":
             raise self.refusal(where, column)
-        x = _numbers(column, where)
+        x = checked_numbers(column, where)
         if column.dtype == object:
             check_texts(self.expected, column, np.isnan(x), self.from_text, where)
         return x
 
     def detail(self) -> str:
         if self.scale == 0:
-            return f"constant {self.median:.6g}"
-        return f"median {self.median:.6g}, IQR {self.scale:.6g}"
+            return f"constant {self.median:.4g}"
+        return f"median {self.median:.4g}, IQR {self.scale:.4g}"
 
     def check(self) -> None:
         numbers = is_number(self.median) and is_number(self.scale) and self.scale >= 0
@@ -133,7 +133,8 @@ class Number(Kind):
         require(isinstance(self.from_text, bool), "'from_text' must be true or false")
 
 
-def _numbers(column: NDArray[Any], where: str) -> NDArray[np.float64]:
+def checked_numbers(column: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """Return the numbers of a column, NaN where there is none; DataError for infinite ones."""
     x = parse_numbers(column) if column.dtype == object else np.asarray(column, dtype=np.float64)
     wrong = np.flatnonzero(np.abs(x) > LARGEST)
     if len(wrong):
@@ -397,7 +398,7 @@ def infer_kind(column: NDArray[Any], categorical: bool = False) -> str:
         numbers = _mostly_numbers(column)
         if numbers is not None:
             # Two numbers that are not whole, as doses, may be followed by others.
-            whole = np.isnan(numbers) | (numbers % 1 == 0)
+            whole = np.isnan(numbers) | (np.isfinite(numbers) & (numbers == np.floor(numbers)))
             return "binary" if two and whole.all() else "number"
         if find_format(column) is not None:
             return "date"

@@ -168,12 +168,14 @@ class TableModel:
     def _as_table(self, rows: Any) -> Table:
         from pellucid.tables.frame import as_table
 
-        table = as_table(rows)
-        if not has_names(rows):
-            self._check_width(len(table.columns))
-            columns = dict(zip(self.columns, table.columns.values(), strict=True))
-            return Table(columns, source=table.source)
-        return table
+        used = self.preprocessing.columns  # whatever the others hold is none of our business
+        if has_names(rows):
+            return as_table(rows, only=used)
+        places = [str(k) for k, name in enumerate(self.columns, start=1) if name in used]
+        table = as_table(rows, only=places)
+        self._check_width(len(table.columns))
+        columns = dict(zip(self.columns, table.columns.values(), strict=True))
+        return Table(columns, source=table.source)
 
     def _check_width(self, width: int) -> None:
         n = len(self.columns)
@@ -240,8 +242,9 @@ def from_folder(folder: ModelFolder) -> TableModel:
 
 
 def _preprocessing(folder: ModelFolder, columns: Sequence[Any]) -> Preprocessing:
+    entry = folder.entry("preprocessing", dict)
     try:
-        preprocessing = Preprocessing.from_dict(folder.entry("preprocessing", dict))
+        preprocessing = Preprocessing.from_dict(entry)
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"the entry 'preprocessing' of model.json is wrong: {error}") from None
     unknown = [name for name in preprocessing.columns if name not in columns]

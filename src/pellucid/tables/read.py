@@ -7,7 +7,6 @@ import importlib
 import io
 import os
 import zlib
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,17 @@ from numpy.typing import NDArray
 
 from pellucid._files import nearest_file
 from pellucid.errors import DataError, MissingPackageError
-from pellucid.tables.frame import as_table, take_target
+from pellucid.tables.frame import as_table
 from pellucid.tables.images import SIZE, read_images
 from pellucid.tables.samples import PREFIX, read_sample
-from pellucid.tables.table import Table, check_columns, count, nearest, some
+from pellucid.tables.table import (
+    Table,
+    check_columns,
+    check_names,
+    check_target,
+    count,
+    some,
+)
 from pellucid.tables.text import TextFormat, read_text
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 _TEXT = (".csv", ".tsv", ".txt")
 _BINARY = {".parquet": "read_parquet", ".arrow": "read_ipc", ".feather": "read_ipc"}
 _LINES = (".jsonl", ".ndjson")
+_NO_NAMES = "; if the first row holds no names, say so: header=False (--no-header)"
 _WHAT = {".parquet": "a Parquet file", ".arrow": "an Arrow file", ".feather": "an Arrow file"}
 
 
@@ -41,6 +48,7 @@ def read_table(
     drop: Collection[str] = (),
     header: bool | None = None,
     texts: Collection[str] = (),
+    decimal: str | None = None,
     size: int = SIZE,
 ) -> Table:
     """Return the table of a file, of ``sample:NAME`` or of a folder of images.
@@ -63,6 +71,8 @@ def read_table(
     texts : collection of str
         Columns of a text file that stay texts though all their cells are numbers: codes such as
         02134.
+    decimal : str or None
+        "," where a text file's 1,234 is one and a bit though nothing in the file tells.
     size : int
         The height and width that images are brought to.
 
@@ -85,7 +95,7 @@ def read_table(
     if os.path.isdir(name):
         return read_images(name, size)[0]
     names = [*(columns or ()), *([target] if target else ())]
-    raw = read_raw(name, TextFormat(header, names, texts))
+    raw = read_raw(name, TextFormat(header, names, texts, decimal))
     return raw.table(target, columns, drop)
 
 
@@ -100,11 +110,14 @@ class RawTable:
     data : polars.DataFrame or dict of arrays
     notes : list of str
         What was found out on the way.
+    decimal : str
+        "," where numbers were written with decimal commas.
     """
 
     source: str
     data: pl.DataFrame | Mapping[str, NDArray[Any]]
     notes: list[str] = field(default_factory=list)
+    decimal: str = "."
 
     @property
     def names(self) -> list[str]:
@@ -119,11 +132,8 @@ class RawTable:
     ) -> Table:
         """Return the table of these inputs, all by default, and this target."""
         names, notes = self.names, list(self.notes)
-        if target is not None and target not in names:
-            raise DataError(
-                f"{self.source} has no column {target!r}{nearest(target, names)}; its columns are "
-                f"{some([repr(name) for name in names])}.{_hint(names)}"
-            )
+        if target is not None:
+            check_target(self.source, names, target, _hint(names))
         inputs = [name for name in names if name != target and name not in drop]
         if columns is not None:
             check_columns(self.source, names, columns)
@@ -136,15 +146,11 @@ class RawTable:
                 f"{self.source} has no input columns beside the target {target!r}.{_hint(names)}"
             )
         wanted = inputs if target is None or target in inputs else [*inputs, target]
-        if isinstance(self.data, Mapping):
-            table = as_table({name: self.data[name] for name in wanted}, source=self.source)
-        else:
-            table = as_table(self.data.select(wanted), source=self.source)
-        table.notes = [*notes, *table.notes]
-        if target is None:
-            return table
-        table = take_target(table, target)
-        if str(self.data[target].dtype) == "Boolean":
+        data: Any = self.data
+        data = {k: data[k] for k in wanted} if isinstance(data, Mapping) else data.select(wanted)
+        table = as_table(data, target=target, source=self.source)
+        table.notes, table.decimal = [*notes, *table.notes], self.decimal
+        if target is not None and str(self.data[target].dtype) == "Boolean":
             table.y = np.asarray(table.y, dtype=np.bool_)
         return table
 
@@ -182,15 +188,16 @@ def read_raw(source: str, how: TextFormat | None = None) -> RawTable:
     content = _read_bytes(path)
     polars()
     notes: list[str] = []
+    decimal = "."
     if ending in _TEXT:
-        names, frame, notes = read_text(source, content, how or TextFormat())
+        names, frame, notes, decimal = read_text(source, content, how or TextFormat())
     else:
         frame = _read_with_polars(source, content, ending)
         names = frame.columns
         if not frame.height:
             raise DataError(f"{source} holds no rows; its columns are {some(names)}.")
-    _check_names(source, names)
-    return RawTable(source, _without_nameless(names, frame, notes), notes)
+    check_names(source, names, _NO_NAMES)
+    return RawTable(source, _without_nameless(names, frame, notes), notes, decimal)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -235,17 +242,6 @@ def _read_with_polars(name: str, content: bytes, ending: str) -> pl.DataFrame:
         what = _WHAT.get(ending, "JSON lines, one object a line")
         raise DataError(f"{name} cannot be read: it is not {what} ({reason}).") from None
     return frame
-
-
-def _check_names(source: str, names: Sequence[str]) -> None:
-    twice = [f"{name!r}" for name, times in Counter(names).items() if name and times > 1]
-    if twice:
-        places = [str(k) for k, name in enumerate(names, start=1) if f"{name!r}" == twice[0]]
-        raise DataError(
-            f"{source}: the names of columns must differ; found more than once: {some(twice)} "
-            f"({twice[0]} in columns {some(places)}). Rename or drop the doubles; if the first row "
-            "holds no names, say so: header=False (--no-header)."
-        )
 
 
 def _without_nameless(names: list[str], frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ has that factor too.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +35,9 @@ LEARNING_RATE = {"binary": 0.04, "multiclass": 0.04, "regression": 0.07}
 ACTIVATION = {"binary": "selu", "multiclass": "selu", "regression": "mish"}
 SCALE_FACTOR, BIAS_FACTOR = 6.0, 0.1
 """What multiplies the learning rate of the input's scale and of every b."""
+LABEL_SMOOTHING, ABOUT_EQUAL = 0.05, 0.5
+"""Smoothing pulls probabilities towards equal shares; so it is used only where the rarest class
+has at least that part of an equal share."""
 SCHEDULE = CosineLog(cycles=3)
 BATCH_SIZES = ((1_024, 64), (8_192, 128), (30_000, 256), (100_000, 512))
 """Up to so many rows, mini-batches of so many; 1,024 beyond."""
@@ -75,8 +79,12 @@ def build_network(
     return network
 
 
-def train_options(task: str, m: int, settings: TrainSettings) -> dict[str, Any]:
+def train_options(
+    task: str, m: int, settings: TrainSettings, shares: Sequence[float] = ()
+) -> dict[str, Any]:
     """Return the arguments of :func:`pellucid.train` for a network that learns from m rows.
+
+    ``shares`` are those of the classes; () stands for equal ones.
 
     Examples
     --------
@@ -90,7 +98,7 @@ def train_options(task: str, m: int, settings: TrainSettings) -> dict[str, Any]:
         "optimizer": Adam(beta2=0.95) if settings.optimizer == "adam" else optimizer,
         "epochs": settings.epochs,
         "l2": settings.l2,
-        "label_smoothing": 0.0 if task == "regression" else settings.label_smoothing,
+        "label_smoothing": 0.0 if task == "regression" else label_smoothing(shares, settings),
         "early_stopping": EarlyStopping(patience=settings.patience or settings.epochs),
     }
     if optimizer.name != "lbfgs":  # it has no use for these
@@ -101,6 +109,18 @@ def train_options(task: str, m: int, settings: TrainSettings) -> dict[str, Any]:
         options["batch_size"] = settings.batch_size or batch_size(m)
         options["schedule"] = SCHEDULE
     return options
+
+
+def label_smoothing(shares: Sequence[float], settings: TrainSettings) -> float:
+    """Return the label smoothing for classes with these shares.
+
+    >>> [label_smoothing(shares, TrainSettings()) for shares in ([0.25, 0.75], [0.2, 0.8])]
+    [0.05, 0.0]
+    """
+    if settings.label_smoothing is not None:
+        return settings.label_smoothing
+    rarest = min(shares, default=1.0) * max(len(shares), 1)
+    return LABEL_SMOOTHING if rarest >= ABOUT_EQUAL else 0.0
 
 
 def batch_size(m: int) -> int:

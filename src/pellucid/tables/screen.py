@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.errors import DataError
 from pellucid.tables.dates import find_format, parse_dates
-from pellucid.tables.kinds import MOST_CATEGORIES, infer_kind
-from pellucid.tables.table import Table, count, nearest, some
+from pellucid.tables.kinds import MOST_CATEGORIES, checked_numbers, infer_kind
+from pellucid.tables.table import Table, count, some
 from pellucid.tables.values import by_distinct, is_missing, parse_numbers
 
 UNIQUE = 0.95
@@ -43,11 +43,19 @@ the answer that never changes. In the tables above 0.001 (magic's ID), then 0.08
 LEAK_R2 = 0.999
 """A column tells the number from this R² on. In the tables above at most 0.94 (registered)."""
 
+COPY_ROWS = 10
+"""A column with a value for each class, and never a wrong one, is a copy if as many rows are not of
+the most frequent class."""
+
 LEAK_ROWS = 2000
-"""Rows on which a column's share in the target is measured."""
+"""Rows on which a column's share in the target is measured; a rare class has up to its part."""
 
 SUM_ROWS = 0.99
 """The share of rows in which sums of columns must give the target."""
+
+SUM_CLOSE, SUM_TELLS = 1e-6, 1e-3
+"""How close: as a share of the sizes of all that is added and of the target, and, lest the tiny
+difference of two large numbers seem to be any small target, of its standard deviation."""
 
 
 class Settings(Protocol):
@@ -73,21 +81,6 @@ class Screening:
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    @property
-    def messages(self) -> list[str]:
-        """All of it as sentences, for people; what was asked for with ``drop`` is not news."""
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in self.left_out.items():
-            if reason != DROPPED:
-                by_reason.setdefault(reason, []).append(name)
-        left_out = [
-            f"{'column' if len(names) == 1 else 'columns'} {some([repr(name) for name in names])} "
-            f"left out: {reason}. To take in: keep=[{names[0]!r}], or --keep {names[0]!r} on the "
-            "command line."
-            for reason, names in by_reason.items()
-        ]
-        return left_out + self.warnings
-
 
 DROPPED = "dropped as asked"
 
@@ -104,18 +97,14 @@ def screen(table: Table, task: str, settings: Settings) -> Screening:
     {'row': 'it numbers the rows: 60 different whole numbers from 0 to 59', 'one': 'it holds 1 in \
 every row'}
     """
-    for names, setting in (
-        (settings.drop, "drop"),
-        (settings.keep, "keep"),
-        (settings.categorical, "categorical"),
-    ):
-        _check_named(table, names, setting)
     found = Screening({name: DROPPED for name in table.columns if name in set(settings.drop)})
     declared = table.categorical.union(settings.categorical)
     kinds = {}
     for name, column in table.columns.items():
         if name not in found.left_out:
             kinds[name] = infer_kind(column, name in declared)
+            if kinds[name] == "number":
+                checked_numbers(column, f"{table.source}: column {name!r}")
             reason = _nothing_to_learn(column, kinds[name])
             if reason and name not in settings.keep:
                 found.left_out[name] = reason
@@ -141,16 +130,6 @@ every row'}
     return found
 
 
-def _check_named(table: Table, names: Collection[str], setting: str) -> None:
-    for name in names:
-        if name not in table.columns:
-            known = list(table.columns)
-            raise DataError(
-                f"{table.source} has no column {name!r}{nearest(name, known)}, which {setting} "
-                f"names; its columns are {some([repr(each) for each in known])}."
-            )
-
-
 # One column ---------------------------------------------------------------------------------------
 
 
@@ -167,21 +146,35 @@ def _nothing_to_learn(column: NDArray[Any], kind: str) -> str:
     if kind == "category":
         share, distinct, given = _distinct(column)
         if given >= 10 and share >= UNIQUE:
-            commas = _decimal_comma(column)
-            hint = f"; they look like {commas}" if commas else ""
+            alike = _like_numbers(column)
+            hint = f"; they look like {alike}" if alike else ""
             return (
                 f"it names the rows: {distinct:,} different values in {count(given, 'row')}{hint}"
             )
     return ""
 
 
-def _decimal_comma(column: NDArray[Any]) -> str:
-    """What to say of texts that are numbers with a comma; "" of others."""
+_CURRENCY = r"(?:[$€£¥]|USD|EUR|GBP|CHF)"
+_DIGITS = r"\d[\d.,' ]*"
+_LIKE_NUMBERS = {
+    "numbers with a comma": (r"[-+]?\d+,\d+", "write decimal numbers with a point"),
+    "percentages": (rf"[-+]?{_DIGITS}%", "write plain numbers, 45 or 0.45"),
+    "amounts of money": (
+        rf"[-+]?{_CURRENCY} ?[-+]?{_DIGITS}|[-+]?{_DIGITS}{_CURRENCY}",
+        "write plain numbers, such as 1234.50, and the currency in the column's name",
+    ),
+}
+"""What texts of numbers are called that are not read, how they look, and how to mend them."""
+
+
+def _like_numbers(column: NDArray[Any]) -> str:
+    """What to say of texts that are numbers in a form that is not read; "" of others."""
     first = [str(text) for text in column[~is_missing(column)][:200]]
-    found = list(filter(re.compile(r"[-+]?\d+,\d+").fullmatch, first))
-    if 2 * len(found) < len(first) or not found:
-        return ""
-    return f"numbers with a comma, such as {found[0]!r}: write decimal numbers with a point"
+    for what, (pattern, mend) in _LIKE_NUMBERS.items():
+        found = list(filter(re.compile(pattern).fullmatch, first))
+        if found and 2 * len(found) >= len(first):
+            return f"{what}, such as {found[0]!r}: {mend}"
+    return ""
 
 
 def _distinct(column: NDArray[Any]) -> tuple[float, int, int]:
@@ -192,22 +185,30 @@ def _distinct(column: NDArray[Any]) -> tuple[float, int, int]:
 
 
 def _row_numbers(x: NDArray[np.float64]) -> str:
-    """Why these numbers only number the rows; "" where they do not."""
-    if (
-        len(x) < ROW_NUMBERS_FROM
-        or not (x % 1 == 0).all()
-        or len(np.unique(x[:500])) < len(x[:500])
-    ):
+    """Why these numbers, where they are given, only number the rows; "" where they do not."""
+    m, x = len(x), x[~np.isnan(x)]
+    if 2 * len(x) < m or not _all_unique(x):
         return ""
     low, high = int(x.min()), int(x.max())
     years = 1500 <= low and high <= 2200
-    if years or len(x) < FILLED * (high - low + 1) or len(np.unique(x)) < len(x):
+    if years or len(x) < FILLED * (high - low + 1):
         return ""
     return f"it numbers the rows: {len(x):,} different whole numbers from {low:,} to {high:,}"
 
 
+def _all_unique(x: NDArray[np.float64]) -> bool:
+    """Whether these are whole numbers, enough to tell, and all different."""
+    return (
+        len(x) >= ROW_NUMBERS_FROM
+        and bool((x == np.floor(x)).all())
+        and len(np.unique(x[:500])) == len(x[:500])  # spares most columns the whole
+        and len(np.unique(x)) == len(x)
+    )
+
+
 _CODE_NAME = re.compile(
-    r"(?:^|[^a-z])(?:ids?|codes?|zip|zip.?codes?|post(?:al)?.?codes?|plz)$|(?<=[a-z])I[dD]$"
+    r"(?i:(?:^|[^a-z])(?:ids?|codes?|zip|zip.?codes?|post(?:al)?.?codes?|plz)$)"
+    r"|(?<=[a-z])(?:I[dD]|Code|Zip)$"
 )
 
 
@@ -222,22 +223,29 @@ def _remarks(name: str, column: NDArray[Any], kind: str) -> Iterator[str]:
                 f"({len(np.unique(x)):,} values, such as {x[0]:.0f}). If it is one: "
                 f"categorical=[{name!r}], or --categorical {name!r} on the command line."
             )
+        elif _CODE_NAME.search(name) and _all_unique(x):
+            yield (
+                f"column {name!r} is taken as a number, but holds a different whole number in each "
+                f"of {count(len(x), 'row')}. If it only names the rows: drop=[{name!r}], or "
+                f"--drop {name!r} on the command line."
+            )
     elif kind == "category":
         share, distinct, given = _distinct(column)
-        if distinct > MOST_CATEGORIES and share >= MOSTLY_UNIQUE:
+        if distinct > MOST_CATEGORIES and share >= MOSTLY_UNIQUE and not _like_numbers(column):
             yield (
                 f"column {name!r} holds {distinct:,} different values in {count(given, 'row')}: "
                 f"all but the {MOST_CATEGORIES} most frequent count as one. If it only names the "
                 f"rows: drop=[{name!r}], or --drop {name!r} on the command line."
             )
-        commas = _decimal_comma(column)
-        if commas:
-            yield f"column {name!r} is taken as categories, but holds what looks like {commas}."
+    if kind in ("category", "binary") and column.dtype == object:
+        alike = _like_numbers(column)
+        if alike:
+            yield f"column {name!r} is taken as categories, but holds what looks like {alike}."
 
 
 def _looks_like_codes(name: str, x: NDArray[np.float64]) -> bool:
     """Whole numbers that come again and again and are called, or all written, like codes."""
-    if not len(x) or not (x % 1 == 0).all():
+    if not len(x) or not (x == np.floor(x)).all():
         return False
     distinct = len(np.unique(x))
     if not 3 <= distinct <= len(x) / 2:
@@ -255,46 +263,60 @@ def _looks_like_codes(name: str, x: NDArray[np.float64]) -> bool:
 def _suspects(table: Table, kinds: dict[str, str], task: str, settings: Settings) -> dict[str, str]:
     """The columns that number the rows or tell the target, with the reason."""
     found, numbers = {}, {}
-    rows = np.sort(_some_rows(table.m))
-    mixed = _some_rows(len(rows))
-    y = None if table.y is None else table.y[rows]
-    if task == "regression" and y is not None:
-        y = y.astype(np.float64)
+    y = None if table.y is None or task == "regression" else table.y
+    rows = _some_rows(table.m, y)
+    mixed = philox.permutation(0, len(rows), stream=philox.SPLIT)
+    if table.y is not None:
+        y = table.y[rows] if y is not None else table.y[rows].astype(np.float64)
     for name, kind in kinds.items():
         if kind == "image":
             continue
         column = table.columns[name]
-        x = _as_numbers(column[rows], kind)
+        x = _as_numbers(column, kind, rows)
         reason = ""
-        if kind == "number" and len(np.unique(x)) == len(x):
-            reason = _row_numbers(_as_numbers(column, kind))
+        given = x[~np.isnan(x)]
+        if kind == "number" and len(np.unique(given)) == len(given):
+            reason = _row_numbers(_as_numbers(column, kind, slice(None)))
         if not reason and y is not None:
             reason = _leak(x[mixed], y[mixed], task)
-        if reason and name not in settings.keep:
+        if reason:
             found[name] = reason
-        elif kind == "number" and not np.isnan(x).any():
+        elif kind == "number" and 2 * np.isnan(x).sum() <= len(x):
             numbers[name] = x
     if task == "regression" and y is not None:
         for name, reason in _sums(numbers, y):
-            if name not in settings.keep:
-                found.setdefault(name, reason)
-    return found
+            found.setdefault(name, reason)
+    return {name: reason for name, reason in found.items() if name not in settings.keep}
 
 
-def _some_rows(m: int) -> NDArray[np.int64]:
-    """At most LEAK_ROWS rows, drawn without a seed of the user's: the answer is always the same."""
+def _some_rows(m: int, labels: NDArray[Any] | None) -> NDArray[np.int64]:
+    """At most LEAK_ROWS rows, spread over the table: of each class as many, or all it has."""
     if m <= LEAK_ROWS:
-        return np.asarray(philox.permutation(0, m, stream=philox.SPLIT))
-    steps = (np.arange(LEAK_ROWS) * (m / LEAK_ROWS)).astype(np.int64)  # spread over the table
-    return steps[philox.permutation(0, LEAK_ROWS, stream=philox.SPLIT)]
+        return np.arange(m)
+    if labels is None:
+        return _spread_over(np.arange(m), LEAK_ROWS)
+    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    left, picked = LEAK_ROWS, []
+    for place, k in enumerate(np.argsort(counts, kind="stable")):  # the rare ones first
+        mine = _spread_over(np.flatnonzero(codes == k), left // (len(classes) - place))
+        left -= len(mine)
+        picked.append(mine)
+    return np.sort(np.concatenate(picked))
 
 
-def _as_numbers(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
-    """A column as one number a row that tells its values apart; NaN where missing."""
+def _spread_over(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows), most, endpoint=False).astype(np.int64)]
+
+
+def _as_numbers(whole: NDArray[Any], kind: str, rows: Any) -> NDArray[np.float64]:
+    """Rows of a column as numbers that tell its values apart; NaN where missing."""
+    column: NDArray[Any] = whole[rows]
     if kind == "number" and column.dtype == object:
         return parse_numbers(column)
     if column.dtype == object and kind == "date":
-        found = find_format(column)
+        found = find_format(whole)
         assert found is not None, "that is why it is a date"
         column = parse_dates(found.name, column)
     if column.dtype.kind == "M":
@@ -308,11 +330,30 @@ def _as_numbers(column: NDArray[Any], kind: str) -> NDArray[np.float64]:
 
 
 def _leak(x: NDArray[np.float64], y: NDArray[Any], task: str) -> str:
+    """Why x alone tells y almost perfectly; "" where it does not.
+
+    Also where x is given, if that is in half of the rows.
+    """
+    known = ~np.isnan(x)
+    reason = _told(x, y, task)
+    if reason or known.all() or 2 * known.sum() < len(x):
+        return reason
+    return _told(x[known], y[known], task)
+
+
+_TELLS = "by itself it tells the target almost perfectly"
+
+
+def _told(x: NDArray[np.float64], y: NDArray[Any], task: str) -> str:
     """Why x alone tells y almost perfectly, by a cross-validated tree; "" where it does not."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     regression = task == "regression"
-    if len(y) < 20 or not _hopeful(x[:400], y[:400], regression):
+    if len(y) < 20:
+        return ""
+    if not regression and _is_copy(x, y):
+        return f"{_TELLS} (100.00% right)"
+    if not _hopeful(x[:400], y[:400], regression):
         return ""
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
     predicted = np.empty(len(y), dtype=np.float64 if regression else y.dtype)
@@ -328,7 +369,16 @@ def _leak(x: NDArray[np.float64], y: NDArray[Any], task: str) -> str:
         wrong = int((predicted != y).sum())
         holds = wrong + 1 <= LEAK_ERROR * _rarer(y)
         measured = f"{1 - wrong / len(y):.2%} right"
-    return f"by itself it tells the target almost perfectly ({measured})" if holds else ""
+    return f"{_TELLS} ({measured})" if holds else ""
+
+
+def _is_copy(x: NDArray[np.float64], y: NDArray[Any]) -> bool:
+    """Whether x has one value for each class, in rows enough to tell."""
+    values, codes = np.unique(x, return_inverse=True)
+    classes, labels = np.unique(y, return_inverse=True)
+    if len(values) != len(classes) or _rarer(y) < COPY_ROWS:
+        return False
+    return len(np.unique(codes * len(classes) + labels)) == len(classes)
 
 
 def _hopeful(x: NDArray[np.float64], y: NDArray[Any], regression: bool) -> bool:
@@ -377,11 +427,17 @@ def _sums(
     if len(t) < 20 or not numbers:
         return
     names = list(numbers)
+    largest = float(np.abs(t).max())
+    if largest == 0:
+        return
     X = np.stack(list(numbers.values()), axis=1)
-    close = 1e-6 * float(np.abs(t).max())
+    close = SUM_TELLS * largest * float((t / largest).std())
     for signs in _pairs(X, t, close) or _least_squares(X, t):
-        given = np.abs(X[:, list(signs)] @ np.array(list(signs.values())) - t) <= close
-        if given.mean() >= SUM_ROWS:
+        used = X[:, list(signs)]
+        total, size = used @ np.array(list(signs.values())), np.abs(used).sum(axis=1)
+        known = ~np.isnan(total)
+        given = _alike(total, t, size, close)
+        if 2 * known.sum() >= len(t) and given.sum() >= SUM_ROWS * known.sum():
             formula = " ".join(
                 f"{'-' if sign < 0 else '+'} {names[k]!r}" for k, sign in signs.items()
             ).removeprefix("+ ")
@@ -389,33 +445,56 @@ def _sums(
                 yield names[k], f"with others it gives the target exactly: {formula}"
 
 
+def _alike(total: Any, t: Any, size: Any, close: float) -> NDArray[np.bool_]:
+    """Where totals of columns are the target, but for rounding; not where they are missing."""
+    alike: NDArray[np.bool_] = np.abs(total - t) <= np.minimum(
+        SUM_CLOSE * (np.abs(t) + size), close
+    )
+    return alike
+
+
 def _pairs(X: NDArray[np.float64], t: NDArray[np.float64], close: float) -> list[dict[int, int]]:
-    """The pairs of columns whose sum or difference is the target in nearly all rows."""
+    """The pairs of columns whose sum or difference may be the target.
+
+    They are tried on the rows in which the target is farthest from its median, half of which must
+    fit: where it is mostly 0, so are differences of columns, and tell nothing.
+    """
     found = []
-    few, n = slice(0, 50), X.shape[1]
-    for i in range(n):
+    far = np.abs(t - np.median(t))
+    few = np.argsort(-far, kind="stable")[: min(50, np.count_nonzero(far))]
+    holds = np.nan_to_num(X).any(axis=0)
+    X, t = X[few], t[few, np.newaxis]
+    known, sizes = ~np.isnan(X), np.abs(X)
+    for i in np.flatnonzero(holds).tolist():
+        both = (known & known[:, [i]]).sum(axis=0)
         for sign_i, sign_j in ((1, 1), (1, -1)):
-            rest = sign_j * (t - sign_i * X[:, i])
-            alike = (np.abs(X[few] - rest[few, np.newaxis]) <= close).mean(axis=0) > 0.9
+            total = sign_i * X[:, [i]] + sign_j * X
+            alike = _alike(total, t, sizes[:, [i]] + sizes, close).sum(axis=0)
             found += [
                 {i: sign_i, j: sign_j}
-                for j in np.flatnonzero(alike).tolist()
-                if j != i and (sign_j < 0 or j > i) and X[:, j].any() and X[:, i].any()
+                for j in np.flatnonzero(holds & (both > 0) & (2 * alike >= both)).tolist()
+                if j != i and (sign_j < 0 or j > i)
             ]
     return found
 
 
 def _least_squares(X: NDArray[np.float64], t: NDArray[np.float64]) -> list[dict[int, int]]:
-    """The columns whose sum, each added or taken away, is the target: three or more."""
-    if 2 * X.shape[1] > len(t):
+    """The columns whose sum, each added or taken away, may be the target: three or more."""
+    known = ~np.isnan(X)
+    columns = np.arange(X.shape[1])
+    rows = known.all(axis=1)
+    if 2 * rows.sum() < len(t):
+        rows, columns = np.ones(len(t), dtype=np.bool_), np.flatnonzero(known.all(axis=0))
+    X, t = X[np.ix_(rows, columns)], t[rows]
+    if 2 * X.shape[1] > len(t) or not X.shape[1]:
         return []
     scale = np.abs(X).max(axis=0)
     scale[scale == 0] = 1
     weights = np.linalg.lstsq(X / scale, t, rcond=None)[0] / scale
     signs = np.round(weights)
-    used = np.flatnonzero(np.abs(weights) * scale > 1e-6 * np.abs(t).max())
+    used = np.flatnonzero(np.abs(weights) * scale > SUM_CLOSE * np.abs(t).max())
     if len(used) < 3 or not (np.abs(weights[used] - signs[used]) < 1e-3).all():
         return []
     if not (np.abs(signs[used]) == 1).all():
         return []
-    return [{int(k): int(signs[k]) for k in used}]
+    return [{int(columns[k]): int(signs[k]) for k in used}]

@@ -162,7 +162,7 @@ def _cut(
     mine = labels[order]
     counts = np.bincount(mine)
     exact = share * counts
-    taken = np.minimum(np.floor(exact).astype(np.int64), np.maximum(counts - 1, 0))
+    taken = np.floor(exact).astype(np.int64)  # a share is below 1, so one row stays
     wanted = max(1, round(share * m))
     for k in np.argsort(taken - exact, kind="stable"):
         if taken.sum() < wanted and taken[k] < counts[k] - 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,8 @@ class Table:
     Whatever a table was read from, its columns are of these types alone:
 
     - numbers, truth values (0 and 1) and durations (seconds): ``float64``, NaN where missing;
-    - texts: ``object``, str without blanks around it, or None where missing;
+    - texts: ``object``, str without blanks around it, or None where missing; also columns of whole
+      numbers from 2^53 on, which float64 would not tell apart;
     - dates and times: ``datetime64[us]``, in UTC where a time zone is known, NaT where missing;
     - images: ``uint8`` of shape (m, height, width, 3).
 
@@ -40,6 +42,8 @@ class Table:
         What was found out on the way, such as ``"delimiter ';'"``.
     categorical : frozenset of str
         The columns that are declared categories where they come from.
+    decimal : str
+        "," where a file wrote numbers with decimal commas.
 
     Examples
     --------
@@ -54,6 +58,7 @@ class Table:
     source: str = "table"
     notes: list[str] = field(default_factory=list)
     categorical: frozenset[str] = frozenset()
+    decimal: str = "."
 
     @property
     def m(self) -> int:
@@ -85,6 +90,27 @@ def check_columns(source: str, present: Collection[str], wanted: Collection[str]
             f"{source} lacks {count(len(missing), 'column')} that the model was trained with: "
             f"{names}. It has: {some([repr(name) for name in present])}. Add what is missing, or "
             "rename."
+        )
+
+
+def check_target(source: str, names: Sequence[str], target: str, hint: str = "") -> None:
+    """Refuse a target that is no column; ``hint`` is what may be the reason."""
+    if target not in names:
+        raise DataError(
+            f"{source} has no column {target!r}{nearest(target, names)}; its columns are "
+            f"{some([repr(name) for name in names])}.{hint}"
+        )
+
+
+def check_names(source: str, names: Sequence[str], hint: str = "") -> None:
+    """Refuse names that are there twice; empty ones are none. ``hint`` is a further way to mend."""
+    twice = [name for name, times in Counter(names).items() if name and times > 1]
+    if twice:
+        places = [str(k) for k, name in enumerate(names, start=1) if name == twice[0]]
+        raise DataError(
+            f"{source}: the names of columns must differ; found more than once: "
+            f"{some([repr(name) for name in twice])} ({twice[0]!r} in columns {some(places)}). "
+            f"Rename or drop the doubles{hint}."
         )
 
 

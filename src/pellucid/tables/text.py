@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.errors import DataError
 from pellucid.tables.table import count, some
-from pellucid.tables.values import MISSING
+from pellucid.tables.values import EXACT, LARGEST, MISSING
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,21 +44,24 @@ class TextFormat:
     """How a text file is to be read, or was asked to be.
 
     ``header`` None finds out; ``names`` are column names that the file should have, which tell a
-    header for certain; the columns of ``texts`` stay texts though they hold numbers alone.
+    header for certain; the columns of ``texts`` stay texts though they hold numbers alone;
+    ``decimal`` "," says that 1,234 is no thousand where nothing tells.
     """
 
     header: bool | None = None
     names: Sequence[str] = ()
     texts: Collection[str] = ()
+    decimal: str | None = None
 
 
 def read_text(
     source: str, content: bytes, how: TextFormat
-) -> tuple[list[str], pl.DataFrame, list[str]]:
-    """Return the names of the columns, the columns, and what was found out on the way.
+) -> tuple[list[str], pl.DataFrame, list[str], str]:
+    """Return the names of the columns, the columns, notes, and the sign before decimals.
 
-    Columns in which every cell is a number, or a truth value, are Float64 or Boolean; the
-    others are texts, null where empty.
+    Columns in which every cell is a number, or a truth value, are Float64 or Boolean, and Int64
+    where whole numbers are too large for Float64; the others are texts as they stand, without
+    blanks around them, null where empty.
     """
     content = _checked(source, content)
     blank = content[: len(content) - len(content.lstrip(b"\r\n"))].count(b"\n")
@@ -91,8 +94,8 @@ def read_text(
     frame, skipped = _without_blank_lines(layout, content, frame)
     if skipped:
         notes.append(f"{count(skipped, 'blank line')} skipped")
-    frame, found = _recognised(frame, names, delimiter, how.texts, cells)
-    return names, frame, notes + found
+    frame, found, decimal = _recognised(frame, names, delimiter, how, cells)
+    return names, frame, notes + found, decimal
 
 
 _NAMES = {"\t": "tab"}
@@ -263,27 +266,46 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
     """
     import polars as pl
 
-    all_texts = {str(k): pl.String() for k in range(layout.width)}
-    hoped = {str(k): pl.Float64() if numeric[k] else pl.String() for k in range(layout.width)}
+    all_texts: dict[str, pl.DataType] = {str(k): pl.String() for k in range(layout.width)}
+    hoped = {name: pl.Float64() if numeric[int(name)] else text for name, text in all_texts.items()}
+
+    def parse(schema: dict[str, pl.DataType], nulls: list[str] | None) -> pl.DataFrame:
+        return pl.read_csv(
+            content,
+            separator=layout.delimiter,
+            has_header=False,
+            skip_rows=int(layout.header),
+            schema=schema,
+            null_values=nulls,
+        )
+
     for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
         try:
-            frame = pl.read_csv(
-                content,
-                separator=layout.delimiter,
-                has_header=False,
-                skip_rows=int(layout.header),
-                schema=schema,
-                null_values=_NULLS,
-            )
+            frame = parse(schema, _NULLS if schema is hoped else None)
         except pl.exceptions.PolarsError:
             continue
         if not _whole(layout, content, frame):
             _check_lengths(layout, content)
-        return frame
+        again = [column.name for column in frame if _lost(column)] if schema is hoped else []
+        return frame.with_columns(parse(all_texts, None).select(again)) if again else frame
     _check_lengths(layout, content)
     rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
     filled = [[cell or None for cell in row] for row in rows]
     return pl.DataFrame(filled, schema=all_texts, orient="row")
+
+
+def _lost(column: pl.Series) -> bool:
+    """Whether cells may have lost what they said: "NA", which may be a class, or the last digits.
+
+    >>> import polars as pl
+    >>> _lost(pl.Series(["x", None])), _lost(pl.Series([None, 1e17])), _lost(pl.Series([1.5]))
+    (True, True, False)
+    """
+    import polars as pl
+
+    if column.dtype == pl.String:
+        return column.null_count() > 0
+    return bool((column.abs().is_between(EXACT, LARGEST) & (column.floor() == column)).any())
 
 
 def _whole(layout: _Layout, content: bytes, frame: pl.DataFrame) -> bool:
@@ -359,56 +381,82 @@ def _recognised(
     frame: pl.DataFrame,
     names: Sequence[str],
     delimiter: str,
-    texts: Collection[str],
+    how: TextFormat,
     cells: list[list[str]],
-) -> tuple[pl.DataFrame, list[str]]:
-    """Make columns of texts that hold numbers or truth values alone such; cells are the first."""
+) -> tuple[pl.DataFrame, list[str], str]:
+    """Make columns of texts that hold numbers or truth values alone such; cells are the first.
+
+    Also returned are notes, and the sign before decimals.
+    """
     import polars as pl
 
-    columns = frame.get_columns()
-    free = [k for k, name in enumerate(names) if name not in texts]
+    columns = [
+        column.str.strip_chars() if column.dtype == pl.String else column
+        for column in frame.get_columns()
+    ]
+    free = [k for k, name in enumerate(names) if name not in how.texts]
     for k in free:
         if columns[k].dtype == pl.String:
             columns[k] = _numbers_or_truths(columns[k])
-    pattern = _THOUSANDS if delimiter == "," else _DECIMAL_COMMA
-    commas = [k for k in free if columns[k].dtype == pl.String and _all(columns[k], pattern)]
+    with_commas = how.decimal == "," or delimiter != ","
+    pattern = _DECIMAL_COMMA if with_commas else _THOUSANDS
+    commas = [
+        k
+        for k in free
+        if columns[k].dtype == pl.String
+        and columns[k].str.contains(",").any()
+        and _all(columns[k], pattern)
+    ]
     named = some([repr(names[k]) for k in commas], most=4)
     if not commas:
-        return pl.DataFrame(columns), []
-    if delimiter == ",":
+        return pl.DataFrame(columns), [], "."
+    if not with_commas:
         for k in commas:
-            columns[k] = columns[k].str.replace_all(",", "", literal=True).cast(pl.Float64)
-        return pl.DataFrame(columns), [f"commas in {named} read as thousands"]
-    if not any(columns[k].str.contains(_SURELY_DECIMAL).any() for k in commas):
-        return pl.DataFrame(columns), []
-    pointed = [
-        repr(names[k])
-        for k in free
-        if columns[k].dtype == pl.Float64 and any("." in row[k] for row in cells if k < len(row))
-    ]
-    if pointed:
-        note = f"decimal commas in {named} but points in {some(pointed, most=4)}: the former"
-        return pl.DataFrame(columns), [f"{note} are read as texts; write all with a point"]
+            plain = _known(columns[k]).str.replace_all(",", "", literal=True)
+            columns[k] = plain.cast(pl.Float64)
+        return pl.DataFrame(columns), [f"commas in {named} read as thousands"], "."
+    if how.decimal != ",":
+        if not any(columns[k].str.contains(_SURELY_DECIMAL).any() for k in commas):
+            return pl.DataFrame(columns), [], "."
+        pointed = [
+            repr(names[k])
+            for k in free
+            if columns[k].dtype == pl.Float64
+            and any("." in row[k] for row in cells if k < len(row))
+        ]
+        if pointed:
+            note = f"decimal commas in {named} but points in {some(pointed, most=4)}: the former"
+            note += " are read as texts; write all with a point"
+            return pl.DataFrame(columns), [note], "."
     for k in commas:
-        plain = columns[k].str.replace_all(".", "", literal=True)
+        plain = _known(columns[k]).str.replace_all(".", "", literal=True)
         columns[k] = plain.str.replace(",", ".", literal=True).cast(pl.Float64)
-    return pl.DataFrame(columns), [f"decimal commas in {named}"]
+    return pl.DataFrame(columns), [f"decimal commas in {named}"], ","
 
 
 def _numbers_or_truths(column: pl.Series) -> pl.Series:
-    """The texts as Float64 or Boolean where all are such, else without the blanks around them."""
+    """The texts as numbers or truth values where all that are not missing are such."""
     import polars as pl
 
-    column = column.str.strip_chars()
-    lower = column.str.to_lowercase()
-    column = column.set(lower.is_in(list(MISSING)), None)
-    numbers = column.cast(pl.Float64, strict=False)
-    if numbers.null_count() == column.null_count():
-        return numbers
-    if (lower.is_in(["true", "false"]) | column.is_null()).all():
-        return (lower == "true").set(column.is_null(), None)
-    return column
+    known = _known(column).str.replace("\N{MINUS SIGN}", "-", literal=True)
+    numbers = known.cast(pl.Float64, strict=False)
+    if numbers.null_count() == known.null_count():
+        digits = _all(known, r"^[+-]?\d+$") and bool(numbers.abs().is_between(EXACT, LARGEST).any())
+        if not digits:
+            return numbers
+        whole = known.str.strip_prefix("+").cast(pl.Int64, strict=False)
+        return whole if whole.null_count() == known.null_count() else known
+    lower = known.str.to_lowercase()
+    if (lower.is_in(["true", "false"]) | known.is_null()).all():
+        return (lower == "true").set(known.is_null(), None)
+    return column.set(column == "", None)
+
+
+def _known(column: pl.Series) -> pl.Series:
+    """Texts, null where one stands for a missing value."""
+    return column.set(column.str.to_lowercase().is_in(list(MISSING)), None)
 
 
 def _all(column: pl.Series, pattern: str) -> bool:
-    return column.null_count() < len(column) and bool(column.str.contains(pattern).all())
+    known = _known(column)
+    return known.null_count() < len(known) and bool(known.str.contains(pattern).all())

@@ -20,32 +20,68 @@ LARGEST = 1e38
 MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?"])
 """Texts that stand for a missing value, in any case."""
 
+EXACT = 2**53
+"""Whole numbers from here on are no longer told apart in float64."""
+
 _NOTHING = ("NoneType", "NAType", "NaTType")
 """The types of None, pandas.NA and pandas.NaT."""
 
 
-def canonical(values: Sequence[Any], what: str) -> NDArray[Any]:
+def canonical(
+    values: Sequence[Any], what: str, labels: bool = False, categories: bool = False
+) -> NDArray[Any]:
     """Return Python values as a column of a :class:`~pellucid.tables.table.Table`.
 
-    Numbers alone are numbers, texts alone texts, dates alone dates; of a mixture, texts. ``what``
-    names the column in messages.
+    Numbers alone are numbers, texts alone texts, dates alone dates; of a mixture, texts. Whole
+    numbers too large to be told apart in float64 are texts, as ``labels`` they stay int.
+    ``what`` names the column in messages. ``categories`` may be of any type that has a text.
 
     >>> canonical([1, None, 2.5], "x"), canonical([" a", "NA", 7.0], "x")
     (array([1. , nan, 2.5]), array(['a', None, '7'], dtype=object))
+    >>> canonical([2**60, 2**60 + 1], "x").tolist()
+    ['1152921504606846976', '1152921504606846977']
     """
-    kinds = {_kind_of(each, what) for each in set(map(type, values))} - {"missing"}
+    types = set(map(type, values))
+    if categories:
+        strange = {each for each in types if _kind_of(each) == ""}
+        values = [str(each) if type(each) in strange else each for each in values]
+        types = set(map(type, values))
+    kinds = {_kind_of(each) or _refuse(each, what) for each in types} - {"missing"}
     if len(kinds) > 1 and all(map(_no_number, values)):
         kinds -= {"number"}  # its numbers are NaN, which pandas puts where a text is missing
+    cleaned = label_texts if labels else texts
     if kinds <= {"number"}:
-        return np.fromiter(map(_number, values), np.float64, len(values))
+        numbers = np.fromiter(map(_number, values), np.float64, len(values))
+        if not _too_large(numbers) or not all(map(_is_whole, values)):
+            return numbers
+        whole = [None if _is_nothing(value) else value for value in values]
+        return as_objects(whole) if labels else texts(map(text_of, whole))
     if kinds == {"text"}:
-        return texts(values)
+        return cleaned(values)
     if kinds == {"date"}:
         return all_missing_as_numbers(np.array(list(map(_date, values)), dtype="datetime64[us]"))
-    return texts(list(map(text_of, values)))
+    return cleaned(list(map(text_of, values)))
 
 
-def _kind_of(cls: type, what: str) -> str:
+def _too_large(numbers: NDArray[np.float64]) -> bool:
+    """Whether some are too large to be told apart, and none to compute with."""
+    largest = np.nanmax(np.abs(numbers), initial=0.0)
+    return bool(EXACT <= largest <= LARGEST)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number of a type that holds it exactly, or missing."""
+    if isinstance(value, decimal.Decimal) and not value.is_nan():
+        return value == value.to_integral_value()
+    return isinstance(value, (int, np.integer)) or _is_nothing(value)
+
+
+def _is_nothing(value: Any) -> bool:
+    return type(value).__name__ in _NOTHING or bool(value != value)
+
+
+def _kind_of(cls: type) -> str:
+    """ "missing", "text", "date" or "number"; "" for other types."""
     if cls.__name__ in _NOTHING:
         return "missing"
     if issubclass(cls, str):
@@ -53,13 +89,16 @@ def _kind_of(cls: type, what: str) -> str:
     if issubclass(cls, (datetime.date, np.datetime64)):
         return "date"
     numbers = (int, float, np.number, np.bool_, decimal.Decimal, datetime.timedelta, datetime.time)
-    if issubclass(cls, numbers) and not issubclass(cls, np.complexfloating):
-        return "number"
+    known = issubclass(cls, numbers) and not issubclass(cls, np.complexfloating)
+    return "number" if known else ""
+
+
+def _refuse(cls: type, what: str) -> str:
     nested = issubclass(cls, (list, tuple, dict, set, np.ndarray))
+    mend = "Take it apart into columns of its own" if nested else "Make texts or numbers of them"
     raise DataError(
         f"{what} holds {'nested values' if nested else 'values'} of the type {cls.__name__}; "
-        "expected numbers, texts, truth values or dates. Take it apart into columns of its own, "
-        "or drop it."
+        f"expected numbers, texts, truth values or dates. {mend}, or drop it."
     )
 
 
@@ -113,13 +152,17 @@ def text_of(value: Any) -> str | None:
         return value
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
     if isinstance(value, (datetime.date, np.datetime64)):
         date = _date(value)
         return None if date is None else date.isoformat().removesuffix("T00:00:00")
     number = _number(value)
     if math.isnan(number):
         return None
-    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+    if isinstance(value, decimal.Decimal) and value == value.to_integral_value():
+        return str(int(value))
+    return str(int(number)) if number.is_integer() and abs(number) < EXACT else repr(number)
 
 
 def texts(values: Iterable[Any]) -> NDArray[Any]:
@@ -128,10 +171,25 @@ def texts(values: Iterable[Any]) -> NDArray[Any]:
     >>> texts([" a ", "n/a", "", None])
     array(['a', None, None, None], dtype=object)
     """
-    cleaned = list(map(functools.cache(_clean), values))
-    column = np.empty(len(cleaned), dtype=object)
-    column[:] = cleaned
-    return all_missing_as_numbers(column)
+    return all_missing_as_numbers(as_objects(list(map(functools.cache(_clean), values))))
+
+
+def label_texts(values: Sequence[Any]) -> NDArray[Any]:
+    """Return texts as they are, None where one is blank or NaN: the classes of a target.
+
+    >>> label_texts([" a", "a", "none", " ", "NaN"])
+    array([' a', 'a', 'none', None, None], dtype=object)
+    """
+    known = [isinstance(each, str) and each.strip() not in ("", "nan", "NaN") for each in values]
+    given = zip(values, known, strict=True)
+    return all_missing_as_numbers(as_objects([str(each) if has else None for each, has in given]))
+
+
+def as_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """Return an array of the values, each as it is."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
 
 
 def _clean(value: Any) -> str | None:
@@ -165,15 +223,17 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def parse_number(text: str | None) -> float:
-    """Return the number that a text writes, NaN where it writes none.
+    r"""Return the number that a text writes, NaN where it writes none.
 
     >>> parse_number("-1.5e3"), parse_number("1_000"), parse_number("ten")
     (-1500.0, nan, nan)
+    >>> parse_number("\N{MINUS SIGN}7")
+    -7.0
     """
     if text is None or "_" in text:  # Python's float takes 1_000, no table means that
         return math.nan
     try:
-        return float(text)
+        return float(text.replace("\N{MINUS SIGN}", "-"))
     except ValueError:
         return math.nan
 
