@@ -37,6 +37,7 @@ _ROOMS = (
     "engines",
     "errors",
     "estimators",
+    "graph",
     "history",
     "initializers",
     "insight",
