@@ -26,6 +26,8 @@ _EXPORTS = {
     "save": "pellucid.persistence",
     "load": "pellucid.persistence",
     "check_gradients": "pellucid.insight",
+    "input_gradients": "pellucid.insight",
+    "jacobian": "pellucid.insight",
 }
 """The public names and where they live; each is imported when first asked for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -49,7 +50,7 @@ Place = Node | tuple[Node, Node, int]
 
 def _columns(nodes: list[Node]) -> dict[Node, int]:
     """How many steps each node is away from the last one: what enters stands just before."""
-    steps = {node: 0 for node in nodes}
+    steps = dict.fromkeys(nodes, 0)
     for node in reversed(nodes):
         for each in node.inputs:
             if each in steps:
@@ -66,7 +67,7 @@ def _steps(nodes: list[Node]) -> list[tuple[Place, Place]]:
             if each in steps:
                 between = range(steps[each] - 1, steps[node], -1)
                 path: list[Place] = [each, *((each, node, column) for column in between), node]
-                pieces += zip(path, path[1:], strict=False)
+                pieces += itertools.pairwise(path)
     return pieces
 
 

@@ -89,7 +89,8 @@ def activation(
         "kinks": tuple(kinks),
         "initializer": initializer,
     }
-    return register(type(name, (GraphActivation,), members)())
+    made: Activation = register(type(name, (GraphActivation,), members)())
+    return made
 
 
 def loss(
@@ -130,7 +131,8 @@ def loss(
         "targets": targets,
         "kink": kink,
     }
-    return register(type(name, (GraphLoss,), members)())
+    made: Loss = register(type(name, (GraphLoss,), members)())
+    return made
 
 
 def register(entry: E) -> E:
@@ -236,10 +238,10 @@ def _compare(what: str, letter: str, X: Floats, found: Floats, differences: Floa
 
 
 def _shaped(what: str, values: Any, shape: tuple[int, ...]) -> Floats:
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != shape:
-        raise ValueError(f"{what} should have the shape {shape}; it has {values.shape}.")
-    return values
+    found: Floats = np.asarray(values, dtype=np.float64)
+    if found.shape != shape:
+        raise ValueError(f"{what} should have the shape {shape}; it has {found.shape}.")
+    return found
 
 
 def _drawn(shape: tuple[int, ...], layer: int) -> Floats:

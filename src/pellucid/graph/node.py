@@ -166,9 +166,8 @@ def call(operation: str, *inputs: Any, **options: Any) -> Node:
         )
     nodes = tuple(each if isinstance(each, Node) else constant(each) for each in inputs)
     entry = OPERATIONS[operation]
-    wanted = sum("{%d}" % k in entry.shown for k in range(3))
-    if len(nodes) != wanted:
-        raise ValueError(f"{operation} takes {wanted} inputs; got {len(nodes)}.")
+    if len(nodes) != entry.n_inputs:
+        raise ValueError(f"{operation} takes {entry.n_inputs} inputs; got {len(nodes)}.")
     return Node(entry, nodes, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,11 @@ class Operation:
     value: Value
     derivative: Derivative
     rank: int = 9
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs it takes."""
+        return len(set(re.findall(r"{\d}", self.shown)))
 
 
 def _spread(d: Any, x: Values, axis: int | None, keepdims: bool) -> Any:
@@ -74,7 +80,8 @@ def _matmul_derivative(d: Any, out: Any, x: Values, y: Values) -> tuple[Any, Any
 
 def _sigmoid(x: Values) -> Values:
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, e) / (1 + e)
+    a: Values = np.where(x >= 0, 1.0, e) / (1 + e)
+    return a
 
 
 def _power_derivative(d: Any, out: Any, x: Values, p: Values) -> tuple[Any, Any]:
