@@ -28,6 +28,7 @@ _EXPORTS = {
     "check_gradients": "pellucid.insight",
     "input_gradients": "pellucid.insight",
     "jacobian": "pellucid.insight",
+    "trace": "pellucid.insight",
 }
 """The public names and where they live; each is imported when first asked for."""
 
