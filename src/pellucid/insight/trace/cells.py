@@ -57,7 +57,7 @@ class Cell:
 
 def cell_of(step: Step, row: int, column: int) -> Cell:
     """Return a cell of a step's result."""
-    letter, l = step.key
+    letter = step.key[0]
     matrices = [part for part in step.parts if isinstance(part, Matrix)]
     place = f"{name(step.key)}[{row}, {column}]"
     value = float(step.values[row, column])
@@ -89,45 +89,44 @@ def _mixes(step: Step) -> bool:
 def _sum_cell(
     step: Step, matrices: list[Matrix], place: str, row: int, column: int, value: float
 ) -> Cell:
-    letter = step.key[0]
-    if letter == "db":
-        terms = [(_factor(matrices[0], row, i),) for i in range(matrices[0].shown.shape[1])]
-        symbol, extra = f"sum_i {name(matrices[0].key)}[{row}, i]", []
-    elif letter == "ds":
-        d, a = matrices[:2]
-        count = d.shown.shape[1]
-        terms = [(_factor(d, row, i), _factor(a, row, i)) for i in range(count)]
-        symbol, extra = f"sum_i {name(d.key)}[{row}, i] {name(a.key)}[{row}, i]", []
-    else:
-        left, right = matrices[0], matrices[1]
-        inner = left.shown.shape[1]
-        terms = [(_factor(left, row, j), _factor(right, j, column)) for j in range(inner)]
-        index = "i" if letter == "dW" else "j"
-        symbol = f"sum_{index} {_symbol(left, row, index, True)} {_symbol(right, column, index)}"
-        extra = matrices[2:]
+    symbol, terms, extra = _terms(step.key[0], matrices, row, column)
     scale = step.parts[0] if isinstance(step.parts[0], str) else ""
-    added = [(prefix, _added(matrix, row, column)) for prefix, matrix in _extras(step, extra)]
     written = _written(terms)
     numbers = f"{scale} ({written})" if scale else written
     symbol = f"{scale} {symbol}" if scale else symbol
-    for prefix, factor in added:
+    sources = [factor for term in terms for factor in term]
+    for prefix, matrix in _extras(step, extra):
+        factor = _factor(matrix, row, column if matrix.shown.shape[1] > 1 else 0)
         symbol += f" {prefix} {factor}"
         numbers += f" {prefix} {shown(factor.value)}"
-    sources = [factor for term in terms for factor in term] + [factor for _, factor in added]
-    return Cell(
-        step.key, row, column, value, f"{place} = {symbol}", f"= {numbers} = {shown(value)}",
-        terms, sources,
-    )  # fmt: skip
+        sources.append(factor)
+    whole = f"= {numbers} = {shown(value)}"
+    return Cell(step.key, row, column, value, f"{place} = {symbol}", whole, terms, sources)
+
+
+def _terms(
+    letter: str, matrices: list[Matrix], row: int, column: int
+) -> tuple[str, list[tuple[Factor, ...]], list[Matrix]]:
+    """The sum in symbols, its terms, and the arrays that are added to it."""
+    left, right = matrices[0], matrices[-1]
+    count = left.shown.shape[1]
+    terms: list[tuple[Factor, ...]]
+    if letter == "db":
+        terms = [(_factor(left, row, i),) for i in range(count)]
+        return f"sum_i {name(left.key)}[{row}, i]", terms, []
+    if letter == "ds":
+        terms = [(_factor(left, row, i), _factor(right, row, i)) for i in range(count)]
+        return f"sum_i {name(left.key)}[{row}, i] {name(right.key)}[{row}, i]", terms, []
+    right, index = matrices[1], "i" if letter == "dW" else "j"
+    terms = [(_factor(left, row, j), _factor(right, j, column)) for j in range(count)]
+    symbols = f"{_symbol(left, row, index, True)} {_symbol(right, column, index)}"
+    return f"sum_{index} {symbols}", terms, matrices[2:]
 
 
 def _extras(step: Step, extra: list[Matrix]) -> list[tuple[str, Matrix]]:
     """The arrays that are added to a product, with what stands before them."""
     parts = list(step.parts)
     return [(str(parts[parts.index(matrix) - 1]), matrix) for matrix in extra]
-
-
-def _added(matrix: Matrix, row: int, column: int) -> Factor:
-    return _factor(matrix, row, column if matrix.shown.shape[1] > 1 else 0)
 
 
 def _entrywise(step: Step, matrices: list[Matrix], row: int, column: int) -> list[Factor]:

@@ -25,6 +25,7 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "^": r"\textasciicircum{}",
 }
 _HEAD = r"""\documentclass[a4paper]{article}
+\usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage[margin=1.5cm]{geometry}
 \usepackage{amsmath,graphicx}

@@ -66,7 +66,7 @@ def mathml(formula: str) -> str:
             layer = f"<mrow><mo>[</mo><mn>{token['layer']}</mn><mo>]</mo></mrow>"
             if token["example"]:
                 layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
-            text = f"<msup><mi>{escape(token['array'])}</mi>{layer}</msup>"
+            text = f"<msup><mi>{escape(token['array'] or '')}</mi>{layer}</msup>"
             text += "<mo>′</mo>" if token["prime"] else ""
             parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["T"] else text)
         elif kind == "name":
