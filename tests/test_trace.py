@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pellucid import Dense, MLPClassifier, Network, Scale, trace
+from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.insight.trace.notation import latex, mathml
@@ -262,6 +262,19 @@ def test_a_notebook_shows_it():
     shown = preset("xor").trace()._repr_html_()
     assert shown.startswith('<div class="pellucid-trace">')
     assert "−9.999" in shown
+
+
+def test_networks_and_histories_show_themselves_too():
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    for row in net.summary().splitlines():
+        for cell in row.split("  "):
+            assert cell.strip() in net._repr_html_()
+    X, Y = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]]), [0, 1, 1, 0]
+    history = train(net, X, Y, loss="bce", epochs=5, validation_data=(X, Y))
+    shown = history._repr_html_()
+    points = re.findall(r'points="([^"]*)"', shown)
+    assert [len(p.split()) for p in points] == [5, 5]
+    assert "all 5 epochs done" in shown
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
