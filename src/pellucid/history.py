@@ -29,6 +29,8 @@ class History:
         Which engine ran and why no faster one did.
     settings : dict
         What the training was asked for.
+    statistics : list of dict
+        What a :class:`pellucid.insight.Watch` measured, for a diagnosis.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class History:
     engine: str = ""
     engine_note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    statistics: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:

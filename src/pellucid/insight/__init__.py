@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pellucid.insight.diagnosis import Diagnosis, Finding, Watch
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
 from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
 from pellucid.insight.trace import Trace, trace
 
 __all__ = [
+    "Diagnosis",
+    "Finding",
     "GradientCheck",
     "Trace",
+    "Watch",
     "check_gradients",
     "input_gradients",
     "integrated_gradients",
