@@ -43,3 +43,12 @@ def read_rows(
         raise DataError(f"{data!r} is {got}; the model was trained on {expected}.")
     coded = [name for name, kind in kinds.items() if getattr(kind, "from_numbers", None) is False]
     return read_table(data, target=target, columns=list(kinds), header=header, texts=coded), []
+
+
+def row_of(table: Table, row: int) -> Table:
+    """Return one row of a table, counted from 1."""
+    from pellucid.tables.table import count
+
+    if row > table.m:
+        raise DataError(f"{table.source} has {count(table.m, 'row')}; --row {row} is beyond them.")
+    return table.rows(slice(row - 1, row))

@@ -166,7 +166,7 @@ def train(
     _show_plan(shown, plan)
     model = _fit(shown, plan)
     evaluation = evaluate(model, test, seen)
-    model.metrics = evaluation.to_dict()
+    model.metrics = {**evaluation.to_dict(), "attributions": _attributions(model, test)}
     model.data["command"] = shlex.join(["pellucid", *sys.argv[1:]])
     report = _report(model, folder)
     save(model, folder, report=report, overwrite=overwrite)
@@ -354,6 +354,18 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
                 warning.message, warning.category, warning.filename, warning.lineno
             )
     return model
+
+
+ATTRIBUTED = 100
+"""Held-out rows that tell what the model goes by."""
+
+
+def _attributions(model: TableModel, test: Table) -> dict[str, Any]:
+    """How much each column adds to the predictions, on average."""
+    from pellucid.insight import explain
+
+    rows = test.rows(slice(ATTRIBUTED))
+    return {"rows": rows.m, "importance": explain(model, rows).importance()}
 
 
 def _report(model: TableModel, folder: Path) -> bytes | None:
