@@ -111,7 +111,7 @@ def test_what_is_refused(refused: Refused, arguments: list[str], message: str) -
         (["explain", "iris.pellucid", "sample:iris", "--row", "999"], r"150 rows; --row 999"),
         (
             ["explain", "iris.pellucid", "sample:iris", "--of", "rose"],
-            r"'rose' is no class of 'target'",
+            r"--of must be one of the classes, setosa, .*; got 'rose'",
         ),
         (["explain", "iris.pellucid", "sample:wine"], r"lacks 4 columns"),
     ],

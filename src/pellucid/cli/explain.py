@@ -9,6 +9,7 @@ import typer
 from pellucid.cli import options
 from pellucid.cli.output import console, grid, print_json, say
 from pellucid.cli.reading import read_model, read_rows, row_of
+from pellucid.errors import SettingsError
 
 
 def explain(
@@ -71,7 +72,11 @@ def explain(
 
 def _label(classes: list[Any], of: str | None) -> Any:
     """The class that is written so; classes may be numbers."""
-    return next((label for label in classes if str(label) == of), of)
+    found = next((label for label in classes if str(label) == of), None)
+    if of is not None and found is None:
+        known = ", ".join(map(str, classes[:8])) or "none: it predicts a number"
+        raise SettingsError(("of", f"must be one of the classes, {known}; got {of!r}."))
+    return found
 
 
 def _table(parts: dict[str, float], cells: dict[str, str | None]) -> Any:
