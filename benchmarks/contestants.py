@@ -46,7 +46,7 @@ def pellucid(job: Job, gate: Gate) -> None:
 
     class EpochGate(Callback):
         def on_epoch_begin(self, run: Any) -> None:
-            gate.info |= engine_that_ran(run.history)
+            note_engine(gate, run.history)
             if run.epoch == 1:
                 gate.info["first_loss"] = run.J
             gate()
@@ -74,7 +74,7 @@ def pellucid_call(job: Job, gate: Gate) -> None:
     while True:
         gate()
         history = train(network, X.T, y, **_settings(job), epochs=EPOCHS_PER_CALL)
-        gate.info |= engine_that_ran(history)
+        note_engine(gate, history)
 
 
 def network_of(job: Job) -> Any:
@@ -88,14 +88,16 @@ def network_of(job: Job) -> Any:
     return network
 
 
-def engine_that_ran(history: Any) -> dict[str, str]:
-    """Engine, why no faster one, and SIMD level, as far as the history tells."""
+def note_engine(gate: Gate, history: Any) -> None:
+    """Note engine, why no faster one, and SIMD level; once, as it takes longer than some epochs."""
+    if "engine" in gate.info:
+        return
     told = {"engine": history.engine, "engine_note": history.engine_note}
     if history.engine != "reference":
         from pellucid.engines.simd import load_level
 
         told["simd"] = load_level().level
-    return {name: text for name, text in told.items() if text}
+    gate.info |= {name: text for name, text in told.items() if text}
 
 
 def _settings(job: Job) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def pellucid_mlp(job: Job, gate: Gate) -> None:
 
     class EpochGate(Callback):
         def on_epoch_begin(self, run: Any) -> None:
-            gate.info |= engine_that_ran(run.history)
+            note_engine(gate, run.history)
             gate()
 
     estimator = MLPClassifier(
@@ -192,11 +194,12 @@ def optimizer_pass(job: Job, gate: Gate) -> None:
 
 
 def memory(job: Job, gate: Gate) -> None:
-    """What ``train`` adds to the resident memory, a tenth of the rows for validation."""
+    """What ``train`` adds to the resident memory, every tenth row for validation."""
     from pellucid import train
 
     def fit(X: np.ndarray, y: np.ndarray) -> None:
-        train(network_of(job), X.T, y, **_settings(job), epochs=1, validation_fraction=0.1)
+        rows = np.arange(0, len(y), 10)
+        train(network_of(job), X.T, y, **_settings(job), epochs=1, validation_rows=rows)
 
     _memory_of(fit, job, gate)
 

@@ -79,7 +79,7 @@ def _rows(part: dict[str, Any]) -> list[str]:
 
 def _memory(part: dict[str, Any]) -> list[str]:
     titles = {
-        "pellucid-memory": "train, validation_fraction=0.1",
+        "pellucid-memory": "train, a tenth of the rows for validation",
         "pellucid-mlp-memory": "MLPClassifier, early_stopping=True",
     }
     rows = []

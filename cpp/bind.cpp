@@ -9,5 +9,6 @@
 NB_MODULE(PELLUCID_MODULE, m) {
   m.attr("level") = PELLUCID_STRING(PELLUCID_LEVEL);
   pellucid::PELLUCID_LEVEL::bind_math(m);
+  pellucid::PELLUCID_LEVEL::bind_measure(m);
   pellucid::PELLUCID_LEVEL::bind_session(m);
 }

@@ -3,11 +3,14 @@
 
 #include <nanobind/nanobind.h>
 
-#include "vec.hpp"
+#include "optimizers.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
-void bind_math(nanobind::module_& m);     // bind_math.cpp: the vector functions, for their tests
+void bind_math(nanobind::module_& m);     // bind_math.cpp: functions by themselves
+void bind_measure(nanobind::module_& m);  // bind_measure.cpp: what bounds a step
 void bind_session(nanobind::module_& m);  // bind_session.cpp: training and prediction
+
+OptimizerSpec optimizer_of(const nanobind::dict& from);
 
 }  // namespace pellucid::PELLUCID_LEVEL

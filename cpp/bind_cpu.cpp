@@ -9,4 +9,5 @@
 NB_MODULE(_cpu, m) {
   m.attr("architecture") = pellucid::cpu::ARCHITECTURE;
   m.def("missing", &pellucid::cpu::missing);
+  m.attr("half_width_avx512") = pellucid::cpu::half_width_avx512();
 }

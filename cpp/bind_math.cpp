@@ -9,7 +9,7 @@
 
 #include "bind.hpp"
 #include "losses.hpp"
-#include "philox.hpp"
+#include "permutation.hpp"
 
 namespace nb = nanobind;
 
@@ -92,11 +92,13 @@ void example_losses(const nb::dict& from, const Table<T>& Z, const std::optional
   const std::size_t stride = Z.shape(1);
   std::vector<const T*> y;
   for (int r = 0; r < m && Y; ++r) y.push_back(Y->data() + std::size_t(r) * stride);
+  std::vector<Label<T>> numbers;
+  if (labels) numbers.assign(labels->data(), labels->data() + m);
   if (together) {
     loss_rows(
         spec, n,
         LossRows<T>{m, stride, Z.data(), A.data(), Y ? y.data() : nullptr,
-                    labels ? labels->data() : nullptr, weights.data(), losses.data(), dZ.data()});
+                    labels ? numbers.data() : nullptr, weights.data(), losses.data(), dZ.data()});
     return;
   }
   for (int r = 0; r < m; ++r) {
@@ -151,6 +153,11 @@ void bind_math(nb::module_& m) {
   m.def("philox_words", [](const Out<std::uint32_t>& out, std::size_t first, std::uint32_t layer,
                            std::uint32_t step, std::uint32_t stream, std::uint64_t seed) {
     philox_words(out.data(), first, out.size(), layer, step, stream, seed);
+  });
+  m.def("permutation", [](const Out<std::int64_t>& out, std::uint32_t step, std::uint32_t stream,
+                          std::uint64_t seed) {
+    nb::gil_scoped_release release;
+    permutation(out.data(), out.size(), step, stream, seed);
   });
 }
 

@@ -137,7 +137,8 @@ class PySession {
     return done;
   }
 
-  double loss_and_gradients(const nb::object& X, const nb::object& Y, std::int64_t m,
+  double loss_and_gradients(const nb::object& X, const nb::object& Y,
+                            const std::optional<Order>& order, std::int64_t m,
                             const std::optional<ConstDoubles>& weights, const nb::list& dW,
                             const nb::list& db) {
     const Rows rows = rows_of<T>(X);
@@ -146,19 +147,21 @@ class PySession {
     for (const auto& each : dW) to_W.push_back(writable<T>(each));
     for (const auto& each : db) to_b.push_back(writable<T>(each));
     nb::gil_scoped_release release;
-    return session_.loss_and_gradients(rows, targets, m, weights ? weights->data() : nullptr,
-                                       to_W.data(), to_b.data());
+    return session_.loss_and_gradients(rows, targets, order ? order->data() : nullptr, m,
+                                       weights ? weights->data() : nullptr, to_W.data(),
+                                       to_b.data());
   }
 
-  void evaluate(const nb::object& X, const nb::object& Y, std::int64_t m,
-                const std::optional<ConstDoubles>& weights, const nb::object& out,
+  void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
+                std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
     const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = writable<T>(out);
     double* each = writable<double>(losses);
     nb::gil_scoped_release release;
-    session_.evaluate(rows, targets, m, weights ? weights->data() : nullptr, to, each);
+    session_.evaluate(rows, targets, order ? order->data() : nullptr, m,
+                      weights ? weights->data() : nullptr, to, each);
   }
 
   void read() { session_.read(); }
@@ -184,12 +187,7 @@ class PySession {
     spec.loss.output_activation = get<int>(loss, "output_activation");
     spec.loss.activation_parameter = T(get<double>(loss, "activation_parameter"));
     spec.loss.fused = get<bool>(loss, "fused");
-    spec.optimizer.id = get<int>(optimizer, "id");
-    spec.optimizer.beta1 = get<double>(optimizer, "beta1");
-    spec.optimizer.beta2 = get<double>(optimizer, "beta2");
-    spec.optimizer.epsilon = get<double>(optimizer, "epsilon");
-    spec.optimizer.decay = get<double>(optimizer, "decay");
-    spec.optimizer.alpha_inside = get<bool>(optimizer, "alpha_inside");
+    spec.optimizer = optimizer_of(optimizer);
     spec.l1 = get<double>(settings, "l1");
     spec.l2 = get<double>(settings, "l2");
     spec.penalty_per_weight = get<bool>(settings, "penalty_per_weight");
@@ -267,9 +265,10 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("first"), nb::arg("last"), nb::arg("rates"), nb::arg("weights").none(),
            nb::arg("costs"), nb::arg("interrupted"))
       .def("loss_and_gradients", &Class::loss_and_gradients, nb::arg("X"), nb::arg("Y"),
-           nb::arg("m"), nb::arg("weights").none(), nb::arg("dW"), nb::arg("db"))
-      .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("m"),
-           nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
+           nb::arg("order").none(), nb::arg("m"), nb::arg("weights").none(), nb::arg("dW"),
+           nb::arg("db"))
+      .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
+           nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
       .def("read", &Class::read)
       .def("write", &Class::write)
       .def_prop_ro("step", &Class::step)
@@ -277,6 +276,17 @@ void bind(nb::module_& m, const char* name) {
 }
 
 }  // namespace
+
+OptimizerSpec optimizer_of(const nb::dict& from) {
+  OptimizerSpec spec;
+  spec.id = get<int>(from, "id");
+  spec.beta1 = get<double>(from, "beta1");
+  spec.beta2 = get<double>(from, "beta2");
+  spec.epsilon = get<double>(from, "epsilon");
+  spec.decay = get<double>(from, "decay");
+  spec.alpha_inside = get<bool>(from, "alpha_inside");
+  return spec;
+}
 
 void bind_session(nb::module_& m) {
   bind<float>(m, "Session32");

@@ -8,6 +8,7 @@ set(PELLUCID_ENGINE
 set(PELLUCID_BINDINGS
   bind.cpp
   bind_math.cpp
+  bind_measure.cpp
   bind_session.cpp
 )
 list(TRANSFORM PELLUCID_ENGINE PREPEND "${CMAKE_CURRENT_LIST_DIR}/")

@@ -7,6 +7,9 @@
 //
 // Every output element is summed by one thread in the order of the summation index, one fma a term,
 // so its bits do not depend on tile heights, blocks, threads or the other examples of the batch.
+//
+// An output layer of a few units would leave most lanes empty, so it is summed lane by lane instead
+// (in an order as fixed): its W is kept once, in Wb's layout, and Z with a row for each output.
 #pragma once
 
 #include <cstddef>
@@ -176,14 +179,63 @@ static void block_tn(const T* A, const T* D, int B, int rows, int columns, bool 
   }
 }
 
-// The sum over B examples of a panel of D.
+// The sum over B examples of a panel of D with `columns` units: four sums in turn.
 template <class T>
-static void column_sums(const T* D, int B, bool go_on, T* sums) {
+static void column_sums(const T* D, int B, int columns, bool go_on, T* sums) {
   constexpr int P = PANEL<T>, L = LANES<T>;
-  for (int v = 0; v < 2; ++v) {
-    Vec<T> c = go_on ? load(sums + v * L) : Vec<T>{};
-    for (int b = 0; b < B; ++b) c += load(D + size_t(b) * P + v * L);
-    store(sums + v * L, c);
+  for (int v = 0; v * L < columns; ++v) {
+    Vec<T> c[4] = {};
+    if (go_on) c[0] = load(sums + v * L);
+    int b = 0;
+    for (; b + 4 <= B; b += 4)
+      for (int q = 0; q < 4; ++q) c[q] += load(D + size_t(b + q) * P + v * L);
+    for (; b < B; ++b) c[0] += load(D + size_t(b) * P + v * L);
+    store(sums + v * L, (c[0] + c[1]) + (c[2] + c[3]));
+  }
+}
+
+// Output layers of so few units are summed lane by lane.
+template <class T>
+constexpr int NARROW = LANES<T> / 2;
+
+// c[n][first + r] = the product of example r and output n, still apart by lanes, for R examples.
+template <class T, int R, int N>
+static PELLUCID_INLINE void tile_dots(const T* A, size_t stride, const T* W, int depth, int K,
+                                      Vec<T> (*c)[LANES<T>], int first) {
+  constexpr int L = LANES<T>, P = PANEL<T>;
+  Vec<T> sum[R][N] = {};
+  for (int k = 0; k < K; k += P, A += stride, W += depth * P)
+    for (int v = 0; v < P && k + v < K; v += L) {
+      Vec<T> w[N];
+      for (int n = 0; n < N; ++n) w[n] = load(W + n * P + v);
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> a = load(A + r * P + v);
+        for (int n = 0; n < N; ++n) sum[r][n] = fma(a, w[n], sum[r][n]);
+      }
+    }
+  for (int r = 0; r < R; ++r)
+    for (int n = 0; n < N; ++n) c[n][first + r] = sum[r][n];
+}
+
+// Rows r0 ... r1 - 1 of C = A W + bias for an output layer of N units: C has a row of `capacity`
+// examples for each; A has K units, W panels of `depth` rows.
+template <class T, int N = NARROW<T>>
+static void product_dots(const T* A, size_t stride, const T* W, int depth, int K, int n_out,
+                         const T* bias, T* C, int capacity, int r0, int r1) {
+  if constexpr (N > 1) {
+    if (n_out < N)
+      return product_dots<T, N - 1>(A, stride, W, depth, K, n_out, bias, C, capacity, r0, r1);
+  }
+  constexpr int L = LANES<T>, P = PANEL<T>, R = L < 4 || N > 4 ? 2 : 4;
+  for (int r = r0; r < r1; r += L) {
+    const int count = r1 - r < L ? r1 - r : L;
+    Vec<T> c[N][L] = {};
+    int q = 0;
+    for (; q + R <= count; q += R)
+      tile_dots<T, R, N>(A + size_t(r + q) * P, stride, W, depth, K, c, q);
+    for (; q < count; ++q) tile_dots<T, 1, N>(A + size_t(r + q) * P, stride, W, depth, K, c, q);
+    for (int n = 0; n < N; ++n)
+      store_up_to(C + size_t(n) * capacity + r, lane_sums<T>(c[n]) + broadcast(bias[n]), count);
   }
 }
 

@@ -6,7 +6,11 @@
 // come with it nor on which. Losses are summed in double.
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
+
 #include "activations.hpp"
+#include "kernels.hpp"
 
 // X(struct, name), in the order of the Python table.
 #define PELLUCID_LOSSES(X)                                \
@@ -31,6 +35,10 @@ struct LossSpec {
   bool fused = false;  // the loss and the output activation are a pair of losses.py
 };
 
+// As wide as a lane.
+template <class T>
+using Label = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
 // `count` examples of n outputs each. Example r has z + r * stride, a and dz likewise, the target
 // y[r] (n numbers) or, where y is null, the class labels[r], and weights[r].
 template <class T>
@@ -38,12 +46,14 @@ struct LossRows {
   int count;
   std::size_t stride;
   const T* z;
-  T* a;               // written
-  const T* const* y;  // or null
-  const int* labels;  // or null
-  const T* weights;   // of the derivative alone; null: 1
-  double* losses;     // written, without the weights; null: no loss, only a
-  T* dz;              // written: the derivative of weight times loss by z; null: not wanted
+  T* a;                    // written; null: not wanted (few outputs only)
+  const T* const* y;       // or null
+  const Label<T>* labels;  // or null
+  const T* weights;        // of the derivative alone; null: 1
+  double* losses;          // written, without the weights; null: no loss, only a
+  T* dz;                   // written: the derivative of weight times loss by z; null: not wanted
+  std::size_t columns =
+      0;  // not 0: output k of example r has z[k * columns + r] (few outputs only)
 };
 
 template <class T>
@@ -332,31 +342,57 @@ struct Columns {
   }
 };
 
+// n numbers of each of `count` examples, between rows and Columns. Rows of whole vectors, such as a
+// panel's, are read and written as such: zeros after the n stay zeros.
+template <class T>
+static void to_columns(const T* rows, std::size_t stride, int n, int count, T* columns) {
+  constexpr int L = LANES<T>;
+  for (int k = 0; k < n; k += L) {
+    const int width = stride && stride % L == 0 ? L : std::min(L, n - k);
+    Vec<T> v[L] = {};
+    for (int r = 0; r < count; ++r) v[r] = load_up_to(rows + r * stride + k, width);
+    transpose<T>(v);
+    for (int i = 0; i < L && k + i < n; ++i) store(columns + (k + i) * L, v[i]);
+  }
+}
+template <class T>
+static void from_columns(const T* columns, int n, int count, T* rows, std::size_t stride) {
+  constexpr int L = LANES<T>;
+  for (int k = 0; k < n; k += L) {
+    const int width = stride && stride % L == 0 ? L : std::min(L, n - k);
+    Vec<T> v[L] = {};
+    for (int i = 0; i < L && k + i < n; ++i) v[i] = load(columns + (k + i) * L);
+    transpose<T>(v);
+    for (int r = 0; r < count; ++r) store_up_to(rows + r * stride + k, v[r], width);
+  }
+}
+
 // Up to LANES examples, from `first` on.
 template <class T>
 static void few_outputs(const LossSpec<T>& spec, int n, const LossRows<T>& rows, int first,
                         int count) {
   constexpr int L = LANES<T>;
   Columns<T> block;
-  const T* z = rows.z + std::size_t(first) * rows.stride;
-  for (int k = 0; k < n; ++k) {
-    if (count < L) store(block.z + k * L, Vec<T>{});
-    for (int r = 0; r < count; ++r)
-      block.z[k * L + r] = z[std::size_t(r) * rows.stride + std::size_t(k)];
-  }
-  block.activate(spec, n);
-  T* a = rows.a + std::size_t(first) * rows.stride;
-  for (int r = 0; r < count; ++r)
+  const std::size_t at = std::size_t(first) * rows.stride;
+  if (rows.columns)
     for (int k = 0; k < n; ++k)
-      a[std::size_t(r) * rows.stride + std::size_t(k)] = block.a[k * L + r];
+      store(block.z + k * L, load_up_to(rows.z + k * rows.columns + first, count));
+  else
+    to_columns(rows.z + at, rows.stride, n, count, block.z);
+  block.activate(spec, n);
+  if (rows.a) from_columns(block.a, n, count, rows.a + at, rows.stride);
   if (!rows.losses) return;
 
-  for (int k = 0; k < n; ++k) {
-    if (count < L) store(block.y + k * L, Vec<T>{});
-    if (rows.y)
+  if (rows.y) {
+    for (int k = 0; k < n; ++k) {
+      if (count < L) store(block.y + k * L, Vec<T>{});
       for (int r = 0; r < count; ++r) block.y[k * L + r] = rows.y[first + r][k];
-    else
-      for (int r = 0; r < count; ++r) block.y[k * L + r] = T(rows.labels[first + r] == k);
+    }
+  } else {
+    IntVec<T> labels{};
+    std::memcpy(&labels, rows.labels + first, count == L ? sizeof labels : count * sizeof(T));
+    for (int k = 0; k < n; ++k)
+      store(block.y + k * L, select<T>(labels == IntVec<T>{} + k, constant(T(1)), Vec<T>{}));
   }
   Vec<T> weight = constant(T(1));
   if (rows.weights) weight = load_part(rows.weights + first, count);
@@ -365,10 +401,7 @@ static void few_outputs(const LossSpec<T>& spec, int n, const LossRows<T>& rows,
   for (int r = 0; r < count; ++r) rows.losses[first + r] = losses[r];
   if (!rows.dz) return;
   block.back(spec, n);
-  T* dz = rows.dz + std::size_t(first) * rows.stride;
-  for (int r = 0; r < count; ++r)
-    for (int k = 0; k < n; ++k)
-      dz[std::size_t(r) * rows.stride + std::size_t(k)] = block.d[k * L + r];
+  from_columns(block.d, n, count, rows.dz + at, rows.stride);
 }
 
 // ------------------------------------------------------------------------------ many outputs
@@ -380,18 +413,6 @@ PELLUCID_INLINE void for_vectors(int n, F f) {
   int k = 0;
   for (; k + L <= n; k += L) f(k, L);
   if (k < n) f(k, n - k);
-}
-
-template <class T>
-PELLUCID_INLINE Vec<T> load_up_to(const T* from, int count) {
-  return count == LANES<T> ? load(from) : load_part(from, count);
-}
-template <class T>
-PELLUCID_INLINE void store_up_to(T* to, Vec<T> v, int count) {
-  if (count == LANES<T>)
-    store(to, v);
-  else
-    store_part(to, v, count);
 }
 
 template <class T>
@@ -546,7 +567,7 @@ static void loss_rows(const LossSpec<T>& spec, int n, const LossRows<T>& rows) {
     }
     rows.losses[r] =
         many_outputs(spec, n, rows.z + at, rows.a + at, rows.y ? rows.y[r] : nullptr,
-                     rows.labels ? rows.labels[r] : -1, rows.weights ? rows.weights[r] : T(1),
+                     rows.labels ? int(rows.labels[r]) : -1, rows.weights ? rows.weights[r] : T(1),
                      rows.dz ? rows.dz + at : nullptr);
   }
 }
@@ -556,8 +577,9 @@ template <class T>
 static double example_loss(const LossSpec<T>& spec, int n, const T* z, T* a, const T* y, int label,
                            T weight, T* dz, bool want_gradient) {
   double value = 0;
+  const Label<T> number = label;
   const LossRows<T> one{
-      1, 0, z, a, y ? &y : nullptr, &label, &weight, &value, want_gradient ? dz : nullptr};
+      1, 0, z, a, y ? &y : nullptr, &number, &weight, &value, want_gradient ? dz : nullptr};
   loss_rows(spec, n, one);
   return value;
 }

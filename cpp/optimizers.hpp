@@ -90,28 +90,28 @@ PELLUCID_INLINE void step(const Update<T>& u, Vec<T> g, T* w_at, T* v_at, T* s_a
 }
 
 template <class T, int ID>
-static void update_run(const Update<T>& u, const T* G, T* W, T* v, T* s, int vectors) {
-  constexpr int L = LANES<T>;
-  for (int i = 0; i < vectors * L; i += L)
+static void update_run(const Update<T>& u, const T* G, T* W, T* v, T* s, int rows, int vectors) {
+  constexpr int L = LANES<T>, P = PANEL<T>;
+  for (int i = 0; i < rows * P; i += vectors == 2 ? L : P)
     step<T, ID>(u, shaped_gradient(u, load(G + i), load(W + i)), W + i, v + i, s + i);
 }
 
-// `vectors` consecutive vectors of W, of its memory and of its gradient G.
+// The first one or two vectors of some rows of W's panel, of its memory and of its gradient G.
 template <class T>
-static void update(const Update<T>& u, const T* G, T* W, T* v, T* s, int vectors) {
+static void update(const Update<T>& u, const T* G, T* W, T* v, T* s, int rows, int vectors) {
   switch (u.id) {
     case GRADIENT_DESCENT:
-      return update_run<T, GRADIENT_DESCENT>(u, G, W, v, s, vectors);
+      return update_run<T, GRADIENT_DESCENT>(u, G, W, v, s, rows, vectors);
     case MOMENTUM:
-      return update_run<T, MOMENTUM>(u, G, W, v, s, vectors);
+      return update_run<T, MOMENTUM>(u, G, W, v, s, rows, vectors);
     case CLASSICAL_MOMENTUM:
-      return update_run<T, CLASSICAL_MOMENTUM>(u, G, W, v, s, vectors);
+      return update_run<T, CLASSICAL_MOMENTUM>(u, G, W, v, s, rows, vectors);
     case NESTEROV:
-      return update_run<T, NESTEROV>(u, G, W, v, s, vectors);
+      return update_run<T, NESTEROV>(u, G, W, v, s, rows, vectors);
     case RMSPROP:
-      return update_run<T, RMSPROP>(u, G, W, v, s, vectors);
+      return update_run<T, RMSPROP>(u, G, W, v, s, rows, vectors);
     default:
-      return update_run<T, ADAM>(u, G, W, v, s, vectors);
+      return update_run<T, ADAM>(u, G, W, v, s, rows, vectors);
   }
 }
 

@@ -15,16 +15,24 @@ namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;  // examples whose losses are worked out in one call
+constexpr int AHEAD = 16;     // examples: those of a shuffled order are fetched from memory before
 
+// n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
-void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to) {
+PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to, size_t stride) {
+  constexpr int P = PANEL<T>, L = LANES<T>;
   if constexpr (std::is_same_v<S, T>) {
     if (step == 1) {
-      std::memcpy(to, from, size_t(n) * sizeof(T));
+      for (; n > L; n -= P, from += P, to += stride) {
+        store(to, load(from));
+        store(to + L, load_up_to(from + L, n < P ? n - L : L));
+      }
+      if (n > 0) store(to, load_up_to(from, n));
       return;
     }
   }
-  for (int k = 0; k < n; ++k) to[k] = T(from[k * step]);
+  for (; n > 0; n -= P, from += P * step, to += stride)
+    for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
 template <class T, class I>
@@ -40,45 +48,56 @@ void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
+  if (X.sparse) {
+    if (X.wide_indices)
+      gather_sparse(batch, r0, r1, static_cast<const std::int64_t*>(X.indices));
+    else
+      gather_sparse(batch, r0, r1, static_cast<const std::int32_t*>(X.indices));
+    return;
+  }
+  switch (X.kind) {
+    case Rows::F32:
+      return gather_dense(batch, r0, r1, static_cast<const float*>(X.values));
+    case Rows::F64:
+      return gather_dense(batch, r0, r1, static_cast<const double*>(X.values));
+    case Rows::U8:
+      return gather_dense(batch, r0, r1, static_cast<const std::uint8_t*>(X.values));
+    case Rows::I32:
+      return gather_dense(batch, r0, r1, static_cast<const std::int32_t*>(X.values));
+    case Rows::I64:
+      return gather_dense(batch, r0, r1, static_cast<const std::int64_t*>(X.values));
+  }
+}
+
+template <class T>
+template <class S>
+void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* values) {
+  const std::ptrdiff_t step = batch.X->feature_stride;
+  const int n = stages_[0].spec.n_in;
+  T* to = input_.get();
+  const std::int64_t* labels = batch.Y ? batch.Y->labels : nullptr;
+  for (int r = r0; r < r1; ++r) {
+    if (batch.order && step == 1 && r + AHEAD < r1) {
+      const std::int64_t e = batch.example(r + AHEAD);
+      const char* row = reinterpret_cast<const char*>(values + e * batch.X->example_stride);
+      for (size_t at = 0; at < n * sizeof(S) && at < 512; at += 64) __builtin_prefetch(row + at);
+      if (labels) __builtin_prefetch(labels + e);
+    }
+    copy_dense(values + batch.example(r) * batch.X->example_stride, step, n, to + size_t(r) * P,
+               stride());
+  }
+}
+
+template <class T>
+template <class I>
+void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indices) {
+  const T* values = static_cast<const T*>(batch.X->values);
+  const I* starts = static_cast<const I*>(batch.X->starts);
   for (int r = r0; r < r1; ++r) {
     const std::int64_t e = batch.example(r);
-    if (X.sparse) {
-      for (int p = 0; p < stages_[0].in_panels; ++p)
-        std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-      const T* values = static_cast<const T*>(X.values);
-      if (X.wide_indices) {
-        const auto* starts = static_cast<const std::int64_t*>(X.starts);
-        scatter(values, static_cast<const std::int64_t*>(X.indices), starts[e], starts[e + 1],
-                input_.get(), stride(), r);
-      } else {
-        const auto* starts = static_cast<const std::int32_t*>(X.starts);
-        scatter(values, static_cast<const std::int32_t*>(X.indices), starts[e], starts[e + 1],
-                input_.get(), stride(), r);
-      }
-      continue;
-    }
-    for (int p = 0; p < stages_[0].in_panels; ++p) {
-      const int width = stages_[0].rows(p);
-      const std::ptrdiff_t at = e * X.example_stride + p * P * X.feature_stride;
-      T* to = input_ + p * stride() + size_t(r) * P;
-      switch (X.kind) {
-        case Rows::F32:
-          copy_dense(static_cast<const float*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::F64:
-          copy_dense(static_cast<const double*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::U8:
-          copy_dense(static_cast<const std::uint8_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::I32:
-          copy_dense(static_cast<const std::int32_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-        case Rows::I64:
-          copy_dense(static_cast<const std::int64_t*>(X.values) + at, X.feature_stride, width, to);
-          break;
-      }
-    }
+    for (int p = 0; p < stages_[0].in_panels; ++p)
+      std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
+    scatter(values, indices, starts[e], starts[e + 1], input_.get(), stride(), r);
   }
 }
 
@@ -94,8 +113,8 @@ void Session<T>::forward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
       team_.barrier();
-      const Share mine = share(stage.out_panels, t, threads);
-      forward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      for_pieces(stage.out_panels, stage.spec.n_out, batch.count, t,
+                 [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
       if (scattered) team_.barrier();
@@ -105,6 +124,33 @@ void Session<T>::forward(const Batch& batch, int t) {
   }
   if (scattered) team_.barrier();
   output_rows(batch, t, rows.begin, rows.end);
+}
+
+// Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
+// whole panels, and some rows of those that it shares with its neighbours.
+template <class T>
+template <class F>
+void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
+  const int threads = team_.active(), last = n - (panels - 1) * P > L ? 4 : 3;
+  const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
+  const std::int64_t from = all * t / threads, to = all * (t + 1) / threads;
+  int whole = 0;  // panels before p that wait to be done in one call
+  for (int p = 0; p < panels; ++p) {
+    const std::int64_t before = std::int64_t(4) * p * count;
+    const int each = p == panels - 1 ? last : 4;  // the work of a row
+    const auto row = [&](std::int64_t at) {
+      return int(std::clamp<std::int64_t>((at - before + each - 1) / each, 0, count));
+    };
+    const int r0 = row(from), r1 = row(to);
+    if (r0 == 0 && r1 == count) {
+      ++whole;
+      continue;
+    }
+    if (whole) f(p - whole, p, 0, count);
+    whole = 0;
+    if (r0 < r1) f(p, p + 1, r0, r1);
+  }
+  if (whole) f(panels - whole, panels, 0, count);
 }
 
 template <class T>
@@ -122,6 +168,11 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     }
     return;
   }
+  if (stage.narrow) {
+    product_dots(in.get(), stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in,
+                 stage.spec.n_out, stage.b.get(), stage.Z.get(), capacity_, r0, r1);
+    return;
+  }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
   product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
              stage.b.get(), out, p0, p1, r0, r1);
@@ -134,13 +185,13 @@ template <class T>
 void Session<T>::activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1) {
   const bool drop = batch.drop && stage.spec.dropout > 0;
   const size_t at = p * stride() + size_t(r0) * P;
-  const int n = (r1 - r0) * P;
+  const int n = (r1 - r0) * P, next = stage.columns(p) > L ? L : P;
   const T* from = (stage.spec.needs_Z ? stage.Z : stage.A) + at;
   T* to = (drop ? stage.G : stage.A) + at;
   const T parameter = T(stage.spec.parameter);
   with_activation(stage.spec.activation, [&](auto g) {
     using G = decltype(g);
-    for (int k = 0; k < n; k += L) store(to + k, G::template g<T>(load(from + k), parameter));
+    for (int k = 0; k < n; k += next) store(to + k, G::template g<T>(load(from + k), parameter));
   });
   if (drop) drop_units(batch, stage, p, r0, r1);
 }
@@ -174,34 +225,38 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
   const int together = gathered && n > FEW ? 1 : TOGETHER;
   T* const own = scratch_[t].get();
   const T* y[TOGETHER];
-  int labels[TOGETHER];
+  Label<T> labels[TOGETHER];
   T weights[TOGETHER];
+  std::fill_n(labels, TOGETHER, Label<T>(-1));
+  std::fill_n(weights, TOGETHER, T(1 / batch.total_weight));
+  const T* values = batch.Y ? batch.Y->values : nullptr;
+  const std::int64_t* numbers = batch.Y ? batch.Y->labels : nullptr;
   for (int r = r0; r < r1; r += together) {
     const size_t at = size_t(r) * P;
     const int count = std::min(together, r1 - r);
-    T* const z = gathered ? own : last.Z + at;
+    T* const z = gathered ? own : last.narrow ? last.Z + r : last.Z + at;
     T* const a = gathered ? own + together * n : last.A + at;
+    const bool keep_a = !batch.gradient || n > FEW;  // training has no use for it
     T* const dz = gathered ? own + 2 * together * n : last.D.at(at);
     auto in_panels = [&](Buffer<T>& M, int q, int k) -> T& {
       return M[(k / P) * stride() + at + size_t(q) * P + k % P];
     };
     for (int q = 0; gathered && q < count; ++q)
       for (int k = 0; k < n; ++k) z[q * n + k] = in_panels(last.Z, q, k);
-    for (int q = 0; batch.Y && q < count; ++q) {
-      const std::int64_t e = batch.example(r + q);
-      y[q] = batch.Y->values ? batch.Y->values + e * n : nullptr;
-      labels[q] = batch.Y->labels ? int(batch.Y->labels[e]) : -1;
-      weights[q] = T((batch.weights ? batch.weights[e] : 1) / batch.total_weight);
-    }
-    loss_rows(batch.gradient ? spec_.loss : plain_loss_, n,
-              LossRows<T>{count, size_t(gathered ? n : P), z, a,
-                          batch.Y && batch.Y->values ? y : nullptr, labels, weights,
-                          batch.Y ? losses_ + size_t(r) : nullptr, batch.gradient ? dz : nullptr});
+    for (int q = 0; values && q < count; ++q) y[q] = values + batch.example(r + q) * n;
+    for (int q = 0; numbers && q < count; ++q) labels[q] = Label<T>(numbers[batch.example(r + q)]);
+    for (int q = 0; batch.weights && q < count; ++q)
+      weights[q] = T(batch.weights[batch.example(r + q)] / batch.total_weight);
+    loss_rows(
+        batch.gradient ? spec_.loss : plain_loss_, n,
+        LossRows<T>{count, size_t(gathered ? n : P), z, keep_a ? a : nullptr, values ? y : nullptr,
+                    labels, weights, batch.Y ? losses_ + size_t(r) : nullptr,
+                    batch.gradient ? dz : nullptr, size_t(last.narrow ? capacity_ : 0)});
     for (int q = 0; batch.Y && batch.weights && q < count; ++q)
       losses_[r + q] *= batch.weights[batch.example(r + q)];
     for (int q = 0; gathered && q < count; ++q)
       for (int k = 0; k < n; ++k) {
-        in_panels(last.A, q, k) = a[q * n + k];
+        if (keep_a) in_panels(last.A, q, k) = a[q * n + k];
         if (batch.gradient) in_panels(last.D, q, k) = dz[q * n + k];
       }
   }
@@ -218,8 +273,8 @@ void Session<T>::backward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.back_by_panels) {
       team_.barrier();
-      const Share mine = share(stage.in_panels, t, threads);
-      backward_stage(batch, s, mine.begin, mine.end, 0, batch.count);
+      for_pieces(stage.in_panels, stage.spec.n_in, batch.count, t,
+                 [&](int p0, int p1, int r0, int r1) { backward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
       if (scattered) team_.barrier();
@@ -235,7 +290,7 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   Stage<T>& stage = stages_[s];
   Stage<T>& below = stages_[s - 1];
   if (stage.spec.dense) {
-    product_nn(stage.D.get(), stride(), stage.Wb.get(), stage.depth_out, stage.spec.n_out,
+    product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
                stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1);
   } else {
     for (int p = p0; p < p1; ++p)
@@ -253,9 +308,10 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   const int n = (r1 - r0) * P;
   for (int p = p0; p < p1; ++p) {
     const size_t at = p * stride() + size_t(r0) * P;
+    const int next = below.columns(p) > L ? L : P;
     with_activation(below.spec.activation, [&](auto g) {
       using G = decltype(g);
-      for (int k = 0; k < n; k += L) {
+      for (int k = 0; k < n; k += next) {
         Vec<T> d = load(below.D + at + k);
         if (dropped) d = d * load(below.mask + at + k);
         const Vec<T> slope =

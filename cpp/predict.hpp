@@ -41,7 +41,9 @@ class Predictor {
     for (int i = 0; i < m; ++i) {
       std::memcpy(here_.get(), x + size_t(i) * n_in(), n_in() * sizeof(T));
       for (const auto& stage : stages_) {
-        if (stage.dense)
+        if (stage.dense && &stage == &stages_.back() && stage.n_out <= NARROW<T>)
+          dots(stage);
+        else if (stage.dense)
           product(stage);
         else
           for (int k = 0; k < stage.n_out; ++k) here_[k] *= stage.W[k];
@@ -65,6 +67,22 @@ class Predictor {
       for (int k = 0; k < stage.n_in; ++k)
         sum = fma(broadcast(here_[k]), broadcast(stage.W[size_t(k) * n + j]), sum);
       z[j] = sum[0];
+    }
+    std::swap(here_, there_);
+  }
+
+  // A narrow output layer, lane by lane as product_dots.
+  void dots(const PredictStage<T>& stage) {
+    const int K = stage.n_in, n = stage.n_out;
+    for (int j = 0; j < n; ++j) {
+      Vec<T> sum{};
+      for (int k = 0; k < K; k += L) {
+        const int count = K - k < L ? K - k : L;
+        T w[L] = {};
+        for (int i = 0; i < count; ++i) w[i] = stage.W[size_t(k + i) * n + j];
+        sum = fma(load_up_to(here_ + k, count), load(w), sum);
+      }
+      there_[j] = lane_sum<T>(sum) + stage.b[j];
     }
     std::swap(here_, there_);
   }

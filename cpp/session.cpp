@@ -12,8 +12,6 @@ namespace pellucid::PELLUCID_LEVEL {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
-
 constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a sum over blocks
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
 constexpr size_t CACHED_WEIGHTS = 96 * 1024;  // bytes of W from which it pays to keep it in place
@@ -42,7 +40,9 @@ Session<T>::Session(const SessionSpec<T>& spec)
     Stage<T>& stage = stages_.back();
     stage.spec.needs_Z |= s == count - 1;     // the loss is worked out from Z
     stage.wants_dA = spec.training && s > 0;  // every stage learns
-    const bool large = stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense;
+    stage.narrow = s == count - 1 && stage.spec.dense && stage.spec.n_out <= NARROW<T>;
+    const bool large =
+        stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense && !stage.narrow;
     stage.by_panels = large && stage.out_panels >= spec.threads && spec.threads > 1;
     stage.back_by_panels = large && stage.in_panels >= spec.threads && spec.threads > 1;
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
@@ -71,9 +71,9 @@ void Session<T>::write() {
 
 template <class T>
 double Session<T>::block_loss(int count) const {
-  double total = 0;
-  for (int r = 0; r < count; ++r) total += losses_[r];
-  return total;
+  double totals[4] = {};
+  for (int r = 0; r < count; ++r) totals[r % 4] += losses_[r];
+  return (totals[0] + totals[1]) + (totals[2] + totals[3]);
 }
 
 // One step on every thread: forward, backward, update. False where J was not finite.
@@ -122,6 +122,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
                     bool (*interrupted)(void*), void* context) {
   const Request request{X, Y, order, m, first, last, rates, weights, costs};
   auto asked = clock::now();
+  tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
   int k = first;
   while (go_on && k < last) {
@@ -140,6 +141,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
       asked = now;
     }
   }
+  worked_ = clock::now();
   return k - first;
 }
 
@@ -180,12 +182,13 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
 }
 
 template <class T>
-double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::int64_t m,
-                                      const double* weights, T* const* dW, T* const* db) {
+double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                                      std::int64_t m, const double* weights, T* const* dW,
+                                      T* const* db) {
   double weight = double(m), J = 0;
   if (weights) {
     weight = 0;
-    for (std::int64_t e = 0; e < m; ++e) weight += weights[e];
+    for (std::int64_t k = 0; k < m; ++k) weight += weights[order ? order[k] : k];
   }
   for (auto& stage : stages_)
     if (!stage.gradient_W.size()) {
@@ -196,7 +199,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::i
     double total = 0;
     for (std::int64_t start = 0; start < m; start += capacity_) {
       const std::int64_t left = m - start;
-      Batch batch{&X, &Y, nullptr, weights};
+      Batch batch{&X, &Y, order, weights};
       batch.start = start;
       batch.count = int(left < capacity_ ? left : capacity_);
       batch.total_weight = weight;
@@ -209,7 +212,9 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::i
     }
     if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
   };
-  team_.run(team_.size(), job);
+  const auto begun = clock::now();
+  team_.run(tuner_.choose(), job);
+  tuner_.note(1, std::chrono::duration<double>(clock::now() - begun).count());
   for (size_t s = 0; s < stages_.size(); ++s) {
     Stage<T>& stage = stages_[s];
     Update<T> u = update_for(stage, 1, {1, 1, weight, 1}, true);
@@ -224,13 +229,13 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, std::i
 }
 
 template <class T>
-void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, const double* weights,
-                          T* out, double* losses) {
+void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                          std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;
   auto job = [&](int t) {
     for (std::int64_t start = 0; start < m; start += capacity_) {
       const std::int64_t left = m - start;
-      Batch batch{&X, losses ? &Y : nullptr, nullptr, weights};
+      Batch batch{&X, losses ? &Y : nullptr, order, weights};
       batch.start = start;
       batch.count = int(left < capacity_ ? left : capacity_);
       batch.gradient = false;
@@ -244,7 +249,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, co
       team_.barrier();
     }
   };
-  team_.run(team_.size(), job);
+  team_.run(tuner_.choose(), job);
 }
 
 template class Session<float>;

@@ -1,6 +1,7 @@
 // A training session: the steps of an epoch, shared among the threads of a team.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "losses.hpp"
@@ -56,14 +57,15 @@ class Session {
           int last, const double* rates, const double* weights, double* costs,
           bool (*interrupted)(void*), void* context);
 
-  // J over all m examples and its gradients (penalties included) in the lectures' layout.
-  double loss_and_gradients(const Rows& X, const Targets<T>& Y, std::int64_t m,
-                            const double* weights, T* const* dW, T* const* db);
+  // J over the m examples of an order (null: 0 ... m - 1) and its gradients, penalties included, in
+  // the lectures' layout.
+  double loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                            std::int64_t m, const double* weights, T* const* dW, T* const* db);
 
   // A[L] of m examples into `out`, n[L] numbers an example, and each one's loss times its weight
   // into `losses`; either may be null.
-  void evaluate(const Rows& X, const Targets<T>& Y, std::int64_t m, const double* weights, T* out,
-                double* losses);
+  void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
+                const double* weights, T* out, double* losses);
 
   void read();   // parameters and memory from the lectures' layout
   void write();  // and back
@@ -102,6 +104,12 @@ class Session {
   void forward(const Batch& batch, int t);
   void backward(const Batch& batch, int t);
   void gather(const Batch& batch, int r0, int r1);
+  template <class S>
+  void gather_dense(const Batch& batch, int r0, int r1, const S* values);
+  template <class I>
+  void gather_sparse(const Batch& batch, int r0, int r1, const I* indices);
+  template <class F>
+  void for_pieces(int panels, int n, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
@@ -147,7 +155,9 @@ class Session {
   Buffer<T> input_;
   Buffer<double> losses_;           // of the examples of a pass
   std::vector<Buffer<T>> scratch_;  // a thread each
-  std::uint64_t step_;              // steps done; the next one's penalty sums lie on its parity
+  using clock = std::chrono::steady_clock;
+  clock::time_point worked_{};  // when the latest run ended
+  std::uint64_t step_;          // steps done; the next one's penalty sums lie on its parity
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -1,6 +1,7 @@
 // A stage: one layer's parameters and work space, in panels.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -66,6 +67,7 @@ struct Stage {
   StageSpec spec;
   Lecture<T> lecture_W, lecture_b;  // lecture_W is s of a Scale
   int in_panels, out_panels, depth_in, depth_out;
+  bool narrow = false;          // an output layer of few units: Wf in Wb's layout, and no Wb
   bool wants_dA = false;        // something below learns: dA_prev is needed
   bool by_panels = false;       // forward and update shared among threads by panels of W
   bool back_by_panels = false;  // backward likewise, by panels of Wb
@@ -82,12 +84,16 @@ struct Stage {
         depth_in(in_panels * P),
         depth_out(out_panels * P) {}
 
-  size_t weights() const { return spec.dense ? size_t(out_panels) * depth_in * P : depth_out; }
+  size_t weights() const {
+    return narrow       ? size_t(in_panels) * depth_out * P
+           : spec.dense ? size_t(out_panels) * depth_in * P
+                        : depth_out;
+  }
   size_t blocks() const { return spec.dense ? size_t(in_panels) * out_panels : out_panels; }
 
   void allocate_parameters(int n_slots, bool keep_gradients) {
     Wf = Buffer<T>(weights());
-    if (spec.dense && wants_dA) Wb = Buffer<T>(size_t(in_panels) * depth_out * P);
+    if (spec.dense && wants_dA && !narrow) Wb = Buffer<T>(size_t(in_panels) * depth_out * P);
     b = Buffer<T>(depth_out);
     for (int k = 0; k < n_slots; ++k) {
       memory_W[k] = Buffer<T>(weights());
@@ -139,10 +145,39 @@ struct Stage {
       std::memcpy(lecture_b.slots[k], memory_b[k].get(), spec.n_out * sizeof(T));
   }
 
+  // Block (i, j) of W: where it begins, its rows and the columns in use. (Of a Scale (0, j).)
+  size_t block(int i, int j) const {
+    if (!spec.dense) return size_t(j) * P;
+    return (narrow ? size_t(i) * depth_out : size_t(j) * depth_in + size_t(i) * P) * P;
+  }
+  int block_rows(int i) const { return !spec.dense ? 1 : narrow ? spec.n_out : rows(i); }
+  int block_columns(int i, int j) const { return narrow ? rows(i) : columns(j); }
+
+  // The work of an update on the blocks before (i, j), those of panel j last, in the order of
+  // panels; i may be one too many. A half-empty panel is more than half the work of a full one, and
+  // so are less than four rows more than they seem: the sums wait for each other.
+  std::int64_t work_before(int i, int j) const {
+    const int full = !spec.dense ? 1 : narrow ? std::max(4, spec.n_out) : P;
+    const int last = !spec.dense || narrow ? full : std::max(4, rows(in_panels - 1));
+    const int height = (spec.dense ? in_panels - 1 : 0) * full + last;
+    return std::int64_t(4) * j * height + panel_work(j) * std::int64_t(std::min(i * full, height));
+  }
+  std::int64_t work() const { return work_before(in_panels, out_panels - 1); }
+  int panel_work(int j) const { return narrow || columns(j) > P / 2 ? 4 : 3; }
+
+  // W with a row for each output, as the backward product takes it.
+  const T* W_back() const { return narrow ? Wf.get() : Wb.get(); }
+
   // One array between the layouts.
   void pack(const T* from, Buffer<T>& to) const {
     if (!spec.dense) {
       std::memcpy(to.get(), from, spec.n_out * sizeof(T));
+      return;
+    }
+    if (narrow) {
+      for (int k = 0; k < spec.n_in; ++k)
+        for (int o = 0; o < spec.n_out; ++o)
+          to[narrow_place(k, o)] = from[size_t(k) * spec.n_out + o];
       return;
     }
     for (int j = 0; j < out_panels; ++j)
@@ -155,12 +190,19 @@ struct Stage {
       std::memcpy(to, from.get(), spec.n_out * sizeof(T));
       return;
     }
+    if (narrow) {
+      for (int k = 0; k < spec.n_in; ++k)
+        for (int o = 0; o < spec.n_out; ++o)
+          to[size_t(k) * spec.n_out + o] = from[narrow_place(k, o)];
+      return;
+    }
     for (int j = 0; j < out_panels; ++j)
       for (int k = 0; k < spec.n_in; ++k)
         std::memcpy(to + size_t(k) * spec.n_out + j * P, from + (size_t(j) * depth_in + k) * P,
                     columns(j) * sizeof(T));
   }
 
+  size_t narrow_place(int k, int o) const { return (size_t(k / P) * depth_out + o) * P + k % P; }
   int columns(int j) const { return spec.n_out - j * P < P ? spec.n_out - j * P : P; }
   int rows(int i) const { return spec.n_in - i * P < P ? spec.n_in - i * P : P; }
 

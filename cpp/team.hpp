@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -22,61 +23,73 @@ PELLUCID_INLINE void pause_briefly() {
 #endif
 }
 
-// Waiting spins briefly (a barrier of a busy team takes half a microsecond), then yields, then
-// sleeps: where another process has taken a core, spinning would only keep its owner away.
-class Barrier {
+// A number that threads wait to see changed. Waiting spins briefly (a busy team takes half a
+// microsecond), then yields, then sleeps: where another process has taken a core, spinning would
+// only keep its owner away.
+class Signal {
  public:
-  explicit Barrier(int n) : n_(n) {}
+  std::uint32_t now() const { return value_.load(std::memory_order_acquire); }
 
-  // How many take part; only while nobody waits.
-  void resize(int n) { n_ = n; }
+  void change() {
+    value_.fetch_add(1, std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) value_.notify_all();
+  }
 
-  void wait() {
-    if (n_ == 1) return;
-    const std::uint32_t before = generation_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == n_ - 1) {
-      arrived_.store(0, std::memory_order_relaxed);
-      generation_.store(before + 1, std::memory_order_seq_cst);
-      if (sleepers_.load(std::memory_order_seq_cst) > 0) generation_.notify_all();
-      return;
+  // Return as soon as the number is not `before`.
+  void await_change(std::uint32_t before) {
+    for (int i = 0; i < SPINS; ++i) {
+      if (now() != before) return;
+      pause_briefly();
     }
-    await(before);
+    for (int i = 0; i < YIELDS; ++i) {
+      if (now() != before) return;
+      std::this_thread::yield();
+    }
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    while (value_.load(std::memory_order_seq_cst) == before) value_.wait(before);
+    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
   }
 
  private:
   static constexpr int SPINS = 300;
   static constexpr int YIELDS = 300;
 
-  void await(std::uint32_t before) {
-    for (int i = 0; i < SPINS; ++i) {
-      if (generation_.load(std::memory_order_acquire) != before) return;
-      pause_briefly();
-    }
-    for (int i = 0; i < YIELDS; ++i) {
-      if (generation_.load(std::memory_order_acquire) != before) return;
-      std::this_thread::yield();
-    }
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    while (generation_.load(std::memory_order_seq_cst) == before) generation_.wait(before);
-    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-  }
-
-  int n_;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<std::uint32_t> generation_{0};
+  alignas(64) std::atomic<std::uint32_t> value_{0};
   alignas(64) std::atomic<int> sleepers_{0};
 };
 
-// n threads, the caller among them as number 0. They live as long as the team.
+class Barrier {
+ public:
+  // How many take part; only while nobody waits.
+  void resize(int n) { n_ = n; }
+
+  void wait() {
+    if (n_ == 1) return;
+    const std::uint32_t before = generation_.now();
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) < n_ - 1)
+      return generation_.await_change(before);
+    arrived_.store(0, std::memory_order_relaxed);
+    generation_.change();
+  }
+
+ private:
+  int n_ = 1;
+  alignas(64) std::atomic<int> arrived_{0};
+  Signal generation_;
+};
+
+// n threads, the caller among them as number 0. They live as long as the team; those that a run has
+// no use for sleep.
 class Team {
  public:
-  explicit Team(int n) : n_(n), start_(n), inside_(n), end_(n) {
-    for (int t = 1; t < n; ++t) threads_.emplace_back([this, t] { serve(t); });
+  explicit Team(int n) : start_(new Signal[std::size_t(n)]), n_(n) {
+    const int home = here();
+    for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
   }
 
   ~Team() {
     job_ = nullptr;
-    start_.wait();
+    for (int t = 1; t < n_; ++t) start_[t].change();
     for (auto& thread : threads_) thread.join();
   }
 
@@ -90,53 +103,61 @@ class Team {
   template <class F>
   void run(int active, F& job) {
     active_ = active;
-    if (active == 1) {
-      inside_.resize(1);
-      job(0);
-      return;
-    }
+    inside_.resize(active);
+    if (active == 1) return job(0);
     context_ = &job;
     job_ = [](void* context, int t) { (*static_cast<F*>(context))(t); };
-    inside_.resize(active);
-    start_.wait();
-    job_(context_, 0);
-    end_.wait();
+    working_.store(active - 1, std::memory_order_relaxed);
+    const std::uint32_t before = end_.now();
+    for (int t = 1; t < active; ++t) start_[t].change();
+    job(0);
+    end_.await_change(before);
   }
 
   // Within a job: wait for all others.
   void barrier() { inside_.wait(); }
 
  private:
-  void serve(int t) {
-    spread(t);
-    for (;;) {
-      start_.wait();
+  void serve(int t, int home) {
+    spread(t, home);
+    for (std::uint32_t seen = 0;; ++seen) {
+      start_[t].await_change(seen);
       if (job_ == nullptr) return;
-      if (t < active_) job_(context_, t);
-      end_.wait();
+      job_(context_, t);
+      if (working_.fetch_sub(1, std::memory_order_acq_rel) == 1) end_.change();
     }
+  }
+
+  static int here() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return 0;
+#endif
   }
 
   // Begin on a core of one's own, free to move: left alone, the threads of a new team share a core
   // for a tenth of a second until the scheduler parts them.
-  static void spread([[maybe_unused]] int t) {
+  static void spread([[maybe_unused]] int t, [[maybe_unused]] int home) {
 #if defined(__linux__)
     cpu_set_t allowed, one;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    const int here = sched_getcpu(), count = CPU_COUNT(&allowed);
-    for (int cpu = 0, k = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (!CPU_ISSET(cpu, &allowed) || k++ != t % count) continue;
-      CPU_ZERO(&one);
-      CPU_SET(cpu, &one);
-      if (cpu != here) sched_setaffinity(0, sizeof one, &one);
-    }
+    int cpu = home;
+    for (int left = t % CPU_COUNT(&allowed); left > 0; left -= CPU_ISSET(cpu, &allowed) ? 1 : 0)
+      cpu = (cpu + 1) % CPU_SETSIZE;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
     sched_setaffinity(0, sizeof allowed, &allowed);
 #endif
   }
 
+  const std::unique_ptr<Signal[]> start_;  // of each thread
   const int n_;
   int active_ = 1;
-  Barrier start_, inside_, end_;
+  Barrier inside_;
+  std::atomic<int> working_{0};
+  Signal end_;
   void (*job_)(void*, int) = nullptr;
   void* context_ = nullptr;
   std::vector<std::thread> threads_;

@@ -1,8 +1,9 @@
 // How many threads a session uses, found out while it works.
 //
 // Any number of threads gives the same bits, so the number may change between any two steps. The
-// tuner times runs of steps, keeps to the fastest number, and now and then tries its neighbours
-// again: machines are shared, and a core that was free may be taken.
+// tuner times windows of steps with each number, keeps to the fastest, and looks again from time to
+// time, more often after it has found a change: machines are shared, and a core that was free may
+// be taken. docs/decisions/threads-found-at-run-time.md says why it measures as it does.
 #pragma once
 
 #include <algorithm>
@@ -15,89 +16,139 @@ namespace pellucid::PELLUCID_LEVEL {
 class Tuner {
  public:
   explicit Tuner(int most) {
-    for (int n = most; n > 1; n = n > 8 ? n / 2 : n - 1) tried_.push_back({n});
-    tried_.push_back({1});
+    for (int n = 1; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
+    tried_.push_back({most});
+    now_ = tried_.size() - 1;  // the first step of all, to see how long one takes
   }
 
   // The number of threads for the next steps.
   int choose() const { return tried_[now_].threads; }
 
-  // How many steps to do before choosing again: a millisecond's worth, less while trying.
+  // How many steps make the next window.
   int steps() const {
-    if (tried_.size() == 1) return MOST;
-    const Candidate& present = tried_[now_];
-    const double each = present.best(), round = present.count < RECENT ? ROUND / 3 : ROUND;
-    return each == 0 ? 8 : std::clamp(int(round / each), each < ROUND ? 4 : 1, MOST);
+    if (last_ == 0) return 1;
+    return int(std::clamp((looking_ ? ROUND / 2 : ROUND) / last_, 1.0, 4096.0));
   }
 
-  // What some steps took. The first moments after a change of number are not counted: threads wake
-  // up and find their cores.
+  // Nothing was done for a while: threads have to wake up and find cores again.
+  void paused(double seconds) {
+    if (seconds > ROUND) warm_ = std::max(warm_, WARM);
+  }
+
+  // What a window of steps took.
   void note(int steps, double all) {
+    if (steps == 0) return;
+    last_ = all / steps;
     if (tried_.size() == 1) return;
-    Candidate& present = tried_[now_];
-    const double seconds = all / steps;
-    if (warm_ <= 0 || seconds > SLOW) present.add(seconds);
-    warm_ -= all;
-    const bool hopeless = present.count && present.best() > 2 * tried_[fastest()].best();
-    if (present.count < (seconds > SLOW ? 1 : RECENT) && !hopeless) return;
-    for (size_t k = 0; k < tried_.size(); ++k)
-      if (tried_[k].count == 0 && worth_trying(k, seconds)) return move_to(k);
-    const size_t best = fastest();
-    if (now_ != best) return move_to(best);
-    if (++rounds_ % AGAIN == 0) {
-      const size_t other = rounds_ / AGAIN % 2 ? best - 1 : best + 1;
-      if (other < tried_.size() && tried_[other].count &&
-          tried_[other].best() < 3 * tried_[best].best()) {
-        tried_[other].count = 0;
-        move_to(other);
-      }
+    if (!begun_) return begin();
+    if (warm_ > 0) {  // windows do not count, unless they are long
+      warm_ -= all;
+      if (all < WARM) return;
     }
+    least_ = windows_ ? std::min(least_, last_) : last_;
+    worst_ = windows_ ? std::max(worst_, last_) : last_;
+    ++windows_;
+    measured_ += all;
+    done_ += steps;
+    if (looking_ ? trial_done() : measured_ >= TRIAL) finish_trial();
   }
 
  private:
-  static constexpr double ROUND = 1e-3;  // seconds
-  static constexpr double WARM = 3e-3;
-  static constexpr double SLOW = 5e-3;  // a step so long needs no second measurement
-  static constexpr int AGAIN = 12;      // rounds before a neighbour is tried again
-  static constexpr int RECENT = 3;
-  static constexpr int MOST = 4096;  // steps
+  static constexpr double TRIAL = 8e-3;  // seconds of windows that say how fast a number is
+  static constexpr double ROUND = 1e-3;
+  static constexpr double WARM = 3e-3;  // after a change, until threads run on cores of their own
+  static constexpr double SLOW = 5e-3;  // a step so long needs no second window
+  static constexpr double HOPELESS = 1.6, CHANGED = 1.25, BETTER = 0.97;
+  static constexpr int FEWEST = 4;              // windows of a trial
+  static constexpr int SOON = 6, SELDOM = 200;  // trials until the next look
 
   struct Candidate {
     int threads;
-    int count = 0;
-    double recent[RECENT] = {};
-
-    void add(double seconds) { recent[count++ % RECENT] = seconds; }
-    // The least of the recent rounds: disturbances only ever add.
-    double best() const {
-      const int known = std::min(count, RECENT);
-      return known ? *std::min_element(recent, recent + known) : 0;
-    }
+    double seconds = 0;    // of a step, as last seen; 0: not yet
+    bool pending = false;  // to be tried in the look under way
   };
 
-  // Few threads would take long over a step that takes the whole team long.
-  bool worth_trying(size_t k, double seconds) const {
-    return seconds < SLOW || 2 * tried_[k].threads > tried_[0].threads;
+  // Windows that agree are believed sooner, and so are those that are far too slow.
+  bool trial_done() const {
+    if (last_ > SLOW || measured_ >= TRIAL) return true;
+    if (windows_ < FEWEST || measured_ < TRIAL / 2) return false;
+    const double best = tried_[best_].seconds;
+    return worst_ < 1.1 * least_ || (best > 0 && least_ > HOPELESS * best);
   }
 
-  size_t fastest() const {
-    size_t best = now_;
-    for (size_t k = 0; k < tried_.size(); ++k)
-      if (tried_[k].count &&
-          (tried_[best].count == 0 || tried_[k].best() < 0.98 * tried_[best].best()))
-        best = k;
-    return best;
+  // After the first step: which numbers are tried first.
+  void begin() {
+    begun_ = true;
+    best_ = now_;
+    look(last_ > SLOW ? tried_.size() - 1 : 0, true);
   }
 
-  void move_to(size_t k) {
+  // Time `from` and others: neighbours of the present number and what came near it, or all.
+  void look(std::size_t from, bool all) {
+    looking_ = true;
+    // Few threads would take long over a step that takes the whole team long.
+    const bool slow = last_ > SLOW;
+    for (std::size_t k = 0; k < tried_.size(); ++k) {
+      const bool near = k + 1 >= now_ && k <= now_ + 1;
+      const bool good =
+          tried_[k].seconds > 0 && tried_[k].seconds < HOPELESS * tried_[best_].seconds;
+      tried_[k].pending = all ? !slow || 2 * tried_[k].threads > tried_.back().threads
+                              : k != now_ && (near || good);
+    }
+    before_ = best_;
+    move_to(from);
+  }
+
+  void finish_trial() {
+    Candidate& present = tried_[now_];
+    const double before = present.seconds;
+    present.seconds =
+        measured_ / done_;  // the mean: where cores are taken, rare stalls are the cost
+    present.pending = false;
+    if (!looking_) return stay(before);
+    if (!tried_[best_].seconds || present.seconds < BETTER * tried_[best_].seconds || now_ == best_)
+      best_ = now_;
+    for (std::size_t k = 0; k < tried_.size(); ++k)
+      if (tried_[k].pending) return move_to(k);
+    looking_ = false;
+    patience_ = best_ != before_ ? SOON : std::min(2 * patience_, SELDOM);
+    waited_ = 0;
+    reference_ = tried_[best_].seconds;
+    move_to(best_);
+  }
+
+  // A trial's worth of work with the number chosen: is it time to look at others?
+  void stay(double before) {
+    const double seconds = tried_[now_].seconds;
+    const bool changed = std::min(seconds, before) > CHANGED * reference_ ||
+                         std::max(seconds, before) * CHANGED < reference_;
+    ++waited_;
+    if (waited_ >= patience_ || (changed && waited_ >= std::max(SOON, patience_ / 2)))
+      return look(now_, changed);
+    begin_trial();
+  }
+
+  void move_to(std::size_t k) {
+    if (k != now_) warm_ = WARM;
     now_ = k;
-    warm_ = WARM;
+    begin_trial();
   }
 
-  std::vector<Candidate> tried_;  // from most threads to one
-  size_t now_ = 0;
-  double warm_ = 10 * WARM;  // seconds to go until rounds count
-  int rounds_ = 0;
+  void begin_trial() {
+    windows_ = done_ = 0;
+    measured_ = 0;
+  }
+
+  std::vector<Candidate> tried_;  // from one thread to most
+  std::size_t now_ = 0, best_ = 0, before_ = 0;
+  int windows_ = 0, done_ = 0;    // of the trial: windows, and steps in them
+  double measured_ = 0;           // seconds of all of them
+  double least_ = 0, worst_ = 0;  // seconds of a step in a window
+  double warm_ = 0;               // seconds to go until windows count
+  double last_ = 0;               // seconds of a step in the last window
+  double reference_ = 0;          // what the number chosen took when it was chosen
+  bool begun_ = false, looking_ = false;
+  int patience_ = SOON / 2, waited_ = 0;
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL

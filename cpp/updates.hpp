@@ -1,6 +1,7 @@
 // Session's updates: dW tile by tile, penalties, clipping, the optimizer's step.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "session.hpp"
@@ -13,32 +14,33 @@ constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache wh
 
 }  // namespace
 
-// Call f(s, i, j) for thread t's blocks of W: those of its own panels where a stage is shared by
-// panels, an even part of all the rest.
+// Call f(s, i, j) for thread t's blocks of W: an even part of the work of each stage that is shared
+// by panels, and of all the rest together.
 template <class T>
 template <class F>
 void Session<T>::for_blocks(int t, F f) {
   const int threads = team_.active();
-  std::int64_t total = 0;
+  std::int64_t rest = 0;
   for (const auto& stage : stages_)
-    if (!stage.by_panels) total += std::int64_t(stage.blocks());
-  const std::int64_t begin = total * t / threads, end = total * (t + 1) / threads;
+    if (!stage.by_panels) rest += stage.work();
   std::int64_t base = 0;
   for (int s = 0; s < int(stages_.size()); ++s) {
     const Stage<T>& stage = stages_[s];
+    const std::int64_t all = stage.by_panels ? stage.work() : rest;
+    const std::int64_t from = all * t / threads - (stage.by_panels ? 0 : base);
+    const std::int64_t to = all * (t + 1) / threads - (stage.by_panels ? 0 : base);
+    if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
-    if (stage.by_panels) {
-      const Share mine = share(stage.out_panels, t, threads);
-      for (int g = mine.begin; g < mine.end; g += PANELS_TOGETHER)
-        for (int i = 0; i < rows; ++i)
-          for (int j = g; j < mine.end && j < g + PANELS_TOGETHER; ++j) f(s, i, j);
-      continue;
+    const int together = stage.by_panels ? PANELS_TOGETHER : 1;
+    for (int g = 0; g < stage.out_panels; g += together) {
+      const int end = std::min(g + together, stage.out_panels);
+      if (stage.work_before(rows, end - 1) <= from || stage.work_before(0, g) >= to) continue;
+      for (int i = 0; i < rows; ++i)
+        for (int j = g; j < end; ++j) {
+          const std::int64_t middle = (stage.work_before(i, j) + stage.work_before(i + 1, j)) / 2;
+          if (from <= middle && middle < to) f(s, i, j);
+        }
     }
-    const std::int64_t count = std::int64_t(stage.blocks());
-    const std::int64_t first = begin > base ? begin - base : 0;
-    const std::int64_t last = end - base < count ? end - base : count;
-    for (std::int64_t q = first; q < last; ++q) f(s, int(q % rows), int(q / rows));
-    base += count;
   }
 }
 
@@ -48,7 +50,14 @@ void Session<T>::gradient_block(int s, int i, int j, int count, bool go_on, T* G
   const T* D = stage.D + j * stride();
   const T* A = input_of(s) + (stage.spec.dense ? i : j) * stride();
   if (stage.spec.dense) {
-    block_tn(A, D, count, stage.rows(i), stage.columns(j), go_on, G);
+    if (!stage.narrow) {
+      block_tn(A, D, count, stage.rows(i), stage.columns(j), go_on, G);
+      return;
+    }
+    const int columns = stage.rows(i);
+    block_tn(D, A, count, stage.spec.n_out, columns, go_on, G);
+    for (int r = 0; columns < P && r < stage.spec.n_out; ++r)  // g(0) need not be 0
+      std::memset(static_cast<void*>(G + r * P + columns), 0, (P - columns) * sizeof(T));
     return;
   }
   for (int v = 0; v < 2; ++v) {
@@ -63,9 +72,11 @@ template <class T>
 typename Session<T>::Step Session<T>::step_of(std::uint64_t number, double rate,
                                               double weight) const {
   const OptimizerSpec& o = spec_.optimizer;
-  const double t = double(number);
-  const double correction =
-      o.id == ADAM ? std::sqrt(1 - std::pow(o.beta2, t)) / (1 - std::pow(o.beta1, t)) : 1;
+  // pow is slow where it underflows; long before that its result no longer counts beside 1.
+  const auto left = [&](double beta) {
+    return double(number) > 40 / (1 - beta) ? 0 : std::pow(beta, double(number));
+  };
+  const double correction = o.id == ADAM ? std::sqrt(1 - left(o.beta2)) / (1 - left(o.beta1)) : 1;
   return {number, rate, weight, correction};
 }
 
@@ -97,11 +108,9 @@ Update<T> Session<T>::update_for(const Stage<T>& stage, double factor, const Ste
 template <class T>
 void Session<T>::note_penalty(Stage<T>& stage, int i, int j, int side) {
   if (spec_.l1 == 0 && spec_.l2 == 0) return;
-  const bool dense = stage.spec.dense;
-  const T* W = dense ? stage.Wf + (size_t(j) * stage.depth_in + size_t(i) * P) * P
-                     : stage.Wf + size_t(j) * P;
+  const T* W = stage.Wf + stage.block(i, j);
   Vec<T> square{}, absolute{};
-  for (int k = 0; k < (dense ? stage.rows(i) * P : P); k += L) {
+  for (int k = 0; k < stage.block_rows(i) * P; k += L) {
     const Vec<T> w = load(W + k);
     square = fma(w, w, square);
     absolute = absolute + abs<T>(w);
@@ -111,7 +120,7 @@ void Session<T>::note_penalty(Stage<T>& stage, int i, int j, int side) {
     sums[0] += double(square[k]);
     sums[1] += double(absolute[k]);
   }
-  const size_t at = dense ? size_t(j) * stage.in_panels + i : size_t(j);
+  const size_t at = stage.spec.dense ? size_t(j) * stage.in_panels + i : size_t(j);
   stage.squares[side][at] = sums[0];
   stage.absolutes[side][at] = sums[1];
 }
@@ -144,28 +153,18 @@ void Session<T>::keep_penalty(int side) {
 template <class T>
 void Session<T>::update_block(Stage<T>& stage, int i, int j, const T* G, const Update<T>& u,
                               int side) {
-  if (!stage.spec.dense) {
-    const size_t at = size_t(j) * P;
-    update(u, G, stage.Wf + at, stage.memory_W[0].at(at), stage.memory_W[1].at(at), 2);
-  } else {
-    const size_t at = (size_t(j) * stage.depth_in + size_t(i) * P) * P;
-    const int rows = stage.rows(i);
-    if (stage.columns(j) > L) {
-      update(u, G, stage.Wf + at, stage.memory_W[0].at(at), stage.memory_W[1].at(at), 2 * rows);
-    } else {
-      for (size_t r = 0; r < size_t(rows) * P; r += P)
-        update(u, G + r, stage.Wf + at + r, stage.memory_W[0].at(at + r),
-               stage.memory_W[1].at(at + r), 1);
-    }
-    if (stage.Wb.size()) stage.transpose_block(i, j);
-  }
+  const size_t at = stage.block(i, j);
+  update(u, G, stage.Wf + at, stage.memory_W[0].at(at), stage.memory_W[1].at(at),
+         stage.block_rows(i), stage.block_columns(i, j) > L ? 2 : 1);
+  if (stage.Wb.size()) stage.transpose_block(i, j);
   note_penalty(stage, i, j, side);
 }
 
 template <class T>
 void Session<T>::update_bias(Stage<T>& stage, int j, const T* sums, const Update<T>& u) {
   const size_t at = size_t(j) * P;
-  update(u, sums, stage.b + at, stage.memory_b[0].at(at), stage.memory_b[1].at(at), 2);
+  update(u, sums, stage.b + at, stage.memory_b[0].at(at), stage.memory_b[1].at(at), 1,
+         stage.columns(j) > L ? 2 : 1);
 }
 
 // dW tile by tile and the optimizer's step on it: dW never reaches memory.
@@ -184,7 +183,7 @@ void Session<T>::update_all(int t, int count, const Step& step) {
     gradient_block(s, i, j, count, false, G);
     update_block(stage, i, j, G, on_W, (step.number + 1) & 1);
     if (i == 0 && stage.spec.dense) {
-      column_sums(stage.D + j * stride(), count, false, G);
+      column_sums(stage.D + j * stride(), count, stage.columns(j), false, G);
       update_bias(stage, j, G, on_b);
     }
   });
@@ -194,11 +193,10 @@ template <class T>
 void Session<T>::sum_gradients(int t, int count, bool go_on) {
   for_blocks(t, [&](int s, int i, int j) {
     Stage<T>& stage = stages_[s];
-    const size_t at =
-        stage.spec.dense ? (size_t(j) * stage.depth_in + size_t(i) * P) * P : size_t(j) * P;
-    gradient_block(s, i, j, count, go_on, stage.gradient_W + at);
+    gradient_block(s, i, j, count, go_on, stage.gradient_W + stage.block(i, j));
     if (i == 0 && stage.spec.dense)
-      column_sums(stage.D + j * stride(), count, go_on, stage.gradient_b + size_t(j) * P);
+      column_sums(stage.D + j * stride(), count, stage.columns(j), go_on,
+                  stage.gradient_b + size_t(j) * P);
   });
 }
 
@@ -233,9 +231,7 @@ void Session<T>::update_from_gradients(int t, const Step& step) {
     Stage<T>& stage = stages_[s];
     Update<T> u = update_for(stage, stage.spec.rate_W, step, true);
     u.scale = scale;
-    const size_t at =
-        stage.spec.dense ? (size_t(j) * stage.depth_in + size_t(i) * P) * P : size_t(j) * P;
-    update_block(stage, i, j, stage.gradient_W + at, u, (step.number + 1) & 1);
+    update_block(stage, i, j, stage.gradient_W + stage.block(i, j), u, (step.number + 1) & 1);
     if (i == 0 && stage.spec.dense) {
       u = update_for(stage, stage.spec.rate_b, step, false);
       u.scale = scale;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #include <immintrin.h>
@@ -267,6 +268,69 @@ PELLUCID_INLINE void store_part(T* to, Vec<T> v, int count) {
 #else
   for (int i = 0; i < count; ++i) to[i] = v[i];
 #endif
+}
+
+template <class T>
+PELLUCID_INLINE Vec<T> load_up_to(const T* from, int count) {
+  return count == LANES<T> ? load(from) : load_part(from, count);
+}
+template <class T>
+PELLUCID_INLINE void store_up_to(T* to, Vec<T> v, int count) {
+  if (count == LANES<T>)
+    store(to, v);
+  else
+    store_part(to, v, count);
+}
+
+// Of a and b, the even blocks of H lanes in turn (UPPER: the odd ones): a0 b0 a2 b2 ... of blocks.
+template <class T, int H, bool UPPER, std::size_t... I>
+PELLUCID_INLINE Vec<T> mixed(Vec<T> a, Vec<T> b, std::index_sequence<I...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(
+      a, b, int(I / H % 2 * LANES<T> + I / H / 2 * 2 * H + I % H + (UPPER ? H : 0))...);
+#else
+  return __builtin_shuffle(
+      a, b, IntVec<T>{int(I / H % 2 * LANES<T> + I / H / 2 * 2 * H + I % H + (UPPER ? H : 0))...});
+#endif
+}
+template <class T, int H, bool UPPER>
+PELLUCID_INLINE Vec<T> mixed(Vec<T> a, Vec<T> b) {
+  return mixed<T, H, UPPER>(a, b, std::make_index_sequence<LANES<T>>{});
+}
+
+// LANES vectors as a square: its columns become its rows.
+template <class T, int H = 1>
+PELLUCID_INLINE void transpose(Vec<T>* v) {
+  if constexpr (H < LANES<T>) {
+    for (int i = 0; i < LANES<T>; ++i) {
+      if (i & H) continue;
+      const Vec<T> a = v[i], b = v[i + H];
+      v[i] = mixed<T, H, false>(a, b);
+      v[i + H] = mixed<T, H, true>(a, b);
+    }
+    transpose<T, 2 * H>(v);
+  }
+}
+
+// The sum of the lanes of each of LANES vectors: neighbours first, then neighbouring pairs, ...
+template <class T, int H = 1>
+PELLUCID_INLINE Vec<T> lane_sums(Vec<T>* v) {
+  if constexpr (H < LANES<T>) {
+    for (int i = 0; i < LANES<T>; i += 2 * H)
+      v[i] = mixed<T, H, false>(v[i], v[i + H]) + mixed<T, H, true>(v[i], v[i + H]);
+    return lane_sums<T, 2 * H>(v);
+  }
+  return v[0];
+}
+
+// The same of one vector.
+template <class T>
+PELLUCID_INLINE T lane_sum(Vec<T> v) {
+  T lanes[LANES<T>];
+  store(lanes, v);
+  for (int h = 1; h < LANES<T>; h *= 2)
+    for (int i = 0; i < LANES<T>; i += 2 * h) lanes[i] += lanes[i + h];
+  return lanes[0];
 }
 
 }  // namespace pellucid::PELLUCID_LEVEL

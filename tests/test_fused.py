@@ -159,6 +159,24 @@ def test_odd_sizes(sizes, dtype):
         assert error < 10 * TOLERANCE[dtype], m
 
 
+# Up to half a vector of outputs is summed lane by lane. Where g(0) is not 0, neither is padding.
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 8, 9, 16, 17])
+def test_every_number_of_outputs(n_outputs, dtype):
+    for hidden, batch, g in [
+        (1, 5, "sigmoid"),
+        (7, 6, "mish"),
+        (17, 33, "softplus"),
+        (40, 9, "relu"),
+    ]:
+        layers = [Dense(hidden, g, dropout=0.2), Dense(n_outputs, "tanh")]
+        for extra in ({"rule": "adam", "l2": 0.1, "l1": 0.01}, {"rule": "sgd", "clip_norm": 0.1}):
+            error = one_step(layers, 6, 3 * batch, batch, dtype, "mse", weights=True, **extra)
+            assert error < 20 * TOLERANCE[dtype], (hidden, extra)
+    error = one_step([Dense(n_outputs, "identity")], 37, 50, 9, dtype, "mse", rule="sgd")
+    assert error < TOLERANCE[dtype]
+
+
 def test_a_full_batch_larger_than_a_pass():
     layers = [Dense(5, "tanh", dropout=0.1), Dense(2, "softmax")]
     assert one_step(layers, 3, 2500, 2500, "float64", "cce", weights=True) < 1e-12
@@ -174,17 +192,19 @@ SHARED = [
     ([Dense(300, "tanh", dropout=0.2), Dense(260, "relu")], 300, 64, {"l2": 1e-3}),
     ([Dense(128, "gelu"), Dense(128, "relu")], 64, 33, {"clip_norm": 0.5}),
     ([Dense(9, "relu")], 7, 1500, {}),
+    ([Dense(400, "relu"), Dense(100, "sigmoid")], 300, 33, {}),
 ]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n_outputs", [2, 10])
 @pytest.mark.parametrize("case", range(len(SHARED)))
-def test_the_same_bits_for_any_number_of_threads_and_either_sharing(case, dtype):
+def test_the_same_bits_for_any_number_of_threads_and_either_sharing(case, n_outputs, dtype):
     hidden, n, batch, extra = SHARED[case]
-    X, Y = examples(n, 4 * batch + 3, 10, "cce")
+    X, Y = examples(n, 4 * batch + 3, n_outputs, "cce")
     found = set()
     for threads in (1, 2, 3, 4, 8):
-        net = Network([*hidden, Dense(10, "softmax")], n, seed=1, dtype=dtype)
+        net = Network([*hidden, Dense(n_outputs, "softmax")], n, seed=1, dtype=dtype)
         one = session(FUSED, net, batch, loss_name="cce", threads=threads, **extra)
         costs = [
             one.run(
@@ -388,13 +408,14 @@ def test_an_error_in_a_callback_comes_through():
         train(net, X, y, loss="cce", callbacks=[Fault()], engine="fused")
 
 
+@pytest.mark.parametrize("n_outputs", [2, 3, 8, 9])
 @pytest.mark.parametrize("level", LEVELS)
-def test_each_level_gives_the_numbers(level):
+def test_each_level_gives_the_numbers(level, n_outputs):
     code = (
         "import numpy as np; from pellucid import *; rng = np.random.default_rng(0);"
-        "X = rng.normal(size=(20, 300)); y = rng.integers(0, 3, 300);"
-        "net = Network([Dense(33, 'gelu', dropout=0.1), Dense(3, 'softmax')], 20, seed=0, "
-        "dtype='float64');"
+        f"X = rng.normal(size=(20, 300)); y = rng.integers(0, {n_outputs}, 300);"
+        f"layers = [Dense(33, 'gelu', dropout=0.1), Dense({n_outputs}, 'softmax')];"
+        "net = Network(layers, 20, seed=0, dtype='float64');"
         "h = train(net, X, y, loss='cce', epochs=3, l2=1e-3, engine=ENGINE);"
         "print(*(repr(float(v)) for v in [*h['loss'], *net.W[1].ravel()[:20]]))"
     )
@@ -413,8 +434,9 @@ def test_each_level_gives_the_numbers(level):
 
 def test_one_row_is_predicted_by_the_bits_of_many():
     X, _ = examples(20, 40, 1, "mean_squared_error")
-    for dtype, g in itertools.product(TOLERANCE, ["sigmoid", "softmax", "identity", "exp"]):
-        layers = [Scale(), Dense(100, "relu"), Dense(7, "mish"), Dense(3, g)]
+    outputs = ["sigmoid", "softmax", "identity", "exp"]
+    for dtype, g, n in itertools.product(TOLERANCE, outputs, [1, 2, 3, 4, 5, 9]):
+        layers = [Scale(), Dense(100, "relu"), Dense(13, "mish"), Dense(n, g)]
         net = Network(layers, 20, seed=0, dtype=dtype)
         net.s[0][:] = 1.5
         many = net.forward(X)

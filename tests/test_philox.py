@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid import philox
+from pellucid.engines.simd import levels
 
 # Random123's kat_vectors: counter, key (low word first), the four words.
 KNOWN_ANSWERS = [
@@ -112,6 +115,19 @@ def test_permutation_is_the_stable_argsort_of_one_64_bit_draw_a_row():
     keys = [int(high) << 32 | int(low) for high, low in zip(words[0::2], words[1::2], strict=True)]
     expected = sorted(range(10), key=lambda row: keys[row])
     assert philox.permutation(5, 10, step=2).tolist() == expected
+
+
+@pytest.mark.skipif(not levels(), reason="the fused engine is not built (PELLUCID_PURE)")
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 100, 101, 1000, 16_384, 300_001])
+def test_the_compiled_permutation_is_the_definition(count):
+    found = np.empty(count, dtype=np.int64)
+    for level in levels():
+        module = importlib.import_module(f"pellucid.engines._fused_{level}")
+        for seed, step, stream in [(0, 0, philox.ORDER), (2**64 - 1, 2**32 - 1, philox.SPLIT)]:
+            expected = philox._permutation(seed, count, step, stream)
+            module.permutation(found, step, stream, seed)
+            assert (found == expected).all()
+            assert (philox.permutation(seed, count, step=step, stream=stream) == expected).all()
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 0.9])

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -34,9 +36,9 @@ print(*sorted(name for name in sys.modules if "_fused_" in name))
 def machine(monkeypatch):
     """A function that makes simd see an architecture, what its CPU lacks, and what is built."""
 
-    def pretend(architecture, built, lacks=()):
+    def pretend(architecture, built, lacks=(), half_width=False):
         cpu = ModuleType("pellucid.engines._cpu")
-        cpu.architecture = architecture
+        cpu.architecture, cpu.half_width_avx512 = architecture, half_width
         cpu.missing = lambda level: [name for name in lacks if name.lower().startswith(level)]
         monkeypatch.setitem(sys.modules, cpu.__name__, cpu)
         there = {cpu.__name__, *(f"pellucid.engines._fused_{level}" for level in built)}
@@ -60,6 +62,25 @@ def test_levels_come_fastest_first(machine):
     machine("x86-64", ["baseline", "avx2", "avx512"])
     assert simd.levels() == ["avx512", "avx2", "baseline"]
     assert simd.why_not() == {"neon": "only for aarch64"}
+
+
+def test_where_avx512_runs_at_half_width_avx2_comes_first(machine):
+    machine("x86-64", ["baseline", "avx2", "avx512"], half_width=True)
+    assert simd.levels() == ["avx2", "avx512", "baseline"]
+    machine("x86-64", ["baseline", "avx512"], half_width=True)
+    assert simd.levels() == ["avx512", "baseline"]
+
+
+@built
+def test_half_width_is_known_by_the_family_of_the_cpu():
+    cpu = importlib.import_module("pellucid.engines._cpu")
+    try:
+        fields = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+        known = dict(re.findall(r"(.*?)\s*: (.*)", fields))
+        expected = known["vendor_id"] == "AuthenticAMD" and known["cpu family"] == "25"
+    except (OSError, KeyError):
+        pytest.skip("the system does not say")
+    assert cpu.half_width_avx512 is expected
 
 
 def test_a_level_that_the_cpu_lacks_says_what_it_lacks(machine):

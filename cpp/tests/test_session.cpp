@@ -84,10 +84,10 @@ std::vector<T> train(const Case& c, int threads) {
   std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(HIDDEN), dW2(W2.size()),
       db2(OUTPUTS);
   std::vector<double> losses(EXAMPLES);
-  session.evaluate(rows, targets, EXAMPLES, w, out.data(), losses.data());
+  session.evaluate(rows, targets, order.data(), EXAMPLES, w, out.data(), losses.data());
   T* dW[] = {dW1.data(), dW2.data()};
   T* db[] = {db1.data(), db2.data()};
-  found.push_back(T(session.loss_and_gradients(rows, targets, EXAMPLES, w, dW, db)));
+  found.push_back(T(session.loss_and_gradients(rows, targets, order.data(), EXAMPLES, w, dW, db)));
   session.write();
   for (const auto* array : {&W1, &b1, &W2, &b2, &out, &dW1, &db1, &dW2, &db2})
     found.insert(found.end(), array->begin(), array->end());

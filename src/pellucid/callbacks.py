@@ -16,6 +16,11 @@ class Callback:
     ``run.stop(message)``, which ends it after this hook. A callback with ``on_batch_end`` costs one
     call from the engine to Python a step; the others one an epoch.
 
+    Between epochs the network's arrays hold what was learned, and what a hook writes into them
+    counts: the next epoch goes on from there (not with "lbfgs", whose next point is scipy's).
+    Within an epoch they are the engine's: at ``on_batch_end`` the fused engine's stand as they were
+    when the epoch began, and what is written there is lost.
+
     Examples
     --------
     >>> class StopWhenGood(Callback):

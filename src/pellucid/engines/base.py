@@ -70,7 +70,10 @@ class HasLayers(Protocol):
 
 
 class Session(Protocol):
-    """One training under way; until ``close`` it alone may change the network's parameters."""
+    """One training under way; until ``close`` it alone may change the network's parameters.
+
+    Whoever does so all the same, between :meth:`sync` and the next steps, calls :meth:`take`.
+    """
 
     def run(
         self,
@@ -86,26 +89,42 @@ class Session(Protocol):
         """Do steps first ... last - 1 of an epoch and return each one's J, before its update.
 
         Step k takes the examples ``order[k B : (k + 1) B]`` (k B ... themselves where order is
-        None). ``learning_rate`` has one entry a step. A step whose weights sum to 0 is skipped
-        and counted, its J is NaN. After a J that is not finite the run ends, without that step's
-        update; the last entry is then inf. It also ends when the user interrupts.
+        None); an order may leave examples out. ``learning_rate`` has one entry a step. A step whose
+        weights sum to 0 is skipped and counted, its J is NaN. After a J that is not finite the run
+        ends, without that step's update; the last entry is then inf. It also ends when the user
+        interrupts.
         """
         ...
 
     def loss_and_gradients(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, Gradients]:
-        """Return J and its gradients over all examples, without dropout or an update."""
+        """Return J and its gradients, without dropout or an update.
+
+        Over the examples with the numbers ``rows``, in that order; None: over all.
+        """
         ...
 
     def evaluate(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, NDArray[Any]]:
-        """Return the mean loss, without penalties or dropout, and A[L]."""
+        """Return the mean loss, without penalties or dropout, and A[L]; ``rows`` as above."""
         ...
 
     def sync(self) -> None:
         """Write the parameters back to the network."""
+        ...
+
+    def take(self) -> None:
+        """Go on from the network's arrays: after a sync, somebody has written into them."""
         ...
 
     def state(self) -> State:

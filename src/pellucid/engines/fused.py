@@ -24,7 +24,7 @@ from pellucid.engines.base import (
     never,
     slot_name,
 )
-from pellucid.engines.threads import available_cpus, worthwhile
+from pellucid.engines.threads import WORK_PER_NEW_THREAD, available_cpus, worthwhile
 from pellucid.layers import Dense, Layer, Scale
 from pellucid.losses import LOSSES, pair
 from pellucid.optimizers import LBFGS, OPTIMIZERS, Optimizer
@@ -166,17 +166,18 @@ class FusedForward:
         """Return A[L], (n[L], m), examples contiguous."""
         m = X.shape[1]
         A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
-        flops = 2.0 * min(m, 1024) * sum(W.size for W in self._W)
-        settings = _SETTINGS | {"batch_size": 256, "threads": worthwhile(flops, available_cpus())}
+        flops = 2.0 * m * sum(W.size for W in self._W)
+        threads = worthwhile(flops, available_cpus(), WORK_PER_NEW_THREAD)
+        settings = _SETTINGS | {"batch_size": 256, "threads": threads}
         session = self._kind(
             self._stages,
             [(W,) for W in self._W],
             [(b,) for b in self._b],
             self._loss,
-            _optimizer(OPTIMIZERS["gradient_descent"]()),
+            optimizer_spec(OPTIMIZERS["gradient_descent"]()),
             settings,
         )
-        session.evaluate(_gathered(X, self._dtype), None, m, None, A, None)
+        session.evaluate(_gathered(X, self._dtype), None, None, m, None, A, None)
         return A
 
 
@@ -199,7 +200,7 @@ class FusedSession(Session):
         self.batch_size, self._interrupted = batch_size, interrupted
         self._n_outputs = self.layers[-1].output_shape[0]
         self._ahead = False  # of the network's arrays
-        self._prepared: dict[str, tuple[Any, Any]] = {}
+        self._prepared: dict[str, list[tuple[Any, Any]]] = {}
         self._slots = {
             slot_name(slot, letter, layer): np.zeros_like(W, order="F")
             for layer in self.layers
@@ -221,10 +222,10 @@ class FusedSession(Session):
         self._step = step
         self._session: Any = kind(
             [_stage(layer, module) for layer in self.layers],
-            [self._arrays(k, "W" if "W" in k.parameters else "s", 0) for k in self.layers],
+            [self._arrays(k, _letter(k), 0) for k in self.layers],
             [self._arrays(k, "b", 1) for k in self.layers],
             _loss(objective, self.layers[-1].activation, module),
-            _optimizer(optimizer),
+            optimizer_spec(optimizer),
             _SETTINGS
             | {
                 "l1": objective.l1,
@@ -256,8 +257,8 @@ class FusedSession(Session):
         done = self._session.run(
             self._examples(X),
             self._targets(Y),
-            None if order is None else np.ascontiguousarray(order, dtype=np.int64),
-            X.shape[1],
+            _columns(order),
+            X.shape[1] if order is None else len(order),
             first,
             last,
             np.ascontiguousarray(learning_rate, dtype=np.float64),
@@ -268,9 +269,13 @@ class FusedSession(Session):
         return costs[:done]
 
     def loss_and_gradients(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, Gradients]:
-        self._take()
+        self.take()  # L-BFGS sets them between passes
         by_layer: list[dict[str, NDArray[Any]]] = [
             {f"d{letter}": np.empty_like(W, order="F") for letter, W in layer.parameters.items()}
             for layer in self.layers
@@ -278,23 +283,27 @@ class FusedSession(Session):
         J = self._session.loss_and_gradients(
             self._examples(X),
             self._targets(Y),
-            X.shape[1],
+            _columns(rows),
+            X.shape[1] if rows is None else len(rows),
             self._weights(sample_weight),
-            [each.get("dW", each.get("ds")) for each in by_layer],
+            [each["d" + _letter(k)] for k, each in zip(self.layers, by_layer, strict=True)],
             [each.get("db") for each in by_layer],
         )
         return J, Gradients(self.layers, by_layer, {})
 
     def evaluate(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, NDArray[Any]]:
-        m = X.shape[1]
+        m = X.shape[1] if rows is None else len(rows)
         A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
         losses = np.empty(m)
-        w = self._weights(sample_weight, "validation weights")
-        self._session.evaluate(
-            self._examples(X, "validation X"), self._targets(Y, "validation Y"), m, w, A, losses
-        )
+        w = self._weights(sample_weight)
+        self._session.evaluate(self._examples(X), self._targets(Y), _columns(rows), m, w, A, losses)
+        w = w if w is None or rows is None else w[rows]
         return float(losses.sum()) / (m if w is None else float(w.sum())), A
 
     def sync(self) -> None:
@@ -308,6 +317,15 @@ class FusedSession(Session):
                 if mine is not copy and mine is not None:
                     mine[...] = copy
 
+    def take(self) -> None:
+        if self._ahead:
+            self.sync()
+        for own, lent in zip(self._own, self._lent, strict=True):
+            for mine, copy in zip(own, lent, strict=True):
+                if mine is not copy and copy is not None:
+                    copy[...] = mine
+        self._session.read()
+
     def state(self) -> State:
         if self._ahead:
             self.sync()
@@ -319,16 +337,6 @@ class FusedSession(Session):
         self._prepared.clear()
         self._session = None
 
-    def _take(self) -> None:
-        """Take the network's present parameters: L-BFGS sets them between passes."""
-        if self._ahead:
-            self.sync()
-        for own, lent in zip(self._own, self._lent, strict=True):
-            for mine, copy in zip(own, lent, strict=True):
-                if mine is not copy and copy is not None:
-                    copy[...] = mine
-        self._session.read()
-
     def _arrays(self, layer: Layer, letter: str, which: int) -> tuple[Any, ...]:
         """A parameter and its optimizer slots, as the module takes them."""
         if letter not in layer.parameters:
@@ -336,25 +344,32 @@ class FusedSession(Session):
         own = self._lent[self.layers.index(layer)][which]
         return (own, *(self._slots[slot_name(s, letter, layer)] for s in self.optimizer.slots))
 
-    def _once(self, key: str, source: Any, prepare: Callable[[Any], Any]) -> Any:
-        """Prepare an array the first time it comes; epochs bring the same one again and again."""
-        known = self._prepared.get(key)
-        if known is None or known[0] is not source:
-            known = self._prepared[key] = (source, prepare(source))
-        return known[1]
+    def _once(self, kind: str, source: Any, prepare: Callable[[Any], Any]) -> Any:
+        """Prepare an array the first time it comes; epochs bring the same ones again and again."""
+        known = self._prepared.setdefault(kind, [])
+        for array, prepared in known:
+            if array is source:
+                return prepared
+        known[:] = [(source, prepare(source)), *known[:1]]  # of training and of validation
+        return known[0][1]
 
-    def _examples(self, X: Data, key: str = "X") -> Any:
-        return self._once(key, X, lambda X: _gathered(X, self.dtype))
+    def _examples(self, X: Data) -> Any:
+        return self._once("X", X, lambda X: _gathered(X, self.dtype))
 
-    def _targets(self, Y: NDArray[Any], key: str = "Y") -> Any:
+    def _targets(self, Y: NDArray[Any]) -> Any:
         if Y.ndim == 1:
-            return self._once(key, Y, lambda Y: np.ascontiguousarray(Y, dtype=np.int64))
-        return self._once(key, Y, lambda Y: np.asfortranarray(Y, dtype=self.dtype))
+            return self._once("Y", Y, lambda Y: np.ascontiguousarray(Y, dtype=np.int64))
+        return self._once("Y", Y, lambda Y: np.asfortranarray(Y, dtype=self.dtype))
 
-    def _weights(self, w: NDArray[Any] | None, key: str = "weights") -> Any:
+    def _weights(self, w: NDArray[Any] | None) -> Any:
         if w is None:
             return None
-        return self._once(key, w, lambda w: np.ascontiguousarray(w, dtype=np.float64))
+        return self._once("weights", w, lambda w: np.ascontiguousarray(w, dtype=np.float64))
+
+
+def _columns(rows: NDArray[np.integer[Any]] | None) -> NDArray[np.int64] | None:
+    """The numbers of examples, as the module takes them."""
+    return None if rows is None else np.ascontiguousarray(rows, dtype=np.int64)
 
 
 def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
@@ -365,15 +380,18 @@ def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
     return X if X.dtype.name in _DIRECT and X.dtype.isnative else X.astype(dtype)
 
 
+def _letter(layer: Layer) -> str:
+    """The letter of a layer's weights: W of a Dense, s of a Scale."""
+    return "W" if "W" in layer.parameters else "s"
+
+
 def _weights(layer: Layer) -> NDArray[Any]:
-    """W of a Dense, s of a Scale."""
-    weights: NDArray[Any] = layer.parameters["W" if "W" in layer.parameters else "s"]
+    weights: NDArray[Any] = layer.parameters[_letter(layer)]
     return weights
 
 
 def _stage(layer: Layer, module: Any) -> dict[str, Any]:
     g = layer.activation
-    letter = "s" if g is None else "W"
     return {
         "dense": g is not None,
         "n_in": layer.input_shape[0],
@@ -383,7 +401,7 @@ def _stage(layer: Layer, module: Any) -> dict[str, Any]:
         "parameter": _parameter(g),
         "needs_Z": bool(g and g.needs_Z),
         "dropout": layer.dropout,
-        "rate_W": layer.rate_factor(letter),
+        "rate_W": layer.rate_factor(_letter(layer)),
         "rate_b": layer.rate_factor("b"),
         "decay": float(layer.weight_decay_factor),
     }
@@ -410,7 +428,8 @@ def _parameter(entry: Any) -> float:
     return 0.0
 
 
-def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
+def optimizer_spec(optimizer: Optimizer) -> dict[str, Any]:
+    """Return an optimizer as the module takes it."""
     beta1 = getattr(optimizer, "beta", getattr(optimizer, "beta1", 0.0))
     return {
         "id": _OPTIMIZER_IDS[optimizer.name],

@@ -101,9 +101,10 @@ class ReferenceSession(Session):
         sample_weight: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         costs = np.full(last - first, np.nan)
+        m = X.shape[1] if order is None else len(order)
         with np.errstate(over="ignore", invalid="ignore"):
             for k in range(first, last):
-                span = slice(k * self.batch_size, min((k + 1) * self.batch_size, X.shape[1]))
+                span = slice(k * self.batch_size, min((k + 1) * self.batch_size, m))
                 rows = span if order is None else order[span]
                 w = None if sample_weight is None else sample_weight[rows]
                 self._step += 1
@@ -119,29 +120,45 @@ class ReferenceSession(Session):
         return costs
 
     def loss_and_gradients(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, Gradients]:
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._gradients(X, Y, slice(0, X.shape[1]), sample_weight, drop=False)
+            if rows is None:
+                return self._gradients(X, Y, slice(0, X.shape[1]), sample_weight, drop=False)
+            w = None if sample_weight is None else sample_weight[rows]
+            return self._gradients(X, Y, rows, w, drop=False)
 
     def evaluate(
-        self, X: Data, Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        rows: NDArray[np.integer[Any]] | None = None,
     ) -> tuple[float, NDArray[Any]]:
-        m = X.shape[1]
+        m = X.shape[1] if rows is None else len(rows)
         A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
+        w = sample_weight if sample_weight is None or rows is None else sample_weight[rows]
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, m, BLOCK):
-                rows = slice(start, start + BLOCK)
-                cache = propagation.forward(self.layers, take(X, rows, self.dtype))
-                each = propagation.losses(cache, self._targets(Y, rows), self.objective.loss)
-                w = None if sample_weight is None else sample_weight[rows]
-                total += float(np.sum(each if w is None else each * w, dtype=np.float64))
-                A[:, rows] = cache.caches[-1].output
-        weight = m if sample_weight is None else float(np.sum(sample_weight, dtype=np.float64))
+                block = slice(start, min(start + BLOCK, m))
+                part = block if rows is None else rows[block]
+                cache = propagation.forward(self.layers, take(X, part, self.dtype))
+                each = propagation.losses(cache, self._targets(Y, part), self.objective.loss)
+                each = each if w is None else each * w[block]
+                total += float(np.sum(each, dtype=np.float64))
+                A[:, block] = cache.caches[-1].output
+        weight = m if w is None else float(np.sum(w, dtype=np.float64))
         return total / weight, A
 
     def sync(self) -> None:
+        pass
+
+    def take(self) -> None:
         pass
 
     def state(self) -> State:

@@ -10,6 +10,7 @@ import importlib
 import os
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from pellucid._catalogue import did_you_mean
 
@@ -21,7 +22,7 @@ LEVELS: dict[str, str] = {
     "neon": "aarch64",
     "baseline": "",
 }
-"""Every SIMD level, the fastest first, and the architecture that it is for."""
+"""Every SIMD level, the widest first, and the architecture that it is for."""
 
 
 def levels() -> list[str]:
@@ -33,7 +34,11 @@ def levels() -> list[str]:
     >>> sorted(levels() + list(why_not())) == sorted(LEVELS)
     True
     """
-    return [level for level, reason in _reasons().items() if not reason]
+    possible = [level for level, reason in _reasons().items() if not reason]
+    if {"avx512", "avx2"} <= set(possible) and _cpu().half_width_avx512:
+        possible.remove("avx512")
+        possible.insert(possible.index("avx2") + 1, "avx512")
+    return possible
 
 
 def why_not() -> dict[str, str]:
@@ -54,7 +59,7 @@ def load_level() -> ModuleType:
         If the fused engine was not built.
     """
     reasons = _reasons()
-    possible = [level for level, reason in reasons.items() if not reason]
+    possible = levels()
     wanted = os.environ.get("PELLUCID_SIMD", "").strip().lower()
     if wanted and wanted not in possible:
         what = (
@@ -78,11 +83,15 @@ def _module(level: str) -> str:
     return f"pellucid.engines._fused_{level}"
 
 
+def _cpu() -> Any:
+    return importlib.import_module("pellucid.engines._cpu")
+
+
 def _reasons() -> dict[str, str]:
     """Why each level cannot be used here; empty for one that can."""
     if find_spec("pellucid.engines._cpu") is None:
         return dict.fromkeys(LEVELS, "not built")
-    cpu = importlib.import_module("pellucid.engines._cpu")
+    cpu = _cpu()
     reasons: dict[str, str] = {}
     for level, architecture in LEVELS.items():
         if architecture not in ("", cpu.architecture):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
 
-WORK_PER_THREAD = 1.5e6
-"""Floating-point operations a step from which a further thread pays for its barriers."""
+WORK_PER_THREAD = 7e5
+"""Floating-point operations a step from which a further thread may pay for its barriers."""
 
 
 def available_cpus() -> int:
-    """Return the CPUs this process may use: affinity, cgroup and OMP_NUM_THREADS."""
+    """Return the CPUs this process may use: affinity, cgroup and OMP_NUM_THREADS.
+
+    Affinity and OMP_NUM_THREADS are looked at each time; the cgroup's file once in a process.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
     limits = [len(affinity(0)) if affinity else os.cpu_count() or 1]
     quota = _cgroup_quota()
@@ -23,15 +27,20 @@ def available_cpus() -> int:
     return min(limits)
 
 
-def worthwhile(flops_per_step: float, limit: int) -> int:
+WORK_PER_NEW_THREAD = 3e7
+"""Operations from which it pays to start a further thread for this work alone: about 1 ms."""
+
+
+def worthwhile(flops: float, limit: int, per_thread: float = WORK_PER_THREAD) -> int:
     """Return how many threads a step of this many operations is worth, at most ``limit``.
 
     >>> worthwhile(1e3, 4), worthwhile(1e9, 4)
     (1, 4)
     """
-    return max(1, min(limit, int(flops_per_step / WORK_PER_THREAD) + 1))
+    return max(1, min(limit, int(flops / per_thread) + 1))
 
 
+@functools.cache
 def _cgroup_quota() -> float | None:
     """Return the CPU quota of the control group (version 2), None where there is none."""
     try:
@@ -39,3 +48,7 @@ def _cgroup_quota() -> float | None:
         return None if quota == "max" else float(quota) / float(period)
     except (OSError, ValueError):
         return None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_cgroup_quota.cache_clear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from collections.abc import Mapping
@@ -66,6 +67,13 @@ def _warn_not_converged(run: Run) -> None:
             "optimization hasn't converged yet."
         )
     warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+
+def _all_finite(X: NDArray[Any]) -> bool:
+    """Whether there is no NaN or infinity, without a mask of X's size where X is large."""
+    if X.size < 4096:
+        return bool(np.isfinite(X).all())
+    return math.isfinite(X.min()) and math.isfinite(X.max())
 
 
 class _Known:
@@ -238,12 +246,17 @@ class BaseMLP(BaseEstimator):
         network, loss, optimizer = self.network_, self._loss(), self._optimizer()
         state, rate = self._optimizer_memory(optimizer, incremental)
         seed = random_state.randint(2**31) if np.any(self.dropout) else 0
-        X, y, sample_weight, held_out = self._held_out(
-            X, y, sample_weight, random_state, validation_data
-        )
-        data = self._examples(network, loss, X, y, sample_weight)
+        data, validation = self._examples(network, loss, X, y, sample_weight), None
+        if validation_data is not None:
+            Xv, yv, *wv = validation_data
+            Xv, yv = self._checked_rows(Xv), self._encode(yv).T
+            validation = self._examples(network, loss, Xv, yv, wv[0] if wv else None)
+        elif self._stops_early():
+            parts = self._rows_of_parts(y, random_state)
+            data, validation = data.parts(*parts, dtype=network.dtype)
         m = data.m
         if self.class_weight is not None:
+            y = y if data.rows is None else y[data.rows]
             data.multiply_weights(self._class_factors(y), network.dtype)
         full = isinstance(optimizer, optimizers.LBFGS)
         return Run(
@@ -259,7 +272,7 @@ class BaseMLP(BaseEstimator):
             m if full else self._batch_size(m),
             seed,
             self._order(m, random_state),
-            None if held_out is None else self._examples(network, loss, *held_out),
+            validation,
             state=state,
             best=network.copy_parameters() if self._stops_early() else {},
         )
@@ -272,36 +285,22 @@ class BaseMLP(BaseEstimator):
             Y = y.argmax(axis=1)
         return examples(network, X.T, Y, loss, weight)
 
-    def _held_out(
-        self,
-        X: Any,
-        y: NDArray[Any],
-        sample_weight: NDArray[Any] | None,
-        random_state: np.random.RandomState,
-        validation_data: tuple[Any, ...] | None,
-    ) -> tuple[Any, NDArray[Any], NDArray[Any] | None, tuple[Any, ...] | None]:
-        """Return the training rows, and (Xv, yv, weights) where there are validation rows."""
-        if validation_data is not None:
-            Xv, yv, *weight = validation_data
-            yv = self._encode(yv).T
-            return X, y, sample_weight, (self._checked_rows(Xv), yv, weight[0] if weight else None)
-        if not self._stops_early():
-            return X, y, sample_weight, None
-        weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        X, Xv, y, yv, w, wv = train_test_split(
-            X,
-            y,
-            weights,
+    def _rows_of_parts(
+        self, y: NDArray[Any], random_state: np.random.RandomState
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of the training and the validation rows, drawn as by scikit-learn."""
+        training, validation = train_test_split(
+            np.arange(len(y)),
             random_state=random_state,
             test_size=self.validation_fraction,
             stratify=y if self._stratified() else None,
         )
-        if Xv.shape[0] < 2:
+        if len(validation) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of "
                 "your dataset."
             )
-        return (X, y, None, (Xv, yv, None)) if sample_weight is None else (X, y, w, (Xv, yv, wv))
+        return training, validation
 
     def _optimizer(self) -> optimizers.Optimizer:
         """The optimizer that ``optimizer``, or else scikit-learn's ``solver``, stands for."""
@@ -405,7 +404,7 @@ class BaseMLP(BaseEstimator):
             and X.flags.c_contiguous
             and (self.dtype is None or np.dtype(self.dtype) == X.dtype)
             and "feature_names_in_" not in self.__dict__
-            and bool(np.isfinite(X).all())
+            and _all_finite(X)
         )
 
     def _checked_rows(self, X: Any) -> Any:

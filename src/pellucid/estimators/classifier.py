@@ -223,7 +223,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, self._columns(y)
+
+    def _columns(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        """A column for each output. The binarizer's own way to many classes takes 8 bytes each."""
+        columns: NDArray[np.bool_]
+        if self._label_binarizer.y_type_ == "multiclass":
+            numbers = np.searchsorted(self.classes_, y)
+            columns = numbers.reshape(-1, 1) == np.arange(len(self.classes_))
+        else:
+            columns = self._label_binarizer.transform(y).astype(bool)
+        return columns
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -280,8 +290,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         data: Any = run.validation
         if not np.isfinite(A).all():
             return float("nan")
-        Y = np.eye(self.n_outputs_)[data.Y] if data.Y.ndim == 1 else data.Y.T
-        return float(accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weight))
+        Y = data.targets
+        Y = np.eye(self.n_outputs_)[Y] if Y.ndim == 1 else Y.T
+        return float(accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -160,4 +160,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         data: Any = run.validation
         if not np.isfinite(A).all():
             return float("nan")
-        return float(r2_score(data.Y.T, A.T, sample_weight=data.weight))
+        return float(r2_score(data.targets.T, A.T, sample_weight=data.weights))

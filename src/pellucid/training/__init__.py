@@ -36,6 +36,7 @@ from pellucid.training.arguments import (
     metrics_of,
     misfit,
     order_of,
+    rows_of_parts,
 )
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
@@ -69,6 +70,7 @@ def train(
     shuffle: bool | Callable[[int], NDArray[np.integer[Any]]] = True,
     validation_data: tuple[Any, ...] | None = None,
     validation_fraction: float = 0.0,
+    validation_rows: Any = None,
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | str | None = None,
     l1: float = 0.0,
@@ -123,6 +125,8 @@ def train(
         (Xv, Yv) or (Xv, Yv, weights).
     validation_fraction : float
         Or the share of the examples, drawn at random, to hold out for validation.
+    validation_rows : array of int or None
+        Or the examples of X to hold out, by their numbers. X is copied neither way.
     sample_weight : array of shape (m,) or None
         How much each example counts, 0 or more; None is 1 for all. J is the weighted mean.
     class_weight : dict, "balanced" or None
@@ -193,9 +197,20 @@ def train(
     data = examples(network, X, Y, loss, sample_weight)
     _check_range("X", data.X.data if hasattr(data.X, "toarray") else data.X, network.dtype)
     _check_range("Y", data.Y, network.dtype)
-    data, validation = _split(network, data, loss, validation_data, validation_fraction, seed)
+    validation = None
+    if validation_data is not None:
+        if validation_fraction or validation_rows is not None:
+            raise ValueError(
+                "give one of validation_data, validation_fraction and validation_rows, not several."
+            )
+        validation = _validation_examples(network, loss, validation_data)
+    elif validation_fraction or validation_rows is not None:
+        parts = rows_of_parts(data.m, validation_fraction, validation_rows, seed)
+        data, validation = data.parts(*parts, dtype=network.dtype)
     if class_weight is not None:
-        data.multiply_weights(class_weights(data.Y, network.n[-1], class_weight), network.dtype)
+        data.multiply_weights(
+            class_weights(data.targets, network.n[-1], class_weight), network.dtype
+        )
     full = batch_size is None or isinstance(optimizer, LBFGS)
     run = Run(
         network,
@@ -284,35 +299,11 @@ def class_weights(
     return result
 
 
-def _split(
-    network: Network,
-    data: Examples,
-    loss: Loss,
-    validation_data: tuple[Any, ...] | None,
-    fraction: float,
-    seed: int,
-) -> tuple[Examples, Examples | None]:
-    """Return the training and the validation examples."""
-    if validation_data is not None:
-        if fraction:
-            raise ValueError("give validation_data or validation_fraction, not both.")
-        if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
-            raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
-        Xv, Yv, *weights = validation_data
-        return data, examples(network, Xv, Yv, loss, weights[0] if weights else None)
-    if fraction == 0:
-        return data, None
-    held_out = round(fraction * data.m)
-    if not 0 < held_out < data.m:
-        raise ValueError(
-            f"validation_fraction={fraction!r} of {data.m} examples leaves {held_out} for "
-            f"validation and {data.m - held_out} for training; both need one or more."
-        )
-    rows = philox.permutation(seed, data.m, stream=philox.SPLIT)
-    parts = data.some(np.sort(rows[held_out:])), data.some(np.sort(rows[:held_out]))
-    for part, name in zip(parts, ("training", "validation"), strict=True):
-        check_weights(part.weight, part.m, network.dtype, f"sample_weight of the {name} part")
-    return parts
+def _validation_examples(network: Network, loss: Loss, given: Any) -> Examples:
+    if not isinstance(given, tuple) or len(given) not in (2, 3):
+        raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
+    Xv, Yv, *weights = given
+    return examples(network, Xv, Yv, loss, weights[0] if weights else None)
 
 
 def _settings(run: Run) -> dict[str, Any]:

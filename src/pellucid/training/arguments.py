@@ -168,6 +168,39 @@ def _checked_order(returned: Any, m: int) -> NDArray[np.integer[Any]] | None:
     return order
 
 
+def rows_of_parts(
+    m: int, fraction: float, rows: Any, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of the training and of the validation examples among m.
+
+    >>> rows_of_parts(5, 0.0, [3, 0], seed=0)
+    (array([1, 2, 4]), array([3, 0]))
+    """
+    if rows is None:
+        held_out = round(fraction * m)
+        if not 0 < held_out < m:
+            raise ValueError(
+                f"validation_fraction={fraction!r} of {m} examples leaves {held_out} for "
+                f"validation and {m - held_out} for training; both need one or more."
+            )
+        validation = np.sort(philox.permutation(seed, m, stream=philox.SPLIT)[:held_out])
+    elif fraction:
+        raise ValueError("give validation_fraction or validation_rows, not both.")
+    else:
+        validation = np.asarray(rows)
+    fits = validation.ndim == 1 and validation.dtype.kind in "iu" and 0 < len(validation) < m
+    trains = np.ones(m, dtype=bool)
+    if fits and validation.min() >= 0 and validation.max() < m:
+        trains[validation] = False
+    if np.count_nonzero(trains) != m - validation.size or not fits:
+        raise ValueError(
+            f"validation_rows must hold some of the integers 0 to {m - 1}, each once, and leave "
+            f"one or more for training; got shape {validation.shape}, dtype {validation.dtype}: "
+            f"{validation!r}."
+        )
+    return np.flatnonzero(trains), validation.astype(np.int64)
+
+
 def check_class_weight(class_weight: Any, n_classes: int) -> None:
     """Refuse a class_weight that does not give classes 0, 1, ... factors of 0 or more."""
     if isinstance(class_weight, str) and class_weight == "balanced":

@@ -71,8 +71,8 @@ def asked(run: Run) -> dict[str, Any]:
         "dtype": run.network.dtype.name,
         "inputs": run.network.n_inputs,
         **settings,
-        "Y (crc32)": _crc32(run.data.Y),
-        "sample_weight (crc32)": _crc32(run.data.weight),
+        "Y (crc32)": _crc32(run.data.targets),
+        "sample_weight (crc32)": _crc32(run.data.weights),
     }
 
 

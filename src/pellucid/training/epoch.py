@@ -20,8 +20,9 @@ def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, r
     run.J = J
     curves = {"loss": J, "learning_rate": rate}
     if run.metrics:
-        _, A = session.evaluate(run.data.X, run.data.Y, run.data.weight)
-        curves |= {each.name: each(run.data.Y, A) for each in run.metrics}
+        data = run.data
+        _, A = session.evaluate(data.X, data.Y, data.weight, data.rows)
+        curves |= {each.name: each(data.targets, A) for each in run.metrics}
     if run.validation is not None:
         curves |= _validate(run, session, run.validation)
     run.history.append(**curves)
@@ -53,6 +54,11 @@ class LastGood:
         np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
         return bool(np.isfinite(self._new).all())
 
+    def holds(self) -> bool:
+        """Whether the present parameters are still those."""
+        np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
+        return bool((self._new == self._good).all())
+
     def put_back(self) -> None:
         """Write them into the network."""
         start = 0
@@ -83,9 +89,9 @@ def check_monitor(run: Run) -> None:
 
 
 def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
-    loss, A = session.evaluate(data.X, data.Y, data.weight)
+    loss, A = session.evaluate(data.X, data.Y, data.weight, data.rows)
     run.validation_output = A
-    return {"val_loss": loss} | {f"val_{each.name}": each(data.Y, A) for each in run.metrics}
+    return {"val_loss": loss} | {f"val_{each.name}": each(data.targets, A) for each in run.metrics}
 
 
 def _watch(run: Run, value: float) -> None:

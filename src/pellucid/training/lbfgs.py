@@ -55,7 +55,8 @@ def minimise(
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
-        J, gradients = session.loss_and_gradients(run.data.X, run.data.Y, run.data.weight)
+        data = run.data
+        J, gradients = session.loss_and_gradients(data.X, data.Y, data.weight, data.rows)
         found = [
             each["d" + letter]
             for layer, each in zip(run.network.layers, gradients.by_layer, strict=True)

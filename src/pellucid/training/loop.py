@@ -92,6 +92,9 @@ def descend(
             callback.on_epoch_begin(run)
         if run.history.stopped:
             break
+        if callbacks and not good.holds():
+            session.take()  # a callback has written into the network
+            good.keep()
         rates = _learning_rates(run)
         costs = _steps(run, session, callbacks, rates)
         session.sync()
@@ -124,7 +127,8 @@ def _steps(
     run: Run, session: Session, callbacks: list[Callback], rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Do an epoch's steps: all in one call, or one by one where a callback wants to see each."""
-    data, order = run.data, run.order(run.epoch)
+    data = run.data
+    order = data.columns(run.order(run.epoch))
     watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     size = 1 if watching else len(rates)
     costs: list[NDArray[np.float64]] = []

@@ -59,26 +59,60 @@ class EarlyStopping:
 
 @dataclass
 class Examples:
-    """Examples as an engine takes them: X (n[0], m), Y (n[L], m) or m class numbers, weights."""
+    """Examples as an engine takes them: X (n[0], M), Y (n[L], M) or M class numbers, weights.
+
+    Where ``rows`` is not None, they are these m of the M columns, in this order: training and
+    validation examples may lie in the same X, and neither part is copied.
+
+    >>> X, Y = np.array([[1.0, 2.0, 3.0]]), np.array([0, 1, 2])
+    >>> Examples(X, Y, rows=np.array([2, 0])).targets
+    array([2, 0])
+    """
 
     X: Data
     Y: NDArray[Any]
     weight: NDArray[Any] | None = None
+    rows: NDArray[np.integer[Any]] | None = None
 
     @property
     def m(self) -> int:
         """The number of examples."""
-        return int(self.X.shape[1])
+        return int(self.X.shape[1]) if self.rows is None else len(self.rows)
 
-    def some(self, rows: NDArray[np.integer[Any]]) -> Examples:
-        """Return these examples, copied."""
-        Y = self.Y[rows] if self.Y.ndim == 1 else self.Y[:, rows]
-        return Examples(self.X[:, rows], Y, None if self.weight is None else self.weight[rows])
+    @property
+    def targets(self) -> NDArray[Any]:
+        """Y of these examples alone."""
+        return self.Y if self.rows is None else self.Y[..., self.rows]
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """The weights of these examples alone."""
+        return self.weight if self.rows is None or self.weight is None else self.weight[self.rows]
+
+    def columns(self, order: NDArray[np.integer[Any]] | None) -> NDArray[np.integer[Any]] | None:
+        """Return which columns of X an order of these examples stands for."""
+        if self.rows is None or order is None:
+            return order if self.rows is None else self.rows
+        columns: NDArray[np.integer[Any]] = self.rows[order]
+        return columns
+
+    def parts(self, *rows: NDArray[np.integer[Any]], dtype: np.dtype[Any]) -> list[Examples]:
+        """Return the training part and the validation part of these examples."""
+        parts = [Examples(self.X, self.Y, self.weight, each) for each in rows]
+        for part, name in zip(parts, ("training", "validation"), strict=True):
+            check_weights(part.weights, part.m, dtype, f"sample_weight of the {name} part")
+        return parts
 
     def multiply_weights(self, factors: NDArray[Any], dtype: np.dtype[Any]) -> None:
         """Multiply each example's weight by the factor of its class."""
-        product = factors if self.weight is None else self.weight.astype(np.float64) * factors
-        self.weight = check_weights(product, self.m, dtype, "sample_weight times class_weight")
+        w = self.weights
+        product = factors if w is None else w.astype(np.float64) * factors
+        w = check_weights(product, self.m, dtype, "sample_weight times class_weight")
+        if self.rows is None or w is None:
+            self.weight = w
+        else:
+            self.weight = np.zeros(self.X.shape[1], dtype)
+            self.weight[self.rows] = w
 
 
 Order = Callable[[int], "NDArray[np.integer[Any]] | None"]

@@ -1,0 +1,123 @@
+"""Callbacks that write into the network; threads of workers, and how they are counted."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
+from pellucid.engines import ENGINES, Objective, simd, threads
+from pellucid.losses import loss
+from pellucid.optimizers import optimizer
+
+BUILT = [name for name in ENGINES if name != "fused" or simd.levels()]
+needs_fused = pytest.mark.skipif("fused" not in BUILT, reason="built without the fused engine")
+
+
+def made(m=60, n=5, classes=3):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, m)), rng.integers(0, classes, m)
+
+
+class Bounded(Callback):
+    """No weight beyond 0.1 after an epoch: in the hook of the table."""
+
+    def __init__(self, hook):
+        setattr(self, hook, self.bound)
+
+    def bound(self, run):
+        for array in run.network.parameters.values():
+            np.clip(array, -0.1, 0.1, out=array)
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_epoch_end"])
+def test_what_a_callback_writes_between_epochs_counts(hook):
+    X, y = made()
+    options = {"loss": "cce", "epochs": 5, "batch_size": 8, "seed": 0}
+    found = {}
+    for engine in (*BUILT, "none"):
+        net = Network([Scale(), Dense(6, "tanh"), Dense(3, "softmax")], 5, seed=0, dtype="float64")
+        bounded = [] if engine == "none" else [Bounded(hook)]
+        name = BUILT[0] if engine == "none" else engine
+        train(net, X, y, callbacks=bounded, engine=name, **options)
+        found[engine] = np.concatenate([array.ravel() for array in net.parameters.values()])
+    np.testing.assert_allclose(found[BUILT[0]], found[BUILT[-1]], rtol=1e-10)
+    assert np.abs(found["none"] - found["reference"]).max() > 0.01
+
+
+@needs_fused
+def test_a_callback_that_writes_nothing_costs_no_bit():
+    X, y = made()
+    nets = [Network([Dense(6, "tanh"), Dense(3, "softmax")], 5, seed=0) for _ in "ab"]
+    for net, callbacks in zip(nets, ([], [Callback()]), strict=True):
+        train(net, X, y, loss="cce", epochs=3, callbacks=callbacks, engine="fused")
+    for name, array in nets[0].parameters.items():
+        assert np.array_equal(array, nets[1].parameters[name])
+
+
+def test_the_cgroup_is_read_once_in_a_process(monkeypatch):
+    reads = []
+
+    class Counted(type(threads.Path())):
+        def read_text(self, *args, **kwargs):
+            reads.append(str(self))
+            return "150000 100000\n"
+
+    monkeypatch.setattr(threads, "Path", Counted)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    threads._cgroup_quota.cache_clear()
+    try:
+        cpus = threads.available_cpus()
+        assert cpus == min(2, len(os.sched_getaffinity(0)))  # 1.5 of a CPU: two threads
+        net = Network([Dense(3, "softmax")], 5, seed=0)
+        for _ in range(3):
+            net.forward(made()[0])
+        assert reads == ["/sys/fs/cgroup/cpu.max"]
+        monkeypatch.setenv("OMP_NUM_THREADS", "1,2")
+        assert threads.available_cpus() == 1
+    finally:
+        threads._cgroup_quota.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_reads_the_cgroup_again():
+    threads.available_cpus()
+    assert threads._cgroup_quota.cache_info().currsize == 1
+    child = os.fork()
+    if child == 0:
+        os._exit(threads._cgroup_quota.cache_info().currsize)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@needs_fused
+def test_the_workers_of_a_grid_search_share_the_cpus(monkeypatch):
+    """joblib sets OMP_NUM_THREADS of its workers to each one's share."""
+
+    def team_of(estimator, X, y):
+        """How many threads the engine would give a training of a wide network, as a score."""
+        net = Network([Dense(512, "relu"), Dense(3, "softmax")], 5, seed=0)
+        one = ENGINES["fused"].start(
+            net, Objective(loss("cce")), optimizer("adam"), batch_size=1000
+        )
+        return float(one._session.threads)
+
+    for name in ("OMP_NUM_THREADS", "PELLUCID_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    cpus = threads.available_cpus()
+    assert team_of(None, None, None) == cpus
+    X, y = made()
+    for n_jobs in (2, 4):
+        search = GridSearchCV(
+            MLPClassifier((4,), max_iter=2),
+            {"alpha": [1e-4, 1e-3]},
+            cv=2,
+            n_jobs=n_jobs,
+            scoring=team_of,
+            refit=False,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            search.fit(X.T, y)
+        assert (search.cv_results_["mean_test_score"] == max(1, cpus // n_jobs)).all()

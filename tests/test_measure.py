@@ -1,0 +1,36 @@
+"""The machine's limits: numbers of the right kind, not how large they are."""
+
+import itertools
+import math
+
+import pytest
+
+from pellucid.engines import simd
+from pellucid.engines.measure import fma_gflops, optimizer_seconds
+from pellucid.optimizers import OPTIMIZERS, Adam
+
+if not simd.levels():
+    pytest.skip("built without the fused engine (PELLUCID_PURE)", allow_module_level=True)
+
+
+def test_the_multiply_adds():
+    for dtype, threads in itertools.product(("float32", "float64"), (1, 2)):
+        assert 0 < fma_gflops(dtype, threads, 0.001) < 1e6
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_pass_of_every_optimizer(name):
+    for dtype, threads, count in itertools.product(("float32", "float64"), (1, 3), (1, 300, 5000)):
+        assert 0 < optimizer_seconds(name, count, dtype, threads, seconds=0.001) < math.inf
+    assert optimizer_seconds(Adam(beta1=0.8), 10, seconds=0.001) > 0
+
+
+def test_what_cannot_be_measured():
+    with pytest.raises(ValueError, match="n_threads must be a positive number; got 0"):
+        fma_gflops("float32", 0)
+    with pytest.raises(ValueError, match="n_parameters must be a positive number; got -1"):
+        optimizer_seconds("adam", -1)
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64'; got 'int8'"):
+        fma_gflops("int8")
+    with pytest.raises(ValueError, match="unknown optimizer"):
+        optimizer_seconds("adamm", 10)
