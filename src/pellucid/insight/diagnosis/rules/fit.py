@@ -1,0 +1,119 @@
+"""Rules about what was learned in the end: too much by heart, too little, one class alone."""
+
+from __future__ import annotations
+
+import math
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hurts, percent, shortfall
+
+RARE = 0.2
+"""A class with a smaller share than this (and less than half of an equal one)."""
+GIVEN_IN = 0.3
+"""So few of a rare class are found."""
+FOUND = 0.15
+"""A weighted learner finds so much more of the classes, on average."""
+TURNED = 1.15
+"""The validation loss at the end, relative to its least."""
+GAP = 0.08
+"""Training score minus validation score."""
+
+
+def imbalance(e: Evidence) -> list[Seen]:
+    t, s, r = e.target, e.scores, e.reference
+    if t is None or s is None or not s.recalls or r is None or len(t.shares) != len(s.recalls):
+        return []
+    equal = 1 / len(t.shares)
+    rare = [k for k, share in enumerate(t.shares) if share < min(RARE, equal / 2)]
+    lost = [k for k in rare if s.recalls[k] < GIVEN_IN]
+    known = [each for each in s.recalls if not math.isnan(each)]
+    if not lost or r.balanced - sum(known) / len(known) < FOUND:
+        return []
+    k = lost[0]
+    return [
+        Seen(
+            "warning",
+            f"class {k}",
+            f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
+            f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
+            f"accuracy of the classes of {r.balanced:.2f} against {sum(known) / len(known):.2f}",
+            "Weigh the classes.",
+            {"class_weight": "balanced"},
+        )
+    ]
+
+
+def overfits(e: Evidence) -> list[Seen]:
+    val, J = e.curves.get("val_loss", []), e.curves.get("loss", [])
+    s = e.scores
+    if len(val) < 4:
+        return []
+    least = min(val)
+    best = val.index(least) + 1
+    kept = e.best_epoch or len(val)
+    at_end = val[min(kept, len(val)) - 1]
+    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best - 1]
+    if not turned:
+        return []
+    gap = None if s is None or s.validation is None else s.train - s.validation
+    lost = _lost_score(e, best)
+    serious = (gap is None or gap > GAP) and (hurts(e) or lost > 0.03)
+    return [
+        Seen(
+            "warning" if serious else "info",
+            f"epoch {best}",
+            f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
+            f"J went on to {J[-1]:.3g}"
+            + ("" if gap is None or s is None else f"; score {s.train:.2f} on training data, "
+               f"{s.train - gap:.2f} on validation data"),
+            "Stop early, take more examples, fewer units, l2 or dropout.",
+            {"early_stopping": 10},
+        )
+    ]  # fmt: skip
+
+
+def _lost_score(e: Evidence, best: int) -> float:
+    """By how much the validation score was better near the best epoch than at the end."""
+    scores = [each["val_score"] for each in e.samples if "val_score" in each]
+    return max(scores) - scores[-1] if scores else 0.0
+
+
+def underfits(e: Evidence) -> list[Seen]:
+    short = shortfall(e, "train")
+    if short is None or not hurts(e) or short < 0.03 or e.stopped == "diverged":
+        return []
+    assert e.scores is not None and e.reference is not None
+    units = sum(each["units"] for each in (e.layers or [])[:-1])
+    widths = [each["units"] for each in (e.layers or [])[:-1]]
+    more = [max(32, 2 * width) for width in widths] or [32]
+    return [
+        Seen(
+            "warning",
+            f"{units} hidden units",
+            f"the score on training data is {e.scores.train:.2f}, while {e.reference.name} reaches "
+            f"{e.reference.score:.2f} on rows held out",
+            "Take more units or another hidden layer.",
+            {"hidden_layer_sizes": more, "activation": "relu"},
+        )
+    ]
+
+
+RULES = (
+    Rule(
+        "class_imbalance",
+        "J is a mean over examples: where one class is rare, answering always with the other is "
+        "cheap.",
+        imbalance,
+        ("stopped_too_early", "underfitting"),
+    ),
+    Rule(
+        "overfitting",
+        "With enough weights a network learns the training examples by heart, noise and all.",
+        overfits,
+    ),
+    Rule(
+        "underfitting",
+        "Units are what a network bends its answer with; a few can only bend it a little.",
+        underfits,
+    ),
+)

@@ -1,0 +1,258 @@
+"""Rules about the steps: too long, too short, too few, too noisy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import (
+    Rule,
+    Seen,
+    falling,
+    hurts,
+    percent,
+    shortfall,
+    step_sizes,
+)
+
+LONG_STEP = 0.2
+"""One step that moves a layer by this share of its weights forgets what the steps before learned;
+healthy ones move by 10^-4 to 10^-2 (Karpathy 2015, update to weight ratio 10^-3)."""
+GROWN = 20.0
+"""Weights that moved this many times their first norm were thrown, not led."""
+REACH = 1.0
+"""The length of all steps together, relative to the weights: below it they cannot have got far."""
+STILL_FALLING = 0.05
+"""J fell by this share in the last quarter of the epochs: the end was not in sight."""
+ROUGH = 0.25
+"""Ups and downs between epochs, relative to J itself, beyond which a curve oscillates."""
+LARGE_BATCH = 0.25
+"""Share of all examples in one step."""
+FEW_STEPS = 400
+FEW_EPOCHS = 15
+SMALL_BATCH = 4
+
+
+def _rates(e: Evidence) -> tuple[float, float, float]:
+    """The learning rate; a step relative to the weights, the longest layer: first and typical."""
+    rate = float(e.settings.get("learning_rate", math.nan))
+    sizes = [max(step_sizes(e, sample)) for sample in e.samples] or [0.0]
+    return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
+
+
+def _steps(e: Evidence) -> int:
+    batch = max(int(e.settings.get("batch_size", 1)), 1)
+    return -(-int(e.settings.get("examples", e.m)) // batch) * len(e.curves.get("loss", []))
+
+
+def roughness(curve: list[float]) -> float:
+    """The median step up or down of the second half, against the trend, relative to its height."""
+    half = [v for v in curve[len(curve) // 2 :] if math.isfinite(v)]
+    if len(half) < 6:
+        return 0.0
+    bends = [abs(a - 2 * b + c) / 2 for a, b, c in zip(half, half[1:], half[2:], strict=False)]
+    return sorted(bends)[len(bends) // 2] / max(abs(sum(half) / len(half)), 1e-12)
+
+
+def _first_J(e: Evidence) -> float:
+    return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
+
+
+def too_high(e: Evidence) -> list[Seen]:
+    diverged = e.stopped == "diverged"
+    if not e.settings or not (diverged or hurts(e)):
+        return []
+    rate, first, typical = _rates(e)
+    J = e.curves.get("loss", [])
+    rose = bool(J) and max(J[0], J[-1]) > 1.5 * _first_J(e)
+    grown = max((x["moved_since_start"] for x in e.samples[-1]["layers"]), default=0) if e.samples else 0
+    long = max(first, typical) > LONG_STEP
+    if not (long or (diverged and first > LONG_STEP / 10) or grown > GROWN or (rose and first > LONG_STEP / 10)):
+        return []
+    signs = [f"a step moves a layer by {percent(max(first, typical))} of its weights"]
+    if diverged:
+        signs.append(e.message.split(":")[0])
+    elif rose:
+        signs.append(f"J rose from {_first_J(e):.3g} to {max(J[0], J[-1]):.3g}")
+    if grown > GROWN:
+        signs.append(f"the weights ended {grown:.0f} times their first size away from the start")
+    better = rate * min(0.1, max(1e-4, 0.01 / max(first, typical, 1e-12)))
+    return [
+        Seen(
+            "error" if diverged else "warning",
+            "every layer",
+            f"with the learning rate {rate:g} " + "; ".join(signs),
+            f"Take a learning rate near {better:.1g}.",
+            {"learning_rate": float(f"{better:.1g}")},
+        )
+    ]
+
+
+def diverged(e: Evidence) -> list[Seen]:
+    J = e.curves.get("loss", [])
+    if e.stopped != "diverged" and all(map(math.isfinite, J)):
+        return []
+    where, how = "", ""
+    if e.samples:
+        layers = e.samples[-1]["layers"]
+        sizes = step_sizes(e, e.samples[-1])
+        worst = sizes.index(max(sizes))
+        where = f"layer {layers[worst]['layer']} first"
+        how = f"; its step was {sizes[worst]:.3g} times its weights before"
+    return [
+        Seen(
+            "error",
+            where or "the whole network",
+            (e.message.split(":")[0] or "J is no longer finite") + how,
+            "Lower the learning rate, standardise inputs and targets, or bound the gradient.",
+            {"learning_rate": e.settings.get("learning_rate", 0.01) / 10, "gradient_clip": 1.0},
+        )
+    ]
+
+
+def oscillates(e: Evidence) -> list[Seen]:
+    rough = roughness(e.curves.get("loss", []))
+    if rough < ROUGH:
+        return []
+    rate = float(e.settings.get("learning_rate", 0.01))
+    return [
+        Seen(
+            "warning" if hurts(e) else "info",
+            "the second half of the epochs",
+            f"from epoch to epoch J jumps by {percent(rough)} of itself",
+            f"Take a smaller learning rate, such as {rate / 10:.1g}.",
+            {"learning_rate": float(f"{rate / 10:.1g}")},
+        )
+    ]
+
+
+def _unfinished(e: Evidence) -> bool:
+    """Whether J was still falling, or has hardly fallen, while the network could do better."""
+    J = e.curves.get("loss", [])
+    if not J or e.stopped == "diverged" or not hurts(e):
+        return False
+    short = shortfall(e, "train")
+    behind = short is None or short > 0
+    hardly = J[-1] > 0.95 * _first_J(e)
+    return behind and (falling(J) > STILL_FALLING or hardly)
+
+
+def too_low(e: Evidence) -> list[Seen]:
+    if not e.samples or not _unfinished(e):
+        return []
+    rate, first, typical = _rates(e)
+    reach = typical * _steps(e)
+    if typical == 0 or reach > REACH or typical > 1e-3:
+        return []
+    better = rate * min(1000.0, max(10.0, 3e-3 / typical))
+    J = e.curves["loss"]
+    return [
+        Seen(
+            "warning",
+            "every layer",
+            f"with the learning rate {rate:g} a step moves the weights by {typical:.1g} of their "
+            f"size; after {_steps(e)} steps J has gone from {_first_J(e):.3g} to {J[-1]:.3g}",
+            f"Take a learning rate near {better:.1g}.",
+            {"learning_rate": float(f"{better:.1g}")},
+        )
+    ]
+
+
+def large_batch(e: Evidence) -> list[Seen]:
+    batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
+    epochs = len(e.curves.get("loss", []))
+    if not _unfinished(e) or batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64:
+        return []
+    if epochs < FEW_EPOCHS or e.stopped == "converged":
+        return []
+    return [
+        Seen(
+            "warning",
+            "every epoch",
+            f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps and "
+            "J was still falling",
+            "Take mini-batches of 32.",
+            {"batch_size": 32},
+        )
+    ]
+
+
+def small_batch(e: Evidence) -> list[Seen]:
+    batch = e.settings.get("batch_size", 0)
+    if not 0 < batch <= SMALL_BATCH or e.settings.get("examples", 0) < 16 * batch or not hurts(e):
+        return []
+    return [
+        Seen(
+            "warning",
+            "every step",
+            f"a step sees {batch} example{'s' * (batch > 1)}, so its gradient is mostly noise",
+            "Take mini-batches of 32, or a smaller learning rate.",
+            {"batch_size": 32},
+        )
+    ]
+
+
+def early(e: Evidence) -> list[Seen]:
+    J = e.curves.get("loss", [])
+    if not _unfinished(e) or e.stopped in ("early_stopping", "converged"):
+        return []
+    fix: dict[str, Any] = {"epochs": max(50, 5 * len(J))}
+    return [
+        Seen(
+            "warning",
+            f"epoch {len(J)}",
+            f"in the last quarter of {len(J)} epochs J still fell by {percent(falling(J))}",
+            f"Train for {fix['epochs']} epochs or more.",
+            fix,
+        )
+    ]
+
+
+_WEAK = ("stopped_too_early", "underfitting", "class_imbalance")
+TOO_HIGH = Rule(
+    "learning_rate_too_high",
+    "W := W - α dJ/dW: where α is too large, a step overshoots the minimum and J rises.",
+    too_high,
+    ("divergence", "oscillation", "exploding_gradient", "dead_units", "saturated_units",
+     "batch_too_small", "batch_too_large", "overfitting", *_WEAK),
+)  # fmt: skip
+DIVERGENCE = Rule(
+    "divergence",
+    "A step that overshoots makes the next gradient larger, and so on until a number is infinite.",
+    diverged,
+    ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
+)
+RULES = (
+    Rule(
+        "batch_too_small",
+        "The cost of a mini-batch is a mean over B examples; of one or two it is noisy "
+        "(lecture 001).",
+        small_batch,
+        ("oscillation", "overfitting", *_WEAK),
+    ),
+    Rule(
+        "oscillation",
+        "Steps that are too long go from one side of the valley to the other.",
+        oscillates,
+        ("overfitting", *_WEAK),
+    ),
+    Rule(
+        "learning_rate_too_low",
+        "W := W - α dJ/dW: where α is very small, every step is too.",
+        too_low,
+        ("batch_too_large", *_WEAK),
+    ),
+    Rule(
+        "batch_too_large",
+        "An epoch of one step is one step; mini-batches make many of it (lecture 001).",
+        large_batch,
+        _WEAK,
+    ),
+    Rule(
+        "stopped_too_early",
+        "Forward and backward propagation are repeated for many iterations (lecture 000).",
+        early,
+        _WEAK[1:],
+    ),
+)
