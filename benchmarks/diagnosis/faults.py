@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sklearn.datasets as sk
 
 from settings import CLASSES, HARD, IMBALANCED, REGRESSION, Spec, table, task
 
@@ -175,10 +176,11 @@ def labels_outside_range(spec: Spec, rng: np.random.Generator) -> Spec | None:
 
 
 def class_imbalance(spec: Spec, rng: np.random.Generator) -> Spec | None:
-    """One class in thirty, and few epochs to find it: the network answers with the other."""
+    """Another table, of two classes that overlap, one of them rare: always the other is cheap."""
     if spec.table in REGRESSION or spec.table in CLASSES:
         return None
-    return replace(spec, data_fault=f"imbalance {_pick(rng, 0.02, 0.03, 0.05)}", early_stopping=0)
+    share, seed = _pick(rng, 0.04, 0.06, 0.1), rng.integers(1000)
+    return replace(spec, data_fault=f"overlap {share} {seed}")
 
 
 def overfitting(spec: Spec, rng: np.random.Generator) -> Spec:
@@ -304,8 +306,8 @@ def add_data_fault(
     if name == "id":
         return np.column_stack([X, 1000 + rng.permutation(m)]), y
     if name == "leak":
-        spread = np.std(y)
-        return np.column_stack([X, y + 0.02 * spread * rng.normal(size=m)]), y
+        z = (y - np.mean(y)) / np.std(y) + (0.02, 0.05, 0.1)[rng.integers(3)] * rng.normal(size=m)
+        return np.column_stack([X, (z, z**3, np.exp(z))[rng.integers(3)]]), y
     if name == "units":
         factors = 10.0 ** rng.permutation(np.linspace(-2, 3, X.shape[1]) if X.shape[1] > 1 else [3])
         return X * factors, y
@@ -318,11 +320,12 @@ def add_data_fault(
             return X, y + 0.6 * np.std(y) * rng.normal(size=m)
         wrong = rng.random(m) < 0.2
         return X, np.where(wrong, rng.permutation(y), y)
-    if name.startswith("imbalance"):
-        few = np.flatnonzero(y == 1)
-        count = round(float(name.split()[1]) * np.sum(y == 0))
-        kept = np.sort(np.r_[np.flatnonzero(y == 0), rng.choice(few, min(len(few), count), False)])
-        return X[kept], y[kept]
+    if name.startswith("overlap"):
+        share, seed = name.split()[1:]
+        return sk.make_classification(
+            3000, 8, n_informative=4, n_clusters_per_class=1, weights=[1 - float(share)],
+            class_sep=0.7, flip_y=0, random_state=int(seed),
+        )  # fmt: skip
     if name == "sorted":
         order = np.argsort(X[:, rng.integers(X.shape[1])], kind="stable")
         return X[order], y[order]

@@ -52,8 +52,10 @@ class Scores:
 
     train: float
     validation: float | None
+    train_recalls: list[float] = field(default_factory=list)
+    """For each class the share that is found."""
     recalls: list[float] = field(default_factory=list)
-    """For each class the share that is found, of the validation data or else the training data."""
+    """The same of the validation data, or else of the training data."""
     rows: int = 0
 
 
@@ -141,7 +143,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
         return
     few = probe(X, Y, network, 0)
     found.layers = measure(network, *few, subject.loss)["layers"]
-    found.wrong_gradients = wrong_gradients(network, X[:, :7], Y[:, :7], subject.loss)
+    found.wrong_gradients = wrong_gradients(network, Y[:, :7], subject.loss)
     found.scores = _scores(found.target, network, subject, A, Y)
 
 
@@ -167,14 +169,18 @@ def _scores(
         if Yv is not None:
             last = network.forward(Xv), Yv
             validation = _skill(target, *last)
-    recalls = []
-    if target.task != "regression":
-        guess, true = _classes(last[0], target), _classes(last[1], target)
-        recalls = [
-            float(np.mean(guess[true == k] == k)) if np.any(true == k) else math.nan
-            for k in range(max(2, len(A)))
-        ]
-    return Scores(train, validation, recalls, last[1].shape[1])
+    recalls = [_recalls(target, *pair) for pair in ((A, Y), last)]
+    return Scores(train, validation, *recalls, last[1].shape[1])
+
+
+def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:
+    if target.task == "regression":
+        return []
+    guess, true = _classes(A, target), _classes(Y, target)
+    return [
+        float(np.mean(guess[true == k] == k)) if np.any(true == k) else math.nan
+        for k in range(max(2, len(A)))
+    ]
 
 
 def _classes(A: NDArray[Any], target: Target) -> NDArray[np.intp]:
@@ -284,24 +290,26 @@ def _infer(
     return "regression"
 
 
-def wrong_gradients(
-    network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss
-) -> dict[str, float]:
+def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
     """Return, for each parameter, by what share dJ along a random direction differs.
 
-    In float64, on a few examples, each array moved as a whole: two passes an array. Of three
+    Of the network's functions, not of its state: in float64, with fresh weights of a good size and
+    a few random inputs, where differences are exact. Each array is moved as a whole; of three
     directions the least difference counts, so that a kink is not taken for a fault.
     """
-    net = in_float64(network)
-    X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     rng = np.random.default_rng(0)
+    net = in_float64(network)
+    for name, array in net.parameters.items():
+        fan_in = array.shape[1] if name.startswith("W") else 4
+        array[...] = rng.normal(size=array.shape) / math.sqrt(fan_in)
+    X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
+    Y = np.asarray(Y, dtype=np.float64)
 
     def J() -> float:
         return float(propagation.cost(propagation.forward(net.layers, X), Y, loss))
 
     with np.errstate(all="ignore"):
-        cache = propagation.forward(net.layers, X)
-        gradients = propagation.backward(cache, Y, loss)
+        gradients = propagation.backward(propagation.forward(net.layers, X), Y, loss)
         cost, found = J(), {}
         for layer, got in zip(net.layers, gradients.by_layer, strict=True):
             for letter, array in layer.parameters.items():
@@ -312,18 +320,21 @@ def wrong_gradients(
     return found
 
 
+STEP = 1e-5
+"""What an array is moved by; J is rounded by some 1e-15 of itself, a difference by that / STEP."""
+
+
 def _difference(
     array: NDArray[Any], gradient: NDArray[Any], J: Any, cost: float, rng: np.random.Generator
 ) -> float:
-    direction = rng.choice([-1.0, 1.0], array.shape)
-    step = 1e-6 * max(float(np.sqrt(np.mean(array**2))), 1e-2)
+    direction = rng.choice([-1.0, 1.0], array.shape) / math.sqrt(array.size)
     before = array.copy()
-    array += step * direction
+    array += STEP * direction
     above = J()
-    array[...] = before - step * direction
+    array[...] = before - STEP * direction
     below = J()
     array[...] = before
-    numeric, analytic = (above - below) / (2 * step), float(np.sum(gradient * direction))
-    noise = 1e-8 * abs(cost) / step * 1e-6 + 1e-9 * abs(cost) + 1e-12
-    size = max(abs(numeric), abs(analytic), 1e3 * noise)
+    numeric, analytic = (above - below) / (2 * STEP), float(np.sum(gradient * direction))
+    lost = 1e3 * 1e-15 * max(abs(cost), 1.0) / STEP
+    size = max(abs(numeric), abs(analytic), lost)
     return abs(numeric - analytic) / size if math.isfinite(size) else 0.0

@@ -40,6 +40,8 @@ class Columns:
     """Share of evenly spaced places that are taken, each once: 1 for a counter, 0 for others."""
     alone: list[float]
     """What the column alone says of the target on rows held out, 0 nothing, 1 everything."""
+    copy: list[float]
+    """How much of the column's own variance the target explains: 1 where it is the target."""
     drift: list[float] = field(default_factory=list)
     """Kolmogorov's distance between training and validation, 0 where it may be chance."""
 
@@ -66,7 +68,24 @@ def columns_of(table: Table) -> Columns:
             0.0 if constant[j] or j >= COLUMNS else alone(X[:, j], table)
             for j in range(X.shape[1])
         ],
+        [0.0 if constant[j] else _copy(X[:, j], table) for j in range(X.shape[1])],
     )
+
+
+def _copy(x: Floats, table: Table) -> float:
+    """The squared correlation, or for classes the correlation ratio, with the target."""
+    if not table.classes:
+        if np.std(table.y) == 0:
+            return 0.0
+        ranks = [np.argsort(np.argsort(each)) for each in (x, table.y)]
+        pairs = (x, table.y), ranks
+        return max(float(np.corrcoef(*pair)[0, 1]) ** 2 for pair in pairs)
+    inside = sum(float(np.sum((part - part.mean()) ** 2)) for part in _by_class(x, table))
+    return 1 - inside / float(np.sum((x - x.mean()) ** 2))
+
+
+def _by_class(x: Floats, table: Table) -> list[Floats]:
+    return [x[table.y == k] for k in range(table.classes) if np.any(table.y == k)]
 
 
 def _twins(X: Floats, constant: NDArray[np.bool_]) -> list[int]:

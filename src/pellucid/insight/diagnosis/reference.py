@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from pellucid.insight.diagnosis.facts import Table, take_rows
+from pellucid.layers import Dense
+from pellucid.network import Network
+from pellucid.training import train
 
 
 @dataclass
@@ -19,48 +22,75 @@ class Reference:
     ----------
     name : str
         Which was the best.
-    score, balanced : float
-        Accuracy or R squared; the mean of the classes' accuracies (the best of all learners).
+    score : float
+        Accuracy or R squared.
+    balanced, weighted : float
+        For classes, the mean of the classes' accuracies: the best learner's, and that of the best
+        one whose classes weigh the same.
     floor : float
         The score of always the commonest class, or of the mean.
-    rows : int
-        How many rows it was measured on.
+    rows, rarest : int
+        How many rows it was measured on, and how many of them are of the rarest class.
     """
 
     name: str
     score: float
     balanced: float
+    weighted: float
     floor: float
     rows: int
+    rarest: int
 
 
 def reference(train: Table, held_out: Table) -> Reference:
-    """Fit logistic or ridge regression, a kernel machine and random trees; return the best.
+    """Fit linear regression, a kernel machine, random trees and a plain network; return the best.
 
     At most 2000 rows are used; columns are standardised; the same data give the same numbers.
     """
     rows = take_rows(len(train.y))
-    spread = train.X[rows].std(axis=0)
-    mean, spread = train.X[rows].mean(axis=0), np.where(spread > 0, spread, 1.0)
+    mean, spread = train.X[rows].mean(axis=0), train.X[rows].std(axis=0)
+    spread = np.where(spread > 1e-9 * np.abs(mean), spread, 1.0)
     X, Xv = (train.X[rows] - mean) / spread, (held_out.X - mean) / spread
-    y, yv = train.y[rows], held_out.y
-    floor = float(np.bincount(yv).max() / len(yv)) if train.classes else 0.0
-    best = Reference("none", floor, 1 / max(train.classes, 1), floor, len(yv))
-    for name, learner in _learners(bool(train.classes)):
+    y, yv, k = train.y[rows], held_out.y, train.classes
+    counts = np.bincount(yv, minlength=k) if k else np.array([len(yv)])
+    floor = float(counts.max() / len(yv)) if k else 0.0
+    chance = 1 / max(int(np.sum(counts > 0)), 1) if k else 0.0
+    best = Reference(
+        "none", floor, chance, chance, floor, len(yv), int(counts[counts > 0].min())
+    )
+    for name, learner in _learners(k):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 predicted = learner.fit(X, y).predict(Xv)
             except ValueError:  # one class alone
                 continue
-        value, balanced = _scores(predicted, yv, train.classes)
+        value = score_of(predicted, yv, k)
+        balanced = mean_recall(predicted, yv, k) if k else value
+        best.weighted = max(best.weighted, balanced)
+        if name.startswith("weighted"):
+            continue
         best.balanced = max(best.balanced, balanced)
         if value > best.score:
             best.name, best.score = name, value
     return best
 
 
-def _learners(classes: bool) -> list[tuple[str, Any]]:
+def score_of(predicted: Any, y: Any, classes: int) -> float:
+    """The accuracy, or R squared."""
+    if classes:
+        return float(np.mean(predicted == y))
+    spread = float(np.var(y))
+    return 1 - float(np.mean((predicted - y) ** 2)) / spread if spread > 0 else 0.0
+
+
+def mean_recall(predicted: Any, y: Any, classes: int) -> float:
+    """The mean over the classes of the share of their examples that is found."""
+    found = [float(np.mean(predicted[y == k] == k)) for k in range(classes) if np.any(y == k)]
+    return float(np.mean(found))
+
+
+def _learners(classes: int) -> list[tuple[str, Any]]:
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.svm import SVC, SVR
@@ -70,24 +100,42 @@ def _learners(classes: bool) -> list[tuple[str, Any]]:
             ("logistic regression", LogisticRegression(max_iter=300)),
             ("a kernel machine", SVC(C=3.0)),
             ("random trees", ExtraTreesClassifier(60, min_samples_leaf=2, random_state=0)),
-            ("weighted logistic regression", _balanced(LogisticRegression(max_iter=300))),
-            ("a weighted kernel machine", _balanced(SVC(C=3.0))),
+            ("a plain network", _PlainNetwork(classes)),
+            ("weighted regression", LogisticRegression(max_iter=300, class_weight="balanced")),
+            ("weighted kernel machine", SVC(C=3.0, class_weight="balanced")),
         ]
     return [
         ("linear regression", Ridge(1.0)),
         ("a kernel machine", SVR(C=10.0, epsilon=0.01)),
         ("random trees", ExtraTreesRegressor(60, min_samples_leaf=2, random_state=0)),
+        ("a plain network", _PlainNetwork(classes)),
     ]
 
 
-def _balanced(learner: Any) -> Any:
-    return learner.set_params(class_weight="balanced")
+class _PlainNetwork:
+    """n[0]-64-32-n[L], ReLU, Adam, stopped early: what usually works on standardised columns."""
 
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
 
-def _scores(predicted: Any, y: Any, classes: int) -> tuple[float, float]:
-    if classes:
-        recalls = [float(np.mean(predicted[y == k] == k)) for k in range(classes) if np.any(y == k)]
-        return float(np.mean(predicted == y)), float(np.mean(recalls))
-    spread = float(np.var(y))
-    value = 1 - float(np.mean((predicted - y) ** 2)) / spread if spread > 0 else 0.0
-    return value, value
+    def fit(self, X: Any, y: Any) -> _PlainNetwork:
+        k = self.classes
+        output = Dense(k, "softmax") if k else Dense(1, "identity")
+        self.mean, self.spread = (0.0, 1.0) if k else (float(y.mean()), float(y.std()) or 1.0)
+        self.network = Network([Dense(64), Dense(32), output], X.shape[1], seed=0)
+        train(
+            self.network,
+            X.T,
+            y if k else (y - self.mean) / self.spread,
+            loss="cce" if k else "mse",
+            learning_rate=0.003,
+            epochs=100,
+            validation_fraction=0.15,
+            early_stopping=12,
+            l2=1e-4,
+        )
+        return self
+
+    def predict(self, X: Any) -> Any:
+        A = self.network.forward(X.T)
+        return A.argmax(axis=0) if self.classes else self.mean + self.spread * A[0]

@@ -7,38 +7,38 @@ from pellucid.insight.diagnosis.finding import Finding
 from pellucid.insight.diagnosis.rules import data, fit, gradients, learning, start, task
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen
 
-__all__ = ["RULES", "Rule", "Seen", "findings"]
+__all__ = ["KINDS", "RULES", "Rule", "Seen", "findings"]
 
-_ORDERED = (
+RULES: tuple[Rule, ...] = (
     *task.RULES,
-    *data.RULES[:5],
+    *data.RULES,
     *start.RULES,
-    learning.TOO_HIGH,
     gradients.EXPLODING,
+    gradients.BORN_DEAD,
+    gradients.BORN_SATURATED,
+    gradients.VANISHING,
+    learning.TOO_HIGH,
     learning.DIVERGENCE,
     gradients.DEAD,
     gradients.SATURATED,
-    gradients.VANISHING,
     *learning.RULES,
     *fit.RULES,
-    *data.RULES[5:],
 )
-RULES: dict[str, Rule] = {rule.kind: rule for rule in _ORDERED}
-"""Every rule by its kind, the most causal first. A new one is an entry in one of the files."""
+"""Every rule, the most causal first. A new one is an entry in one of the files."""
+KINDS: tuple[str, ...] = tuple(dict.fromkeys(rule.kind for rule in RULES))
 
 
 def findings(e: Evidence) -> list[Finding]:
     """Apply every rule; what another finding explains becomes info."""
     found: list[Finding] = []
     explained: set[str] = set()
-    for rank, (kind, rule) in enumerate(RULES.items()):
+    for rank, rule in enumerate(RULES):
+        kind = rule.kind
         for k, seen in enumerate(rule.look(e)):
             severity = "info" if kind in explained else seen.severity
             if severity != "info":
                 explained.update(rule.explains)
             weight = len(RULES) - rank - k / 1000
-            if kind in explained:
-                weight += 0.5  # a consequence before what does not matter
             found.append(
                 Finding(kind, severity, seen.where, seen.evidence, rule.why, seen.advice,
                         seen.fix, weight)

@@ -15,8 +15,14 @@ LATTICE = 0.3
 """A counter takes all places; the rows of one part of a table that was cut, this share."""
 ALL_OF_IT = 0.97
 """What a leaking column alone says of the target."""
+COPY = 0.985
+"""Squared correlation with the target, of values or ranks, of a column that is the target."""
+ALONE, OTHERS = 0.99, 0.85
+"""What a column and the next best one say alone, where the first is too good to be true."""
 NOTHING = 3.0
 """Standard errors above chance, below which nothing was learned."""
+VISIBLE = 0.2
+"""Of so few rows that this much above chance may be luck, nothing can be said."""
 MOVED = 0.25
 """Kolmogorov's distance of training and validation columns."""
 
@@ -113,28 +119,43 @@ def ids(e: Evidence) -> list[Seen]:
 
 
 def leaks(e: Evidence) -> list[Seen]:
+    """A column that is the target, or that says what no other columns say together."""
     if e.columns is None or e.reference is None or len(e.columns.alone) < 2:
         return []
-    order = sorted(range(len(e.columns.alone)), key=lambda j: -e.columns.alone[j])
-    best, second = order[:2]
-    most = e.columns.alone[best]
-    if most < ALL_OF_IT or e.without_best_column is None:
+    best = max(range(len(e.columns.alone)), key=lambda j: (e.columns.copy[j], e.columns.alone[j]))
+    if e.columns.copy[best] > COPY:
+        evidence = f"it is the target in another unit: correlation {e.columns.copy[best] ** 0.5:.4f}"
+        return [_leak(e, best, evidence)]
+    best = max(range(len(e.columns.alone)), key=lambda j: e.columns.alone[j])
+    most, floor = e.columns.alone[best], e.reference.floor
+    if most < ALL_OF_IT or e.without_best_column is None or _ordinary(e, best) < 2:
         return []
-    floor = e.reference.floor
-    rest = (e.without_best_column - floor) / max(1 - floor, 1e-9)
-    missing = (1 - rest) / max(1 - most, 0.002)
-    if missing < 3 or rest > 0.95:
+    second = sorted(e.columns.alone)[-2]
+    if e.reference.rows > 40 and most > ALONE and second < OTHERS:
+        evidence = f"it alone says {percent(most)} of the target, the next one {percent(second)}"
+        return [_leak(e, best, evidence)]
+    rest = max((e.without_best_column - floor) / max(1 - floor, 1e-9), 0.0)
+    if rest > 0.95 or 1 - rest < 3 * (1 - most):
         return []
-    return [
-        Seen(
-            "warning",
-            e.column(best),
-            f"it alone says {percent(most)} of the target; all other columns together "
-            f"{percent(max(rest, 0))}, the next one alone {percent(max(e.columns.alone[second], 0))}",
-            "Ask when it is known: if only after the target, leave it out.",
-            {"drop_columns": [best]},
-        )
-    ]
+    evidence = f"it alone says {percent(most)} of the target; all others together {percent(rest)}"
+    return [_leak(e, best, evidence)]
+
+
+def _leak(e: Evidence, column: int, evidence: str) -> Seen:
+    return Seen(
+        "warning",
+        e.column(column),
+        evidence,
+        "Ask when it is known: if only after the target, leave it out.",
+        {"drop_columns": [column]},
+    )
+
+
+def _ordinary(e: Evidence, but: int) -> int:
+    """How many other columns vary and are no row numbers."""
+    assert e.columns is not None
+    those = zip(e.columns.constant, e.columns.lattice, strict=True)
+    return sum(j != but and not c and k < LATTICE for j, (c, k) in enumerate(those))
 
 
 def nothing(e: Evidence) -> list[Seen]:
@@ -147,12 +168,11 @@ def nothing(e: Evidence) -> list[Seen]:
         reached = max(r.score, s.validation if s and s.validation is not None else -1.0)
     else:
         k = max(len(t.shares), 2)
-        rarest = max(min(t.shares) * r.rows, 1.0)
-        chance, error = 1 / k, math.sqrt((k - 1) / k / k / max(rarest * k, 1))
+        chance, error = 1 / k, 0.5 / math.sqrt(k * max(r.rarest, 1))
         found = [each for each in (s.recalls if s else []) if not math.isnan(each)]
         own = sum(found) / len(found) if found and s and s.validation is not None else 0.0
-        reached = max(r.balanced, own)
-    if reached > chance + NOTHING * error or r.rows < 20:
+        reached = max(r.weighted, own)
+    if reached > chance + NOTHING * error or NOTHING * error > VISIBLE:
         return []
     what = "R squared" if t.task == "regression" else "mean accuracy of the classes"
     return [

@@ -27,7 +27,7 @@ def imbalance(e: Evidence) -> list[Seen]:
     rare = [k for k, share in enumerate(t.shares) if share < min(RARE, equal / 2)]
     lost = [k for k in rare if s.recalls[k] < GIVEN_IN]
     known = [each for each in s.recalls if not math.isnan(each)]
-    if not lost or r.balanced - sum(known) / len(known) < FOUND:
+    if not lost or r.weighted - sum(known) / len(known) < FOUND:
         return []
     k = lost[0]
     return [
@@ -36,7 +36,7 @@ def imbalance(e: Evidence) -> list[Seen]:
             f"class {k}",
             f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
             f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
-            f"accuracy of the classes of {r.balanced:.2f} against {sum(known) / len(known):.2f}",
+            f"accuracy of the classes of {r.weighted:.2f} against {sum(known) / len(known):.2f}",
             "Weigh the classes.",
             {"class_weight": "balanced"},
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts, percent
 
 VANISHED = 0.01
-"""The first layer's gradient, per weight and relative to its weights, as a share of the last's."""
+"""An entry of the first layer's gradient as a share of one of the last layer's."""
 EXPLODED = 30.0
 """How much larger it is than the last's, or than it was at the start."""
 MANY = 0.5
@@ -20,11 +22,16 @@ def _relative(layer: dict[str, Any]) -> float:
     return float(layer.get("dW_norm", 0.0)) / max(layer["W_norm"], 1e-12)
 
 
+def _each(layer: dict[str, Any]) -> float:
+    """The root mean square of dW."""
+    return float(layer["dW_norm"]) / math.sqrt(layer["units"] * layer["fan_in"])
+
+
 def vanishing(e: Evidence) -> list[Seen]:
     if e.start is None or len(e.start["layers"]) < 3 or not hurts(e):
         return []
     layers = e.start["layers"]
-    share = _relative(layers[0]) / max(_relative(layers[-1]), 1e-300)
+    share = _each(layers[0]) / max(_each(layers[-1]), 1e-300)
     if share > VANISHED or layers[0]["dW_norm"] == 0:
         return []
     bounded = layers[0]["g"] in ("sigmoid", "tanh", "hard_sigmoid", "hard_tanh")
@@ -32,7 +39,7 @@ def vanishing(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "layer 1",
-            f"|dW|/|W| of layer 1 is {share:.1g} of layer {layers[-1]['layer']}'s at the start",
+            f"at the start the entries of dW[1] are {share:.1g} of those of dW[ {layers[-1]['layer']}]",
             "Take ReLU and a start that suits it" if bounded else "Take fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
         )
@@ -63,48 +70,51 @@ def _share(layer: dict[str, Any], what: str) -> float:
     return layer.get(what, 0) / layer["units"]
 
 
-def _units(e: Evidence, what: str, words: str, advice: str, fix: dict[str, Any]) -> list[Seen]:
-    """Layers with units that are dead or saturated at the end; serious where it hurts."""
-    layers = e.layers if e.layers and "dead" in e.layers[0] else None
-    if layers is None and e.samples:
-        layers = e.samples[-1]["layers"]
-    start = {each["layer"]: each for each in (e.start["layers"] if e.start else [])}
+def _now(e: Evidence) -> list[dict[str, Any]]:
+    if e.layers and "dead" in e.layers[0]:
+        return hidden(e.layers)
+    return hidden(e.samples[-1]["layers"]) if e.samples else []
+
+
+def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any) -> list[Seen]:
+    """Layers with units that are dead or saturated: from the start on, or only since."""
+    start = {each["layer"]: _share(each, what) for each in (e.start["layers"] if e.start else [])}
     found = []
-    for layer in hidden(layers):
-        share, first = _share(layer, what), _share(start.get(layer["layer"], layer), what)
-        if share == 0 and first < MANY:
+    for layer in _now(e):
+        share, first = _share(layer, what), start.get(layer["layer"], 0.0)
+        most = max(share, first)
+        if most == 0 or (first >= MANY) != at_start:
             continue
-        many = max(share, first) >= MANY
-        severity = "warning" if many and hurts(e) else "info"
-        if share == 1 and severity == "warning":
-            severity = "error"
+        severity = ("error" if most == 1 else "warning") if most >= MANY and hurts(e) else "info"
         found.append(
             Seen(
                 severity,
                 f"layer {layer['layer']}",
                 f"{layer[what]} of {layer['units']} units {words}"
-                + (f" ({percent(first)} at the start)" if e.start else ""),
-                advice,
-                fix if many else {},
+                + (f"; {percent(first)} were so at the start" if e.start else ""),
+                do,
+                fix if most >= MANY else {},
             )
         )
     return found
 
 
-def dead(e: Evidence) -> list[Seen]:
+def dead(e: Evidence, at_start: bool) -> list[Seen]:
     return _units(
         e,
         "dead",
+        at_start,
         "are 0 for every example, so no gradient flows through them",
         "Take leaky ReLU, start with b = 0, or lower the learning rate.",
         {"activation": "leaky_relu", "bias": 0.0},
     )
 
 
-def saturated(e: Evidence) -> list[Seen]:
+def saturated(e: Evidence, at_start: bool) -> list[Seen]:
     return _units(
         e,
         "saturated",
+        at_start,
         "are on the flat part of their function for nearly every example",
         "Start with smaller weights and b = 0, standardise the inputs, or take ReLU.",
         {"initializer": "glorot_uniform", "bias": 0.0},
@@ -125,7 +135,7 @@ VANISHING = Rule(
     'Sigmoid and tanh have "vanishing gradients" (lecture 000): each layer multiplies by '
     "g'(z), which is 1/4 at most for a sigmoid.",
     vanishing,
-    ("saturated_units", "dead_units", *_LATER),
+    ("learning_rate_too_high", "oscillation", "saturated_units", "dead_units", *_LATER),
 )
 EXPLODING = Rule(
     "exploding_gradient",
@@ -134,17 +144,17 @@ EXPLODING = Rule(
     ("learning_rate_too_high", "oscillation", "divergence", "dead_units", "saturated_units",
      "batch_too_small", *_LATER),
 )  # fmt: skip
-DEAD = Rule(
-    "dead_units",
+_DEAD = (
     "Some ReLU units die for all inputs: the slope is 0, no gradient flows, they cannot learn "
-    "(lecture 003).",
-    dead,
-    ("vanishing_gradient", *_LATER),
+    "(lecture 003)."
 )
-SATURATED = Rule(
-    "saturated_units",
+_SATURATED = (
     "Far from 0 sigmoid and tanh are flat: the slope is very small, gradient descent very slow "
-    "(lecture 003).",
-    saturated,
-    ("vanishing_gradient", *_LATER),
+    "(lecture 003)."
 )
+_ALSO = ("vanishing_gradient", *_LATER)
+_AT_START = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small", *_ALSO)
+BORN_DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=True), _AT_START)
+BORN_SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=True), _AT_START)
+DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=False), _ALSO)
+SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=False), _ALSO)

@@ -7,24 +7,32 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    SHORT,
     Rule,
     Seen,
     falling,
     hurts,
     percent,
-    shortfall,
     step_sizes,
+    still_to_come,
 )
 
 LONG_STEP = 0.2
 """One step that moves a layer by this share of its weights forgets what the steps before learned;
 healthy ones move by 10^-4 to 10^-2 (Karpathy 2015, update to weight ratio 10^-3)."""
-GROWN = 20.0
-"""Weights that moved this many times their first norm were thrown, not led."""
-REACH = 1.0
+THROWN = 5.0
+"""Weights that the first epoch moved this many times their norm were thrown, not led."""
+ROSE = 1.5
+"""J of some epoch relative to that of the first weights."""
+SHAKEN = 0.02
+"""Ups and downs of J, relative to J, of steps that are too long."""
+SHORT_STEP = 1e-3
+REACH = 2.0
 """The length of all steps together, relative to the weights: below it they cannot have got far."""
 STILL_FALLING = 0.05
-"""J fell by this share in the last quarter of the epochs: the end was not in sight."""
+TO_COME = 0.1
+"""J fell by this share in the last quarter of the epochs, of itself or of all that it ever fell:
+the end was not in sight."""
 ROUGH = 0.25
 """Ups and downs between epochs, relative to J itself, beyond which a curve oscillates."""
 LARGE_BATCH = 0.25
@@ -60,29 +68,31 @@ def _first_J(e: Evidence) -> float:
 
 
 def too_high(e: Evidence) -> list[Seen]:
-    diverged = e.stopped == "diverged"
-    if not e.settings or not (diverged or hurts(e)):
+    blown = e.stopped == "diverged"
+    if not e.settings or not e.samples or not (blown or hurts(e)):
         return []
     rate, first, typical = _rates(e)
-    J = e.curves.get("loss", [])
-    rose = bool(J) and max(J[0], J[-1]) > 1.5 * _first_J(e)
-    grown = max((x["moved_since_start"] for x in e.samples[-1]["layers"]), default=0) if e.samples else 0
-    long = max(first, typical) > LONG_STEP
-    if not (long or (diverged and first > LONG_STEP / 10) or grown > GROWN or (rose and first > LONG_STEP / 10)):
-        return []
-    signs = [f"a step moves a layer by {percent(max(first, typical))} of its weights"]
-    if diverged:
+    J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
+    rose = max(J, default=0.0) / _first_J(e)
+    moved = [max(x["moved_since_start"] for x in sample["layers"]) for sample in e.samples]
+    signs = []
+    if blown and first > LONG_STEP / 4:
         signs.append(e.message.split(":")[0])
-    elif rose:
-        signs.append(f"J rose from {_first_J(e):.3g} to {max(J[0], J[-1]):.3g}")
-    if grown > GROWN:
-        signs.append(f"the weights ended {grown:.0f} times their first size away from the start")
+    if rose > ROSE and first > LONG_STEP / 4:
+        signs.append(f"J rose to {rose:.3g} times its first value")
+    if max(moved[:2]) > THROWN:
+        signs.append(f"the first epoch moved the weights by {max(moved[:2]):.3g} times their size")
+    if typical > LONG_STEP and (roughness(J) > SHAKEN or rose > 1.2):
+        signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
+    if not signs:
+        return []
     better = rate * min(0.1, max(1e-4, 0.01 / max(first, typical, 1e-12)))
     return [
         Seen(
-            "error" if diverged else "warning",
+            "error" if blown else "warning",
             "every layer",
-            f"with the learning rate {rate:g} " + "; ".join(signs),
+            f"with the learning rate {rate:g} a step moves a layer by "
+            f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
             f"Take a learning rate near {better:.1g}.",
             {"learning_rate": float(f"{better:.1g}")},
         )
@@ -127,26 +137,24 @@ def oscillates(e: Evidence) -> list[Seen]:
     ]
 
 
-def _unfinished(e: Evidence) -> bool:
-    """Whether J was still falling, or has hardly fallen, while the network could do better."""
-    J = e.curves.get("loss", [])
-    if not J or e.stopped == "diverged" or not hurts(e):
+def _unfinished(e: Evidence, short: float = SHORT) -> bool:
+    """Whether J was still falling while the network could do better."""
+    J, first = e.curves.get("loss", []), _first_J(e)
+    if not J or e.stopped == "diverged" or not hurts(e, short):
         return False
-    short = shortfall(e, "train")
-    behind = short is None or short > 0
-    hardly = J[-1] > 0.95 * _first_J(e)
-    return behind and (falling(J) > STILL_FALLING or hardly)
+    fell = 1 - J[-1] / first if first > 0 else 0.0
+    late = fell > 0.02 and still_to_come(J, first) > TO_COME
+    return falling(J) > STILL_FALLING or late
 
 
 def too_low(e: Evidence) -> list[Seen]:
-    if not e.samples or not _unfinished(e):
+    J = e.curves.get("loss", [])
+    if not e.samples or not J or e.stopped == "diverged" or not hurts(e):
         return []
-    rate, first, typical = _rates(e)
-    reach = typical * _steps(e)
-    if typical == 0 or reach > REACH or typical > 1e-3:
+    rate, _, typical = _rates(e)
+    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
         return []
     better = rate * min(1000.0, max(10.0, 3e-3 / typical))
-    J = e.curves["loss"]
     return [
         Seen(
             "warning",
@@ -162,7 +170,7 @@ def too_low(e: Evidence) -> list[Seen]:
 def large_batch(e: Evidence) -> list[Seen]:
     batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
     epochs = len(e.curves.get("loss", []))
-    if not _unfinished(e) or batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64:
+    if not _unfinished(e, SHORT / 2) or batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64:
         return []
     if epochs < FEW_EPOCHS or e.stopped == "converged":
         return []
@@ -195,7 +203,7 @@ def small_batch(e: Evidence) -> list[Seen]:
 
 def early(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
-    if not _unfinished(e) or e.stopped in ("early_stopping", "converged"):
+    if not _unfinished(e, SHORT / 2) or e.stopped in ("early_stopping", "converged"):
         return []
     fix: dict[str, Any] = {"epochs": max(50, 5 * len(J))}
     return [

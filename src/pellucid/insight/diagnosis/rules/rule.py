@@ -44,39 +44,56 @@ class Rule:
 
 SHORT = 0.05
 """A network hurts where it stays behind what simple learners reach by more than this: the same 5 %
-from which the benchmark counts a fault."""
+from which the benchmark counts a fault; and by more than chance may do. On its own training data
+half of it is too much already."""
 LEARNED = 0.3
 """Without data to compare with: J fell by so large a share of its first value, so it learns."""
 
 
-def shortfall(e: Evidence, on: str = "best") -> float | None:
-    """How far the network stays behind the reference: in accuracy or R squared.
+def shortfall(e: Evidence, on: str) -> float | None:
+    """How far the network's score on "train" or "validation" stays behind the reference's.
 
-    ``on`` is "train", "validation", or "best" of both; None where there is nothing to compare.
+    Relative, as accuracy or R squared; None where there is nothing to compare.
     """
     if e.scores is None or e.reference is None:
         return None
-    train, validation = e.scores.train, e.scores.validation
-    own = {"train": train, "validation": train if validation is None else validation}
-    best = max(own.values()) if on == "best" else own[on]
-    return (e.reference.score - best) / max(e.reference.score, 0.1)
+    held_out = e.scores.validation is not None and on == "validation"
+    own = e.scores.validation if held_out else e.scores.train
+    assert own is not None
+    return (e.reference.score - own) / max(e.reference.score, 0.1)
 
 
-def hurts(e: Evidence) -> bool:
-    """Whether the network does worse than it could: seen from the data, or else from J."""
-    short = shortfall(e, "validation")
-    if short is not None:
-        return short > SHORT + noise(e)
+def neglects(e: Evidence, on: str) -> float:
+    """How far the mean of the classes' accuracies stays behind, beyond chance; 0 for regression."""
+    if e.scores is None or e.reference is None or not e.scores.recalls:
+        return 0.0
+    recalls = e.scores.recalls if on == "validation" else e.scores.train_recalls
+    known = [each for each in recalls if not math.isnan(each)]
+    chance = 0.5 / math.sqrt(max(e.reference.rarest, 1)) / len(known)
+    return e.reference.balanced - sum(known) / len(known) - chance
+
+
+def hurts(e: Evidence, short: float = SHORT) -> bool:
+    """Whether the network does worse than it could by ``short``: by the data, or else by J."""
+    behind = shortfall(e, "validation")
+    if behind is not None:
+        on_train = shortfall(e, "train") or 0.0
+        return (
+            behind > short + noise(e)
+            or on_train > short / 2 + 2 * noise(e)
+            or neglects(e, "validation") > short
+            or neglects(e, "train") > short / 2
+        )
     J = e.curves.get("loss", [])
     first = e.start["J"] if e.start else (J[0] if J else math.nan)
     return bool(J) and not J[-1] < (1 - LEARNED) * first
 
 
 def noise(e: Evidence) -> float:
-    """One standard error of the difference of two learners on the rows held out."""
+    """A standard error of a score on the rows held out."""
     if e.reference is None or e.scores is None:
         return 0.0
-    wrong = min(max(1 - e.reference.score, 0.02), 0.5)
+    wrong = min(max(1 - min(e.reference.score, e.scores.train), 0.02), 0.5)
     return math.sqrt(wrong * (1 - wrong) / max(e.scores.rows, 1))
 
 
@@ -95,6 +112,17 @@ def falling(curve: list[float]) -> float:
     if not (math.isfinite(before_mean) and before_mean > 0):
         return 0.0
     return 1 - last_mean / before_mean
+
+
+def still_to_come(curve: list[float], first: float) -> float:
+    """Of all that a curve fell since ``first``, the share that fell in the last quarter.
+
+    About a quarter where it goes down as a straight line, near 0 where it has arrived.
+    """
+    if len(curve) < 2:
+        return 1.0
+    fell, late = first - curve[-1], curve[-1 - max(1, len(curve) // 4)] - curve[-1]
+    return late / fell if fell > 0 else 0.0
 
 
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:

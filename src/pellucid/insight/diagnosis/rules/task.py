@@ -45,7 +45,7 @@ def labels(e: Evidence) -> list[Seen]:
         low, high = 0.0, 1.0
     numbers = e.loss_targets == "distribution" and t.whole and t.task == "multiclass"
     if numbers and t.high > 1:
-        low, high = 0.0, max(len(t.shares), t.values) - 1.0
+        low, high = 0.0, (e.layers[-1]["units"] if e.layers else t.values) - 1.0
     if low <= t.low and t.high <= high:
         return []
     return [
