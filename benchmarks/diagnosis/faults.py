@@ -179,7 +179,7 @@ def class_imbalance(spec: Spec, rng: np.random.Generator) -> Spec | None:
     """Another table, of two classes that overlap, one of them rare: always the other is cheap."""
     if spec.table in REGRESSION or spec.table in CLASSES:
         return None
-    share, seed = _pick(rng, 0.04, 0.06, 0.1), rng.integers(1000)
+    share, seed = _pick(rng, 0.03, 0.05, 0.08), rng.integers(1000)
     return replace(spec, data_fault=f"overlap {share} {seed}")
 
 
@@ -241,9 +241,7 @@ FAULTS: dict[str, Fault] = {
             weights_too_large,
             ("weights_too_large", "exploding_gradient", "saturated_units"),
         ),
-        Fault(
-            "weights_too_small", weights_too_small, ("weights_too_small", "vanishing_gradient")
-        ),
+        Fault("weights_too_small", weights_too_small, ("weights_too_small", "vanishing_gradient")),
         Fault(
             "vanishing_gradient", vanishing_gradient, ("vanishing_gradient", "weights_too_small")
         ),
@@ -324,7 +322,7 @@ def add_data_fault(
         share, seed = name.split()[1:]
         return sk.make_classification(
             3000, 8, n_informative=4, n_clusters_per_class=1, weights=[1 - float(share)],
-            class_sep=0.7, flip_y=0, random_state=int(seed),
+            class_sep=0.35, flip_y=0, random_state=int(seed),
         )  # fmt: skip
     if name == "sorted":
         order = np.argsort(X[:, rng.integers(X.shape[1])], kind="stable")

@@ -68,7 +68,8 @@ def planted_runs(fault: Fault, good: list[Result], count: int, processes: int) -
             those = by_table[name]
             spec = those[rng.integers(len(those))].spec
             spoilt = fault.plant(spec, rng)
-            if spoilt is not None and len(chosen) < count:
+            known = {each.key for _, each in chosen}
+            if spoilt is not None and spoilt.key not in known and len(chosen) < count:
                 chosen.append((_twin(fault.kind, spec, spoilt), spoilt))
         rounds += 1
     twins = _all([twin for twin, _ in chosen], processes)
@@ -78,9 +79,7 @@ def planted_runs(fault: Fault, good: list[Result], count: int, processes: int) -
 def _twin(kind: str, spec: Spec, spoilt: Spec) -> Spec:
     """The healthy twin: the same data, where the fault lies in how they are dealt with."""
     if kind == "overfitting":
-        return replace(
-            spoilt, hidden=(16,), early_stopping=15, epochs=300, learning_rate=0.003
-        )
+        return replace(spoilt, hidden=(16,), early_stopping=15, epochs=300, learning_rate=0.003)
     if kind == "class_imbalance":
         return replace(spoilt, class_weight="balanced")
     return spec
@@ -159,10 +158,18 @@ def summary(alarms: list[Any], planted: list[Any]) -> None:
         those = [p for p in planted if p["kind"] == kind and not p["test"]]
         real = [p for p in those if p["counts"]]
         detected, first = (sum(p[what] for p in real) for what in ("detected", "first"))
-        print(f"{kind:26} planted {len(those):3} counts {len(real):3} detected {detected:3} first {first:3}")
+        print(
+            f"{kind:26} planted {len(those):3} counts {len(real):3} detected {detected:3} first {first:3}"
+        )
         for p in real:
             if not p["first"]:
-                print("      ", p["table"], p["key"], f"{p['twin']:.2f} -> {p['metric']:.2f}", p["found"][:5])
+                print(
+                    "      ",
+                    p["table"],
+                    p["key"],
+                    f"{p['twin']:.2f} -> {p['metric']:.2f}",
+                    p["found"][:5],
+                )
 
 
 if __name__ == "__main__":

@@ -257,7 +257,9 @@ def run(spec: Spec) -> Result:
         kind = task(spec.table)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return gather(_subject(result), "regression" if kind == "regression" else "classification")
+            return gather(
+                _subject(result), "regression" if kind == "regression" else "classification"
+            )
 
     result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)
     return result

@@ -26,6 +26,7 @@ _EXPORTS = {
     "save": "pellucid.persistence",
     "load": "pellucid.persistence",
     "check_gradients": "pellucid.insight",
+    "diagnose": "pellucid.insight",
     "input_gradients": "pellucid.insight",
     "jacobian": "pellucid.insight",
     "trace": "pellucid.insight",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.insight.diagnosis import Diagnosis, Finding, Watch
+from pellucid.insight.diagnosis import Diagnosis, Finding, Watch, diagnose
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
 from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
 from pellucid.insight.trace import Trace, trace
@@ -14,6 +14,7 @@ __all__ = [
     "Trace",
     "Watch",
     "check_gradients",
+    "diagnose",
     "input_gradients",
     "integrated_gradients",
     "jacobian",

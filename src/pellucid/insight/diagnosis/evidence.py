@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.insight.diagnosis import facts
 from pellucid.insight.diagnosis.facts import Columns, Table
-from pellucid.insight.diagnosis.reference import Reference, reference
+from pellucid.insight.diagnosis.reference import Reference, pooled, reference
 from pellucid.insight.diagnosis.statistics import measure, of_parameters
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.insight.diagnosis.watch import probe
@@ -22,6 +22,10 @@ from pellucid.losses import Loss, one_hot
 from pellucid.network import Network
 
 PARAMETERS, LOSSES, STATISTICS, DATA = "parameters", "loss curves", "statistics", "data"
+
+
+NEAR_CHANCE = 0.25
+"""Above chance by less than this, it is asked again whether there is anything to learn."""
 
 
 @dataclass
@@ -82,6 +86,8 @@ class Evidence:
     target: Target | None = None
     scores: Scores | None = None
     reference: Reference | None = None
+    pooled: Reference | None = None
+    """The same on all rows in turn, where the first was not far above chance."""
     without_best_column: float | None = None
     """The reference's score without the column that says most alone, where that says it all."""
     wrong_gradients: dict[str, float] = field(default_factory=dict)
@@ -216,6 +222,9 @@ def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
     if len(train.y) < 20 or len(held_out.y) < 8:
         return
     found.reference = reference(train, held_out)
+    chance = 1 / max(train.classes, 1) if train.classes else 0.0
+    if found.reference.weighted < chance + NEAR_CHANCE:
+        found.pooled = pooled(train, held_out)
     best = int(np.argmax(found.columns.alone))
     if found.columns.alone[best] > 0.9 and len(train.X.T) > 1:
         rest = [np.delete(each.X, best, axis=1) for each in (train, held_out)]
@@ -227,9 +236,7 @@ def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
 def _drift(found: Evidence, train: Table, held_out: Table) -> None:
     assert found.columns is not None and found.target is not None
     n = train.X.shape[1]
-    found.columns.drift = [
-        facts.drift(train.X[:, j], held_out.X[:, j], n + 1) for j in range(n)
-    ]
+    found.columns.drift = [facts.drift(train.X[:, j], held_out.X[:, j], n + 1) for j in range(n)]
     found.target.drift = facts.drift(train.y.astype(float), held_out.y.astype(float), n + 1)
 
 
@@ -283,9 +290,11 @@ def _infer(
 ) -> str:
     if several:
         return "multiclass" if whole and one_each else "regression"
+    if whole and loss is not None and loss.targets == "distribution":
+        return "multiclass"
     if len(distinct) <= 2:
         return "binary"
-    if classes or (whole and loss is not None and loss.targets == "distribution"):
+    if classes:
         return "multiclass"
     return "regression"
 

@@ -64,10 +64,7 @@ def columns_of(table: Table) -> Columns:
         constant.tolist(),
         _twins(X, constant),
         [0.0 if constant[j] else _lattice(X[:, j]) for j in range(X.shape[1])],
-        [
-            0.0 if constant[j] or j >= COLUMNS else alone(X[:, j], table)
-            for j in range(X.shape[1])
-        ],
+        [0.0 if constant[j] or j >= COLUMNS else alone(X[:, j], table) for j in range(X.shape[1])],
         [0.0 if constant[j] else _copy(X[:, j], table) for j in range(X.shape[1])],
     )
 
@@ -123,7 +120,11 @@ def alone(x: Floats, table: Table) -> float:
     known, asked = slice(0, None, 2), slice(1, None, 2)
     order = np.argsort(x[known], kind="stable")
     at = np.searchsorted(x[known][order], x[asked])
-    near = order[np.clip(at[:, None] + np.arange(NEIGHBOURS) - NEIGHBOURS // 2, 0, len(order) - 1)]
+    places = np.clip(at[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS), 0, len(order) - 1)
+    around = order[places]
+    distance = np.abs(x[known][around] - x[asked][:, None])
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
+    near = np.take_along_axis(around, nearest, axis=1)
     return skill(_vote(table.y[known][near], table.classes), table.y[asked], table.classes)
 
 

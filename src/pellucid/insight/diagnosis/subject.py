@@ -116,8 +116,10 @@ def _table_model(
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
             return None
-        Z = model.inputs(pair[0]) if hasattr(model, "inputs") else model.standardizer.transform(
-            np.asarray(pair[0], dtype=np.float64)
+        Z = (
+            model.inputs(pair[0])
+            if hasattr(model, "inputs")
+            else model.standardizer.transform(np.asarray(pair[0], dtype=np.float64))
         )
         return _checked(Z.T, _as_learned(model, pair[1], network.n[-1]), network, "X, y")
 
@@ -143,9 +145,7 @@ def _as_learned(model: Any, y: Any, n_outputs: int) -> NDArray[Any]:
     return np.array([known[str(label)] for label in y.tolist()])
 
 
-def _loss(
-    loss: str | Loss | None, history: History | None, network: Network | None
-) -> Loss | None:
+def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:
     """The loss that is named, that of the training, or the one that suits the output."""
     if loss is not None:
         return find_loss(loss)

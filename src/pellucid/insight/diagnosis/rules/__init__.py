@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     gradients.VANISHING,
     learning.TOO_HIGH,
     learning.DIVERGENCE,
+    fit.TOO_NARROW,
     gradients.DEAD,
     gradients.SATURATED,
     *learning.RULES,
@@ -35,6 +36,8 @@ def findings(e: Evidence) -> list[Finding]:
     for rank, rule in enumerate(RULES):
         kind = rule.kind
         for k, seen in enumerate(rule.look(e)):
+            if any(f.kind == kind and f.where == seen.where for f in found):
+                continue
             severity = "info" if kind in explained else seen.severity
             if severity != "info":
                 explained.update(rule.explains)

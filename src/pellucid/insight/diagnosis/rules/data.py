@@ -36,9 +36,7 @@ def scales(e: Evidence) -> list[Seen]:
     if e.columns is None:
         return []
     sizes = {
-        j: size
-        for j, size in enumerate(e.columns.scale)
-        if size > 0 and not e.columns.constant[j]
+        j: size for j, size in enumerate(e.columns.scale) if size > 0 and not e.columns.constant[j]
     }
     if not sizes:
         return []
@@ -124,7 +122,9 @@ def leaks(e: Evidence) -> list[Seen]:
         return []
     best = max(range(len(e.columns.alone)), key=lambda j: (e.columns.copy[j], e.columns.alone[j]))
     if e.columns.copy[best] > COPY:
-        evidence = f"it is the target in another unit: correlation {e.columns.copy[best] ** 0.5:.4f}"
+        evidence = (
+            f"it is the target in another unit: correlation {e.columns.copy[best] ** 0.5:.4f}"
+        )
         return [_leak(e, best, evidence)]
     best = max(range(len(e.columns.alone)), key=lambda j: e.columns.alone[j])
     most, floor = e.columns.alone[best], e.reference.floor
@@ -160,7 +160,7 @@ def _ordinary(e: Evidence, but: int) -> int:
 
 def nothing(e: Evidence) -> list[Seen]:
     """No learner beats chance, and the network does not either."""
-    r, s, t = e.reference, e.scores, e.target
+    r, s, t = e.pooled, e.scores, e.target
     if r is None or t is None:
         return []
     if t.task == "regression":

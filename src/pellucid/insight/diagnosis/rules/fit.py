@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import math
-
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hurts, percent, shortfall
+from pellucid.insight.diagnosis.rules.rule import (
+    SHORT,
+    Rule,
+    Seen,
+    hurts,
+    mean_recall,
+    noise_of_recall,
+    percent,
+    shortfall,
+)
 
 RARE = 0.2
 """A class with a smaller share than this (and less than half of an equal one)."""
-GIVEN_IN = 0.3
+GIVEN_IN = 0.75
 """So few of a rare class are found."""
-FOUND = 0.15
+FOUND = 0.06
 """A weighted learner finds so much more of the classes, on average."""
+BENT = 0.1
+"""So much better than a straight line: the data are curved."""
 TURNED = 1.15
 """The validation loss at the end, relative to its least."""
 GAP = 0.08
@@ -25,9 +34,9 @@ def imbalance(e: Evidence) -> list[Seen]:
         return []
     equal = 1 / len(t.shares)
     rare = [k for k, share in enumerate(t.shares) if share < min(RARE, equal / 2)]
-    lost = [k for k in rare if s.recalls[k] < GIVEN_IN]
-    known = [each for each in s.recalls if not math.isnan(each)]
-    if not lost or r.weighted - sum(known) / len(known) < FOUND:
+    lost = [k for k in rare if (s.recalls[k] + s.train_recalls[k]) / 2 < GIVEN_IN]
+    own = min(mean_recall(e, "validation"), mean_recall(e, "train"))
+    if not lost or r.weighted - own < FOUND + noise_of_recall(e) / 2:
         return []
     k = lost[0]
     return [
@@ -36,7 +45,7 @@ def imbalance(e: Evidence) -> list[Seen]:
             f"class {k}",
             f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
             f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
-            f"accuracy of the classes of {r.weighted:.2f} against {sum(known) / len(known):.2f}",
+            f"accuracy of the classes of {r.weighted:.2f} against {own:.2f}",
             "Weigh the classes.",
             {"class_weight": "balanced"},
         )
@@ -78,18 +87,37 @@ def _lost_score(e: Evidence, best: int) -> float:
     return max(scores) - scores[-1] if scores else 0.0
 
 
+def too_narrow(e: Evidence) -> list[Seen]:
+    """No hidden layer, or one of a single unit: the answer follows one straight line."""
+    r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
+    if r is None or not e.layers or min(widths, default=1) > 1 or not hurts(e):
+        return []
+    if r.score - r.linear < BENT:
+        return []
+    what = "a hidden layer of one unit" if widths else "no hidden layer"
+    return [
+        Seen(
+            "warning",
+            f"{sum(widths)} hidden units",
+            f"with {what} the answer follows one straight line; on rows held out linear regression "
+            f"reaches {r.linear:.2f}, {r.name} {r.score:.2f}",
+            "Take a hidden layer of 16 units or more.",
+            {"hidden_layer_sizes": [max(32, 2 * w) for w in widths] or [32], "activation": "relu"},
+        )
+    ]
+
+
 def underfits(e: Evidence) -> list[Seen]:
     short = shortfall(e, "train")
-    if short is None or not hurts(e) or short < 0.03 or e.stopped == "diverged":
+    if short is None or not hurts(e) or short < SHORT / 2 or e.stopped == "diverged":
         return []
     assert e.scores is not None and e.reference is not None
-    units = sum(each["units"] for each in (e.layers or [])[:-1])
     widths = [each["units"] for each in (e.layers or [])[:-1]]
     more = [max(32, 2 * width) for width in widths] or [32]
     return [
         Seen(
             "warning",
-            f"{units} hidden units",
+            f"{sum(widths)} hidden units",
             f"the score on training data is {e.scores.train:.2f}, while {e.reference.name} reaches "
             f"{e.reference.score:.2f} on rows held out",
             "Take more units or another hidden layer.",
@@ -98,6 +126,14 @@ def underfits(e: Evidence) -> list[Seen]:
     ]
 
 
+_UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
+TOO_NARROW = Rule(
+    "underfitting",
+    _UNDERFITS,
+    too_narrow,
+    ("dead_units", "saturated_units", "learning_rate_too_low", "stopped_too_early",
+     "batch_too_large", "class_imbalance", "underfitting"),
+)  # fmt: skip
 RULES = (
     Rule(
         "class_imbalance",
@@ -111,9 +147,5 @@ RULES = (
         "With enough weights a network learns the training examples by heart, noise and all.",
         overfits,
     ),
-    Rule(
-        "underfitting",
-        "Units are what a network bends its answer with; a few can only bend it a little.",
-        underfits,
-    ),
+    Rule("underfitting", _UNDERFITS, underfits),
 )

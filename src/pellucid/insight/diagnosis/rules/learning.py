@@ -12,7 +12,9 @@ from pellucid.insight.diagnosis.rules.rule import (
     Seen,
     falling,
     hurts,
+    neglects,
     percent,
+    shortfall,
     step_sizes,
     still_to_come,
 )
@@ -37,6 +39,8 @@ ROUGH = 0.25
 """Ups and downs between epochs, relative to J itself, beyond which a curve oscillates."""
 LARGE_BATCH = 0.25
 """Share of all examples in one step."""
+KNOWN = 0.97
+"""A score on the training data that more steps could hardly better."""
 FEW_STEPS = 400
 FEW_EPOCHS = 15
 SMALL_BATCH = 4
@@ -69,7 +73,7 @@ def _first_J(e: Evidence) -> float:
 
 def too_high(e: Evidence) -> list[Seen]:
     blown = e.stopped == "diverged"
-    if not e.settings or not e.samples or not (blown or hurts(e)):
+    if not e.settings or not e.samples or not (blown or hurts(e, SHORT / 2)):
         return []
     rate, first, typical = _rates(e)
     J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
@@ -78,11 +82,11 @@ def too_high(e: Evidence) -> list[Seen]:
     signs = []
     if blown and first > LONG_STEP / 4:
         signs.append(e.message.split(":")[0])
-    if rose > ROSE and first > LONG_STEP / 4:
+    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < _first_J(e) / 2:
         signs.append(f"J rose to {rose:.3g} times its first value")
     if max(moved[:2]) > THROWN:
         signs.append(f"the first epoch moved the weights by {max(moved[:2]):.3g} times their size")
-    if typical > LONG_STEP and (roughness(J) > SHAKEN or rose > 1.2):
+    if typical > LONG_STEP and hurts(e) and (roughness(J) > SHAKEN or rose > 1.2):
         signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
     if not signs:
         return []
@@ -137,19 +141,25 @@ def oscillates(e: Evidence) -> list[Seen]:
     ]
 
 
-def _unfinished(e: Evidence, short: float = SHORT) -> bool:
-    """Whether J was still falling while the network could do better."""
+def _behind(e: Evidence) -> bool:
+    """Whether more could be learned: also from the training data, and no validation loss turned."""
+    short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
+    turned = bool(val) and min(val[-max(1, len(val) // 4) :]) > 1.05 * min(val)
+    by_heart = e.scores is not None and e.scores.train > KNOWN
+    behind = short is None or short > 0 or neglects(e, "train") > 0 or not by_heart
+    return behind and not turned and e.stopped != "diverged" and hurts(e, SHORT / 2)
+
+
+def _falls(e: Evidence) -> bool:
+    """Whether J was still falling at the end."""
     J, first = e.curves.get("loss", []), _first_J(e)
-    if not J or e.stopped == "diverged" or not hurts(e, short):
-        return False
     fell = 1 - J[-1] / first if first > 0 else 0.0
-    late = fell > 0.02 and still_to_come(J, first) > TO_COME
-    return falling(J) > STILL_FALLING or late
+    return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
 
 
 def too_low(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
-    if not e.samples or not J or e.stopped == "diverged" or not hurts(e):
+    if not e.samples or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
     rate, _, typical = _rates(e)
     if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
@@ -170,16 +180,15 @@ def too_low(e: Evidence) -> list[Seen]:
 def large_batch(e: Evidence) -> list[Seen]:
     batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
     epochs = len(e.curves.get("loss", []))
-    if not _unfinished(e, SHORT / 2) or batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64:
+    if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
         return []
-    if epochs < FEW_EPOCHS or e.stopped == "converged":
+    if epochs < FEW_EPOCHS or not _behind(e):
         return []
     return [
         Seen(
             "warning",
             "every epoch",
-            f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps and "
-            "J was still falling",
+            f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
             "Take mini-batches of 32.",
             {"batch_size": 32},
         )
@@ -203,14 +212,17 @@ def small_batch(e: Evidence) -> list[Seen]:
 
 def early(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
-    if not _unfinished(e, SHORT / 2) or e.stopped in ("early_stopping", "converged"):
+    if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
-    fix: dict[str, Any] = {"epochs": max(50, 5 * len(J))}
+    if not _falls(e) and (_steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS):
+        return []
+    fix: dict[str, Any] = {"epochs": max(100, 5 * len(J))}
     return [
         Seen(
             "warning",
             f"epoch {len(J)}",
-            f"in the last quarter of {len(J)} epochs J still fell by {percent(falling(J))}",
+            f"after {len(J)} epochs, {_steps(e)} steps, J is {J[-1]:.3g}, and in the last quarter "
+            f"of them it still fell by {percent(falling(J))}",
             f"Train for {fix['epochs']} epochs or more.",
             fix,
         )

@@ -64,25 +64,39 @@ def shortfall(e: Evidence, on: str) -> float | None:
 
 
 def neglects(e: Evidence, on: str) -> float:
-    """How far the mean of the classes' accuracies stays behind, beyond chance; 0 for regression."""
+    """How far the mean of the classes' accuracies stays behind; 0 for regression."""
     if e.scores is None or e.reference is None or not e.scores.recalls:
         return 0.0
+    return e.reference.balanced - mean_recall(e, on)
+
+
+def mean_recall(e: Evidence, on: str) -> float:
+    """The mean of the classes' accuracies."""
+    assert e.scores is not None
     recalls = e.scores.recalls if on == "validation" else e.scores.train_recalls
     known = [each for each in recalls if not math.isnan(each)]
-    chance = 0.5 / math.sqrt(max(e.reference.rarest, 1)) / len(known)
-    return e.reference.balanced - sum(known) / len(known) - chance
+    return sum(known) / max(len(known), 1)
+
+
+def noise_of_recall(e: Evidence) -> float:
+    """A standard error of the mean of the classes' accuracies on the rows held out."""
+    if e.reference is None or e.scores is None or not e.scores.recalls:
+        return 0.0
+    wrong = min(max(1 - min(e.reference.balanced, mean_recall(e, "validation")), 0.02), 0.5)
+    return math.sqrt(wrong * (1 - wrong) / max(e.reference.rarest, 1) / len(e.scores.recalls))
 
 
 def hurts(e: Evidence, short: float = SHORT) -> bool:
     """Whether the network does worse than it could by ``short``: by the data, or else by J."""
     behind = shortfall(e, "validation")
     if behind is not None:
-        on_train = shortfall(e, "train") or 0.0
+        on_train, lost = shortfall(e, "train") or 0.0, neglects(e, "validation")
+        of_score, of_recall = noise(e), noise_of_recall(e)
         return (
-            behind > short + noise(e)
-            or on_train > short / 2 + 2 * noise(e)
-            or neglects(e, "validation") > short
-            or neglects(e, "train") > short / 2
+            behind > short + of_score
+            or (on_train > short / 2 + 2 * of_score and behind > of_score)
+            or lost > short + of_recall
+            or (neglects(e, "train") > short / 2 + 2 * of_recall and lost > of_recall)
         )
     J = e.curves.get("loss", [])
     first = e.start["J"] if e.start else (J[0] if J else math.nan)
@@ -106,23 +120,26 @@ def falling(curve: list[float]) -> float:
     """By what share of its present height a curve fell in its last quarter, smoothed."""
     if len(curve) < 2:
         return 1.0
-    part = max(1, len(curve) // 4)
-    last, before = curve[-part:], curve[-2 * part : -part] or curve[:1]
-    before_mean, last_mean = sum(before) / len(before), sum(last) / len(last)
-    if not (math.isfinite(before_mean) and before_mean > 0):
-        return 0.0
-    return 1 - last_mean / before_mean
+    last, before = _last_quarters(curve)
+    return 1 - last / before if math.isfinite(before) and before > 0 else 0.0
 
 
 def still_to_come(curve: list[float], first: float) -> float:
-    """Of all that a curve fell since ``first``, the share that fell in the last quarter.
+    """Of all that a curve fell since ``first``, the share that fell in the last quarter, smoothed.
 
-    About a quarter where it goes down as a straight line, near 0 where it has arrived.
+    More than a quarter where it goes down as a straight line, near 0 where it has arrived.
     """
     if len(curve) < 2:
         return 1.0
-    fell, late = first - curve[-1], curve[-1 - max(1, len(curve) // 4)] - curve[-1]
-    return late / fell if fell > 0 else 0.0
+    last, before = _last_quarters(curve)
+    return (before - last) / (first - last) if first > last else 0.0
+
+
+def _last_quarters(curve: list[float]) -> tuple[float, float]:
+    """The means of the last quarter and of the one before."""
+    part = max(1, len(curve) // 4)
+    last, before = curve[-part:], curve[-2 * part : -part] or curve[:1]
+    return sum(last) / len(last), sum(before) / len(before)
 
 
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
