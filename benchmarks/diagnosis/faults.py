@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import sklearn.datasets as sk
-
 from settings import CLASSES, HARD, IMBALANCED, REGRESSION, Spec, table, task
 
 Plant = Callable[[Spec, np.random.Generator], Spec | None]

@@ -211,6 +211,7 @@ def _carry_out(spec: Spec) -> Result:
                 batch_size=spec.batch_size, validation_data=(data.validation[0], Yv),
                 early_stopping=spec.early_stopping or None,
                 class_weight=spec.class_weight or None, callbacks=Watch(),
+                gradient_clip=spec.gradient_clip or None,
                 seed=spec.seed, n_threads=1,
             )  # fmt: skip
         except ValueError as error:
@@ -263,6 +264,11 @@ def run(spec: Spec) -> Result:
 
     result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)
     return result
+
+
+def metric(spec: Spec) -> float:
+    """Return the held-out metric of a run, without its evidence."""
+    return float(_kept(CACHE / "runs" / spec.key, lambda: _carry_out(spec)).metric)
 
 
 def _kept(path: Path, make: Any) -> Any:

@@ -41,7 +41,7 @@ class Spec:
     standardise: bool = True
     standardise_target: bool = True
     drop_columns: tuple[int, ...] = ()
-    task: str = ""
+    gradient_clip: float = 0.0
 
     @property
     def key(self) -> str:

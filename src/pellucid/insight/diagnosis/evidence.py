@@ -175,8 +175,8 @@ def _scores(
         if Yv is not None:
             last = network.forward(Xv), Yv
             validation = _skill(target, *last)
-    recalls = [_recalls(target, *pair) for pair in ((A, Y), last)]
-    return Scores(train, validation, *recalls, last[1].shape[1])
+    recalls = _recalls(target, A, Y), _recalls(target, *last)
+    return Scores(train, validation, recalls[0], recalls[1], last[1].shape[1])
 
 
 def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:
@@ -193,7 +193,8 @@ def _classes(A: NDArray[Any], target: Target) -> NDArray[np.intp]:
     if len(A) > 1:
         most: NDArray[np.intp] = A.argmax(axis=0)
         return most
-    return (A[0] >= (target.low + target.high) / 2).astype(np.intp)
+    second: NDArray[np.intp] = (A[0] >= (target.low + target.high) / 2).astype(np.intp)
+    return second
 
 
 def _skill(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> float:
@@ -234,7 +235,8 @@ def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
 
 
 def _drift(found: Evidence, train: Table, held_out: Table) -> None:
-    assert found.columns is not None and found.target is not None
+    assert found.columns is not None
+    assert found.target is not None
     n = train.X.shape[1]
     found.columns.drift = [facts.drift(train.X[:, j], held_out.X[:, j], n + 1) for j in range(n)]
     found.target.drift = facts.drift(train.y.astype(float), held_out.y.astype(float), n + 1)

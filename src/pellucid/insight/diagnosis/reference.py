@@ -160,6 +160,7 @@ class _PlainNetwork:
             early_stopping=12,
             l2=1e-4,
             class_weight=self.class_weight,
+            n_threads=1,
         )
         return self
 

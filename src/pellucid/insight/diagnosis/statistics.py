@@ -14,7 +14,7 @@ from pellucid.metrics import METRICS
 from pellucid.network import Network
 
 FLAT = 0.02
-"""A unit of a bounded activation is saturated where its slope is below this share of the largest."""
+"""Share of its largest slope below which a unit of a bounded activation is saturated."""
 _STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "hard_sigmoid": 1 / 6, "hard_tanh": 1.0}
 RECTIFIERS = ("relu",)
 """Activations that are exactly 0, slope and value, for half of their inputs."""

@@ -92,8 +92,8 @@ def _drop_in(
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
             return None
-        X, y = estimator._checked_rows(pair[0]), estimator._encode(pair[1])
-        return _checked(X.T, y.T.astype(float), network, "X, y")
+        X, Y = estimator._checked_rows(pair[0]), estimator._encode(pair[1])
+        return _checked(X.T, np.asarray(Y, dtype=network.dtype), network, "X, y")
 
     return Subject(
         network,
@@ -124,7 +124,7 @@ def _table_model(
         return _checked(Z.T, _as_learned(model, pair[1], network.n[-1]), network, "X, y")
 
     preprocessing = getattr(model, "preprocessing", None)
-    names = getattr(preprocessing, "output_columns", None) or getattr(model, "columns", ())
+    names: Any = getattr(preprocessing, "output_columns", None) or getattr(model, "columns", ())
     found = Subject(network, history, columns(data), columns(validation))
     found.loss, found.names = _loss(loss, history, network), tuple(map(str, names))
     return found

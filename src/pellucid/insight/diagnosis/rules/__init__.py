@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     gradients.VANISHING,
     learning.TOO_HIGH,
     learning.DIVERGENCE,
+    learning.SMALL_BATCHES,
     fit.TOO_NARROW,
     gradients.DEAD,
     gradients.SATURATED,

@@ -44,12 +44,12 @@ def scales(e: Evidence) -> list[Seen]:
     ratio = max(sizes[high] / sizes[low], sizes[high], 1 / sizes[high])
     if ratio < SCALES:
         return []
+    others = f", those of {e.column(low)} of size {sizes[low]:.3g}" if low != high else ""
     return [
         Seen(
             "warning",
             _names(e, sorted({low, high})),
-            f"the values of {e.column(high)} are of size {sizes[high]:.3g}, those of "
-            f"{e.column(low)} of size {sizes[low]:.3g}",
+            f"the values of {e.column(high)} are of size {sizes[high]:.3g}{others}",
             "Standardise: subtract each column's mean and divide by its standard deviation.",
             {"standardise": True},
         )
@@ -118,19 +118,18 @@ def ids(e: Evidence) -> list[Seen]:
 
 def leaks(e: Evidence) -> list[Seen]:
     """A column that is the target, or that says what no other columns say together."""
-    if e.columns is None or e.reference is None or len(e.columns.alone) < 2:
+    columns = e.columns
+    if columns is None or e.reference is None or len(columns.alone) < 2:
         return []
-    best = max(range(len(e.columns.alone)), key=lambda j: (e.columns.copy[j], e.columns.alone[j]))
-    if e.columns.copy[best] > COPY:
-        evidence = (
-            f"it is the target in another unit: correlation {e.columns.copy[best] ** 0.5:.4f}"
-        )
+    best = max(range(len(columns.alone)), key=lambda j: (columns.copy[j], columns.alone[j]))
+    if columns.copy[best] > COPY:
+        evidence = f"it is the target in another unit: correlation {columns.copy[best] ** 0.5:.4f}"
         return [_leak(e, best, evidence)]
-    best = max(range(len(e.columns.alone)), key=lambda j: e.columns.alone[j])
-    most, floor = e.columns.alone[best], e.reference.floor
+    best = max(range(len(columns.alone)), key=lambda j: columns.alone[j])
+    most, floor = columns.alone[best], e.reference.floor
     if most < ALL_OF_IT or e.without_best_column is None or _ordinary(e, best) < 2:
         return []
-    second = sorted(e.columns.alone)[-2]
+    second = sorted(columns.alone)[-2]
     if e.reference.rows > 40 and most > ALONE and second < OTHERS:
         evidence = f"it alone says {percent(most)} of the target, the next one {percent(second)}"
         return [_leak(e, best, evidence)]
@@ -189,17 +188,18 @@ def nothing(e: Evidence) -> list[Seen]:
 def drifted(e: Evidence) -> list[Seen]:
     if e.columns is None or e.target is None:
         return []
-    moved = [j for j, distance in enumerate(e.columns.drift) if distance > MOVED]
+    drift = e.columns.drift
+    moved = [j for j, distance in enumerate(drift) if distance > MOVED]
     if not moved and e.target.drift <= MOVED:
         return []
-    moved.sort(key=lambda j: -e.columns.drift[j])
+    moved.sort(key=lambda j: -drift[j])
     places = ([_names(e, moved)] if moved else []) + ["the target"] * (e.target.drift > MOVED)
     return [
         Seen(
             "warning",
             " and ".join(places),
             "training and validation differ there: the largest distance of their distributions is "
-            f"{max([*e.columns.drift, e.target.drift]):.2f} of 1",
+            f"{max([*drift, e.target.drift]):.2f} of 1",
             "Split at random, or find out what changed between the two.",
             {"split": "random"},
         )
@@ -236,7 +236,7 @@ RULES = (
         "dA[L] = A - Y: a target of large values makes large errors, large gradients and large "
         "steps.",
         target_scale,
-        ("weights_too_small", "unreachable_targets", *_LATER),
+        ("weights_too_small", *_LATER),
     ),
     Rule(
         "drift",

@@ -111,7 +111,8 @@ def underfits(e: Evidence) -> list[Seen]:
     short = shortfall(e, "train")
     if short is None or not hurts(e) or short < SHORT / 2 or e.stopped == "diverged":
         return []
-    assert e.scores is not None and e.reference is not None
+    assert e.scores is not None
+    assert e.reference is not None
     widths = [each["units"] for each in (e.layers or [])[:-1]]
     more = [max(32, 2 * width) for width in widths] or [32]
     return [

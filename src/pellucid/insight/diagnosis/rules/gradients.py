@@ -19,7 +19,7 @@ MANY = 0.5
 
 def _relative(layer: dict[str, Any]) -> float:
     """|dW| relative to |W|: what one step of plain gradient descent changes."""
-    return float(layer.get("dW_norm", 0.0)) / max(layer["W_norm"], 1e-12)
+    return float(layer.get("dW_norm", 0.0) / max(layer["W_norm"], 1e-12))
 
 
 def _each(layer: dict[str, Any]) -> float:
@@ -39,7 +39,8 @@ def vanishing(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "layer 1",
-            f"at the start the entries of dW[1] are {share:.1g} of those of dW[ {layers[-1]['layer']}]",
+            f"at the start the entries of dW[1] are {share:.1g} of those of "
+            f"dW[{layers[-1]['layer']}]",
             "Take ReLU and a start that suits it" if bounded else "Take fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
         )
@@ -67,12 +68,12 @@ def exploding(e: Evidence) -> list[Seen]:
 
 
 def _share(layer: dict[str, Any], what: str) -> float:
-    return layer.get(what, 0) / layer["units"]
+    return float(layer.get(what, 0) / layer["units"])
 
 
 def _now(e: Evidence) -> list[dict[str, Any]]:
     if e.layers and "dead" in e.layers[0]:
-        return hidden(e.layers)
+        return hidden(e.layers) if e.curves else e.layers  # an output may be flat where it is right
     return hidden(e.samples[-1]["layers"]) if e.samples else []
 
 

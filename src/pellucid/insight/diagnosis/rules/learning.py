@@ -22,6 +22,8 @@ from pellucid.insight.diagnosis.rules.rule import (
 LONG_STEP = 0.2
 """One step that moves a layer by this share of its weights forgets what the steps before learned;
 healthy ones move by 10^-4 to 10^-2 (Karpathy 2015, update to weight ratio 10^-3)."""
+GOOD_STEP = 0.02
+"""What a step of a healthy training moves a layer by, in the middle of its first epochs."""
 THROWN = 5.0
 """Weights that the first epoch moved this many times their norm were thrown, not led."""
 ROSE = 1.5
@@ -61,7 +63,7 @@ def _steps(e: Evidence) -> int:
 def roughness(curve: list[float]) -> float:
     """The median step up or down of the second half, against the trend, relative to its height."""
     half = [v for v in curve[len(curve) // 2 :] if math.isfinite(v)]
-    if len(half) < 6:
+    if len(half) < 4:
         return 0.0
     bends = [abs(a - 2 * b + c) / 2 for a, b, c in zip(half, half[1:], half[2:], strict=False)]
     return sorted(bends)[len(bends) // 2] / max(abs(sum(half) / len(half)), 1e-12)
@@ -90,7 +92,7 @@ def too_high(e: Evidence) -> list[Seen]:
         signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
     if not signs:
         return []
-    better = rate * min(0.1, max(1e-4, 0.01 / max(first, typical, 1e-12)))
+    better = rate * min(0.1, max(1e-4, GOOD_STEP / max(first, typical, 1e-12)))
     return [
         Seen(
             "error" if blown else "warning",
@@ -164,7 +166,7 @@ def too_low(e: Evidence) -> list[Seen]:
     rate, _, typical = _rates(e)
     if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
         return []
-    better = rate * min(1000.0, max(10.0, 3e-3 / typical))
+    better = rate * min(1000.0, max(10.0, GOOD_STEP / typical))
     return [
         Seen(
             "warning",
@@ -243,14 +245,13 @@ DIVERGENCE = Rule(
     diverged,
     ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
 )
+SMALL_BATCHES = Rule(
+    "batch_too_small",
+    "The cost of a mini-batch is a mean over B examples; of one or two it is noisy (lecture 001).",
+    small_batch,
+    ("oscillation", "dead_units", "saturated_units", "overfitting", *_WEAK),
+)
 RULES = (
-    Rule(
-        "batch_too_small",
-        "The cost of a mini-batch is a mean over B examples; of one or two it is noisy "
-        "(lecture 001).",
-        small_batch,
-        ("oscillation", "overfitting", *_WEAK),
-    ),
     Rule(
         "oscillation",
         "Steps that are too long go from one side of the valley to the other.",

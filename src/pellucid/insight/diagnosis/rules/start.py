@@ -8,7 +8,7 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts
 
-ALIKE = 1e-6
+ALIKE = 1e-5
 """Units whose W, b and dW differ by less than this share are the same unit."""
 LARGE = 4.0
 """Z this much larger than a start of variance 1 or 2 / fan_in makes it: two standard deviations
@@ -37,6 +37,11 @@ def _first(e: Evidence) -> list[dict[str, Any]]:
     return [] if e.curves else list(e.layers or [])
 
 
+def _works(e: Evidence) -> bool:
+    """Whether a network without a history answers its own data well: it may have been made so."""
+    return e.scores is not None and e.scores.train > 0.95
+
+
 def zero(e: Evidence) -> list[Seen]:
     layers = _first(e)
     all_zero = [each["layer"] for each in layers if each["W_norm"] == 0]
@@ -58,7 +63,8 @@ def constant(e: Evidence) -> list[Seen]:
     for layer in hidden(_first(e)):
         if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
             continue
-        if layer["W_std"] <= ALIKE * abs(layer["W_mean"]) and layer["units"] > 1:
+        equal = layer["W_std"] <= ALIKE * abs(layer["W_mean"])
+        if equal and layer["units"] > 1 and layer["alike"] < ALIKE:
             found.append(
                 Seen(
                     "error",
@@ -97,10 +103,10 @@ def large(e: Evidence) -> list[Seen]:
     for layer in hidden(_first(e)) or _first(e):
         ratio = layer["W_std"] / suited(layer)
         if ratio > LARGE:
-            trained = e.samples and len(e.samples) > 1
+            harm = hurts(e) if e.curves else not _works(e)
             found.append(
                 Seen(
-                    "warning" if not trained or hurts(e) else "info",
+                    "warning" if harm else "info",
                     f"layer {layer['layer']}",
                     f"the weights start with a standard deviation of {layer['W_std']:.3g}, "
                     f"{ratio:.0f} times what keeps a signal's size with {layer['fan_in']} inputs",

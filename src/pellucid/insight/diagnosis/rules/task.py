@@ -205,7 +205,7 @@ RULES = (
         "The output's function is chosen by the task: sigmoid for yes or no, identity for a number "
         "(lecture 003).",
         output,
-        ("unscaled_target", *_ALL[1:]),
+        _ALL[1:],
     ),
     Rule(
         "wrong_loss",
