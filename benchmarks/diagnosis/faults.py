@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import sklearn.datasets as sk
 from settings import CLASSES, HARD, IMBALANCED, REGRESSION, Spec, table, task
 
 Plant = Callable[[Spec, np.random.Generator], Spec | None]
@@ -179,7 +178,7 @@ def class_imbalance(spec: Spec, rng: np.random.Generator) -> Spec | None:
     if spec.table in REGRESSION or spec.table in CLASSES:
         return None
     share, seed = _pick(rng, 0.03, 0.05, 0.08), rng.integers(1000)
-    return replace(spec, data_fault=f"overlap {share} {seed}")
+    return replace(spec, data_fault=f"clouds {share} {seed}")
 
 
 def overfitting(spec: Spec, rng: np.random.Generator) -> Spec:
@@ -291,6 +290,16 @@ FINDING = {"shuffled_labels": "nothing_to_learn"}
 """Where the finding has another name than the fault."""
 
 
+def _overlapping(share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two clouds with their middles 1.5 to 2 standard deviations apart, in 4 to 8 dimensions."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 9))
+    y = (rng.random(3000) < share).astype(int)
+    direction = rng.normal(size=n)
+    direction *= rng.uniform(1.5, 2) / np.linalg.norm(direction)
+    return rng.normal(size=(3000, n)) + np.outer(y, direction), y
+
+
 def add_data_fault(
     name: str, X: np.ndarray, y: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -317,12 +326,9 @@ def add_data_fault(
             return X, y + 0.6 * np.std(y) * rng.normal(size=m)
         wrong = rng.random(m) < 0.2
         return X, np.where(wrong, rng.permutation(y), y)
-    if name.startswith("overlap"):
+    if name.startswith("clouds"):
         share, seed = name.split()[1:]
-        return sk.make_classification(
-            3000, 8, n_informative=4, n_clusters_per_class=1, weights=[1 - float(share)],
-            class_sep=0.35, flip_y=0, random_state=int(seed),
-        )  # fmt: skip
+        return _overlapping(float(share), int(seed))
     if name == "sorted":
         order = np.argsort(X[:, rng.integers(X.shape[1])], kind="stable")
         return X[order], y[order]

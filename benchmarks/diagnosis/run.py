@@ -118,7 +118,7 @@ def judge(fault: Fault, twin: Result, faulty: Result) -> dict[str, Any]:
 
 _SAME = ("learning_rate", "epochs", "batch_size", "initializer", "activation", "standardise",
          "standardise_target", "class_weight", "early_stopping", "output", "loss", "bias",
-         "gradient_clip")  # fmt: skip
+         "gradient_clip", "beta")  # fmt: skip
 """Suggested settings that a Spec has by the same name."""
 
 

@@ -76,7 +76,7 @@ def overfits(e: Evidence) -> list[Seen]:
             + ("" if gap is None or s is None else f"; score {s.train:.2f} on training data, "
                f"{s.train - gap:.2f} on validation data"),
             "Stop early, take more examples, fewer units, l2 or dropout.",
-            {"early_stopping": 10},
+            {"early_stopping": 20, "hidden_layer_sizes": [16]},
         )
     ]  # fmt: skip
 
@@ -102,7 +102,7 @@ def too_narrow(e: Evidence) -> list[Seen]:
             f"with {what} the answer follows one straight line; on rows held out linear regression "
             f"reaches {r.linear:.2f}, {r.name} {r.score:.2f}",
             "Take a hidden layer of 16 units or more.",
-            {"hidden_layer_sizes": [max(32, 2 * w) for w in widths] or [32], "activation": "relu"},
+            {"hidden_layer_sizes": [max(64, 2 * w) for w in widths] or [64], "activation": "relu"},
         )
     ]
 
@@ -114,7 +114,7 @@ def underfits(e: Evidence) -> list[Seen]:
     assert e.scores is not None
     assert e.reference is not None
     widths = [each["units"] for each in (e.layers or [])[:-1]]
-    more = [max(32, 2 * width) for width in widths] or [32]
+    more = [max(64, 2 * width) for width in widths] or [64]
     return [
         Seen(
             "warning",

@@ -24,6 +24,10 @@ LONG_STEP = 0.2
 healthy ones move by 10^-4 to 10^-2 (Karpathy 2015, update to weight ratio 10^-3)."""
 GOOD_STEP = 0.02
 """What a step of a healthy training moves a layer by, in the middle of its first epochs."""
+LONG_MEMORY = 0.95
+"""A momentum that still feels the gradients of more than twenty steps ago."""
+WILD = 30.0
+"""J of some epoch, relative to that of the first weights, that no good training passes through."""
 THROWN = 5.0
 """Weights that the first epoch moved this many times their norm were thrown, not led."""
 ROSE = 1.5
@@ -75,34 +79,57 @@ def _first_J(e: Evidence) -> float:
 
 def too_high(e: Evidence) -> list[Seen]:
     blown = e.stopped == "diverged"
-    if not e.settings or not e.samples or not (blown or hurts(e, SHORT / 2)):
+    if not e.settings or not e.samples:
+        return []
+    J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
+    wild = max(J, default=0.0) > WILD * _first_J(e)
+    if not (blown or wild or hurts(e, SHORT / 2)):
         return []
     rate, first, typical = _rates(e)
-    J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
-    rose = max(J, default=0.0) / _first_J(e)
-    moved = [max(x["moved_since_start"] for x in sample["layers"]) for sample in e.samples]
-    signs = []
-    if blown and first > LONG_STEP / 4:
-        signs.append(e.message.split(":")[0])
-    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < _first_J(e) / 2:
-        signs.append(f"J rose to {rose:.3g} times its first value")
-    if max(moved[:2]) > THROWN:
-        signs.append(f"the first epoch moved the weights by {max(moved[:2]):.3g} times their size")
-    if typical > LONG_STEP and hurts(e) and (roughness(J) > SHAKEN or rose > 1.2):
-        signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
+    signs = _signs(e, J, first, typical)
     if not signs:
         return []
-    better = rate * min(0.1, max(1e-4, GOOD_STEP / max(first, typical, 1e-12)))
+    fix = _gentler(e, rate, first)
+    changes = " and ".join(f"{name} = {value:g}" for name, value in fix.items())
     return [
         Seen(
             "error" if blown else "warning",
             "every layer",
             f"with the learning rate {rate:g} a step moves a layer by "
             f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
-            f"Take a learning rate near {better:.1g}.",
-            {"learning_rate": float(f"{better:.1g}")},
+            f"Take {changes.replace('_', ' ')}.",
+            fix,
         )
     ]
+
+
+def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[str]:
+    """What a learning rate too high has done."""
+    rose = max(J, default=0.0) / _first_J(e)
+    moved = max(x["moved_since_start"] for s in e.samples[:2] for x in s["layers"])
+    signs = []
+    if e.stopped == "diverged" and first > LONG_STEP / 4:
+        signs.append(e.message.split(":")[0])
+    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < _first_J(e) / 2:
+        signs.append(f"J rose to {rose:.3g} times its first value")
+    if rose > WILD or moved > THROWN:
+        signs.append(f"the first epoch moved the weights by {moved:.3g} times their size")
+    if typical > LONG_STEP and hurts(e) and (roughness(J) > SHAKEN or rose > 1.2):
+        signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
+    return signs
+
+
+def _gentler(e: Evidence, rate: float, first: float) -> dict[str, float]:
+    """A learning rate whose first step is of a good size; a momentum that forgets, too."""
+    spec = e.settings.get("optimizer")
+    beta = float(spec.get("beta", 0.0)) if isinstance(spec, dict) else 0.0
+    fix = {}
+    if beta > LONG_MEMORY:
+        fix["beta"] = 0.9
+        first *= (1 - beta) / (1 - 0.9)
+    share = GOOD_STEP / max(first, 1e-12)
+    better = rate * min(1.0 if fix else 0.1, max(1e-4, share))
+    return {**fix, "learning_rate": float(f"{better:.1g}")}
 
 
 def diverged(e: Evidence) -> list[Seen]:
