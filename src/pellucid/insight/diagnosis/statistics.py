@@ -20,15 +20,16 @@ RECTIFIERS = ("relu",)
 """Activations that are exactly 0, slope and value, for half of their inputs."""
 
 
+COLUMNS = 16
+"""Inputs by which units are compared: units that are one are equal in all of them."""
+
+
 def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> dict[str, Any]:
     """Return the statistics of one forward and backward pass.
 
     ``"J"``, ``"score"`` (accuracy or R squared) and, under ``"layers"``, what
-    :func:`of_parameters` says and ``dW_norm``, ``db_norm``, ``Z_rms``, ``A_std`` (mean over units
-    of the spread over examples), ``dead`` (units that are 0 for every example), ``silent`` (share
-    of zeros), ``saturated`` (units that are flat for 95 % of the examples), ``alike`` (largest
-    difference between the units of a layer, relative; 0 where all of them are the same) and
-    ``signal`` (how much the gradients of two halves agree, -1 to 1).
+    :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
+    example) and ``saturated`` (units that are flat for 95 % of the examples).
     """
     with np.errstate(all="ignore"):
         cache = propagation.forward(network.layers, X)
@@ -43,16 +44,20 @@ def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> d
 
 
 def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:
-    """Return what the parameters alone say of a layer: sizes, norms, whether units are alike."""
+    """Return what the parameters alone say of a layer.
+
+    ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W, b and dW
+    from the first unit's, relative to the largest entry; 0 where all units are the same.
+    """
     W, b = layer.parameters["W"], layer.parameters["b"]
     return {
         "layer": layer.number,
         "g": layer.activation.name,
         "units": layer.n_units,
         "fan_in": W.shape[1],
-        "W_norm": _norm(W),
-        "W_std": float(np.std(W, dtype=np.float64)),
-        "W_mean": float(np.mean(W, dtype=np.float64)),
+        "W_norm": norm(W),
+        "W_std": float(W.std()),
+        "W_mean": float(W.mean()),
         "alike": _unlikeness(W, b, dW),
     }
 
@@ -68,22 +73,24 @@ def are_labels(Y: NDArray[Any]) -> bool:
     return Y.ndim == 1 or bool(np.all((Y == 0) | (Y == 1)))
 
 
+def norm(array: NDArray[Any]) -> float:
+    """The root of the sum of squares."""
+    flat = array.ravel("K")
+    size = float(np.dot(flat, flat))
+    if not np.isfinite(size) or size < 1e-30:  # float32 holds no squares of such numbers
+        size = float(np.sum(np.square(flat, dtype=np.float64)))
+    return float(np.sqrt(size))
+
+
 def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
-    A, Z, g = kept.A, kept.Z, layer.activation
+    A, Z = kept.A, kept.Z
+    rectified = layer.activation.name in RECTIFIERS
     return of_parameters(layer, got["dW"]) | {
-        "dW_norm": _norm(got["dW"]),
-        "db_norm": _norm(got["db"]),
-        "Z_rms": _norm(Z) / float(np.sqrt(Z.size)),
-        "A_std": float(np.mean(np.std(A, axis=1, dtype=np.float64))),
-        "dead": int(np.all(A == 0, axis=1).sum()) if g.name in RECTIFIERS else 0,
-        "silent": float(np.mean(A == 0)),
+        "dW_norm": norm(got["dW"]),
+        "Z_rms": norm(Z) / float(np.sqrt(Z.size)),
+        "dead": int((A.max(axis=1) == 0).sum()) if rectified else 0,
         "saturated": _saturated(layer, kept),
-        "signal": _agreement(got["dZ"], kept.A_prev, A.shape[1] // 2),
     }
-
-
-def _norm(array: NDArray[Any]) -> float:
-    return float(np.sqrt(np.sum(np.square(array, dtype=np.float64))))
 
 
 def _saturated(layer: Dense, kept: Any) -> int:
@@ -96,19 +103,12 @@ def _saturated(layer: Dense, kept: Any) -> int:
 
 
 def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any] | None) -> float:
-    """The largest difference of a unit's W, b and dW from the first unit's, relative."""
     if len(W) < 2:
         return 1.0
-    parts = [W, b] if dW is None else [W, b, dW / (np.abs(dW).max() or 1.0)]
-    both = np.concatenate(parts, axis=1).astype(np.float64)
+    some = slice(None, None, -(-W.shape[1] // COLUMNS))
+    parts = [W[:, some], b]
+    if dW is not None:
+        parts.append(dW[:, some] / (np.abs(dW[:, some]).max() or 1.0))
+    both = np.concatenate(parts, axis=1)
     largest = float(np.abs(both).max())
     return float(np.abs(both - both[:1]).max()) / largest if largest > 0 else 0.0
-
-
-def _agreement(dZ: NDArray[Any], A_prev: NDArray[Any], half: int) -> float:
-    """The cosine between the gradients of the two halves of the examples."""
-    first, second = (
-        (dZ[:, part] @ A_prev[:, part].T).ravel() for part in (slice(half), slice(half, None))
-    )
-    product = _norm(first) * _norm(second)
-    return float(first @ second) / product if product > 0 else 0.0

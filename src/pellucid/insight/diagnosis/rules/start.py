@@ -25,6 +25,11 @@ def suited(layer: dict[str, Any]) -> float:
     return math.sqrt(gain / layer["fan_in"])
 
 
+def size(layer: dict[str, Any]) -> float:
+    """The root mean square of W."""
+    return float(layer["W_norm"] / math.sqrt(layer["units"] * layer["fan_in"]))
+
+
 def initializer_for(g: str) -> str:
     """The start that suits an activation."""
     return "glorot_uniform" if g in ("sigmoid", "tanh", "identity") else "he_normal"
@@ -101,14 +106,14 @@ def symmetric(e: Evidence) -> list[Seen]:
 def large(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)) or _first(e):
-        ratio = layer["W_std"] / suited(layer)
+        ratio = size(layer) / suited(layer)
         if ratio > LARGE:
             harm = hurts(e) if e.curves else not _works(e)
             found.append(
                 Seen(
                     "warning" if harm else "info",
                     f"layer {layer['layer']}",
-                    f"the weights start with a standard deviation of {layer['W_std']:.3g}, "
+                    f"the weights start with a root mean square of {size(layer):.3g}, "
                     f"{ratio:.0f} times what keeps a signal's size with {layer['fan_in']} inputs",
                     "Start smaller, with a variance of 1 or 2 divided by the number of inputs.",
                     {"initializer": initializer_for(layer["g"])},
@@ -121,7 +126,7 @@ def small(e: Evidence) -> list[Seen]:
     layers = _first(e)
     if len(layers) < 2 or any(each["W_norm"] == 0 for each in layers):
         return []
-    ratios = [each["W_std"] / suited(each) for each in layers]
+    ratios = [size(each) / suited(each) for each in layers]
     left = math.prod(ratios)
     if not left or left ** (1 / len(ratios)) > 3 * SMALL or left > LOST:
         return []
