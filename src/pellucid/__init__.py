@@ -29,6 +29,7 @@ _EXPORTS = {
     "load": "pellucid.persistence",
     "load_predictor": "pellucid.persistence",
     "check_gradients": "pellucid.insight",
+    "diagnose": "pellucid.insight",
     "input_gradients": "pellucid.insight",
     "explain": "pellucid.insight",
     "jacobian": "pellucid.insight",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.insight.diagnosis import Diagnosis, Finding, Watch
+from pellucid.insight.diagnosis import Diagnosis, Finding, Watch, diagnose
 from pellucid.insight.explain import Explanation, explain
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
 from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
@@ -16,6 +16,7 @@ __all__ = [
     "Trace",
     "Watch",
     "check_gradients",
+    "diagnose",
     "explain",
     "input_gradients",
     "integrated_gradients",

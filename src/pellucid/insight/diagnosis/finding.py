@@ -103,14 +103,20 @@ class Diagnosis:
         """Return everything as plain data."""
         return {"findings": [asdict(f) for f in self.findings], "looked_at": self.looked_at}
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """Return everything as a list in HTML."""
         items = "".join(
             f"<li><b>{escape(f.severity)}: {escape(f.name)}</b> {escape(f.where)}<br>"
             f"{escape(f.evidence)}<br><i>Why:</i> {escape(f.why)}<br><i>Do:</i> "
             f"{escape(f.advice)}</li>"
             for f in self.findings
         )
-        return f"<ul>{items}</ul>" if items else f"<p>{escape(self.text())}</p>"
+        looked = escape(", ".join(self.looked_at) or "nothing")
+        found = f"<ul>{items}</ul>" if items else "<p>Nothing found.</p>"
+        return f'<div class="pellucid-diagnosis">{found}<p>Looked at: {looked}.</p></div>'
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def __str__(self) -> str:
         return self.text()

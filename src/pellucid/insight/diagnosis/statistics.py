@@ -10,63 +10,87 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.layers import Dense
 from pellucid.losses import Loss
+from pellucid.metrics import METRICS
 from pellucid.network import Network
 
 FLAT = 0.02
-"""A unit of a bounded activation is saturated where its slope is below this share of the largest."""
+"""Share of its largest slope below which a unit of a bounded activation is saturated."""
 _STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "hard_sigmoid": 1 / 6, "hard_tanh": 1.0}
 RECTIFIERS = ("relu",)
 """Activations that are exactly 0, slope and value, for half of their inputs."""
 
 
-def measure(
-    network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the statistics of one forward and backward pass, and the gradients dW by name.
+COLUMNS = 16
+"""Inputs by which units are compared: units that are one are equal in all of them."""
 
-    ``"J"`` and, under ``"layers"``, for each Dense layer: ``layer``, ``g``, ``units``, ``W_norm``,
-    ``W_std``, ``dW_norm``, ``db_norm``, ``A_std`` (mean over examples of the spread between
-    units), ``Z_rms``, ``dead`` (units that are 0 for every example), ``silent`` (share of zeros),
-    ``saturated`` (units that are flat for 95 % of the examples), ``alike`` (largest difference
-    between the units of a layer, relative; 0 where all of them are the same) and ``signal`` (how
-    much of the mini-batch gradient its two halves agree on, -1 to 1).
+
+def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> dict[str, Any]:
+    """Return the statistics of one forward and backward pass.
+
+    ``"J"``, ``"score"`` (accuracy or R squared) and, under ``"layers"``, what
+    :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
+    example) and ``saturated`` (units that are flat for 95 % of the examples).
     """
     with np.errstate(all="ignore"):
         cache = propagation.forward(network.layers, X)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
-        found = []
-        dW: dict[str, NDArray[Any]] = {}
-        for layer, kept, got in zip(cache.layers, cache.caches, gradients.by_layer, strict=True):
-            if isinstance(layer, Dense):
-                dW[f"W{layer.number}"] = got["dW"]
-                found.append(_of_layer(layer, kept, got))
-    return {"J": float(J), "layers": found}, dW
+        layers = [
+            _of_layer(layer, kept, got)
+            for layer, kept, got in zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
+            if isinstance(layer, Dense)
+        ]
+        return {"J": float(J), "score": score(Y, cache.A[network.L]), "layers": layers}
 
 
-def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
-    W, A, Z, g = layer.parameters["W"], kept.A, kept.Z, layer.activation
-    half = A.shape[1] // 2
+def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:
+    """Return what the parameters alone say of a layer.
+
+    ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W, b and dW
+    from the first unit's, relative to the largest entry; 0 where all units are the same.
+    """
+    W, b = layer.parameters["W"], layer.parameters["b"]
     return {
         "layer": layer.number,
-        "g": g.name,
+        "g": layer.activation.name,
         "units": layer.n_units,
-        "W_norm": _norm(W),
-        "W_std": float(np.std(W)),
-        "dW_norm": _norm(got["dW"]),
-        "db_norm": _norm(got["db"]),
-        "Z_rms": float(np.sqrt(np.mean(np.square(Z, dtype=np.float64)))),
-        "A_std": float(np.mean(np.std(A, axis=0))),
-        "dead": int(np.all(A == 0, axis=1).sum()) if g.name in RECTIFIERS else 0,
-        "silent": float(np.mean(A == 0)),
-        "saturated": _saturated(layer, kept),
-        "alike": _unlikeness(W, layer.parameters["b"], got["dW"]),
-        "signal": _agreement(got["dZ"], kept.A_prev, half),
+        "fan_in": W.shape[1],
+        "W_norm": norm(W),
+        "W_std": float(W.std()),
+        "W_mean": float(W.mean()),
+        "alike": _unlikeness(W, b, dW),
     }
 
 
-def _norm(array: NDArray[Any]) -> float:
-    return float(np.sqrt(np.sum(np.square(array, dtype=np.float64))))
+def score(Y: NDArray[Any], A: NDArray[Any]) -> float:
+    """The accuracy where the targets are labels, else R squared; NaN where there is none."""
+    with np.errstate(all="ignore"):
+        return METRICS["accuracy" if are_labels(Y) else "r2"](Y, A)
+
+
+def are_labels(Y: NDArray[Any]) -> bool:
+    """Whether targets are class numbers (m,) or 0 and 1 alone."""
+    return Y.ndim == 1 or bool(np.all((Y == 0) | (Y == 1)))
+
+
+def norm(array: NDArray[Any]) -> float:
+    """The root of the sum of squares."""
+    flat = array.ravel("K")
+    size = float(np.dot(flat, flat))
+    if not np.isfinite(size) or size < 1e-30:  # float32 holds no squares of such numbers
+        size = float(np.sum(np.square(flat, dtype=np.float64)))
+    return float(np.sqrt(size))
+
+
+def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
+    A, Z = kept.A, kept.Z
+    rectified = layer.activation.name in RECTIFIERS
+    return of_parameters(layer, got["dW"]) | {
+        "dW_norm": norm(got["dW"]),
+        "Z_rms": norm(Z) / float(np.sqrt(Z.size)),
+        "dead": int((A.max(axis=1) == 0).sum()) if rectified else 0,
+        "saturated": _saturated(layer, kept),
+    }
 
 
 def _saturated(layer: Dense, kept: Any) -> int:
@@ -78,19 +102,13 @@ def _saturated(layer: Dense, kept: Any) -> int:
     return int((np.mean(slope < FLAT * steepest, axis=1) >= 0.95).sum())
 
 
-def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any]) -> float:
-    """The largest difference of a unit's W and b from the first unit's, relative to the largest."""
+def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any] | None) -> float:
     if len(W) < 2:
         return 1.0
-    both = np.concatenate([W, b, dW / (np.abs(dW).max() or 1.0)], axis=1).astype(np.float64)
+    some = slice(None, None, -(-W.shape[1] // COLUMNS))
+    parts = [W[:, some], b]
+    if dW is not None:
+        parts.append(dW[:, some] / (np.abs(dW[:, some]).max() or 1.0))
+    both = np.concatenate(parts, axis=1)
     largest = float(np.abs(both).max())
     return float(np.abs(both - both[:1]).max()) / largest if largest > 0 else 0.0
-
-
-def _agreement(dZ: NDArray[Any], A_prev: NDArray[Any], half: int) -> float:
-    """The cosine between the gradients of the two halves of the examples."""
-    first, second = (
-        (dZ[:, part] @ A_prev[:, part].T).ravel() for part in (slice(half), slice(half, None))
-    )
-    product = _norm(first) * _norm(second)
-    return float(first @ second) / product if product > 0 else 0.0

@@ -6,26 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from pellucid import philox
 from pellucid.callbacks import Callback
-from pellucid.insight.diagnosis.statistics import measure
+from pellucid.insight.diagnosis.statistics import measure, norm, score
 from pellucid.losses import one_hot
 
 if TYPE_CHECKING:
     from pellucid.training import Run
 
-PROBE = 256
-"""Examples that are looked at, the same ones each time."""
-SAMPLES = 24
-"""Epochs after which statistics are taken, at most about: the first ones, then evenly spaced."""
+PROBE = 128
+"""Examples that are looked at at most, the same ones each time; of small data a sixteenth."""
+SHARE = 0.0025
+"""Of all the examples that a training passes through the network, so many are looked at."""
+FEWEST, MOST = 4, 24
+"""How often statistics are taken."""
 
 
 class Watch(Callback):
     """Takes the statistics that :func:`pellucid.diagnose` reads, into ``history.statistics``.
 
-    Before the first step, after the first epochs 1, 2, 4, 8 and then some twenty times, always at
-    the same epochs for the same settings. Each time costs one pass over 256 examples.
+    Before the first step, after the first epoch and the last, and between them 1 to 21 times, more
+    often at the beginning: always at the same epochs for the same settings. Each time costs one
+    pass over 32 to 128 examples. It never changes what is learned.
 
     Examples
     --------
@@ -34,52 +38,68 @@ class Watch(Callback):
     >>> from pellucid.insight import Watch
     >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
     >>> X = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]])
-    >>> history = train(net, X, [0, 1, 1, 0], loss="bce", epochs=4, callbacks=Watch())
+    >>> history = train(net, X, [0, 1, 1, 0], loss="bce", epochs=8, callbacks=Watch())
     >>> [each["epoch"] for each in history.statistics]
-    [0, 1, 2, 3, 4]
+    [0, 1, 2, 4, 8]
     """
 
-    def __init__(self) -> None:
-        self._probe: tuple[NDArray[Any], NDArray[Any]] | None = None
-        self._before: dict[str, NDArray[Any]] = {}
-        self._start: dict[str, NDArray[Any]] = {}
-
     def on_train_begin(self, run: Run) -> None:
-        m = run.data.m
-        rows = np.sort(philox.permutation(run.seed, m, stream=philox.SPLIT)[:PROBE])
-        X = run.data.X[:, rows]
-        X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=run.network.dtype)
-        Y = run.data.Y
-        Y = one_hot(Y[rows], run.network.n[-1], run.network.dtype) if Y.ndim == 1 else Y[:, rows]
-        self._probe = np.asfortranarray(X), np.asfortranarray(Y.astype(run.network.dtype))
+        """Choose the examples, and take the first statistics."""
+        self._blas = ThreadpoolController()  # it looks the libraries up, so once for all times
+        self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
         self._start = run.network.copy_parameters()
-        self._before = self._start
+        budget = SHARE * run.epochs * run.data.m / self._probe[0].shape[1]
+        count = int(min(max(budget, FEWEST), MOST)) - 1
+        self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
         self._take(run)
 
     def on_epoch_end(self, run: Run) -> None:
-        if self._wanted(run.epoch, run.epochs):
+        """Take statistics where it is their turn."""
+        if run.epoch in self._epochs:
             self._take(run)
 
-    def _wanted(self, epoch: int, epochs: int) -> bool:
-        every = max(1, epochs // SAMPLES)
-        return epoch in (1, 2, 4, 8) or epoch % every == 0 or epoch == epochs
+    def on_train_end(self, run: Run) -> None:
+        """Take the last statistics, of the parameters that are kept."""
+        last = run.history.statistics[-1]["epoch"]
+        if run.epoch > last or run.history.stopped == "diverged":
+            self._take(run)
 
     def _take(self, run: Run) -> None:
-        assert self._probe is not None
-        found, _ = measure(run.network, *self._probe, run.objective.loss)
-        now = run.network.copy_parameters()
+        with self._blas.limit(limits=1, user_api="blas"):  # products so small lose by sharing
+            found = measure(run.network, *self._probe, run.objective.loss)
         for layer in found["layers"]:
             name = f"W{layer['layer']}"
-            layer["moved"] = _relative(now[name], self._before[name])
-            layer["moved_since_start"] = _relative(now[name], self._start[name])
-        self._before = now
+            start = self._start[name]
+            layer["moved_since_start"] = _relative(run.network.parameters[name], start)
+        if run.validation is not None and run.validation_output is not None:
+            found["val_score"] = score(run.validation.targets, run.validation_output)
         run.history.statistics.append(
             {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch, **found}
         )
 
 
+def probe(
+    X: Any,
+    Y: NDArray[Any],
+    network: Any,
+    seed: int,
+    rows: NDArray[np.integer[Any]] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return some of the examples, (n[0], k) and (n[L], k), the same for the same seed.
+
+    ``rows`` are the columns of X to choose from; None is all of them.
+    """
+    m = X.shape[1] if rows is None else len(rows)
+    count = min(m, PROBE, max(32, m // 16))
+    chosen = np.sort(philox.permutation(seed, m, stream=philox.SPLIT)[:count])
+    rows = chosen if rows is None else rows[chosen]
+    X = X[:, rows]
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
+    Y = one_hot(Y[rows], network.n[-1], network.dtype) if Y.ndim == 1 else Y[:, rows]
+    return np.asfortranarray(X), np.asfortranarray(Y.astype(network.dtype))
+
+
 def _relative(now: NDArray[Any], before: NDArray[Any]) -> float:
     """|now - before| / |before|."""
-    size = float(np.linalg.norm(before.astype(np.float64)))
-    change = float(np.linalg.norm((now - before).astype(np.float64)))
+    size, change = norm(before), norm(now - before)
     return change / size if size > 0 else float(change > 0)
