@@ -120,3 +120,42 @@ def test_what_does_not_fit_the_model_is_refused(
     iris: str, refused: Refused, arguments: list[str], message: str
 ) -> None:
     assert re.search(message, refused(*arguments))
+
+
+# pellucid diagnose --------------------------------------------------------------------------------
+
+
+def test_a_training_that_went_wrong_is_diagnosed(run: Run) -> None:
+    options = ["--epochs", "8", "--hidden", "16,16", "--ensemble", "1", "--activation", "identity"]
+    said = run("train", "sample:digits", *options).stderr
+    assert "pellucid: no non linearity in every hidden layer: " in said
+    assert "more about that: pellucid diagnose digits.pellucid" in said
+    text = run("diagnose", "digits.pellucid").stdout
+    assert re.match(r"warning: no non linearity \(every hidden layer\)\n  all 2 hidden", text)
+    assert "  Why: With the identity everywhere" in text
+    assert (
+        run("diagnose", "digits.pellucid", "sample:digits", "--fix").stdout == "--activation relu\n"
+    )
+    data = json.loads(run("diagnose", "digits.pellucid", "--json").stdout)
+    assert data["suggested"] == {"activation": "relu"}
+    assert data["findings"][0]["kind"] == "no_non_linearity"
+    assert "No non linearity" in Path("digits.pellucid/report.html").read_text(encoding="utf-8")
+
+
+def test_a_healthy_training_is_left_in_peace(run: Run) -> None:
+    said = run("train", "sample:breast_cancer", "--ensemble", "1", "--hidden", "64,64").stderr
+    assert said == ""
+    text = run("diagnose", "breast_cancer.pellucid").stdout
+    assert text == "Nothing found. Looked at: parameters, loss curves, statistics.\n"
+    report = Path("breast_cancer.pellucid/report.html").read_text(encoding="utf-8")
+    assert "Nothing was found that is known to go wrong" in report
+    assert "What it goes by" in report
+
+
+def test_a_fault_of_the_diagnosis_does_not_lose_the_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.insight.diagnose", lambda *a, **k: 1 / 0)
+    said = run("train", "sample:iris", "--hidden", "5", "--epochs", "5", "--ensemble", "1").stderr
+    assert re.search(r"no diagnosis was written, .*ZeroDivisionError", said)
+    assert Path("iris.pellucid/report.html").exists()

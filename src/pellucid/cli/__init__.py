@@ -18,7 +18,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid import __version__
-from pellucid.cli import evaluate, explain, export, predict, samples, trace, train
+from pellucid.cli import diagnose, evaluate, explain, export, predict, samples, trace, train
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "explain": explain.explain,
     "trace": trace.trace,
+    "diagnose": diagnose.diagnose,
     "export": export.export,
     "samples": samples.samples,
 }

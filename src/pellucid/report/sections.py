@@ -475,6 +475,14 @@ def columns(model: TableModel, evaluation: Evaluation) -> Content | None:
     }
 
 
+def diagnosis(model: TableModel, evaluation: Evaluation) -> Content | None:
+    """Return what the diagnosis of the training found."""
+    found = evaluation.get("diagnosis")
+    if found is None:
+        return None
+    return {"findings": found["findings"], "looked_at": ", ".join(found["looked_at"])}
+
+
 SECTIONS: list[Section] = [
     Section("asked", "What was asked", asked),
     Section("results", "How good it is", results),
@@ -485,6 +493,7 @@ SECTIONS: list[Section] = [
     Section("data", "The data", data),
     Section("network", "The network", network),
     Section("learning", "How it learned", learning),
+    Section("diagnosis", "Whether anything went wrong", diagnosis),
     Section("use", "How to use it", use),
 ]
 """The sections in their order."""

@@ -124,7 +124,7 @@ def _table_model(
         return _checked(Z.T, _as_learned(model, pair[1], network.n[-1]), network, "X, y")
 
     preprocessing = getattr(model, "preprocessing", None)
-    names: Any = getattr(preprocessing, "output_columns", None) or getattr(model, "columns", ())
+    names: Any = getattr(preprocessing, "output_names", None) or getattr(model, "columns", ())
     found = Subject(network, history, columns(data), columns(validation))
     found.loss, found.names = _loss(loss, history, network), tuple(map(str, names))
     return found
