@@ -29,6 +29,11 @@ _EXPORTS = {
     "load": "pellucid.persistence",
     "load_predictor": "pellucid.persistence",
     "check_gradients": "pellucid.insight",
+    "diagnose": "pellucid.insight",
+    "input_gradients": "pellucid.insight",
+    "explain": "pellucid.insight",
+    "jacobian": "pellucid.insight",
+    "trace": "pellucid.insight",
 }
 """The public names and where they live; each is imported when first asked for."""
 
@@ -41,6 +46,7 @@ _ROOMS = (
     "errors",
     "estimators",
     "export",
+    "graph",
     "history",
     "initializers",
     "insight",

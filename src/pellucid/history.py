@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any
 
 
@@ -27,6 +29,8 @@ class History:
         Which engine ran and why no faster one did.
     settings : dict
         What the training was asked for.
+    statistics : list of dict
+        What a :class:`pellucid.insight.Watch` measured, for a diagnosis.
 
     Examples
     --------
@@ -42,6 +46,7 @@ class History:
     engine: str = ""
     engine_note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    statistics: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -67,8 +72,41 @@ class History:
         """Return the history that :meth:`to_dict` wrote."""
         return cls(**data)
 
+    def _repr_html_(self) -> str:
+        """How it ended, and the losses as curves, for a notebook."""
+        colours = {"loss": "#1a7f37", "val_loss": "#b3471d"}
+        shown = {name: self.curves[name] for name in colours if name in self.curves}
+        finite = [v for values in shown.values() for v in values if math.isfinite(v)]
+        lines = []
+        for name, values in shown.items():
+            points = _points(values, min(finite, default=0.0), max(finite, default=1.0))
+            lines.append(
+                f'<polyline points="{points}" fill="none" stroke="{colours[name]}" '
+                f'stroke-width="2"><title>{name}</title></polyline>'
+            )
+        legend = ", ".join(
+            f'<span style="color:{colours[name]}">{name} {values[-1]:.4g}</span>'
+            for name, values in shown.items()
+            if values
+        )
+        return (
+            f"<div><p>{escape(repr(self))}<br>{escape(self.message)}</p>"
+            f'<svg viewBox="-4 -4 408 108" width="408" role="img" aria-label="losses by epoch">'
+            f"{''.join(lines)}</svg><p>{legend}</p></div>"
+        )
+
     def __repr__(self) -> str:
         last = ", ".join(
             f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values
         )
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"
+
+
+def _points(values: Sequence[float], low: float, high: float) -> str:
+    """A curve in a box of 400 x 100, its lowest point at the bottom."""
+    spread, last = high - low or 1.0, max(1, len(values) - 1)
+    return " ".join(
+        f"{400 * k / last:.1f},{100 * (high - v) / spread:.1f}"
+        for k, v in enumerate(values)
+        if math.isfinite(v)
+    )

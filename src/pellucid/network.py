@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from html import escape
 from typing import Any, Literal, cast, overload
 
 import numpy as np
@@ -349,6 +350,19 @@ class Network:
 
     def summary(self) -> str:
         """Return the lectures' dimension table with the parameter count."""
+        return _table(*self._dimensions(), right=(2, 7))
+
+    def _repr_html_(self) -> str:
+        """The dimension table, for a notebook."""
+        header, rows = self._dimensions()
+        lines = [
+            f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
+            for tag, row in (("th", header), *(("td", row) for row in rows))
+        ]
+        return f"<table><caption>{escape(repr(self))}</caption>{''.join(lines)}</table>"
+
+    def _dimensions(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The head and the rows of the dimension table."""
         header = ("layer", "kind", "units", "g", "W[l]", "b[l]", "Z[l], A[l]", "parameters")
         rows: list[tuple[str, ...]] = [
             ("0", "input", str(self.n_inputs), "", "", "", f"({self.n_inputs}, m)", "0")
@@ -371,7 +385,7 @@ class Network:
                 )
             )
         rows.append(("total", *[""] * 6, str(self.n_parameters)))
-        return _table(header, rows, right=(2, 7))
+        return header, rows
 
     def copy(self) -> Network:
         """Return a network with the same layers and a copy of the parameters."""

@@ -1,4 +1,4 @@
-"""The command line: ``pellucid train | predict | evaluate | export | samples``.
+"""The command line: ``pellucid train | predict | evaluate | explain | trace | ...``.
 
 One file a command; a new one is a file here and a line in ``COMMANDS``. Whatever is wrong with the
 user's input ends in one message on stderr and the exit status 2; the status 1 is for faults of
@@ -18,7 +18,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid import __version__
-from pellucid.cli import evaluate, export, predict, samples, train
+from pellucid.cli import diagnose, evaluate, explain, export, predict, samples, trace, train
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 
@@ -29,6 +29,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
+    "explain": explain.explain,
+    "trace": trace.trace,
+    "diagnose": diagnose.diagnose,
     "export": export.export,
     "samples": samples.samples,
 }
@@ -120,4 +123,4 @@ def _pellucid(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name, no_args_is_help=_command is not samples.samples)(reported(_command))
+    app.command(_name, no_args_is_help=_name != "samples")(reported(_command))

@@ -24,6 +24,7 @@ Header = Annotated[
         show_default="found out",
     ),
 ]
+Row = Annotated[int, typer.Option(min=1, help="Which row, counted from 1, the header not.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, and nothing else, to stdout.")

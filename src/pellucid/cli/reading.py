@@ -78,3 +78,12 @@ def refuse_for_images(*, target: str | None = None, **options: Any) -> None:
         faults.insert(0, ("target", fault))
     if faults:
         raise SettingsError(*faults)
+
+
+def row_of(table: Table, row: int) -> Table:
+    """Return one row of a table, counted from 1."""
+    from pellucid.tables.table import count
+
+    if row > table.m:
+        raise DataError(f"{table.source} has {count(table.m, 'row')}; --row {row} is beyond them.")
+    return table.rows(slice(row - 1, row))

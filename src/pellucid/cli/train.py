@@ -7,9 +7,9 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -21,10 +21,13 @@ from pellucid.errors import DataError, MissingPackageError, SettingsError
 from pellucid.optimizers import OPTIMIZERS
 from pellucid.tables.settings import TrainSettings
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as Grid
 
+    from pellucid.insight import Diagnosis
     from pellucid.tables import Table, TableModel
     from pellucid.tables.evaluate import Evaluation
     from pellucid.tables.fit import Plan
@@ -147,6 +150,7 @@ def train(
       pellucid train houses.csv --target price --drop id --categorical zip
       pellucid train photos --size 32    (photos/cat/*.jpg, photos/other/*.png)
     """
+    from pellucid.insight import diagnose
     from pellucid.persistence import check_destination, save
     from pellucid.tables.evaluate import evaluate
     from pellucid.tables.fit import prepare
@@ -180,16 +184,23 @@ def train(
     _show_plan(shown, plan)
     model = _fit(shown, plan)
     evaluation = evaluate(model, test, seen)
-    model.metrics = evaluation.to_dict()
+    diagnosis = _kept_going("diagnosis", lambda: diagnose(model, seen, seen.y))
+    model.metrics = {
+        **evaluation.to_dict(),
+        "attributions": _kept_going("attribution", lambda: _attributions(model, test)),
+        "diagnosis": None if diagnosis is None else diagnosis.to_dict(),
+    }
     model.data["decimal"] = table.decimal
     model.data["command"] = shlex.join(["pellucid", *sys.argv[1:]])
     _show_result(shown, model, evaluation)
-    report = _report(model, folder)
+    report = _kept_going("report.html", lambda: _report(model, folder))
     try:
         save(model, folder, report=report, overwrite=overwrite)
     except OSError as error:
         raise OSError(_not_saved(error, folder)) from None
     _show_files(shown, folder, report is not None)
+    if diagnosis is not None:
+        _show_diagnosis(diagnosis, folder)
     if json:
         print_json(_as_data(model, evaluation, table, folder))
 
@@ -358,6 +369,7 @@ def _show_plan(shown: Console, plan: Plan) -> None:
 def _fit(shown: Console, plan: Plan) -> TableModel:
     """Train with progress shown; what diverged is told in one line."""
     from pellucid._progress import progress
+    from pellucid.insight import Watch
     from pellucid.tables.fit import fit
     from pellucid.training import DivergenceWarning
 
@@ -365,7 +377,7 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DivergenceWarning)
-            model = fit(plan, [bar])
+            model = fit(plan, [Watch(), bar])
     finally:
         bar.stop()
     for warning in caught:
@@ -381,18 +393,35 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
     return model
 
 
-def _report(model: TableModel, folder: Path) -> bytes | None:
+ATTRIBUTED = 100
+"""Held-out rows that tell what the model goes by."""
+
+
+def _attributions(model: TableModel, test: Table) -> dict[str, Any]:
+    """How much each column adds to the predictions, on average."""
+    from pellucid.insight import explain
+
+    rows = test.rows(slice(ATTRIBUTED))
+    return {"rows": rows.m, "importance": explain(model, rows).importance()}
+
+
+def _report(model: TableModel, folder: Path) -> bytes:
     from pellucid.report import report_html
 
+    return report_html(model, model.metrics, folder=str(folder)).encode()
+
+
+def _kept_going(what: str, make: Callable[[], T]) -> T | None:
+    """What ``make`` returns; a fault in it must not lose the training."""
     try:
-        return report_html(model, model.metrics, folder=str(folder)).encode()
+        return make()
     except MissingPackageError as error:
-        complain(f"no report.html was written: {error}")
-    except Exception as error:  # a training must not be lost for the sake of its report
+        complain(f"no {what} was written: {error}")
+    except Exception as error:
         if os.environ.get("PELLUCID_DEBUG"):
             raise
         complain(
-            f"no report.html was written, for a fault of Pellucid's own: {type(error).__name__}: "
+            f"no {what} was written, for a fault of Pellucid's own: {type(error).__name__}: "
             f"{error}. The model is saved all the same."
         )
     return None
@@ -425,6 +454,16 @@ def _show_files(shown: Console, folder: Path, report: bool) -> None:
     say(shown, f"Predict: pellucid predict {path} DATA")
     say(shown, f"Evaluate: pellucid evaluate {path} DATA")
     say(shown, f"In Python: pellucid.load({str(folder)!r}).predict(frame)")
+
+
+def _show_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
+    """A line for each thing that went wrong; what does no harm stands in the report."""
+    for finding in diagnosis.findings:
+        if finding.severity != "info":
+            where = f" in {finding.where}" if finding.where else ""
+            complain(f"{finding.name}{where}: {finding.evidence}. {finding.advice}")
+    if not diagnosis.ok:
+        complain(f"more about that: pellucid diagnose {quoted(folder)}")
 
 
 def _ending(model: TableModel) -> str:
@@ -466,4 +505,5 @@ def _as_data(
             for history in model.histories
         ],
         "metrics": evaluation.metrics,
+        "diagnosis": model.metrics["diagnosis"],
     }

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.activations import ACTIVATIONS, Activation
+from pellucid._catalogue import Entry
+from pellucid.activations import Activation
 from pellucid.engines import simd
 from pellucid.engines.base import (
     Data,
@@ -57,6 +58,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+_TABLES = tuple(f"pellucid.{name}" for name in ("activations", "losses", "optimizers"))
+"""Where the entries are defined that the C++ knows."""
+
+
 class FusedEngine(Engine):
     """Runs what the tables hold: Dense and Scale, every activation, loss and optimizer."""
 
@@ -67,9 +72,9 @@ class FusedEngine(Engine):
         reason = refuses_layers(network.layers)
         if reason:
             return reason
-        if LOSSES.get(objective.loss.name) is not type(objective.loss):
+        if _is_users(objective.loss):
             return f"the loss {objective.loss!r} is the user's own"
-        if OPTIMIZERS.get(optimizer.name) is not type(optimizer):
+        if _is_users(optimizer):
             return f"the optimizer {optimizer!r} is the user's own"
         return ""
 
@@ -93,6 +98,11 @@ class FusedEngine(Engine):
         )
 
 
+def _is_users(entry: Entry) -> bool:
+    """Whether an entry is a user's own, registered in its table or not."""
+    return type(entry).__module__ not in _TABLES
+
+
 @functools.cache
 def _module() -> Any:
     """The module of the level that runs here; where there is none, the reason as a string."""
@@ -110,7 +120,7 @@ def refuses_layers(layers: list[Layer]) -> str:
         if type(layer) not in (Dense, Scale):
             return f"it has no {type(layer).__name__}"
         g = layer.activation
-        if g is not None and ACTIVATIONS.get(g.name) is not type(g):
+        if g is not None and _is_users(g):
             return f"the activation {g!r} is the user's own"
     return ""
 

@@ -20,6 +20,7 @@ from pellucid.callbacks import Callback
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.history import History
+from pellucid.insight import Watch
 from pellucid.persistence import ModelFolder
 from pellucid.tables.evaluate import as_numbers, class_numbers, regression_metrics
 from pellucid.tables.fit import Plan, fit, prepare
@@ -114,7 +115,7 @@ class _Tabular(BaseEstimator):
         plan = prepare(table, settings)
         _warn(plan)
         with self._progress(len(plan.networks)) as shown:
-            model = fit(plan, [*callbacks_of(self.callbacks), *shown], self.n_threads)
+            model = fit(plan, [Watch(), *callbacks_of(self.callbacks), *shown], self.n_threads)
         model.data["named"] = named
         return model
 

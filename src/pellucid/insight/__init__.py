@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+from pellucid.insight.diagnosis import Diagnosis, Finding, Watch, diagnose
+from pellucid.insight.explain import Explanation, explain
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
+from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
+from pellucid.insight.trace import Trace, trace
 
-__all__ = ["GradientCheck", "check_gradients"]
+__all__ = [
+    "Diagnosis",
+    "Explanation",
+    "Finding",
+    "GradientCheck",
+    "Trace",
+    "Watch",
+    "check_gradients",
+    "diagnose",
+    "explain",
+    "input_gradients",
+    "integrated_gradients",
+    "jacobian",
+    "trace",
+]

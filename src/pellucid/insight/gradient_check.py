@@ -130,7 +130,7 @@ def check_gradients(
     ['dW1', 'db1', 'dW2', 'db2', 'dX']
     """
     loss = find_loss(loss)
-    net = _float64(network)
+    net = in_float64(network)
     terms: dict[str, Any] = {"sample_weight": sample_weight, "l1": l1, "l2": l2}
     if masks is not None:
         masks = {l: np.asarray(mask, dtype=np.float64) for l, mask in masks.items()}
@@ -160,8 +160,8 @@ def check_gradients(
     return GradientCheck(by_name, tolerance, _near_kink(cache, Y, loss, l1))
 
 
-def _float64(network: Network) -> Network:
-    """A copy of the network in float64; layers of a user's own are copied like any other."""
+def in_float64(network: Network) -> Network:
+    """Return a copy of the network in float64; layers of a user's own are copied like any other."""
     made = Network(network.layers, network.n_inputs, "zeros", network.seed, "float64")
     made.put_parameters(network.parameters)
     return made

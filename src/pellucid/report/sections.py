@@ -451,15 +451,49 @@ class Section:
     content: Callable[[TableModel, Evaluation], Content | None]
 
 
+def columns(model: TableModel, evaluation: Evaluation) -> Content | None:
+    """Return how much each column adds to the predictions, on average."""
+    found = (evaluation.get("attributions") or {}).get("importance") or {}
+    largest = max(found.values(), default=0.0)
+    if len(found) < 2 or not largest > 0:
+        return None
+    shown = [(name, value) for name, value in found.items() if value > 0][:MOST_ROWS]
+    regression = model.task == "regression"
+    return {
+        "rows": evaluation["attributions"]["rows"],
+        "target": model.target,
+        "regression": regression,
+        "columns": [
+            {
+                "name": name,
+                "bar": value / largest,
+                "shown": number(value) if regression else percent(value),
+            }
+            for name, value in shown
+        ],
+        "more": len(found) - len(shown),
+    }
+
+
+def diagnosis(model: TableModel, evaluation: Evaluation) -> Content | None:
+    """Return what the diagnosis of the training found."""
+    found = evaluation.get("diagnosis")
+    if found is None:
+        return None
+    return {"findings": found["findings"], "looked_at": ", ".join(found["looked_at"])}
+
+
 SECTIONS: list[Section] = [
     Section("asked", "What was asked", asked),
     Section("results", "How good it is", results),
     Section("classes", "Which classes it confuses", classes),
     Section("errors", "How far off it is", errors),
     Section("probabilities", "Whether its probabilities can be believed", probabilities),
+    Section("columns", "What it goes by", columns),
     Section("data", "The data", data),
     Section("network", "The network", network),
     Section("learning", "How it learned", learning),
+    Section("diagnosis", "Whether anything went wrong", diagnosis),
     Section("use", "How to use it", use),
 ]
 """The sections in their order."""

@@ -1,0 +1,154 @@
+"""RESULTS.md from results.json: rates by kind and pooled, with Wilson intervals.
+
+python benchmarks/diagnosis/report.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from faults import FAULTS
+
+HERE = Path(__file__).parent
+PARTS = {"tuning": False, "test": True}
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    p, square = hits / n, z * z / n
+    middle = (p + square / 2) / (1 + square)
+    half = z / (1 + square) * math.sqrt(p * (1 - p) / n + square / n / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(those: Iterable[bool], interval: bool = True) -> str:
+    """Hits of all, in per cent, with the interval."""
+    hits = list(those)
+    if not hits:
+        return "–"
+    low, high = wilson(sum(hits), len(hits))
+    text = f"{sum(hits)} of {len(hits)}"
+    if not interval:
+        return text
+    return f"{text}, {100 * sum(hits) / len(hits):.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def pooled(results: dict[str, Any]) -> list[str]:
+    """The table of the goals, for both parts."""
+    lines = [
+        "| | tuning part | test part | to reach |",
+        "| --- | --- | --- | --- |",
+    ]
+    planted = {
+        part: [p for p in results["planted"] if p["counts"] and p["test"] is test]
+        for part, test in PARTS.items()
+    }
+    for name, key, goal in (("detected", "detected", "95 %"), ("named first", "first", "90 %")):
+        cells = [share(p[key] for p in those) for those in planted.values()]
+        lines.append(f"| planted faults {name} | {' | '.join(cells)} | ≥ {goal} |")
+    cells = [
+        share(bool(h["alarms"]) for h in results["healthy"] if h["test"] is test)
+        for test in PARTS.values()
+    ]
+    lines.append(f"| healthy runs with a warning or error | {' | '.join(cells)} | ≤ 2 % |")
+    cells = [share(p["cured"] for p in those if "cured" in p) for those in planted.values()]
+    lines.append(f"| cured by the suggested settings | {' | '.join(cells)} | – |")
+    return lines
+
+
+def by_kind(results: dict[str, Any]) -> list[str]:
+    """A line a kind: both parts, and how often it was a false alarm."""
+    lines = [
+        "| kind | accepted first findings | planted, counted | detected, tuning | first, tuning | "
+        "detected, test | first, test | cured | alarms on healthy runs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, fault in FAULTS.items():
+        all_of_it = [p for p in results["planted"] if p["kind"] == kind]
+        real = [p for p in all_of_it if p["counts"]]
+        cells = []
+        for test in PARTS.values():
+            those = [p for p in real if p["test"] is test]
+            cells += [share((p[key] for p in those), False) for key in ("detected", "first")]
+        alarms = sum(fault.accept[0] in h["alarms"] for h in results["healthy"])
+        cured = share((p["cured"] for p in real if "cured" in p), False)
+        accepted = ", ".join(name.replace("_", " ") for name in fault.accept)
+        lines.append(
+            f"| {kind.replace('_', ' ')} | {accepted} | {len(all_of_it)}, {len(real)} | "
+            f"{' | '.join(cells)} | {cured} | {alarms} |"
+        )
+    return lines
+
+
+def missed(results: dict[str, Any]) -> list[str]:
+    """What was found instead, where the first finding was another."""
+    counted: dict[tuple[str, str], int] = {}
+    for p in results["planted"]:
+        if p["counts"] and not p["first"]:
+            instead = p["found"][0][2:].replace("_", " ") if p["found"] else "nothing"
+            key = p["kind"].replace("_", " "), instead
+            counted[key] = counted.get(key, 0) + 1
+    lines = ["| planted | named first instead | times |", "| --- | --- | --- |"]
+    ordered = sorted(counted.items(), key=lambda item: -item[1])
+    return lines + [f"| {kind} | {other} | {count} |" for (kind, other), count in ordered]
+
+
+def main() -> None:
+    """Write RESULTS.md."""
+    results = json.loads((HERE / "results.json").read_text())
+    kinds = len({p["kind"] for p in results["planted"]})
+    tables = len({h["table"] for h in results["healthy"]})
+    text = [
+        "# Diagnosis: how often it is right",
+        "",
+        f"{kinds} kinds of faults planted in {len(results['planted'])} settings, "
+        f"{len(results['healthy'])} healthy trainings on {tables} tables. "
+        "Made by `run.py` and `report.py`; see README.md for what counts and why.",
+        "",
+        *pooled(results),
+        "",
+        "In parentheses: 95 % intervals (Wilson). The test part is a third of the settings, drawn "
+        "by the hash of table and seed; no threshold was tuned on it.",
+        "",
+        "## By kind",
+        "",
+        *by_kind(results),
+        "",
+        "## What was named instead",
+        "",
+        *missed(results),
+        "",
+        *cost(),
+    ]
+    (HERE / "RESULTS.md").write_text("\n".join(text))
+
+
+def cost() -> list[str]:
+    """The table that watch_cost.py left, if it did."""
+    path = HERE / "watch_cost.json"
+    if not path.exists():
+        return []
+    lines = [
+        "## What Watch costs",
+        "",
+        "Time in its hooks relative to all other time, one thread, the median of nine trainings.",
+        "",
+        "| network | weights | examples, epochs | samples | Watch adds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['network']} | {row['weights']} | {row['m']}, {row['epochs']} | "
+        f"{row['samples']} | {100 * row['share']:.1f} % |"
+        for row in json.loads(path.read_text())
+    ]
+    return [*lines, ""]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""``pellucid trace``: one forward and backward pass with its real numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.output import check_file, complain, console, print_json, say, write_text
+from pellucid.cli.reading import read_model, read_rows, row_of
+from pellucid.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pellucid.insight.trace import Trace
+    from pellucid.tables import Table, TableModel
+
+FORMATS = {".html": "html", ".tex": "latex", ".txt": "text"}
+"""The ending of --out and what is written: a method of the trace."""
+
+
+def trace(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="A folder that train wrote.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Rows with their target.")
+    ] = None,
+    row: options.Row = 1,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A small network of the lectures instead; 'list' names them."),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="One cell alone, such as 'dW[2][0, 3]': the sum that made it."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hold every number against differences too.")
+    ] = False,
+    network: Annotated[
+        int, typer.Option(min=1, help="Which network of an ensemble, counted from 1.")
+    ] = 1,
+    width: Annotated[
+        int | None, typer.Option(min=40, help="Characters a line.", show_default="the terminal's")
+    ] = None,
+    header: options.Header = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a file instead: .html, .tex or .txt.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Show one forward and backward pass of a network with its real numbers.
+
+    Every W, b, Z, A, dA, dZ, dW, db in the lectures' notation, the formula and the formula with
+    the numbers put in. The numbers are those of the reference engine.
+
+    \b
+    Examples:
+      pellucid trace --preset and-gate
+      pellucid trace --preset xor --cell 'dW[1][0, 1]'
+      pellucid trace iris.pellucid sample:iris --row 5 --out pass.html
+    """
+    if preset == "list":
+        _list_presets()
+        return
+    if out is not None:
+        _check_out(out, overwrite)
+    found = _trace(model, data, row, preset, network, header)
+    if cell is not None:
+        say(console(), str(_cell(found, cell)))
+    elif json:
+        print_json(found.to_dict())
+    elif out is not None:
+        write_text(out, getattr(found, FORMATS[out.suffix.lower()])(), overwrite)
+        say(console(stderr=True), f"Saved: {out}")
+    else:
+        typer.echo(found.text(width))
+    if check:
+        _check(found, to_stderr=json)
+
+
+def _trace(
+    model: Path | None,
+    data: str | None,
+    row: int,
+    preset: str | None,
+    network: int,
+    header: bool | None,
+) -> Trace:
+    from pellucid.insight.trace import preset as find_preset
+
+    if preset is not None:
+        if model is not None:
+            raise SettingsError(("preset", "stands for a network and data; leave out MODEL."))
+        try:
+            return find_preset(preset).trace()
+        except ValueError as error:
+            raise SettingsError(("", str(error))) from None
+    if model is None or data is None:
+        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' names them)."))
+    loaded = read_model(model)
+    table, _ = read_rows(loaded, data, header, loaded.target)
+    return _of_row(loaded, row_of(table, row), row, network)
+
+
+def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
+    """The trace of one row: its inputs as the network gets them, its target as it learned it."""
+    import numpy as np
+
+    from pellucid.insight.trace import trace as traced
+    from pellucid.tables.evaluate import class_numbers
+    from pellucid.tables.recipe import OUTPUTS
+
+    if network > len(model.networks):
+        of = len(model.networks)
+        raise SettingsError(("network", f"must be at most {of}, the networks of this model."))
+    assert rows.y is not None
+    if model.task == "regression":
+        t = (rows.y.astype(np.float64) - model.target_mean) / model.target_std
+    else:
+        t = class_numbers(rows.y, model.classes)
+    title = f"Row {row} of {rows.source}, {model.target} = {rows.y[0].item()!r}"
+    net, loss = model.networks[network - 1], OUTPUTS[model.task][1]
+    return traced(net, model.inputs(rows).T, t, loss, title=title)
+
+
+def _cell(found: Trace, written: str) -> object:
+    """The cell that is written as in the lectures: dW[2][0, 3], or X-less dX[0, 1]."""
+    import re
+
+    parts = re.fullmatch(r"\s*([A-Za-z*]+)(?:\[(\d+)\])?\[(\d+)\s*,\s*(\d+)\]\s*", written)
+    if parts is None:
+        raise SettingsError(
+            ("cell", f"must be written as 'dW[2][0, 3]', layer, row, column; got {written!r}.")
+        )
+    letter, layer, row, column = parts.groups()
+    try:
+        return found.cell(letter, layer=int(layer or 0), row=int(row), column=int(column))
+    except ValueError as error:
+        raise SettingsError(("cell", f"{written!r}: {error}")) from None
+
+
+def _check(found: Trace, to_stderr: bool) -> None:
+    verdict = found.check()
+    out = console(stderr=to_stderr)
+    say(out)
+    say(out, str(verdict))
+    if not verdict.ok:
+        complain("a gradient differs from the differences.")
+        raise typer.Exit(1)
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if out.suffix.lower() not in FORMATS:
+        endings = ", ".join(FORMATS)
+        raise SettingsError(("out", f"must end in {endings}; got {str(out)!r}."))
+    check_file(out, overwrite)
+
+
+def _list_presets() -> None:
+    from pellucid.insight.trace import PRESETS
+
+    for entry in PRESETS.values():
+        say(console(), f"{entry.name:<20} {entry.title} ({entry.source})")

@@ -1,0 +1,126 @@
+"""Finding and Diagnosis: what is wrong, how it shows, why it happens, what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import Any
+
+SEVERITIES = ("error", "warning", "info")
+"""From the most serious on. Info does not hurt the result."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a diagnosis found.
+
+    Attributes
+    ----------
+    kind : str
+        The rule that found it, such as "dead_units".
+    severity : str
+        "error", "warning" or "info".
+    where : str
+        The place: "layer 1", "column 'age'", "epoch 3".
+    evidence : str
+        What was seen, with its numbers.
+    why : str
+        Why it happens, in the lectures' words.
+    advice : str
+        What to change.
+    fix : dict
+        The changed settings by their names in :func:`pellucid.train`, Dense and the estimators.
+    weight : float
+        Among findings of one severity the heavier comes first.
+    """
+
+    kind: str
+    severity: str
+    where: str
+    evidence: str
+    why: str
+    advice: str
+    fix: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The kind in words: "dead units"."""
+        return self.kind.replace("_", " ")
+
+    def suggest(self) -> dict[str, Any]:
+        """Return the settings to change, {} where no setting would mend it."""
+        return dict(self.fix)
+
+
+@dataclass
+class Diagnosis:
+    """What :func:`pellucid.diagnose` found, the most serious first.
+
+    Attributes
+    ----------
+    findings : list of Finding
+    looked_at : list of str
+        What the rules could see: "parameters", "loss curves", "statistics", "data".
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.weight))
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is worse than info."""
+        return all(finding.severity == "info" for finding in self.findings)
+
+    def suggest(self) -> dict[str, Any]:
+        """Return the settings to change, those of the first findings where two disagree."""
+        changed: dict[str, Any] = {}
+        for finding in reversed([f for f in self.findings if f.severity != "info"]):
+            changed |= finding.suggest()
+        return changed
+
+    def text(self) -> str:
+        """Return everything as text."""
+        if not self.findings:
+            return f"Nothing found. Looked at: {', '.join(self.looked_at) or 'nothing'}."
+        lines = []
+        for finding in self.findings:
+            where = f" ({finding.where})" if finding.where else ""
+            lines += [
+                f"{finding.severity}: {finding.name}{where}",
+                f"  {finding.evidence}",
+                f"  Why: {finding.why}",
+                f"  Do: {finding.advice}",
+                "",
+            ]
+        return "\n".join([*lines, f"Looked at: {', '.join(self.looked_at)}."])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {"findings": [asdict(f) for f in self.findings], "looked_at": self.looked_at}
+
+    def html(self) -> str:
+        """Return everything as a list in HTML."""
+        items = "".join(
+            f"<li><b>{escape(f.severity)}: {escape(f.name)}</b> {escape(f.where)}<br>"
+            f"{escape(f.evidence)}<br><i>Why:</i> {escape(f.why)}<br><i>Do:</i> "
+            f"{escape(f.advice)}</li>"
+            for f in self.findings
+        )
+        looked = escape(", ".join(self.looked_at) or "nothing")
+        found = f"<ul>{items}</ul>" if items else "<p>Nothing found.</p>"
+        return f'<div class="pellucid-diagnosis">{found}<p>Looked at: {looked}.</p></div>'
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        counts = [f"{sum(f.severity == s for f in self.findings)} {s}" for s in SEVERITIES]
+        return f"<Diagnosis: {', '.join(counts)}>"

@@ -1,0 +1,50 @@
+"""The rules of the diagnosis: one table, causes before consequences."""
+
+from __future__ import annotations
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.finding import Finding
+from pellucid.insight.diagnosis.rules import data, fit, gradients, learning, start, task
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen
+
+__all__ = ["KINDS", "RULES", "Rule", "Seen", "findings"]
+
+RULES: tuple[Rule, ...] = (
+    *task.RULES,
+    *data.RULES,
+    *start.RULES,
+    gradients.EXPLODING,
+    gradients.BORN_DEAD,
+    gradients.BORN_SATURATED,
+    gradients.VANISHING,
+    learning.TOO_HIGH,
+    learning.DIVERGENCE,
+    learning.SMALL_BATCHES,
+    fit.TOO_NARROW,
+    gradients.DEAD,
+    gradients.SATURATED,
+    *learning.RULES,
+    *fit.RULES,
+)
+"""Every rule, the most causal first. A new one is an entry in one of the files."""
+KINDS: tuple[str, ...] = tuple(dict.fromkeys(rule.kind for rule in RULES))
+
+
+def findings(e: Evidence) -> list[Finding]:
+    """Apply every rule; what another finding explains becomes info."""
+    found: list[Finding] = []
+    explained: set[str] = set()
+    for rank, rule in enumerate(RULES):
+        kind = rule.kind
+        for k, seen in enumerate(rule.look(e)):
+            if any(f.kind == kind and f.where == seen.where for f in found):
+                continue
+            severity = "info" if kind in explained else seen.severity
+            if severity != "info":
+                explained.update(rule.explains)
+            weight = len(RULES) - rank - k / 1000
+            found.append(
+                Finding(kind, severity, seen.where, seen.evidence, rule.why, seen.advice,
+                        seen.fix, weight)
+            )  # fmt: skip
+    return found

@@ -1,0 +1,152 @@
+"""Rules about what was learned in the end: too much by heart, too little, one class alone."""
+
+from __future__ import annotations
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import (
+    SHORT,
+    Rule,
+    Seen,
+    hurts,
+    mean_recall,
+    noise_of_recall,
+    percent,
+    shortfall,
+)
+
+RARE = 0.2
+"""A class with a smaller share than this (and less than half of an equal one)."""
+GIVEN_IN = 0.75
+"""So few of a rare class are found."""
+FOUND = 0.06
+"""A weighted learner finds so much more of the classes, on average."""
+BENT = 0.1
+"""So much better than a straight line: the data are curved."""
+TURNED = 1.15
+"""The validation loss at the end, relative to its least."""
+GAP = 0.08
+"""Training score minus validation score."""
+
+
+def imbalance(e: Evidence) -> list[Seen]:
+    t, s, r = e.target, e.scores, e.reference
+    if t is None or s is None or not s.recalls or r is None or len(t.shares) != len(s.recalls):
+        return []
+    equal = 1 / len(t.shares)
+    rare = [k for k, share in enumerate(t.shares) if share < min(RARE, equal / 2)]
+    lost = [k for k in rare if (s.recalls[k] + s.train_recalls[k]) / 2 < GIVEN_IN]
+    own = min(mean_recall(e, "validation"), mean_recall(e, "train"))
+    if not lost or r.weighted - own < FOUND + noise_of_recall(e) / 2:
+        return []
+    k = lost[0]
+    return [
+        Seen(
+            "warning",
+            f"class {k}",
+            f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
+            f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
+            f"accuracy of the classes of {r.weighted:.2f} against {own:.2f}",
+            "Weigh the classes.",
+            {"class_weight": "balanced"},
+        )
+    ]
+
+
+def overfits(e: Evidence) -> list[Seen]:
+    val, J = e.curves.get("val_loss", []), e.curves.get("loss", [])
+    s = e.scores
+    if len(val) < 4:
+        return []
+    least = min(val)
+    best = val.index(least) + 1
+    kept = e.best_epoch or len(val)
+    at_end = val[min(kept, len(val)) - 1]
+    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best - 1]
+    if not turned:
+        return []
+    gap = None if s is None or s.validation is None else s.train - s.validation
+    lost = _lost_score(e, best)
+    serious = (gap is None or gap > GAP) and (hurts(e) or lost > 0.03)
+    return [
+        Seen(
+            "warning" if serious else "info",
+            f"epoch {best}",
+            f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
+            f"J went on to {J[-1]:.3g}"
+            + ("" if gap is None or s is None else f"; score {s.train:.2f} on training data, "
+               f"{s.train - gap:.2f} on validation data"),
+            "Stop early, take more examples, fewer units, l2 or dropout.",
+            {"early_stopping": 20, "hidden_layer_sizes": [16]},
+        )
+    ]  # fmt: skip
+
+
+def _lost_score(e: Evidence, best: int) -> float:
+    """By how much the validation score was better near the best epoch than at the end."""
+    scores = [each["val_score"] for each in e.samples if "val_score" in each]
+    return max(scores) - scores[-1] if scores else 0.0
+
+
+def too_narrow(e: Evidence) -> list[Seen]:
+    """No hidden layer, or one of a single unit: the answer follows one straight line."""
+    r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
+    if r is None or not e.layers or min(widths, default=1) > 1 or not hurts(e):
+        return []
+    if r.score - r.linear < BENT:
+        return []
+    what = "a hidden layer of one unit" if widths else "no hidden layer"
+    return [
+        Seen(
+            "warning",
+            f"{sum(widths)} hidden units",
+            f"with {what} the answer follows one straight line; on rows held out linear regression "
+            f"reaches {r.linear:.2f}, {r.name} {r.score:.2f}",
+            "Take a hidden layer of 16 units or more.",
+            {"hidden_layer_sizes": [max(64, 2 * w) for w in widths] or [64], "activation": "relu"},
+        )
+    ]
+
+
+def underfits(e: Evidence) -> list[Seen]:
+    short = shortfall(e, "train")
+    if short is None or not hurts(e) or short < SHORT / 2 or e.stopped == "diverged":
+        return []
+    assert e.scores is not None
+    assert e.reference is not None
+    widths = [each["units"] for each in (e.layers or [])[:-1]]
+    more = [max(64, 2 * width) for width in widths] or [64]
+    return [
+        Seen(
+            "warning",
+            f"{sum(widths)} hidden units",
+            f"the score on training data is {e.scores.train:.2f}, while {e.reference.name} reaches "
+            f"{e.reference.score:.2f} on rows held out",
+            "Take more units or another hidden layer.",
+            {"hidden_layer_sizes": more, "activation": "relu"},
+        )
+    ]
+
+
+_UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
+TOO_NARROW = Rule(
+    "underfitting",
+    _UNDERFITS,
+    too_narrow,
+    ("dead_units", "saturated_units", "learning_rate_too_low", "stopped_too_early",
+     "batch_too_large", "class_imbalance", "underfitting"),
+)  # fmt: skip
+RULES = (
+    Rule(
+        "class_imbalance",
+        "J is a mean over examples: where one class is rare, answering always with the other is "
+        "cheap.",
+        imbalance,
+        ("stopped_too_early", "underfitting"),
+    ),
+    Rule(
+        "overfitting",
+        "With enough weights a network learns the training examples by heart, noise and all.",
+        overfits,
+    ),
+    Rule("underfitting", _UNDERFITS, underfits),
+)

@@ -1,0 +1,161 @@
+"""Rules about gradients on their way back, and units that let none through."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts, percent
+
+VANISHED = 0.01
+"""An entry of the first layer's gradient as a share of one of the last layer's."""
+EXPLODED = 30.0
+"""How much larger it is than the last's, or than it was at the start."""
+MANY = 0.5
+"""Share of a layer's units, dead or saturated, from which it is more than thrift."""
+
+
+def _relative(layer: dict[str, Any]) -> float:
+    """|dW| relative to |W|: what one step of plain gradient descent changes."""
+    return float(layer.get("dW_norm", 0.0) / max(layer["W_norm"], 1e-12))
+
+
+def _each(layer: dict[str, Any]) -> float:
+    """The root mean square of dW."""
+    return float(layer["dW_norm"]) / math.sqrt(layer["units"] * layer["fan_in"])
+
+
+def vanishing(e: Evidence) -> list[Seen]:
+    if e.start is None or len(e.start["layers"]) < 3 or not hurts(e):
+        return []
+    layers = e.start["layers"]
+    share = _each(layers[0]) / max(_each(layers[-1]), 1e-300)
+    if share > VANISHED or layers[0]["dW_norm"] == 0:
+        return []
+    bounded = layers[0]["g"] in ("sigmoid", "tanh", "hard_sigmoid", "hard_tanh")
+    return [
+        Seen(
+            "warning",
+            "layer 1",
+            f"at the start the entries of dW[1] are {share:.1g} of those of "
+            f"dW[{layers[-1]['layer']}]",
+            "Take ReLU and a start that suits it" if bounded else "Take fewer layers.",
+            {"activation": "relu", "initializer": "he_normal"},
+        )
+    ]
+
+
+def exploding(e: Evidence) -> list[Seen]:
+    if e.start is None or not hurts(e):
+        return []
+    layers = e.start["layers"]
+    growth = _relative(layers[0]) / max(_relative(layers[-1]), 1e-300)
+    amplified = layers[-1]["Z_rms"] / max(layers[0]["Z_rms"], 1e-300)
+    if len(layers) < 3 or max(growth, amplified) < EXPLODED:
+        return []
+    return [
+        Seen(
+            "warning",
+            f"layers 1 to {len(layers)}",
+            f"at the start Z[{len(layers)}] is {amplified:.3g} times as large as Z[1], and so are "
+            "the gradients on the way back",
+            "Start smaller, or bound the gradient.",
+            {"initializer": "he_normal", "gradient_clip": 1.0},
+        )
+    ]
+
+
+def _share(layer: dict[str, Any], what: str) -> float:
+    return float(layer.get(what, 0) / layer["units"])
+
+
+def _now(e: Evidence) -> list[dict[str, Any]]:
+    if e.layers and "dead" in e.layers[0]:
+        return hidden(e.layers) if e.curves else e.layers  # an output may be flat where it is right
+    return hidden(e.samples[-1]["layers"]) if e.samples else []
+
+
+def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any) -> list[Seen]:
+    """Layers with units that are dead or saturated: from the start on, or only since."""
+    start = {each["layer"]: _share(each, what) for each in (e.start["layers"] if e.start else [])}
+    found = []
+    for layer in _now(e):
+        share, first = _share(layer, what), start.get(layer["layer"], 0.0)
+        most = max(share, first)
+        if most == 0 or (first >= MANY) != at_start:
+            continue
+        severity = ("error" if most == 1 else "warning") if most >= MANY and hurts(e) else "info"
+        found.append(
+            Seen(
+                severity,
+                f"layer {layer['layer']}",
+                f"{layer[what]} of {layer['units']} units {words}"
+                + (f"; {percent(first)} were so at the start" if e.start else ""),
+                do,
+                fix if most >= MANY else {},
+            )
+        )
+    return found
+
+
+def dead(e: Evidence, at_start: bool) -> list[Seen]:
+    return _units(
+        e,
+        "dead",
+        at_start,
+        "are 0 for every example, so no gradient flows through them",
+        "Take leaky ReLU, start with b = 0, or lower the learning rate.",
+        {"activation": "leaky_relu", "bias": 0.0},
+    )
+
+
+def saturated(e: Evidence, at_start: bool) -> list[Seen]:
+    return _units(
+        e,
+        "saturated",
+        at_start,
+        "are on the flat part of their function for nearly every example",
+        "Start with smaller weights and b = 0, standardise the inputs, or take ReLU.",
+        {"initializer": "glorot_uniform", "bias": 0.0},
+    )
+
+
+_LATER = (
+    "learning_rate_too_low",
+    "stopped_too_early",
+    "batch_too_large",
+    "underfitting",
+    "class_imbalance",
+    "overfitting",
+)
+
+VANISHING = Rule(
+    "vanishing_gradient",
+    'Sigmoid and tanh have "vanishing gradients" (lecture 000): each layer multiplies by '
+    "g'(z), which is 1/4 at most for a sigmoid.",
+    vanishing,
+    ("learning_rate_too_high", "oscillation", "saturated_units", "dead_units", *_LATER),
+)
+EXPLODING = Rule(
+    "exploding_gradient",
+    "dA[l-1] = W[l]^T dZ[l]: where every layer enlarges, the product grows with each layer.",
+    exploding,
+    ("learning_rate_too_high", "oscillation", "divergence", "dead_units", "saturated_units",
+     "batch_too_small", *_LATER),
+)  # fmt: skip
+_DEAD = (
+    "Some ReLU units die for all inputs: the slope is 0, no gradient flows, they cannot learn "
+    "(lecture 003)."
+)
+_SATURATED = (
+    "Far from 0 sigmoid and tanh are flat: the slope is very small, gradient descent very slow "
+    "(lecture 003)."
+)
+_ALSO = ("vanishing_gradient", *_LATER)
+_AT_START = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small", *_ALSO)
+BORN_DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=True), _AT_START)
+BORN_SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=True), _AT_START)
+DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=False), _ALSO)
+SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=False), _ALSO)

@@ -1,0 +1,306 @@
+"""Rules about the steps: too long, too short, too few, too noisy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import (
+    SHORT,
+    Rule,
+    Seen,
+    falling,
+    hurts,
+    neglects,
+    percent,
+    shortfall,
+    step_sizes,
+    still_to_come,
+)
+
+LONG_STEP = 0.2
+"""One step that moves a layer by this share of its weights forgets what the steps before learned;
+healthy ones move by 10^-4 to 10^-2 (Karpathy 2015, update to weight ratio 10^-3)."""
+GOOD_STEP = 0.02
+"""What a step of a healthy training moves a layer by, in the middle of its first epochs."""
+LONG_MEMORY = 0.95
+"""A momentum that still feels the gradients of more than twenty steps ago."""
+WILD = 30.0
+"""J of some epoch, relative to that of the first weights, that no good training passes through."""
+THROWN = 5.0
+"""Weights that the first epoch moved this many times their norm were thrown, not led."""
+ROSE = 1.5
+"""J of some epoch relative to that of the first weights."""
+SHAKEN = 0.02
+"""Ups and downs of J, relative to J, of steps that are too long."""
+SHORT_STEP = 1e-3
+REACH = 2.0
+"""The length of all steps together, relative to the weights: below it they cannot have got far."""
+STILL_FALLING = 0.05
+TO_COME = 0.1
+"""J fell by this share in the last quarter of the epochs, of itself or of all that it ever fell:
+the end was not in sight."""
+ROUGH = 0.25
+"""Ups and downs between epochs, relative to J itself, beyond which a curve oscillates."""
+LARGE_BATCH = 0.25
+"""Share of all examples in one step."""
+KNOWN = 0.97
+"""A score on the training data that more steps could hardly better."""
+FEW_STEPS = 400
+FEW_EPOCHS = 15
+SMALL_BATCH = 4
+
+
+def _rates(e: Evidence) -> tuple[float, float, float]:
+    """The learning rate; a step relative to the weights, the longest layer: first and typical."""
+    rate = float(e.settings.get("learning_rate", math.nan))
+    sizes = [max(step_sizes(e, sample)) for sample in e.samples] or [0.0]
+    return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
+
+
+def _steps(e: Evidence) -> int:
+    batch = max(int(e.settings.get("batch_size", 1)), 1)
+    return -(-int(e.settings.get("examples", e.m)) // batch) * len(e.curves.get("loss", []))
+
+
+def roughness(curve: list[float]) -> float:
+    """The median step up or down of the second half, against the trend, relative to its height."""
+    half = [v for v in curve[len(curve) // 2 :] if math.isfinite(v)]
+    if len(half) < 4:
+        return 0.0
+    bends = [abs(a - 2 * b + c) / 2 for a, b, c in zip(half, half[1:], half[2:], strict=False)]
+    return sorted(bends)[len(bends) // 2] / max(abs(sum(half) / len(half)), 1e-12)
+
+
+def _first_J(e: Evidence) -> float:
+    return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
+
+
+def too_high(e: Evidence) -> list[Seen]:
+    blown = e.stopped == "diverged"
+    if not e.settings or not e.samples:
+        return []
+    J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
+    wild = max(J, default=0.0) > WILD * _first_J(e)
+    if not (blown or wild or hurts(e, SHORT / 2)):
+        return []
+    rate, first, typical = _rates(e)
+    signs = _signs(e, J, first, typical)
+    if not signs:
+        return []
+    fix = _gentler(e, rate, first)
+    changes = " and ".join(f"{name} = {value:g}" for name, value in fix.items())
+    return [
+        Seen(
+            "error" if blown else "warning",
+            "every layer",
+            f"with the learning rate {rate:g} a step moves a layer by "
+            f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
+            f"Take {changes.replace('_', ' ')}.",
+            fix,
+        )
+    ]
+
+
+def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[str]:
+    """What a learning rate too high has done."""
+    rose = max(J, default=0.0) / _first_J(e)
+    moved = max(x["moved_since_start"] for s in e.samples[:2] for x in s["layers"])
+    signs = []
+    if e.stopped == "diverged" and first > LONG_STEP / 4:
+        signs.append(e.message.split(":")[0])
+    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < _first_J(e) / 2:
+        signs.append(f"J rose to {rose:.3g} times its first value")
+    if rose > WILD or moved > THROWN:
+        signs.append(f"the first epoch moved the weights by {moved:.3g} times their size")
+    if typical > LONG_STEP and hurts(e) and (roughness(J) > SHAKEN or rose > 1.2):
+        signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
+    return signs
+
+
+def _gentler(e: Evidence, rate: float, first: float) -> dict[str, float]:
+    """A learning rate whose first step is of a good size; a momentum that forgets, too."""
+    spec = e.settings.get("optimizer")
+    beta = float(spec.get("beta", 0.0)) if isinstance(spec, dict) else 0.0
+    fix = {}
+    if beta > LONG_MEMORY:
+        fix["beta"] = 0.9
+        first *= (1 - beta) / (1 - 0.9)
+    share = GOOD_STEP / max(first, 1e-12)
+    better = rate * min(1.0 if fix else 0.1, max(1e-4, share))
+    return {**fix, "learning_rate": float(f"{better:.1g}")}
+
+
+def diverged(e: Evidence) -> list[Seen]:
+    J = e.curves.get("loss", [])
+    if e.stopped != "diverged" and all(map(math.isfinite, J)):
+        return []
+    where, how = "", ""
+    if e.samples:
+        layers = e.samples[-1]["layers"]
+        sizes = step_sizes(e, e.samples[-1])
+        worst = sizes.index(max(sizes))
+        where = f"layer {layers[worst]['layer']} first"
+        how = f"; its step was {sizes[worst]:.3g} times its weights before"
+    return [
+        Seen(
+            "error",
+            where or "the whole network",
+            (e.message.split(":")[0] or "J is no longer finite") + how,
+            "Lower the learning rate, standardise inputs and targets, or bound the gradient.",
+            {"learning_rate": e.settings.get("learning_rate", 0.01) / 10, "gradient_clip": 1.0},
+        )
+    ]
+
+
+def oscillates(e: Evidence) -> list[Seen]:
+    rough = roughness(e.curves.get("loss", []))
+    if rough < ROUGH:
+        return []
+    rate = float(e.settings.get("learning_rate", 0.01))
+    return [
+        Seen(
+            "warning" if hurts(e) else "info",
+            "the second half of the epochs",
+            f"from epoch to epoch J jumps by {percent(rough)} of itself",
+            f"Take a smaller learning rate, such as {rate / 10:.1g}.",
+            {"learning_rate": float(f"{rate / 10:.1g}")},
+        )
+    ]
+
+
+def _behind(e: Evidence) -> bool:
+    """Whether more could be learned: also from the training data, and no validation loss turned."""
+    short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
+    turned = bool(val) and min(val[-max(1, len(val) // 4) :]) > 1.05 * min(val)
+    by_heart = e.scores is not None and e.scores.train > KNOWN
+    behind = short is None or short > 0 or neglects(e, "train") > 0 or not by_heart
+    return behind and not turned and e.stopped != "diverged" and hurts(e, SHORT / 2)
+
+
+def _falls(e: Evidence) -> bool:
+    """Whether J was still falling at the end."""
+    J, first = e.curves.get("loss", []), _first_J(e)
+    fell = 1 - J[-1] / first if first > 0 else 0.0
+    return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
+
+
+def too_low(e: Evidence) -> list[Seen]:
+    J = e.curves.get("loss", [])
+    if not e.samples or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
+        return []
+    rate, _, typical = _rates(e)
+    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
+        return []
+    better = rate * min(1000.0, max(10.0, GOOD_STEP / typical))
+    return [
+        Seen(
+            "warning",
+            "every layer",
+            f"with the learning rate {rate:g} a step moves the weights by {typical:.1g} of their "
+            f"size; after {_steps(e)} steps J has gone from {_first_J(e):.3g} to {J[-1]:.3g}",
+            f"Take a learning rate near {better:.1g}.",
+            {"learning_rate": float(f"{better:.1g}")},
+        )
+    ]
+
+
+def large_batch(e: Evidence) -> list[Seen]:
+    batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
+    epochs = len(e.curves.get("loss", []))
+    if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
+        return []
+    if epochs < FEW_EPOCHS or not _behind(e):
+        return []
+    return [
+        Seen(
+            "warning",
+            "every epoch",
+            f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
+            "Take mini-batches of 32.",
+            {"batch_size": 32},
+        )
+    ]
+
+
+def small_batch(e: Evidence) -> list[Seen]:
+    batch = e.settings.get("batch_size", 0)
+    if not 0 < batch <= SMALL_BATCH or e.settings.get("examples", 0) < 16 * batch or not hurts(e):
+        return []
+    return [
+        Seen(
+            "warning",
+            "every step",
+            f"a step sees {batch} example{'s' * (batch > 1)}, so its gradient is mostly noise",
+            "Take mini-batches of 32, or a smaller learning rate.",
+            {"batch_size": 32},
+        )
+    ]
+
+
+def early(e: Evidence) -> list[Seen]:
+    J = e.curves.get("loss", [])
+    if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
+        return []
+    if not _falls(e) and (_steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS):
+        return []
+    fix: dict[str, Any] = {"epochs": max(100, 5 * len(J))}
+    return [
+        Seen(
+            "warning",
+            f"epoch {len(J)}",
+            f"after {len(J)} epochs, {_steps(e)} steps, J is {J[-1]:.3g}, and in the last quarter "
+            f"of them it still fell by {percent(falling(J))}",
+            f"Train for {fix['epochs']} epochs or more.",
+            fix,
+        )
+    ]
+
+
+_WEAK = ("stopped_too_early", "underfitting", "class_imbalance")
+TOO_HIGH = Rule(
+    "learning_rate_too_high",
+    "W := W - α dJ/dW: where α is too large, a step overshoots the minimum and J rises.",
+    too_high,
+    ("divergence", "oscillation", "exploding_gradient", "dead_units", "saturated_units",
+     "batch_too_small", "batch_too_large", "overfitting", *_WEAK),
+)  # fmt: skip
+DIVERGENCE = Rule(
+    "divergence",
+    "A step that overshoots makes the next gradient larger, and so on until a number is infinite.",
+    diverged,
+    ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
+)
+SMALL_BATCHES = Rule(
+    "batch_too_small",
+    "The cost of a mini-batch is a mean over B examples; of one or two it is noisy (lecture 001).",
+    small_batch,
+    ("oscillation", "dead_units", "saturated_units", "overfitting", *_WEAK),
+)
+RULES = (
+    Rule(
+        "oscillation",
+        "Steps that are too long go from one side of the valley to the other.",
+        oscillates,
+        ("overfitting", *_WEAK),
+    ),
+    Rule(
+        "learning_rate_too_low",
+        "W := W - α dJ/dW: where α is very small, every step is too.",
+        too_low,
+        ("batch_too_large", *_WEAK),
+    ),
+    Rule(
+        "batch_too_large",
+        "An epoch of one step is one step; mini-batches make many of it (lecture 001).",
+        large_batch,
+        _WEAK,
+    ),
+    Rule(
+        "stopped_too_early",
+        "Forward and backward propagation are repeated for many iterations (lecture 000).",
+        early,
+        _WEAK[1:],
+    ),
+)

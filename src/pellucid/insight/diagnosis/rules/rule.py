@@ -1,0 +1,168 @@
+"""What a rule is, and the words that several rules need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pellucid.insight.diagnosis.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a rule saw: a finding without its kind and the reason behind it."""
+
+    severity: str
+    where: str
+    evidence: str
+    advice: str
+    fix: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One entry of :data:`pellucid.insight.diagnosis.rules.RULES`.
+
+    Attributes
+    ----------
+    kind : str
+    why : str
+        Why it happens, in the lectures' words.
+    look : callable
+        From the evidence to what was seen; it says nothing where evidence is lacking.
+    explains : tuple of str
+        Kinds that follow from this one: where it is found, they become info.
+    """
+
+    kind: str
+    why: str
+    look: Callable[[Evidence], list[Seen]]
+    explains: tuple[str, ...] = ()
+
+
+SHORT = 0.05
+"""A network hurts where it stays behind what simple learners reach by more than this: the same 5 %
+from which the benchmark counts a fault; and by more than chance may do. On its own training data
+half of it is too much already."""
+LEARNED = 0.3
+"""Without data to compare with: J fell by so large a share of its first value, so it learns."""
+
+
+def shortfall(e: Evidence, on: str) -> float | None:
+    """How far the network's score on "train" or "validation" stays behind the reference's.
+
+    Relative, as accuracy or R squared; None where there is nothing to compare.
+    """
+    if e.scores is None or e.reference is None:
+        return None
+    held_out = e.scores.validation is not None and on == "validation"
+    own = e.scores.validation if held_out else e.scores.train
+    assert own is not None
+    return (e.reference.score - own) / max(e.reference.score, 0.1)
+
+
+def neglects(e: Evidence, on: str) -> float:
+    """How far the mean of the classes' accuracies stays behind; 0 for regression."""
+    if e.scores is None or e.reference is None or not e.scores.recalls:
+        return 0.0
+    return e.reference.balanced - mean_recall(e, on)
+
+
+def mean_recall(e: Evidence, on: str) -> float:
+    """The mean of the classes' accuracies."""
+    assert e.scores is not None
+    recalls = e.scores.recalls if on == "validation" else e.scores.train_recalls
+    known = [each for each in recalls if not math.isnan(each)]
+    return sum(known) / max(len(known), 1)
+
+
+def noise_of_recall(e: Evidence) -> float:
+    """A standard error of the mean of the classes' accuracies on the rows held out."""
+    if e.reference is None or e.scores is None or not e.scores.recalls:
+        return 0.0
+    wrong = min(max(1 - min(e.reference.balanced, mean_recall(e, "validation")), 0.02), 0.5)
+    return math.sqrt(wrong * (1 - wrong) / max(e.reference.rarest, 1) / len(e.scores.recalls))
+
+
+def hurts(e: Evidence, short: float = SHORT) -> bool:
+    """Whether the network does worse than it could by ``short``: by the data, or else by J."""
+    behind = shortfall(e, "validation")
+    if behind is not None:
+        on_train, lost = shortfall(e, "train") or 0.0, neglects(e, "validation")
+        of_score, of_recall = noise(e), noise_of_recall(e)
+        return (
+            behind > short + of_score
+            or (on_train > short / 2 + 2 * of_score and behind > of_score)
+            or lost > short + of_recall
+            or (neglects(e, "train") > short / 2 + 2 * of_recall and lost > of_recall)
+        )
+    J = e.curves.get("loss", [])
+    first = e.start["J"] if e.start else (J[0] if J else math.nan)
+    return bool(J) and not J[-1] < (1 - LEARNED) * first
+
+
+def noise(e: Evidence) -> float:
+    """A standard error of a score on the rows held out."""
+    if e.reference is None or e.scores is None:
+        return 0.0
+    wrong = min(max(1 - min(e.reference.score, e.scores.train), 0.02), 0.5)
+    return math.sqrt(wrong * (1 - wrong) / max(e.scores.rows, 1))
+
+
+def hidden(layers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """All layers but the output layer."""
+    return list(layers or [])[:-1]
+
+
+def falling(curve: list[float]) -> float:
+    """By what share of its present height a curve fell in its last quarter, smoothed."""
+    if len(curve) < 2:
+        return 1.0
+    last, before = _last_quarters(curve)
+    return 1 - last / before if math.isfinite(before) and before > 0 else 0.0
+
+
+def still_to_come(curve: list[float], first: float) -> float:
+    """Of all that a curve fell since ``first``, the share that fell in the last quarter, smoothed.
+
+    More than a quarter where it goes down as a straight line, near 0 where it has arrived.
+    """
+    if len(curve) < 2:
+        return 1.0
+    last, before = _last_quarters(curve)
+    return (before - last) / (first - last) if first > last else 0.0
+
+
+def _last_quarters(curve: list[float]) -> tuple[float, float]:
+    """The means of the last quarter and of the one before."""
+    part = max(1, len(curve) // 4)
+    last, before = curve[-part:], curve[-2 * part : -part] or curve[:1]
+    return sum(last) / len(last), sum(before) / len(before)
+
+
+def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
+    """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate."""
+    spec = e.settings.get("optimizer", "adam")
+    name = spec if isinstance(spec, str) else spec["name"]
+    parameters = {} if isinstance(spec, str) else spec
+    rate = max(e.curves.get("learning_rate", [])[:3] or [e.settings.get("learning_rate", 0.0)])
+    sizes = []
+    for layer in sample["layers"]:
+        size = math.sqrt(layer["units"] * layer["fan_in"])
+        if name in ("classical_momentum", "nesterov"):
+            step = rate * layer["dW_norm"] / max(1 - parameters.get("beta", 0.9), 1e-6)
+        elif name in ("gradient_descent", "momentum"):
+            step = rate * layer["dW_norm"]
+        elif name == "lbfgs":
+            step = 0.0
+        else:
+            step = rate * size
+        sizes.append(step / max(layer["W_norm"], 1e-12))
+    return sizes
+
+
+def percent(share: float) -> str:
+    """0.123 as "12 %"."""
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,223 @@
+"""Rules about the weights that a training starts from, and about layers without any bend."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts
+
+ALIKE = 1e-5
+"""Units whose W, b and dW differ by less than this share are the same unit."""
+LARGE = 4.0
+"""Z this much larger than a start of variance 1 or 2 / fan_in makes it: two standard deviations
+of every unit then lie where sigmoid and tanh are flat."""
+SMALL = 0.1
+"""A signal that shrinks to this share from layer to layer (a geometric mean) is a small start."""
+LOST = 1e-3
+"""Of the first signal so much is left at the output: nothing an output could tell apart."""
+
+
+def suited(layer: dict[str, Any]) -> float:
+    """The standard deviation of W that keeps the size of a signal (Glorot, He)."""
+    gain = 1.0 if layer["g"] in ("sigmoid", "tanh", "identity", "softmax", "selu") else 2.0
+    return math.sqrt(gain / layer["fan_in"])
+
+
+def size(layer: dict[str, Any]) -> float:
+    """The root mean square of W."""
+    return float(layer["W_norm"] / math.sqrt(layer["units"] * layer["fan_in"]))
+
+
+def initializer_for(g: str) -> str:
+    """The start that suits an activation."""
+    return "glorot_uniform" if g in ("sigmoid", "tanh", "identity") else "he_normal"
+
+
+def _first(e: Evidence) -> list[dict[str, Any]]:
+    """The layers before training; those of today where nothing was trained."""
+    if e.start is not None:
+        return list(e.start["layers"])
+    return [] if e.curves else list(e.layers or [])
+
+
+def _works(e: Evidence) -> bool:
+    """Whether a network without a history answers its own data well: it may have been made so."""
+    return e.scores is not None and e.scores.train > 0.95
+
+
+def zero(e: Evidence) -> list[Seen]:
+    layers = _first(e)
+    all_zero = [each["layer"] for each in layers if each["W_norm"] == 0]
+    if not all_zero or not hidden(layers) or len(all_zero) < len(layers):
+        return []
+    return [
+        Seen(
+            "error",
+            "every layer",
+            "every W is 0 at the start",
+            "Start from small random weights.",
+            {"initializer": initializer_for(layers[0]["g"])},
+        )
+    ]
+
+
+def constant(e: Evidence) -> list[Seen]:
+    found = []
+    for layer in hidden(_first(e)):
+        if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
+            continue
+        equal = layer["W_std"] <= ALIKE * abs(layer["W_mean"])
+        if equal and layer["units"] > 1 and layer["alike"] < ALIKE:
+            found.append(
+                Seen(
+                    "error",
+                    f"layer {layer['layer']}",
+                    f"all {layer['units'] * layer['fan_in']} weights are {layer['W_mean']:.3g} at "
+                    f"the start, so its {layer['units']} units compute the same",
+                    "Start from small random weights.",
+                    {"initializer": initializer_for(layer["g"])},
+                )
+            )
+    return found
+
+
+def symmetric(e: Evidence) -> list[Seen]:
+    last = e.samples[-1]["layers"] if e.samples else e.layers
+    first = {each["layer"]: each for each in _first(e)}
+    found = []
+    for layer in hidden(last):
+        start = first.get(layer["layer"], layer)
+        if layer["units"] > 1 and layer["alike"] < ALIKE and start["alike"] < ALIKE:
+            found.append(
+                Seen(
+                    "error",
+                    f"layer {layer['layer']}",
+                    f"its {layer['units']} units have the same weights, biases and gradients, so "
+                    "they stay one unit for ever",
+                    "Start from small random weights, different for each unit.",
+                    {"initializer": initializer_for(layer["g"])},
+                )
+            )
+    return found
+
+
+def large(e: Evidence) -> list[Seen]:
+    found = []
+    for layer in hidden(_first(e)) or _first(e):
+        ratio = size(layer) / suited(layer)
+        if ratio > LARGE:
+            harm = hurts(e) if e.curves else not _works(e)
+            found.append(
+                Seen(
+                    "warning" if harm else "info",
+                    f"layer {layer['layer']}",
+                    f"the weights start with a root mean square of {size(layer):.3g}, "
+                    f"{ratio:.0f} times what keeps a signal's size with {layer['fan_in']} inputs",
+                    "Start smaller, with a variance of 1 or 2 divided by the number of inputs.",
+                    {"initializer": initializer_for(layer["g"])},
+                )
+            )
+    return found[:1]
+
+
+def small(e: Evidence) -> list[Seen]:
+    layers = _first(e)
+    if len(layers) < 2 or any(each["W_norm"] == 0 for each in layers):
+        return []
+    ratios = [size(each) / suited(each) for each in layers]
+    left = math.prod(ratios)
+    if not left or left ** (1 / len(ratios)) > 3 * SMALL or left > LOST:
+        return []
+    trained = len(e.samples) > 1
+    return [
+        Seen(
+            "warning" if (trained and hurts(e)) else "info",
+            "every layer",
+            f"the weights start {1 / min(ratios):.0f} times smaller than a signal needs; after "
+            f"{len(layers)} layers {left:.1g} of it is left",
+            "Start larger, with a variance of 1 or 2 divided by the number of inputs.",
+            {"initializer": initializer_for(layers[0]["g"])},
+        )
+    ]
+
+
+def linear(e: Evidence) -> list[Seen]:
+    inner = e.activations[:-1]
+    if not inner or any(g != "identity" for g in inner):
+        return []
+    return [
+        Seen(
+            "warning",
+            "every hidden layer",
+            f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'",
+            "Give the hidden layers a bend.",
+            {"activation": "relu"},
+        )
+    ]
+
+
+_LATER = (
+    "symmetry",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "oscillation",
+    "divergence",
+    "dead_units",
+    "saturated_units",
+    "stopped_too_early",
+    "batch_too_large",
+    "batch_too_small",
+    "class_imbalance",
+    "underfitting",
+    "overfitting",
+)
+"""What a bad start leads to."""
+
+RULES = (
+    Rule(
+        "zero_initialisation",
+        "With weights of zero every unit of a layer computes the same and gets the same gradient "
+        "(lectures 002 and 003).",
+        zero,
+        ("constant_initialisation", "weights_too_small", *_LATER),
+    ),
+    Rule(
+        "constant_initialisation",
+        "With equal weights every unit of a layer computes the same and gets the same gradient: "
+        'the "symmetry problem" (lecture 003).',
+        constant,
+        ("weights_too_large", "weights_too_small", *_LATER),
+    ),
+    Rule(
+        "symmetry",
+        'Units that start equal get equal gradients and stay equal: the "symmetry problem" '
+        "(lecture 003).",
+        symmetric,
+        ("weights_too_large", "weights_too_small", *_LATER[1:]),
+    ),
+    Rule(
+        "weights_too_large",
+        "With large weights the outputs go to the flat region of the function, where the slope is "
+        "very small: gradient descent will be very slow (lecture 003).",
+        large,
+        _LATER,
+    ),
+    Rule(
+        "weights_too_small",
+        "Each layer multiplies the signal and the gradient by its weights; of many small factors "
+        "nothing is left.",
+        small,
+        _LATER,
+    ),
+    Rule(
+        "no_non_linearity",
+        "With the identity everywhere the output is a linear combination of the input, however "
+        "many layers there are: W' = W[2]W[1] (lecture 003).",
+        linear,
+        ("underfitting", "stopped_too_early", "learning_rate_too_low"),
+    ),
+)

@@ -1,0 +1,217 @@
+"""Rules about the output, the loss and the targets that belong together; and a wrong backward."""
+
+from __future__ import annotations
+
+import math
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen, percent
+from pellucid.losses import LOSSES
+
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "relu": (0.0, math.inf),
+    "softplus": (0.0, math.inf),
+    "exp": (0.0, math.inf),
+    "gelu": (-0.17, math.inf),
+    "silu": (-0.28, math.inf),
+    "mish": (-0.31, math.inf),
+    "elu": (-1.0, math.inf),
+    "selu": (-1.7581, math.inf),
+}
+"""Between which numbers an output activation can answer."""
+SLACK = 1e-6
+WRONG = 1e-3
+"""Share by which backward may differ from differences of J in float64."""
+_SUITED = {
+    "binary": ("sigmoid", "binary_cross_entropy"),
+    "multiclass": ("softmax", "categorical_cross_entropy"),
+    "regression": ("identity", "half_squared_error"),
+}
+
+
+def labels(e: Evidence) -> list[Seen]:
+    """Targets that the loss or the output of a classification has no place for."""
+    t = e.target
+    if t is None or t.task == "regression" or not e.loss or not e.activations:
+        return []
+    bounds = {"unit": (0.0, 1.0), "distribution": (0.0, 1.0), "non-negative": (0.0, math.inf)}
+    low, high = bounds.get(e.loss_targets, (-math.inf, math.inf))
+    if low == -math.inf and e.activations[-1] in ("sigmoid", "softmax"):
+        low, high = 0.0, 1.0
+    numbers = e.loss_targets == "distribution" and t.whole and t.task == "multiclass"
+    if numbers and t.high > 1:
+        low, high = 0.0, (e.layers[-1]["units"] if e.layers else t.values) - 1.0
+    if low <= t.low and t.high <= high:
+        return []
+    return [
+        Seen(
+            "error",
+            "the target",
+            f"the labels lie between {t.low:g} and {t.high:g}; {e.loss} with a "
+            f"{e.activations[-1]} output can only reach {low:g} to {high:g}",
+            "Encode the labels as 0 and 1, or as class numbers 0 to K - 1.",
+            {"labels": "0 to K - 1"},
+        )
+    ]
+
+
+def output(e: Evidence) -> list[Seen]:
+    t = e.target
+    if not e.activations:
+        return []
+    g = e.activations[-1]
+    if t is None:
+        return _misfit(e, g)
+    if t.task == "regression":
+        return _unreachable(e, g)
+    suited, loss = _SUITED[t.task]
+    several = t.task == "multiclass" and g == "sigmoid" and e.loss == "binary_cross_entropy"
+    if g == suited or several or (g == "hard_sigmoid" and t.task == "binary"):
+        return []
+    if g == "softmax" and t.sums_to_one:
+        return []
+    return [
+        Seen(
+            "warning",
+            f"layer {len(e.activations)}",
+            f"the output is {g}; the target has {max(len(t.shares), 2)} classes, so an output "
+            "should be a probability",
+            f"Take {suited} with {loss}.",
+            {"output": suited, "loss": loss},
+        )
+    ]
+
+
+def _misfit(e: Evidence, g: str) -> list[Seen]:
+    """Without data: only whether the loss takes this output."""
+    entry = LOSSES.get(e.loss or "")
+    if entry is None or entry.targets == "real" or g in entry.fits:
+        return []
+    return [
+        Seen(
+            "warning",
+            f"layer {len(e.activations)}",
+            f"{e.loss} is for the outputs {' and '.join(entry.fits)}; this output is {g}",
+            f"Take {entry.fits[0]}.",
+            {"output": entry.fits[0]},
+        )
+    ]
+
+
+def _unreachable(e: Evidence, g: str) -> list[Seen]:
+    t = e.target
+    assert t is not None
+    low, high = RANGES.get(g, (-math.inf, math.inf))
+    below, above = t.low < low - SLACK, t.high > high + SLACK
+    risky = g == "relu" and not below
+    if not (below or above or risky):
+        return []
+    what = (
+        "a ReLU output whose z is below 0 for every example has no gradient and stays at 0"
+        if risky
+        else f"{g} answers between {low:g} and {high:g}, but the target lies between {t.low:.4g} "
+        f"and {t.high:.4g}"
+    )
+    return [
+        Seen(
+            "warning",
+            f"layer {len(e.activations)}",
+            what,
+            "Take the identity for numbers of any size"
+            + (", or softplus where they cannot be negative." if t.low >= 0 else "."),
+            {"output": "identity", "loss": "half_squared_error"},
+        )
+    ]
+
+
+def wrong_loss(e: Evidence) -> list[Seen]:
+    t = e.target
+    entry = LOSSES.get(e.loss or "")
+    if t is None or t.task == "regression" or entry is None or entry.targets != "real":
+        return []
+    suited, loss = _SUITED[t.task]
+    return [
+        Seen(
+            "warning",
+            "the loss",
+            f"{e.loss} measures distances between numbers; the target has "
+            f"{max(len(t.shares), 2)} classes",
+            f"Take {loss} with {suited}.",
+            {"output": suited, "loss": loss},
+        )
+    ]
+
+
+def backward(e: Evidence) -> list[Seen]:
+    wrong = {name: error for name, error in e.wrong_gradients.items() if error > WRONG}
+    if not wrong:
+        return []
+    # What lies before a wrong function gets its gradient through it: the last one is nearest.
+    last = list(wrong)[-1]
+    number = last[last.index("[") + 1 : -1]
+    g = e.activations[int(number) - 1] if number.isdigit() else "?"
+    return [
+        Seen(
+            "error",
+            f"layer {number}",
+            f"{last} differs from differences of J by {percent(wrong[last])}; its function is {g}",
+            "Correct its backward; pellucid.check_gradients shows every array.",
+        )
+    ]
+
+
+_ALL = (
+    "wrong_output",
+    "wrong_loss",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "oscillation",
+    "divergence",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "weights_too_large",
+    "weights_too_small",
+    "dead_units",
+    "saturated_units",
+    "stopped_too_early",
+    "batch_too_large",
+    "batch_too_small",
+    "class_imbalance",
+    "overfitting",
+    "underfitting",
+)
+
+RULES = (
+    Rule(
+        "wrong_backward",
+        "A layer's backward must be the derivative of its forward, dZ = dA * g'(Z); else a step "
+        "goes somewhere, but not down.",
+        backward,
+        _ALL[2:],
+    ),
+    Rule(
+        "labels_outside_range",
+        "The logarithms of the loss are made for labels 0 and 1 (lecture 002).",
+        labels,
+        ("unscaled_target", *_ALL),
+    ),
+    Rule(
+        "wrong_output",
+        "The output's function is chosen by the task: sigmoid for yes or no, identity for a number "
+        "(lecture 003).",
+        output,
+        _ALL[1:],
+    ),
+    Rule(
+        "wrong_loss",
+        "With a sigmoid, squares lead to a problem that is not convex; that is why the logarithms "
+        "are taken (lecture 002).",
+        wrong_loss,
+        _ALL[2:],
+    ),
+)

@@ -1,0 +1,114 @@
+"""What is measured of a network at one moment, on a few examples: plain numbers by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid import propagation
+from pellucid.layers import Dense
+from pellucid.losses import Loss
+from pellucid.metrics import METRICS
+from pellucid.network import Network
+
+FLAT = 0.02
+"""Share of its largest slope below which a unit of a bounded activation is saturated."""
+_STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "hard_sigmoid": 1 / 6, "hard_tanh": 1.0}
+RECTIFIERS = ("relu",)
+"""Activations that are exactly 0, slope and value, for half of their inputs."""
+
+
+COLUMNS = 16
+"""Inputs by which units are compared: units that are one are equal in all of them."""
+
+
+def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> dict[str, Any]:
+    """Return the statistics of one forward and backward pass.
+
+    ``"J"``, ``"score"`` (accuracy or R squared) and, under ``"layers"``, what
+    :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
+    example) and ``saturated`` (units that are flat for 95 % of the examples).
+    """
+    with np.errstate(all="ignore"):
+        cache = propagation.forward(network.layers, X)
+        gradients = propagation.backward(cache, Y, loss)
+        J = propagation.cost(cache, Y, loss)
+        layers = [
+            _of_layer(layer, kept, got)
+            for layer, kept, got in zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
+            if isinstance(layer, Dense)
+        ]
+        return {"J": float(J), "score": score(Y, cache.A[network.L]), "layers": layers}
+
+
+def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:
+    """Return what the parameters alone say of a layer.
+
+    ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W, b and dW
+    from the first unit's, relative to the largest entry; 0 where all units are the same.
+    """
+    W, b = layer.parameters["W"], layer.parameters["b"]
+    return {
+        "layer": layer.number,
+        "g": layer.activation.name,
+        "units": layer.n_units,
+        "fan_in": W.shape[1],
+        "W_norm": norm(W),
+        "W_std": float(W.std()),
+        "W_mean": float(W.mean()),
+        "alike": _unlikeness(W, b, dW),
+    }
+
+
+def score(Y: NDArray[Any], A: NDArray[Any]) -> float:
+    """The accuracy where the targets are labels, else R squared; NaN where there is none."""
+    with np.errstate(all="ignore"):
+        return METRICS["accuracy" if are_labels(Y) else "r2"](Y, A)
+
+
+def are_labels(Y: NDArray[Any]) -> bool:
+    """Whether targets are class numbers (m,) or 0 and 1 alone."""
+    return Y.ndim == 1 or bool(np.all((Y == 0) | (Y == 1)))
+
+
+def norm(array: NDArray[Any]) -> float:
+    """The root of the sum of squares."""
+    flat = array.ravel("K")
+    size = float(np.dot(flat, flat))
+    if not np.isfinite(size) or size < 1e-30:  # float32 holds no squares of such numbers
+        size = float(np.sum(np.square(flat, dtype=np.float64)))
+    return float(np.sqrt(size))
+
+
+def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
+    A, Z = kept.A, kept.Z
+    rectified = layer.activation.name in RECTIFIERS
+    return of_parameters(layer, got["dW"]) | {
+        "dW_norm": norm(got["dW"]),
+        "Z_rms": norm(Z) / float(np.sqrt(Z.size)),
+        "dead": int((A.max(axis=1) == 0).sum()) if rectified else 0,
+        "saturated": _saturated(layer, kept),
+    }
+
+
+def _saturated(layer: Dense, kept: Any) -> int:
+    """How many units have almost no slope for 95 % of the examples."""
+    steepest = _STEEPEST.get(layer.activation.name)
+    if steepest is None:
+        return 0
+    slope = layer.activation.backward(np.ones_like(kept.A), kept.Z, kept.A)
+    return int((np.mean(slope < FLAT * steepest, axis=1) >= 0.95).sum())
+
+
+def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any] | None) -> float:
+    if len(W) < 2:
+        return 1.0
+    some = slice(None, None, -(-W.shape[1] // COLUMNS))
+    parts = [W[:, some], b]
+    if dW is not None:
+        parts.append(dW[:, some] / (np.abs(dW[:, some]).max() or 1.0))
+    both = np.concatenate(parts, axis=1)
+    largest = float(np.abs(both).max())
+    return float(np.abs(both - both[:1]).max()) / largest if largest > 0 else 0.0

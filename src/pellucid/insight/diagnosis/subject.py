@@ -1,0 +1,184 @@
+"""What a diagnosis may be given, brought to one form: a network, a history, X and Y."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.history import History
+from pellucid.losses import Loss
+from pellucid.losses import loss as find_loss
+from pellucid.network import Network
+
+Pair = tuple[Any, Any]
+
+
+@dataclass
+class Subject:
+    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,)."""
+
+    network: Network | None = None
+    history: History | None = None
+    data: Pair | None = None
+    validation: Pair | None = None
+    loss: Loss | None = None
+    names: tuple[str, ...] = ()
+
+
+def subject_of(
+    given: Any,
+    data: Pair | None,
+    validation: Pair | None,
+    loss: str | Loss | None,
+    network: Network | None,
+) -> Subject:
+    """Return the Subject that a history, network, estimator, table model or folder stands for."""
+    history = None
+    if isinstance(given, (str, os.PathLike)):
+        given, history = _from_folder(given)
+    if isinstance(given, History):
+        _check_history(given)
+        found = Subject(network, given)
+    elif isinstance(given, Network):
+        found = Subject(given, history)
+    elif hasattr(given, "network_") or hasattr(given, "_encode"):
+        return _drop_in(given, data, validation, loss)
+    elif hasattr(given, "model_") or hasattr(given, "to_folder"):
+        return _table_model(getattr(given, "model_", given), data, validation, loss)
+    else:
+        raise TypeError(
+            "diagnose takes a History, a Network, a fitted estimator or the path of a model "
+            f"folder; got {type(given).__name__}."
+        )
+    found.loss = _loss(loss, found.history, found.network)
+    found.data = None if data is None else _checked(*data, found.network, "X, Y")
+    if validation is not None:
+        found.validation = _checked(*validation, found.network, "validation_data")
+    return found
+
+
+def _from_folder(path: Any) -> tuple[Any, History | None]:
+    """The model, and the history that was saved beside a network."""
+    from pellucid.errors import ModelError
+    from pellucid.persistence import load, read_folder
+
+    model = load(path)
+    if not isinstance(model, Network):
+        return model, None
+    try:
+        return model, History.from_dict(read_folder(path).document("history"))
+    except ModelError:
+        return model, None
+
+
+def _check_history(history: History) -> None:
+    if not history.epochs and history.stopped != "diverged":
+        raise ValueError(
+            "the history is empty: no epoch was done, so there is nothing to diagnose. Train "
+            "first, or pass the network: diagnose(network, X, Y, loss=...)."
+        )
+
+
+def _drop_in(
+    estimator: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
+) -> Subject:
+    """An MLPClassifier or MLPRegressor: X holds rows, Y the labels as fit takes them."""
+    network = estimator.network_  # raises NotFittedError
+
+    def columns(pair: Pair | None) -> Pair | None:
+        if pair is None:
+            return None
+        X, Y = estimator._checked_rows(pair[0]), estimator._encode(pair[1])
+        return _checked(X.T, np.asarray(Y, dtype=network.dtype), network, "X, y")
+
+    return Subject(
+        network,
+        getattr(estimator, "history_", None),
+        columns(data),
+        columns(validation),
+        estimator._loss() if loss is None else find_loss(loss),
+        tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
+    )
+
+
+def _table_model(
+    model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
+) -> Subject:
+    """A table's model: its first network stands for all; X holds the table's own rows."""
+    network = model.networks[0] if hasattr(model, "networks") else model.network
+    documents = getattr(model, "histories", None) or [getattr(model, "history", None)]
+    history = History.from_dict(documents[0]) if documents[0] else None
+
+    def columns(pair: Pair | None) -> Pair | None:
+        if pair is None:
+            return None
+        Z = (
+            model.inputs(pair[0])
+            if hasattr(model, "inputs")
+            else model.standardizer.transform(np.asarray(pair[0], dtype=np.float64))
+        )
+        return _checked(Z.T, _as_learned(model, pair[1], network.n[-1]), network, "X, y")
+
+    preprocessing = getattr(model, "preprocessing", None)
+    names: Any = getattr(preprocessing, "output_names", None) or getattr(model, "columns", ())
+    found = Subject(network, history, columns(data), columns(validation))
+    found.loss, found.names = _loss(loss, history, network), tuple(map(str, names))
+    return found
+
+
+def _as_learned(model: Any, y: Any, n_outputs: int) -> NDArray[Any]:
+    """The target as the networks learned it: class numbers, 0 and 1, or standardised."""
+    y = np.asarray(y)
+    if model.task == "regression":
+        if hasattr(model, "target_std"):
+            return np.asarray((y.astype(np.float64) - model.target_mean) / model.target_std)
+        scaled: NDArray[Any] = model.target_standardizer.transform(y.reshape(-1, 1))
+        return scaled.ravel()
+    known = {str(label): number for number, label in enumerate(model.classes)}
+    wrong = [label for label in y.tolist() if str(label) not in known]
+    if wrong:
+        raise ValueError(f"y holds {wrong[0]!r}, which is none of the classes {model.classes}.")
+    return np.array([known[str(label)] for label in y.tolist()])
+
+
+def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:
+    """The loss that is named, that of the training, or the one that suits the output."""
+    if loss is not None:
+        return find_loss(loss)
+    trained = (history.settings if history else {}).get("loss")
+    if trained is not None:
+        return find_loss(trained)
+    if network is None or network.layers[-1].activation is None:
+        return None
+    suited = {"sigmoid": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}
+    return find_loss(suited.get(network.layers[-1].activation.name, "half_squared_error"))
+
+
+def _checked(X: Any, Y: Any, network: Network | None, name: str) -> Pair:
+    """X as (n[0], m) and Y as (n[L], m) or (m,) arrays; one clear message for other shapes."""
+    X = network.checked_X(X) if network is not None else X
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
+    Y = np.asarray(Y)
+    if X.ndim != 2 or X.shape[1] == 0 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"diagnose: X of {name} must be numbers of shape (n[0], m), a column an example; got "
+            f"shape {X.shape}, dtype {X.dtype}."
+        )
+    outputs = 1 if network is None else network.n[-1]
+    fits = Y.shape == (X.shape[1],) or (Y.ndim == 2 and Y.shape[1] == X.shape[1])
+    if network is not None and Y.ndim == 2 and Y.shape[0] != outputs:
+        fits = False
+    if not fits or Y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"diagnose: Y of {name} must be numbers of shape (n[L], m) = ({outputs}, "
+            f"{X.shape[1]}) or ({X.shape[1]},); got shape {Y.shape}, dtype {Y.dtype}."
+        )
+    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
+        raise ValueError(
+            f"diagnose: {name} hold NaN or infinity. Remove those examples or fill the values in."
+        )
+    return X, Y

@@ -1,0 +1,105 @@
+"""Watch: a callback that takes statistics while training, at fixed steps and never by the clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from pellucid import philox
+from pellucid.callbacks import Callback
+from pellucid.insight.diagnosis.statistics import measure, norm, score
+from pellucid.losses import one_hot
+
+if TYPE_CHECKING:
+    from pellucid.training import Run
+
+PROBE = 128
+"""Examples that are looked at at most, the same ones each time; of small data a sixteenth."""
+SHARE = 0.0025
+"""Of all the examples that a training passes through the network, so many are looked at."""
+FEWEST, MOST = 4, 24
+"""How often statistics are taken."""
+
+
+class Watch(Callback):
+    """Takes the statistics that :func:`pellucid.diagnose` reads, into ``history.statistics``.
+
+    Before the first step, after the first epoch and the last, and between them 1 to 21 times, more
+    often at the beginning: always at the same epochs for the same settings. Each time costs one
+    pass over 32 to 128 examples. It never changes what is learned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pellucid import Dense, Network, train
+    >>> from pellucid.insight import Watch
+    >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    >>> X = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]])
+    >>> history = train(net, X, [0, 1, 1, 0], loss="bce", epochs=8, callbacks=Watch())
+    >>> [each["epoch"] for each in history.statistics]
+    [0, 1, 2, 4, 8]
+    """
+
+    def on_train_begin(self, run: Run) -> None:
+        """Choose the examples, and take the first statistics."""
+        self._blas = ThreadpoolController()  # it looks the libraries up, so once for all times
+        self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
+        self._start = run.network.copy_parameters()
+        budget = SHARE * run.epochs * run.data.m / self._probe[0].shape[1]
+        count = int(min(max(budget, FEWEST), MOST)) - 1
+        self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
+        self._take(run)
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Take statistics where it is their turn."""
+        if run.epoch in self._epochs:
+            self._take(run)
+
+    def on_train_end(self, run: Run) -> None:
+        """Take the last statistics, of the parameters that are kept."""
+        last = run.history.statistics[-1]["epoch"]
+        if run.epoch > last or run.history.stopped == "diverged":
+            self._take(run)
+
+    def _take(self, run: Run) -> None:
+        with self._blas.limit(limits=1, user_api="blas"):  # products so small lose by sharing
+            found = measure(run.network, *self._probe, run.objective.loss)
+        for layer in found["layers"]:
+            name = f"W{layer['layer']}"
+            start = self._start[name]
+            layer["moved_since_start"] = _relative(run.network.parameters[name], start)
+        if run.validation is not None and run.validation_output is not None:
+            found["val_score"] = score(run.validation.targets, run.validation_output)
+        run.history.statistics.append(
+            {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch, **found}
+        )
+
+
+def probe(
+    X: Any,
+    Y: NDArray[Any],
+    network: Any,
+    seed: int,
+    rows: NDArray[np.integer[Any]] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return some of the examples, (n[0], k) and (n[L], k), the same for the same seed.
+
+    ``rows`` are the columns of X to choose from; None is all of them.
+    """
+    m = X.shape[1] if rows is None else len(rows)
+    count = min(m, PROBE, max(32, m // 16))
+    chosen = np.sort(philox.permutation(seed, m, stream=philox.SPLIT)[:count])
+    rows = chosen if rows is None else rows[chosen]
+    X = X[:, rows]
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
+    Y = one_hot(Y[rows], network.n[-1], network.dtype) if Y.ndim == 1 else Y[:, rows]
+    return np.asfortranarray(X), np.asfortranarray(Y.astype(network.dtype))
+
+
+def _relative(now: NDArray[Any], before: NDArray[Any]) -> float:
+    """|now - before| / |before|."""
+    size, change = norm(before), norm(now - before)
+    return change / size if size > 0 else float(change > 0)

@@ -1,0 +1,22 @@
+"""Trace: one forward and backward pass of a network with its real numbers."""
+
+from __future__ import annotations
+
+from pellucid.insight.trace.cells import Cell, Factor
+from pellucid.insight.trace.check import TraceCheck
+from pellucid.insight.trace.presets import PRESETS, Preset, preset
+from pellucid.insight.trace.steps import Matrix, Step
+from pellucid.insight.trace.trace import Trace, trace
+
+__all__ = [
+    "PRESETS",
+    "Cell",
+    "Factor",
+    "Matrix",
+    "Preset",
+    "Step",
+    "Trace",
+    "TraceCheck",
+    "preset",
+    "trace",
+]

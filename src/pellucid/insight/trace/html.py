@@ -1,0 +1,101 @@
+"""A trace as a page of its own: formulas and matrices in MathML, no scripts, nothing loaded."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.insight.trace.cells import shown
+from pellucid.insight.trace.notation import mathml
+from pellucid.insight.trace.steps import Matrix, Step, name
+from pellucid.insight.trace.text import count, picked
+
+if TYPE_CHECKING:
+    from pellucid.insight.trace.trace import Trace
+
+ROWS, COLUMNS = 8, 8
+"""Larger matrices show their first rows and columns, and the last."""
+
+_STYLE = """
+.pellucid-trace{font:16px/1.5 system-ui,sans-serif;color-scheme:light dark;max-width:70rem}
+.pellucid-trace section{border-top:1px solid color-mix(in srgb,currentColor 20%,transparent);
+ padding:.6rem 0}
+.pellucid-trace h3{margin:0;font-size:1rem;font-weight:600}
+.pellucid-trace p{margin:.2rem 0;opacity:.8}
+.pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0}
+.pellucid-trace mtd{padding:.1em .5em;font-variant-numeric:tabular-nums}
+.pellucid-trace .shape{opacity:.7;font-size:.85em;font-weight:400;margin-left:.6em}
+"""
+
+
+def page(trace: Trace) -> str:
+    """Return a whole HTML document."""
+    title = escape(trace.title or repr(trace).strip("<>"))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>body{{margin:1rem auto;padding:0 1rem;max-width:70rem}}"
+        f":root{{color-scheme:light dark}}</style></head><body><main><h1>{title}</h1>"
+        f"{fragment(trace)}</main></body></html>\n"
+    )
+
+
+def fragment(trace: Trace) -> str:
+    """Return what stands in a notebook's cell or inside another page."""
+    n = "-".join(map(str, trace.network.n))
+    m = trace.cache.X.shape[1]
+    head = f"<p>{n}, {count(m)}, loss {escape(trace.loss.name)}, {_math(f'J = {trace.J:.6g}')}</p>"
+    given = "".join(
+        f'<div class="numbers">{_math(f"{letter} = ", _matrix(values))}</div>'
+        for letter, values in (("X", trace.cache.X), ("Y", trace.Y))
+    )
+    parts = [f'<div class="pellucid-trace"><style>{_STYLE}</style>{head}{given}']
+    for title, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+        parts.append(f"<h2>{title}</h2>")
+        parts += [_section(step) for step in steps]
+    losses = _math("", f"<mi>ℒ</mi><mo>=</mo>{_matrix(trace.losses[np.newaxis])}")
+    parts.append(f'<h2>Loss of each example</h2><div class="numbers">{losses}</div></div>')
+    return "".join(parts)
+
+
+def _section(step: Step) -> str:
+    shape = " × ".join(map(str, step.values.shape))
+    right = "".join(_part(part) for part in step.parts)
+    numbers = f"{right}<mo>=</mo>{_matrix(step.values)}"
+    return (
+        f'<section aria-label="{escape(name(step.key))}">'
+        f'<h3>{_math(step.formula)}<span class="shape">{shape}</span></h3>'
+        f"<p>{escape(step.why)}</p>"
+        f'<div class="numbers" tabindex="0" role="group" aria-label="{escape(name(step.key))} with '
+        f'its numbers">{_math("", numbers)}</div></section>'
+    )
+
+
+def _part(part: str | Matrix) -> str:
+    if isinstance(part, Matrix):
+        return _matrix(part.shown)
+    return f"<mspace width='0.3em'/>{mathml(part)}<mspace width='0.3em'/>"
+
+
+def _matrix(values: NDArray[Any]) -> str:
+    if values.ndim == 0:
+        return f"<mn>{escape(shown(values))}</mn>"
+    rows, columns = picked(len(values), ROWS), picked(values.shape[1], COLUMNS)
+    lines = []
+    for row in rows:
+        cells = "".join(f"<mtd>{_cell(values, row, column)}</mtd>" for column in columns)
+        lines.append(f"<mtr>{cells}</mtr>")
+    return f"<mrow><mo>[</mo><mtable>{''.join(lines)}</mtable><mo>]</mo></mrow>"
+
+
+def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+    if row is None or column is None:
+        return f"<mo>{'⋱' if row is None and column is None else '⋮' if row is None else '⋯'}</mo>"
+    return f"<mn>{shown(values[row, column]).replace('-', '−')}</mn>"
+
+
+def _math(formula: str, more: str = "") -> str:
+    return f"<math><mrow>{mathml(formula)}{more}</mrow></math>"

@@ -1,0 +1,106 @@
+"""Formulas of the lectures, written as text once and shown as LaTeX or MathML.
+
+``Z[1] = W[1] A[0] + b[1]``: a name with its layer in brackets, ``^T``, ``g[1]'``, numbers, words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import escape
+
+_TOKEN = re.compile(
+    r"(?P<array>d?[A-Za-z]\*?)\[(?P<layer>\d+)\](?P<prime>')?(?P<example>\(i\))?(?P<T>\^T)?"
+    r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\))?"
+    r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
+    r"|(?P<sum>sum_[a-z])"
+    r"|(?P<space>\s+)"
+    r"|\^(?P<power>-?\|?[a-z0-9]+(?:_[a-z])?\|?)"
+    r"|(?P<indexed>[a-z])_(?P<index>[a-z])(?![a-z])"
+    r"|(?P<word>[A-Za-z][A-Za-z0-9_]*)"
+    r"|(?P<symbol>.)"
+)
+_LATEX = {"*": r"\ast ", "|": "|", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#",
+          "_": r"\_", "$": r"\$", "~": r"\sim ", "\\": r"\backslash "}  # fmt: skip
+_MATHML = {"*": "∗", "-": "−", "'": "′"}
+
+
+def latex(formula: str) -> str:
+    r"""Return a formula in LaTeX's notation.
+
+    >>> latex("dZ[1] = W[2]^T dZ[2] * g[1]'(Z[1])")
+    "dZ^{[1]} = {W^{[2]}}^{T}\\,dZ^{[2]} \\ast {g^{[1]}}'(Z^{[1]})"
+    """
+    parts = []
+    for kind, token in _tokens(formula):
+        if kind == "array":
+            text = f"{_letter(token['array'])}^{{[{token['layer']}]{_raised(token)}}}"
+            text = f"{{{text}}}'" if token["prime"] else text
+            parts.append(f"{{{text}}}^{{T}}" if token["T"] else text)
+        elif kind == "name":
+            letter = (token["name"] or "").replace("L", r"\mathcal{L}")
+            letter += "^{(i)}" if token["nameexample"] else ""
+            parts.append(f"{{{letter}}}^{{T}}" if token["nameT"] else letter)
+        elif kind == "sum":
+            parts.append(rf"\sum_{(token['sum'] or '')[-1:]}")
+        elif kind == "power":
+            parts.append(f"^{{{token['power']}}}")
+        elif kind == "indexed":
+            parts.append(f"{token['indexed']}_{token['index']}")
+        elif kind == "word":
+            word = (token["word"] or "").replace("_", r"\_")
+            parts.append(word if len(word) == 1 else rf"\mathrm{{{word}}}")
+        elif kind == "space":
+            parts.append(" ")
+        else:
+            parts.append(_LATEX.get(token[kind] or "", token[kind] or ""))
+    text = "".join(parts)
+    return re.sub(r"(?<=[\w}]) (?=[\w{\\](?!ast|sum))", r"\\,", text)
+
+
+def mathml(formula: str) -> str:
+    """Return a formula as MathML, without the <math> around it."""
+    parts = []
+    for kind, token in _tokens(formula):
+        if kind == "array":
+            layer = f"<mrow><mo>[</mo><mn>{token['layer']}</mn><mo>]</mo></mrow>"
+            if token["example"]:
+                layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
+            text = f"<msup><mi>{escape(token['array'] or '')}</mi>{layer}</msup>"
+            text += "<mo>′</mo>" if token["prime"] else ""
+            parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["T"] else text)
+        elif kind == "name":
+            text = f"<mi>{(token['name'] or '').replace('L', 'ℒ')}</mi>"
+            parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["nameT"] else text)
+        elif kind == "sum":
+            parts.append(f"<msub><mo>∑</mo><mi>{(token['sum'] or '')[-1:]}</mi></msub>")
+        elif kind == "power":
+            base = parts.pop() if parts else "<mrow/>"
+            parts.append(f"<msup>{base}<mrow>{mathml(token['power'] or '')}</mrow></msup>")
+        elif kind == "indexed":
+            parts.append(f"<msub><mi>{token['indexed']}</mi><mi>{token['index']}</mi></msub>")
+        elif kind == "word":
+            parts.append(f"<mi>{escape(token['word'] or '')}</mi>")
+        elif kind == "number":
+            parts.append(f"<mn>{token['number']}</mn>")
+        elif kind == "space":
+            parts.append('<mspace width="0.3em"/>')
+        else:
+            symbol = token["symbol"] or ""
+            parts.append(f"<mo>{escape(_MATHML.get(symbol, symbol))}</mo>")
+    return "".join(parts)
+
+
+def _tokens(formula: str) -> Iterator[tuple[str, dict[str, str | None]]]:
+    for found in _TOKEN.finditer(formula):
+        groups = found.groupdict()
+        kinds = ("array", "name", "number", "sum", "power", "indexed", "space", "word", "symbol")
+        yield next(kind for kind in kinds if groups[kind] is not None), groups
+
+
+def _letter(array: str | None) -> str:
+    return (array or "").replace("*", r"{*}")
+
+
+def _raised(token: dict[str, str | None]) -> str:
+    return "(i)" if token["example"] else ""

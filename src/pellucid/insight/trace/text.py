@@ -1,0 +1,132 @@
+"""A trace for a terminal: matrices side by side, elided where they are large."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.insight.trace.cells import shown
+from pellucid.insight.trace.steps import Matrix, Step, name
+
+if TYPE_CHECKING:
+    from pellucid.insight.trace.trace import Trace
+
+NARROWEST = 40
+ROWS, COLUMNS = 6, 8
+"""Larger matrices show their first rows and columns, and the last."""
+
+Block = list[str]
+
+
+def as_text(trace: Trace, width: int | None) -> str:
+    """Return the trace; no line is longer than the terminal is wide."""
+    width = max(NARROWEST, width or shutil.get_terminal_size((80, 24)).columns)
+    lines = [*_fitted(trace.title, width), ""] if trace.title else []
+    lines += _fitted(
+        f"{'-'.join(map(str, trace.network.n))}, {count(trace.cache.X.shape[1])}, "
+        f"loss {trace.loss.name}, J = {trace.J:.6g}", width
+    )  # fmt: skip
+    lines += ["", *_given("X", trace.cache.X, width), *_given("Y", trace.Y, width)]
+    for title, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+        lines += ["", title, "=" * len(title)]
+        for step in steps:
+            lines += ["", *_step(step, width)]
+    lines += ["", *_given("losses", trace.losses[np.newaxis], width)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def count(m: int) -> str:
+    """Return "1 example" or "5 examples"."""
+    return f"{m} example{'' if m == 1 else 's'}"
+
+
+def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
+    most = COLUMNS
+    while most > 1:
+        lines = _beside([[f"{title} ="], matrix(values, ROWS, most)])
+        if max(map(len, lines)) <= width:
+            break
+        most -= 1
+    return lines
+
+
+def _step(step: Step, width: int) -> list[str]:
+    """The formula, then the same with the numbers put in, side by side if they fit."""
+    shape = "x".join(map(str, step.values.shape))
+    lines = _fitted(f"{step.formula}    ({shape})", width)
+    for columns in range(COLUMNS, 0, -1):
+        blocks = [
+            matrix(part.shown, ROWS, columns) if isinstance(part, Matrix) else [part]
+            for part in step.parts
+        ]
+        laid = _beside([*blocks, ["="], matrix(step.values, ROWS, columns)])
+        if max(map(len, laid)) + 2 <= width:
+            return lines + ["  " + line for line in laid]
+        if columns <= 3:
+            break
+    return lines + _stacked(step, width)
+
+
+def _stacked(step: Step, width: int) -> list[str]:
+    """One array under the other, for what does not fit side by side."""
+    lines: list[str] = []
+    for part in step.parts:
+        if isinstance(part, Matrix):
+            title = name(part.key) + ("^T" if part.transposed else "")
+            lines += ["  " + line for line in _given(title, part.shown, width - 2)]
+        else:
+            lines += ["  " + line for line in _fitted(part, width - 2)]
+    return lines + ["  " + line for line in _given(name(step.key), step.values, width - 2)]
+
+
+def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Block:
+    """Return a matrix as lines of one length.
+
+    >>> print("\\n".join(matrix(np.array([[1.0, -0.5], [0.25, 3.0]]))))
+    [   1  -0.5 ]
+    [0.25     3 ]
+    >>> matrix(np.arange(40.0).reshape(1, 40), columns=3)
+    ['[0  1  ...  39 ]']
+    """
+    if values.ndim < 2:
+        return [shown(values)] if values.ndim == 0 else matrix(values[np.newaxis], rows, columns)
+    picked_rows, picked_columns = picked(len(values), rows), picked(values.shape[1], columns)
+    cells = [[_cell(values, row, column) for column in picked_columns] for row in picked_rows]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(picked_columns))]
+    return [
+        "[" + "  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) + " ]"
+        for line in cells
+    ]
+
+
+def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+    return "..." if row is None or column is None else shown(values[row, column])
+
+
+def picked(count: int, most: int) -> list[int | None]:
+    """Return the indices that are shown; None is the gap."""
+    if count <= max(most, 1):
+        return list(range(count))
+    return [*range(max(most - 1, 1)), None, count - 1] if most > 1 else [0, None]
+
+
+def _beside(blocks: list[Block]) -> list[str]:
+    """Lay blocks out side by side, each centred in height."""
+    height = max(map(len, blocks))
+    columns = []
+    for block in blocks:
+        width = max(map(len, block))
+        above = (height - len(block)) // 2
+        padded = [""] * above + block + [""] * (height - above - len(block))
+        columns.append([line.ljust(width) for line in padded])
+    return [" ".join(line).rstrip() for line in zip(*columns, strict=True)]
+
+
+def _fitted(text: str, width: int) -> list[str]:
+    """Break a long line between words."""
+    import textwrap
+
+    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False) or [text]

@@ -1,0 +1,207 @@
+"""Trace: one forward and backward pass with every number in view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pellucid import propagation
+from pellucid._catalogue import did_you_mean
+from pellucid.insight.trace.cells import Cell, cell_of
+from pellucid.insight.trace.check import TraceCheck, check_trace
+from pellucid.insight.trace.steps import Key, Matrix, Step, backward_steps, forward_steps, name
+from pellucid.losses import Loss
+from pellucid.losses import loss as find_loss
+from pellucid.network import Network
+
+
+class Trace:
+    """One forward and backward pass of a network, as the reference engine computes it.
+
+    Made by :func:`trace`. Nothing is dropped: dropout is for training.
+
+    Attributes
+    ----------
+    J : float
+        The cost, penalties included; ``losses`` is the loss of each example, (m,).
+    steps : list of Step
+        What is computed, in the order in which it is.
+    arrays : dict
+        Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        X: Any,
+        Y: Any,
+        loss: str | Loss,
+        *,
+        sample_weight: Any = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        title: str = "",
+    ) -> None:
+        self.network, self.loss, self.title = network, find_loss(loss), title
+        self.l1, self.l2 = float(l1), float(l2)
+        self.cache = network.forward(X, cache=True)
+        m = self.cache.X.shape[1]
+        _, targets, self.weight = network._checked_targets(m, Y, self.loss, sample_weight)
+        self.Y: NDArray[Any] = targets
+        self.gradients = propagation.backward(
+            self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2, inputs=True
+        )
+        self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
+        self.J = propagation.cost(
+            self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
+        )
+        self.forward = list(forward_steps(self.cache))
+        self.backward = list(
+            backward_steps(
+                self.cache, self.gradients, self.Y, self.loss, self.weight, self.l1, self.l2
+            )
+        )
+        self.steps: list[Step] = [*self.forward, *self.backward]
+        self.arrays = self._arrays()
+
+    def _arrays(self) -> dict[Key, NDArray[Any]]:
+        found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
+        for step in self.steps:
+            for part in step.parts:
+                if isinstance(part, Matrix):
+                    found.setdefault(part.key, part.values)
+            found[step.key] = step.values
+        return found
+
+    def cell(self, letter: str, *, layer: int, row: int, column: int = 0) -> Cell:
+        """Return one cell and the sum that made it.
+
+        >>> from pellucid.insight.trace import preset
+        >>> print(preset("and-gate").trace().cell("Z", layer=1, row=0, column=3))
+        Z[1][0, 3] = sum_j W[1][0, j] X[j, 3] + b[1][0, 0]
+                   = 20 * 1 + 20 * 1 + -30 = 10
+
+        Raises
+        ------
+        ValueError
+            Where there is no such array, or it has no such cell.
+        """
+        computed = {step.key: step for step in self.steps}
+        if (letter, layer) not in computed:
+            raise ValueError(self._unknown(letter, layer, computed))
+        step = computed[letter, layer]
+        rows, columns = step.values.shape
+        for what, index, count in (("row", row, rows), ("column", column, columns)):
+            if not 0 <= index < count:
+                raise ValueError(
+                    f"{name(step.key)} has the shape {step.values.shape}: {what} must be 0 to "
+                    f"{count - 1}; got {index!r}."
+                )
+        return cell_of(step, row, column)
+
+    def _unknown(self, letter: str, layer: int, computed: dict[Key, Step]) -> str:
+        if (letter, layer) in self.arrays:
+            return f"{name((letter, layer))} is given, not computed; its numbers are in t.arrays."
+        letters = list(dict.fromkeys(key[0] for key in computed))
+        if letter not in letters:
+            known = ", ".join(letters)
+            return f"unknown array {letter!r}{did_you_mean(letter, letters)}. Known are: {known}."
+        layers = ", ".join(str(key[1]) for key in sorted(computed) if key[0] == letter)
+        return f"there is no {letter}[{layer}]; {letter} is computed in the layers: {layers}."
+
+    def check(self, *, step: float = 1e-5, tolerance: float = 1e-6) -> TraceCheck:
+        """Hold every number against central differences in float64, and the fused engine.
+
+        dZ, dA and dX are derivatives of each example's (weighted) loss, dW, db and ds of J.
+        """
+        return check_trace(self, step=step, tolerance=tolerance)
+
+    def text(self, width: int | None = None) -> str:
+        """Return everything for a terminal of this width; None takes the terminal's own."""
+        from pellucid.insight.trace.text import as_text
+
+        return as_text(self, width)
+
+    def html(self) -> str:
+        """Return a self-contained page with formulas in MathML."""
+        from pellucid.insight.trace.html import page
+
+        return page(self)
+
+    def latex(self) -> str:
+        """Return a LaTeX document (needs amsmath)."""
+        from pellucid.insight.trace.latex import document
+
+        return document(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every number as plain data."""
+        return {
+            "title": self.title,
+            "network": self.network.to_dict(),
+            "loss": self.loss.spec(),
+            "J": self.J,
+            "losses": self.losses.tolist(),
+            "arrays": {name(key): values.tolist() for key, values in self.arrays.items()},
+            "steps": [
+                {"result": name(step.key), "formula": step.formula, "why": step.why}
+                for step in self.steps
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        from pellucid.insight.trace.html import fragment
+
+        return fragment(self)
+
+    def __repr__(self) -> str:
+        n = "-".join(map(str, self.network.n))
+        return f"<Trace of {n}, {self.cache.X.shape[1]} examples, J = {self.J:.6g}>"
+
+
+def trace(
+    network: Network,
+    X: Any,
+    Y: Any,
+    loss: str | Loss,
+    *,
+    sample_weight: Any = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    title: str = "",
+) -> Trace:
+    """Return one forward and backward pass with every number in view.
+
+    Parameters
+    ----------
+    network : Network
+    X : array of shape (n[0], m)
+        A column is an example; a few will do.
+    Y : array of shape (n[L], m), or (m,) class numbers
+    loss : str or Loss
+    sample_weight : array of shape (m,) or None
+    l1, l2 : float
+        The penalties of J.
+    title : str
+        What stands above.
+
+    Examples
+    --------
+    The AND gate of lecture 003, one example:
+
+    >>> from pellucid import Dense, Network, trace
+    >>> gate = Network([Dense(1, "sigmoid")], n_inputs=2, dtype="float64")
+    >>> gate.set_parameters({1: ([[20, 20]], [[-30]])})
+    >>> t = trace(gate, [[0], [1]], [0], "binary_cross_entropy")
+    >>> t.arrays["Z", 1], t.arrays["dW", 1].round(8)
+    (array([[-10.]]), array([[0.0000000e+00, 4.5400000e-05]]))
+    >>> t.check().ok
+    True
+    """
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"trace takes a Network; got {network!r}. An estimator has one after fit: "
+            "estimator.network_."
+        )
+    return Trace(network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, title=title)

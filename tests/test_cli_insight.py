@@ -1,0 +1,161 @@
+"""``pellucid trace`` and ``pellucid explain``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from pellucid.insight.trace import PRESETS
+
+pytestmark = pytest.mark.usefixtures("here")
+Run = Callable[..., Result]
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def iris(run: Run) -> str:
+    run("train", "sample:iris", "--hidden", "5", "--epochs", "5", "--ensemble", "2")
+    return "iris.pellucid"
+
+
+def test_every_preset_is_shown(run: Run) -> None:
+    listed = run("trace", "--preset", "list").stdout
+    for name in PRESETS:
+        assert name in listed
+        text = run("trace", "--preset", name, "--width", "90").stdout
+        assert "dW[1] = (1/m) dZ[1] X^T" in text
+        assert max(map(len, text.splitlines())) <= 90
+
+
+def test_a_row_of_a_table(run: Run, iris: str) -> None:
+    text = run("trace", iris, "sample:iris", "--row", "60").stdout
+    assert text.startswith("Row 60 of sample:iris, target = 'versicolor'\n")
+    assert "4-5-3, 1 example, loss categorical_cross_entropy" in text
+    assert "Y = [1 ]" in text
+    other = run("trace", iris, "sample:iris", "--row", "60", "--network", "2").stdout
+    assert other != text
+
+
+def test_a_cell_and_a_check(run: Run) -> None:
+    cell = run("trace", "--preset", "xor", "--cell", "dW[1][0, 1]").stdout
+    assert cell.startswith("dW[1][0, 1] = 1/4 sum_i dZ[1][0, i] X[1, i]\n")
+    checked = run("trace", "--preset", "xor", "--cell", "dX[0, 1]", "--check").stdout
+    assert "gradients agree with central differences" in checked
+    assert re.search(r"^dZ1 +L ", checked, re.M)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("t.html", "<!doctype html>"), ("t.tex", "\\documentclass"), ("t.txt", "The AND gate")],
+)
+def test_files(run: Run, refused: Refused, name: str, start: str) -> None:
+    run("trace", "--preset", "and-gate", "--out", name)
+    content = Path(name).read_text(encoding="utf-8")
+    assert content.startswith(start)
+    assert "exists already" in refused("trace", "--preset", "and-gate", "--out", name)
+    assert Path(name).read_text(encoding="utf-8") == content
+    run("trace", "--preset", "xor", "--out", name, "--overwrite")
+    assert Path(name).read_text(encoding="utf-8") != content
+
+
+def test_json(run: Run, iris: str) -> None:
+    data = json.loads(run("trace", "--preset", "and-gate", "--json").stdout)
+    assert data["arrays"]["Z[1]"] == [[-30, -10, -10, 10]]
+    data = json.loads(run("explain", iris, "sample:iris", "--row", "3", "--json").stdout)
+    total = data["start"] + sum(data["contributions"].values())
+    assert total == pytest.approx(data["value"], abs=1e-2)
+
+
+def test_an_explanation(run: Run, iris: str) -> None:
+    text = run("explain", iris, "sample:iris", "--row", "60", "--of", "setosa").stdout
+    assert re.match(r"Row 60 of sample:iris: the probability of 'setosa' is [\d.e-]+\.\n", text)
+    assert re.search(r"^petal width \(cm\) +1\.4 +[+-]\d", text, re.M)
+    assert re.search(r"^Together: [+-]\d", text, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trace", "--preset", "and_gate"], r"no preset 'and_gate' \(did you mean 'and-gate'\?\)"),
+        (["trace", "--preset", "xor", "m.pellucid"], r"--preset stands for a network and data"),
+        (["trace", "--row", "2"], r"name MODEL and DATA, or --preset NAME"),
+        (
+            ["trace", "--preset", "xor", "--cell", "dW"],
+            r"--cell must be written as 'dW\[2\]\[0, 3\]'",
+        ),
+        (["trace", "--preset", "xor", "--cell", "dW[3][0,0]"], r"--cell .*no dW\[3\]"),
+        (["trace", "--preset", "xor", "--out", "t.pdf"], r"--out must end in \.html, \.tex, \.txt"),
+        (["trace", "no.pellucid", "sample:iris"], r"no\.pellucid"),
+    ],
+)
+def test_what_is_refused(refused: Refused, arguments: list[str], message: str) -> None:
+    assert re.search(message, refused(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["trace", "iris.pellucid", "sample:iris", "--row", "151"],
+            r"150 rows; --row 151 is beyond",
+        ),
+        (
+            ["trace", "iris.pellucid", "sample:iris", "--network", "3"],
+            r"--network must be at most 2",
+        ),
+        (["explain", "iris.pellucid", "sample:iris", "--row", "999"], r"150 rows; --row 999"),
+        (
+            ["explain", "iris.pellucid", "sample:iris", "--of", "rose"],
+            r"--of must be one of the classes, setosa, .*; got 'rose'",
+        ),
+        (["explain", "iris.pellucid", "sample:wine"], r"lacks 4 columns"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(
+    iris: str, refused: Refused, arguments: list[str], message: str
+) -> None:
+    assert re.search(message, refused(*arguments))
+
+
+# pellucid diagnose --------------------------------------------------------------------------------
+
+
+def test_a_training_that_went_wrong_is_diagnosed(run: Run) -> None:
+    options = ["--epochs", "8", "--hidden", "16,16", "--ensemble", "1", "--activation", "identity"]
+    said = run("train", "sample:digits", *options).stderr
+    assert "pellucid: no non linearity in every hidden layer: " in said
+    assert "more about that: pellucid diagnose digits.pellucid" in said
+    text = run("diagnose", "digits.pellucid").stdout
+    assert re.match(r"warning: no non linearity \(every hidden layer\)\n  all 2 hidden", text)
+    assert "  Why: With the identity everywhere" in text
+    assert (
+        run("diagnose", "digits.pellucid", "sample:digits", "--fix").stdout == "--activation relu\n"
+    )
+    data = json.loads(run("diagnose", "digits.pellucid", "--json").stdout)
+    assert data["suggested"] == {"activation": "relu"}
+    assert data["findings"][0]["kind"] == "no_non_linearity"
+    assert "No non linearity" in Path("digits.pellucid/report.html").read_text(encoding="utf-8")
+
+
+def test_a_healthy_training_is_left_in_peace(run: Run) -> None:
+    said = run("train", "sample:breast_cancer", "--ensemble", "1", "--hidden", "64,64").stderr
+    assert said == ""
+    text = run("diagnose", "breast_cancer.pellucid").stdout
+    assert text == "Nothing found. Looked at: parameters, loss curves, statistics.\n"
+    report = Path("breast_cancer.pellucid/report.html").read_text(encoding="utf-8")
+    assert "Nothing was found that is known to go wrong" in report
+    assert "What it goes by" in report
+
+
+def test_a_fault_of_the_diagnosis_does_not_lose_the_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.insight.diagnose", lambda *a, **k: 1 / 0)
+    said = run("train", "sample:iris", "--hidden", "5", "--epochs", "5", "--ensemble", "1").stderr
+    assert re.search(r"no diagnosis was written, .*ZeroDivisionError", said)
+    assert Path("iris.pellucid/report.html").exists()

@@ -1,0 +1,388 @@
+"""Each rule fires where its fault is planted and stays silent where all is well."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pellucid import Dense, History, MLPClassifier, MLPRegressor, Network, diagnose, save, train
+from pellucid.activations import Tanh
+from pellucid.insight import Diagnosis, Finding, Watch
+from pellucid.insight.diagnosis.rules import KINDS, RULES
+from pellucid.insight.trace.presets import PRESETS
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 400))
+CURVED = (X[0] * X[1] > 0).astype(int)
+NUMBERS = np.sin(X[0]) + X[1] * X[2]
+XV = RNG.normal(size=(3, 200))
+CURVED_V = (XV[0] * XV[1] > 0).astype(int)
+NUMBERS_V = np.sin(XV[0]) + XV[1] * XV[2]
+
+
+def run(
+    layers: tuple[Any, ...] = ((24, "relu"),),
+    output: str = "sigmoid",
+    *,
+    inputs: Any = X,
+    Y: Any = None,
+    validation: Any = None,
+    initializer: Any = None,
+    bias: float = 0.0,
+    loss: str | None = None,
+    **settings: Any,
+) -> Diagnosis:
+    """Train on a small table whose rule is curved, and diagnose."""
+    regression = output == "identity" or loss == "mse"
+    Y = (NUMBERS if regression else CURVED) if Y is None else Y
+    if validation is None and inputs is X:
+        validation = XV, (NUMBERS_V if regression else CURVED_V)
+    loss = loss or ("mse" if regression else "bce")
+    hidden = [Dense(n, g) for n, g in layers]
+    net = Network([*hidden, Dense(1, output)], len(inputs), initializer, seed=1)
+    for l in range(1, net.L):
+        net.b[l][...] = bias
+    settings = {"learning_rate": 0.01, "epochs": 60, "n_threads": 1} | settings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        history = train(
+            net, inputs, Y, loss=loss, validation_data=validation, callbacks=Watch(), **settings
+        )
+    return diagnose(history, inputs, Y, network=net, validation_data=validation)
+
+
+def serious(report: Diagnosis) -> list[str]:
+    """The kinds of severity warning or error, in order."""
+    return [f.kind for f in report.findings if f.severity != "info"]
+
+
+class WrongTanh(Tanh):
+    name = "wrong tanh"
+
+    def backward(self, dA: Any, Z: Any, A: Any) -> Any:
+        return dA * (1 - A)
+
+
+def rows(column: Any) -> np.ndarray:
+    return np.vstack([X, column])
+
+
+SIGMOIDS = tuple((16, "sigmoid") for _ in range(8))
+RELUS = tuple((24, "relu") for _ in range(7))
+NOISE = RNG.integers(0, 2, 400)
+RARE = (X[0] + 0.8 * RNG.normal(size=400) > 1.9).astype(int)
+
+PLANTED: dict[str, Callable[[], Diagnosis]] = {
+    "zero_initialisation": lambda: run(initializer="zeros"),
+    "constant_initialisation": lambda: run(initializer="constant"),
+    "weights_too_large": lambda: run(
+        ((24, "tanh"),), initializer=lambda shape: 30 * np.random.default_rng(0).normal(size=shape)
+    ),
+    "weights_too_small": lambda: run(
+        ((24, "tanh"),) * 4, initializer={"name": "normal", "std": 0.005}, optimizer="momentum"
+    ),
+    "no_non_linearity": lambda: run(((24, "identity"),)),
+    "vanishing_gradient": lambda: run(SIGMOIDS, optimizer="gradient_descent", learning_rate=0.1),
+    "exploding_gradient": lambda: run(
+        RELUS,
+        initializer=lambda shape: (
+            np.random.default_rng(0).normal(size=shape) * 3.5 * np.sqrt(2 / shape[1])
+        ),
+        optimizer="gradient_descent",
+    ),
+    "dead_units": lambda: run(bias=-20.0),
+    "saturated_units": lambda: run(((24, "tanh"),), bias=20.0),
+    "learning_rate_too_high": lambda: run(learning_rate=3.0),
+    "learning_rate_too_low": lambda: run(learning_rate=1e-6),
+    "unscaled_inputs": lambda: run(inputs=X * np.array([[1], [1000], [0.01]]), validation=None),
+    "constant_column": lambda: run(inputs=rows(np.full(400, 2.5))),
+    "duplicated_column": lambda: run(inputs=rows(2.54 * X[1] + 3)),
+    "id_column": lambda: run(inputs=rows(RNG.permutation(400) / 100 - 2)),
+    "leak": lambda: run(inputs=rows(CURVED + 0.01 * RNG.normal(size=400))),
+    "unscaled_target": lambda: run(output="identity", Y=1e4 * NUMBERS, validation=(XV, NUMBERS_V)),
+    "wrong_output": lambda: run(output="relu", loss="mse"),
+    "wrong_loss": lambda: run(Y=CURVED, loss="half_squared_error"),
+    "labels_outside_range": lambda: diagnose(
+        Network([Dense(1, "sigmoid")], 3, seed=0), X, 2 * CURVED - 1, loss="bce"
+    ),
+    "class_imbalance": lambda: run(Y=RARE, validation=(X, RARE), epochs=4, learning_rate=0.003),
+    "overfitting": lambda: run(
+        ((128, "relu"), (128, "relu")),
+        inputs=X[:, :60],
+        Y=np.where(RNG.random(60) < 0.25, NOISE[:60], CURVED[:60]),
+        validation=(XV, CURVED_V),
+        epochs=300,
+    ),
+    "underfitting": lambda: run(((1, "tanh"),), epochs=200),
+    "stopped_too_early": lambda: run(epochs=2),
+    "batch_too_large": lambda: run(batch_size=None, epochs=30, learning_rate=0.003),
+    "nothing_to_learn": lambda: run(Y=NOISE, validation=(XV, RNG.integers(0, 2, 200))),
+    "drift": lambda: run(validation=(XV + np.array([[2.0], [0], [0]]), CURVED_V)),
+    "wrong_backward": lambda: run(((24, WrongTanh()),), epochs=3),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_planted_fault_is_named(kind: str) -> None:
+    report = PLANTED[kind]()
+    kinds = [f.kind for f in report.findings]
+    assert kind in kinds, report
+    if serious(report):
+        assert kind == kinds[0] or kind not in serious(report), report
+
+
+def test_symmetry_is_named() -> None:
+    """Equal units, but not equal weights."""
+    net = Network([Dense(3, "tanh"), Dense(1, "sigmoid")], 2, seed=0)
+    net.W[1][...] = [[0.3, -0.7]]
+    net.W[2][...] = 0.4
+    report = diagnose(net)
+    assert [f.kind for f in report.findings] == ["symmetry"]
+    assert "layer 1" in report.findings[0].where
+
+
+def test_oscillation_and_divergence_are_consequences() -> None:
+    report = run(output="identity", optimizer="gradient_descent", learning_rate=20.0)
+    assert report.findings[0].kind == "learning_rate_too_high"
+    later = {f.kind: f for f in report.findings[1:]}
+    assert later["divergence"].severity == "info"
+    assert "layer" in later["divergence"].where
+    assert "step" in later["divergence"].evidence
+
+
+def test_small_batches_with_long_steps() -> None:
+    report = run(batch_size=1, learning_rate=0.1, epochs=10)
+    assert {"batch_too_small", "learning_rate_too_high"} & set(serious(report)[:1])
+
+
+@pytest.mark.parametrize(
+    ("layers", "output", "optimizer", "rate"),
+    [
+        (((24, "relu"),), "sigmoid", "adam", 0.01),
+        (((24, "tanh"), (24, "tanh")), "sigmoid", "adam", 0.01),
+        (((32, "gelu"),), "identity", "adam", 0.01),
+        (((32, "relu"), (16, "relu")), "identity", "classical_momentum", 0.02),
+    ],
+)
+def test_healthy_training_is_left_alone(
+    layers: Any, output: str, optimizer: str, rate: float
+) -> None:
+    report = run(layers, output, optimizer=optimizer, learning_rate=rate, epochs=120,
+                 early_stopping=20)  # fmt: skip
+    assert report.ok, report
+
+
+def test_every_rule_is_tested() -> None:
+    tested = {*PLANTED, "symmetry", "oscillation", "divergence", "batch_too_small"}
+    assert set(KINDS) == tested
+    assert all(rule.why.endswith((".", ")")) or ":" in rule.why for rule in RULES)
+    assert all(kind in KINDS for rule in RULES for kind in rule.explains)
+
+
+# The presets of the lectures ----------------------------------------------------------------------
+
+
+def lecture(layers: Any, X: Any, Y: Any, loss: str, **settings: Any) -> Diagnosis:
+    """A small network of the lectures, trained in full batches."""
+    initializer = settings.pop("initializer", None)
+    net = Network(layers, len(X), initializer, seed=0, dtype="float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        history = train(
+            net, X, Y, loss=loss, optimizer="gradient_descent", batch_size=None,
+            callbacks=Watch(), **settings,
+        )  # fmt: skip
+    return diagnose(history, X, Y, network=net)
+
+
+GATE = PRESETS["and-gate"]
+XOR = PRESETS["xor"]
+HOUSE = PRESETS["house-price-neuron"]
+
+
+def test_saturated_and_gate() -> None:
+    report = diagnose(GATE.build(), GATE.X, GATE.Y, loss=GATE.loss)
+    assert [f.kind for f in report.findings] == ["weights_too_large", "saturated_units"]
+    assert report.ok  # it answers right, so no harm is done
+
+
+def test_house_price_neuron_as_it_comes() -> None:
+    report = diagnose(HOUSE.build(), HOUSE.X, HOUSE.Y, loss=HOUSE.loss)
+    assert serious(report) == ["unscaled_inputs", "unscaled_target"]
+
+
+def test_relu_output_for_a_price() -> None:
+    net = Network([Dense(1, "relu")], 1, seed=0)
+    net.W[1][...] = -0.1
+    report = diagnose(net, HOUSE.X, HOUSE.Y, loss="half_squared_error")
+    assert serious(report)[0] == "wrong_output"
+    assert "unscaled_inputs" in serious(report)
+    assert "dead_units" in [f.kind for f in report.findings]
+
+
+def test_zero_initialisation_on_and() -> None:
+    report = lecture(
+        [Dense(2, "sigmoid"), Dense(1, "sigmoid")], GATE.X, GATE.Y, "bce",
+        initializer="zeros", learning_rate=1.0, epochs=50,
+    )  # fmt: skip
+    assert report.findings[0].kind == "zero_initialisation"
+    assert "symmetry" not in serious(report)  # a consequence
+    assert report.suggest()["initializer"] == "glorot_uniform"
+
+
+def test_identity_layers_on_xor() -> None:
+    report = lecture(
+        [Dense(2, "identity"), Dense(1, "sigmoid")], XOR.X, XOR.Y, "bce",
+        learning_rate=0.5, epochs=200,
+    )  # fmt: skip
+    assert serious(report)[0] == "no_non_linearity"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("pass-the-class", []), ("movie-taste", ["weights_too_large"])]
+)
+def test_presets_without_a_fault(name: str, expected: list[str]) -> None:
+    preset = PRESETS[name]
+    report = diagnose(preset.build(), preset.X, preset.Y, loss=preset.loss)
+    assert [f.kind for f in report.findings] == expected
+    assert report.ok
+
+
+def test_made_by_hand_and_right_is_no_fault() -> None:
+    report = diagnose(XOR.build(), XOR.X, XOR.Y, loss=XOR.loss)
+    assert report.ok
+    assert {f.kind for f in report.findings} == {"weights_too_large", "saturated_units"}
+
+
+# What it takes ------------------------------------------------------------------------------------
+
+
+def test_drop_in_estimators_tell_columns_by_name() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X.T, columns=["age", "income", "rooms"])
+    frame["rooms"] = 7.0
+    model = MLPClassifier((8,), max_iter=60, random_state=0, learning_rate_init=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(frame, np.where(CURVED, "yes", "no"))
+    report = diagnose(model, frame, np.where(CURVED, "yes", "no"))
+    assert "column 'rooms'" in [f.where for f in report.findings]
+
+
+def test_regressor_with_raw_target() -> None:
+    model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=30, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X.T, 1000 * NUMBERS)
+    assert "unscaled_target" in serious(diagnose(model, X.T, 1000 * NUMBERS))
+    assert diagnose(model).looked_at == ["parameters", "loss curves"]
+
+
+def test_model_folder(tmp_path: Any) -> None:
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
+    history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
+    save(net, tmp_path / "model", history=history)
+    report = diagnose(tmp_path / "model")
+    assert report.findings[0].kind == "zero_initialisation"
+    assert report.looked_at == ["parameters", "loss curves", "statistics"]
+
+
+def test_history_alone() -> None:
+    net = Network([Dense(24), Dense(1, "identity")], 3, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        history = train(
+            net, X, NUMBERS, loss="mse", learning_rate=20.0, optimizer="gradient_descent",
+            callbacks=Watch(), epochs=20,
+        )  # fmt: skip
+    assert history.stopped == "diverged"
+    assert diagnose(history).findings[0].kind == "learning_rate_too_high"
+    assert diagnose(History.from_dict(history.to_dict())).findings == diagnose(history).findings
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+
+def test_bad_input() -> None:
+    net = Network([Dense(1, "sigmoid")], 3, seed=0)
+    with pytest.raises(ValueError, match="the history is empty: no epoch was done"):
+        diagnose(History())
+    with pytest.raises(ValueError, match=r"not fitted yet|isn't fitted"):
+        diagnose(MLPClassifier())
+    with pytest.raises(ValueError, match=r"X has 2 inputs|n\[0\]"):
+        diagnose(net, X[:2], CURVED)
+    with pytest.raises(ValueError, match=r"Y of X, Y must be numbers of shape \(n\["):
+        diagnose(net, X, CURVED[:7])
+    with pytest.raises(ValueError, match="X is given without Y"):
+        diagnose(net, X)
+    with pytest.raises(TypeError, match="takes a History, a Network, a fitted estimator"):
+        diagnose(42)
+    with pytest.raises(ValueError, match="task must be 'classification', 'regression'"):
+        diagnose(net, task="guessing")
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        diagnose(net, np.where(X > 2, np.nan, X), CURVED)
+    with pytest.raises(Exception, match="no-such-folder"):
+        diagnose("no-such-folder.pellucid")
+
+
+# What it shows ------------------------------------------------------------------------------------
+
+
+def test_text_dict_and_html() -> None:
+    bad = Finding("leak", "warning", "column '<b>'", "1 < 2 & 3", "why", "do", {"drop": [1]}, 1.0)
+    note = Finding("id_column", "info", "", "seen", "why", "do")
+    report = Diagnosis([note, bad], ["data"])
+    assert report.findings == [bad, note]
+    assert report.text().startswith("warning: leak (column '<b>')\n  1 < 2 & 3\n  Why: why\n")
+    assert "&lt;b&gt;" in report.html()
+    assert "<b>'" not in report._repr_html_()
+    assert report.to_dict()["findings"][0]["fix"] == {"drop": [1]}
+    assert not report.ok
+    assert report.suggest() == {"drop": [1]}
+    assert repr(report) == "<Diagnosis: 0 error, 1 warning, 1 info>"
+    assert Diagnosis().text() == "Nothing found. Looked at: nothing."
+
+
+def test_same_arguments_same_findings() -> None:
+    first, second = run(bias=-20.0).to_dict(), run(bias=-20.0).to_dict()
+    assert first == second
+
+
+# Watch --------------------------------------------------------------------------------------------
+
+
+def _watched(*callbacks: Any) -> tuple[Network, History]:
+    net = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0)
+    history = train(net, X, CURVED, loss="bce", epochs=50, callbacks=list(callbacks), seed=3)
+    return net, history
+
+
+def test_watch_samples_the_same_epochs_and_changes_nothing() -> None:
+    plain, _ = _watched()
+    watched, history = _watched(Watch())
+    again, other = _watched(Watch())
+    for name, array in plain.parameters.items():
+        np.testing.assert_array_equal(array, watched.parameters[name])
+        np.testing.assert_array_equal(array, again.parameters[name])
+    assert history.statistics == other.statistics
+    epochs = [each["epoch"] for each in history.statistics]
+    assert epochs[:2] == [0, 1]
+    assert epochs[-1] == 50
+    assert len(epochs) <= 24
+
+
+def test_watch_takes_the_parameters_that_are_kept() -> None:
+    net, history = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0), None
+    history = train(
+        net, X, CURVED, loss="bce", epochs=300, learning_rate=0.05, validation_fraction=0.3,
+        early_stopping=3, callbacks=Watch(),
+    )  # fmt: skip
+    assert history.stopped == "early_stopping"
+    assert history.statistics[-1]["epoch"] == history.epochs
+    assert history.statistics[-1]["layers"][0]["W_norm"] == pytest.approx(
+        float(np.linalg.norm(net.W[1])), rel=1e-5
+    )

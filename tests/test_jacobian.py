@@ -1,0 +1,89 @@
+"""Derivatives by the inputs against differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid import Dense, Network, Scale, input_gradients, jacobian
+from pellucid.activations import ACTIVATIONS
+from pellucid.insight import integrated_gradients
+
+
+def differences(f, X, step=1e-6):
+    found = []
+    for j in range(len(X)):
+        move = np.zeros_like(X)
+        move[j] = step
+        found.append((f(X + move) - f(X - move)) / (2 * step))
+    return np.stack(found, axis=1)  # outputs by inputs by examples
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_jacobian_is_that_of_differences(name, outputs, rng):
+    hidden = "tanh" if ACTIVATIONS[name].output_only else name
+    layers = [Scale(), Dense(5, hidden), Scale(), Dense(outputs, name)]
+    net = Network(layers, n_inputs=4, seed=1, dtype="float64", initializer="lecun_normal")
+    X = rng.normal(size=(4, 6))
+    found = jacobian(net, X)
+    assert found.shape == (outputs, 4, 6)
+    np.testing.assert_allclose(found, differences(net.forward, X), atol=2e-8, rtol=2e-7)
+
+
+def test_a_product_of_linear_layers_has_the_product_of_their_matrices():
+    net = Network([Dense(3, "identity"), Dense(2, "identity")], 4, seed=0, dtype="float64")
+    found = jacobian(net, np.ones((4, 1)))[:, :, 0]
+    np.testing.assert_allclose(found, net.W[2] @ net.W[1], atol=1e-15)
+
+
+def test_input_gradients_are_those_of_the_loss(rng):
+    net = Network([Dense(5, "tanh"), Dense(3, "softmax")], 4, seed=1, dtype="float64")
+    X, Y, w = rng.normal(size=(4, 6)), rng.integers(0, 3, 6), rng.uniform(0.5, 2, 6)
+    found = input_gradients(net, X, Y, "categorical_cross_entropy", sample_weight=w)
+
+    def each(X):
+        one = [net.loss(X[:, [i]], Y[[i]], "categorical_cross_entropy") for i in range(6)]
+        return (w * np.array(one))[np.newaxis]
+
+    np.testing.assert_allclose(found, differences(each, X)[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_integrated_gradients_add_up_to_the_change_of_the_output(dtype, rng):
+    net = Network([Dense(8, "tanh"), Dense(3, "softmax")], 4, seed=1, dtype=dtype)
+    X, baseline = rng.normal(size=(4, 6)), rng.normal(size=4)
+    k = rng.integers(0, 3, 6)
+    parts = integrated_gradients(net, X, k, baseline)
+    changed = net.forward(X) - net.forward(np.tile(baseline[:, None], 6))
+    np.testing.assert_allclose(parts.sum(axis=0), changed[k, np.arange(6)], atol=2e-5)
+    assert not integrated_gradients(net, np.zeros((4, 1)), 0).any()
+
+
+def test_an_input_that_counts_for_nothing_gets_nothing():
+    net = Network([Dense(3, "tanh"), Dense(1, "identity")], 2, seed=0, dtype="float64")
+    net.W[1][:, 1] = 0
+    parts = integrated_gradients(net, [[1.0], [5.0]], 0)
+    assert parts[1, 0] == 0
+    assert parts[0, 0] != 0
+
+
+@pytest.mark.parametrize(
+    ("outputs", "baseline", "message"),
+    [
+        (3, None, r"outputs must be 0 to 2; got 3"),
+        (-1, None, r"outputs must be 0 to 2; got -1"),
+        (0.5, None, r"outputs must be 0 to 2; got 0\.5"),
+        (0, [1, 2], r"baseline must hold 4 numbers, one an input; got 2"),
+    ],
+)
+def test_what_cannot_be_attributed_is_refused(outputs, baseline, message):
+    net = Network([Dense(3, "softmax")], 4, seed=0)
+    with pytest.raises(ValueError, match=message):
+        integrated_gradients(net, np.ones((4, 2)), outputs, baseline)
+
+
+def test_wrong_shapes_are_refused():
+    net = Network([Dense(3, "softmax")], 4, seed=0)
+    with pytest.raises(ValueError, match=r"X.*\(4, m\)"):
+        jacobian(net, np.ones((2, 3)))

@@ -1,0 +1,365 @@
+"""The trace: every number, every cell, the lectures' numbers, and each way it is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
+from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.insight.trace import PRESETS, preset
+from pellucid.insight.trace.notation import latex, mathml
+from pellucid.losses import LOSSES
+
+
+def deep(dtype="float64"):
+    layers = [Scale(), Dense(12, "tanh"), Scale(), Dense(5, "gelu"), Dense(3, "softmax")]
+    net = Network(layers, n_inputs=10, seed=0, dtype=dtype)
+    rng = np.random.default_rng(0)
+    net.s[0][:] = rng.uniform(0.5, 2, net.s[0].shape)
+    net.s[1][:] = rng.uniform(0.5, 2, net.s[1].shape)
+    return net
+
+
+@pytest.fixture
+def pieces(rng):
+    return rng.normal(size=(10, 30)), rng.integers(0, 3, 30), rng.uniform(0.5, 1.5, 30)
+
+
+# Numbers ------------------------------------------------------------------------------------------
+
+
+def test_the_and_gate_has_the_lectures_numbers():
+    t = preset("and-gate").trace()
+    np.testing.assert_array_equal(t.arrays["Z", 1], [[-30, -10, -10, 10]])
+    g = [9.357622968840e-14, 4.5397868702e-5, 4.5397868702e-5, 0.99995460213]
+    np.testing.assert_allclose(t.arrays["A", 1][0], g, rtol=1e-10)
+    assert t.J == pytest.approx(3.404917e-5, rel=1e-6)
+
+
+def test_zero_initialisation_has_the_lectures_numbers():
+    net = Network([Dense(2, "sigmoid"), Dense(1, "sigmoid")], 2, "zeros", 0, "float64")
+    and_gate = preset("and-gate")
+    t = trace(net, and_gate.X, and_gate.Y, "bce")
+    assert pytest.approx(0.6931472, abs=1e-7) == t.J
+    np.testing.assert_allclose(t.arrays["dW", 2], [[0.125, 0.125]])
+    np.testing.assert_allclose(t.arrays["db", 2], [[0.25]])
+    assert not t.arrays["dW", 1].any()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_right_and_explained(name):
+    entry = preset(name)
+    t = entry.trace()
+    check = t.check()
+    assert check.ok, check
+    assert check.fused is None or check.fused < 1e-9
+    assert len(entry.inputs) == len(entry.X) == t.network.n_inputs
+    assert entry.title in t.text()
+    assert entry.source.startswith("lecture 00")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_deep_network_is_right_everywhere(pieces, weighted):
+    X, Y, w = pieces
+    terms = {"sample_weight": w, "l1": 0.01, "l2": 0.1} if weighted else {}
+    t = trace(deep(), X, Y, "categorical_cross_entropy", **terms)
+    check = t.check()
+    assert check.ok, check
+    wanted = {"dX", "dZ1", "dZ2", "dZ3", "dA2", "dA*1", "dW1", "db2", "ds0", "ds1"}
+    assert wanted <= set(check.by_name)
+    assert {check.of[k] for k in ("dZ1", "dA2", "dX")} == {"L"}
+    assert {check.of[k] for k in ("dW1", "db2", "ds0")} == {"J"}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_can_be_traced(loss, draw_targets, rng):
+    entry = LOSSES[loss]()
+    net = Network([Dense(4, "tanh"), Dense(3, entry.fits[0])], 2, seed=1, dtype="float64")
+    t = trace(net, rng.normal(size=(2, 5)), draw_targets(entry, 3, 5, rng), loss)
+    assert t.check().ok
+    for step in t.steps:
+        assert_cells(t, step)
+
+
+@pytest.mark.parametrize("name", [n for n, g in ACTIVATIONS.items() if not g.output_only])
+def test_every_activation_can_be_traced(name, rng):
+    net = Network([Dense(4, name), Dense(1, "sigmoid")], 2, seed=3, dtype="float64")
+    t = trace(net, rng.normal(size=(2, 5)), [0, 1, 1, 0, 1], "bce")
+    assert t.check().ok
+    assert ACTIVATIONS[name].formula in t.text(200)
+
+
+def test_a_wrong_backward_is_found(monkeypatch):
+    from pellucid.activations import Tanh
+
+    monkeypatch.setattr(Tanh, "backward", lambda self, dA, Z, A: dA * (1 - A))
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 2, seed=3, dtype="float64")
+    check = trace(net, [[0.3, 1.0], [0.1, -1.0]], [0, 1], "bce").check()
+    assert not check.ok
+    assert re.search(r"dZ1 +L +\S+  WRONG", str(check))
+    assert "WRONG" not in re.search(r"dZ2.*", str(check))[0]
+
+
+def test_float32_numbers_are_the_references(pieces):
+    X, Y, _ = pieces
+    net = deep("float32")
+    t = trace(net, X, Y, "categorical_cross_entropy")
+    gradients = net.backward(net.forward(X, cache=True), Y, "categorical_cross_entropy")
+    for l in (1, 2, 3):
+        np.testing.assert_array_equal(t.arrays["dW", l], gradients.dW[l])
+    check = t.check()
+    assert check.fused is None or check.fused < 1e-5
+
+
+# Cells --------------------------------------------------------------------------------------------
+
+
+def assert_cells(t, step):
+    """The first and the last cell: the terms add up, the sources hold what they say."""
+    rows, columns = step.values.shape
+    for row, column in {(0, 0), (rows - 1, columns - 1)}:
+        cell = t.cell(step.key[0], layer=step.key[1], row=row, column=column)
+        assert cell.value == step.values[row, column]
+        for source in cell.sources:
+            assert t.arrays[source.key][source.row, source.column] == source.value
+        if cell.terms:
+            total = sum(float(np.prod([f.value for f in term])) for term in cell.terms)
+            if step.key[0][:2] in ("dW", "db", "ds") and not t.l1 and not t.l2:
+                assert cell.value == pytest.approx(total / t.cache.X.shape[1], abs=1e-12)
+            if step.key[0] == "Z":
+                b = t.arrays["b", step.key[1]][row, 0]
+                assert cell.value == pytest.approx(total + b, abs=1e-12)
+
+
+def test_every_step_has_cells(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "categorical_cross_entropy")
+    for step in t.steps:
+        assert_cells(t, step)
+
+
+def test_a_cell_shows_the_sum_that_made_it():
+    t = preset("xor").trace()
+    cell = t.cell("dW", layer=1, row=1, column=0)
+    assert cell.formula == "dW[1][1, 0] = 1/4 sum_i dZ[1][1, i] X[0, i]"
+    assert re.fullmatch(
+        r"= 1/4 \(\S+ \* 0 \+ \S+ \* 0 \+ \S+ \* 1 \+ \S+ \* 1\) = \S+", cell.numbers
+    )
+    assert [f.key for f in cell.terms[0]] == [("dZ", 1), ("X", 0)]
+    cell = t.cell("dZ", layer=1, row=0, column=2)
+    assert cell.formula == "dZ[1][0, 2] = dA[1][0, 2] * g'[1][0, 2]"
+    assert "sigmoid(Z[2][0, 3])" in t.cell("A", layer=2, row=0, column=3).formula
+    penalised = trace(deep(), np.ones((10, 2)), [0, 1], "cce", l2=0.5).cell(
+        "dW", layer=1, row=0, column=0
+    )
+    assert "+ 0.5 W[1][0, 0]" in penalised.formula
+
+
+def test_a_softmax_cell_comes_from_its_whole_column(pieces):
+    X, Y, _ = pieces
+    cell = trace(deep(), X, Y, "cce").cell("A", layer=3, row=1, column=4)
+    assert [(f.key, f.row, f.column) for f in cell.sources] == [(("Z", 3), r, 4) for r in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("letter", "where", "message"),
+    [
+        (
+            "dW",
+            {"layer": 2, "row": 1, "column": 0},
+            r"dW\[2\] has the shape \(1, 2\): row must be 0 to 0; got 1",
+        ),
+        ("dW", {"layer": 2, "row": 0, "column": 2}, r"column must be 0 to 1; got 2"),
+        ("dW", {"layer": 2, "row": -1, "column": 0}, r"row must be 0 to 0; got -1"),
+        (
+            "dW",
+            {"layer": 3, "row": 0, "column": 0},
+            r"no dW\[3\]; dW is computed in the layers: 1, 2",
+        ),
+        ("dw", {"layer": 1, "row": 0, "column": 0}, r"unknown array 'dw'. Known are: Z, A, dZ, dW"),
+        ("W", {"layer": 1, "row": 0, "column": 0}, r"W\[1\] is given, not computed"),
+    ],
+)
+def test_a_cell_that_is_not_there_is_refused(letter, where, message):
+    with pytest.raises(ValueError, match=message):
+        preset("xor").trace().cell(letter, **where)
+
+
+# Text ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("name", [*PRESETS, "deep"])
+def test_no_line_is_wider_than_the_terminal(width, name, pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce") if name == "deep" else preset(name).trace()
+    lines = t.text(width).splitlines()
+    assert max(map(len, lines)) <= width
+    for letter in ("Z[1]", "dW[1]", "db[1]"):
+        assert any(letter in line for line in lines)
+
+
+def test_the_text_puts_the_numbers_into_the_formula():
+    text = preset("and-gate").trace().text(100)
+    assert (
+        "Z[1] = W[1] X + b[1]    (1x4)\n  [20  20 ] [0  0  1  1 ] + [-30 ] = [-30  -10  -10  10 ]"
+        in text
+    )
+
+
+# HTML, LaTeX, data --------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Checks that tags are closed in order; collects text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "mspace"):
+            self.open.append(tag)
+        for key, value in attrs:
+            assert key not in ("src", "href")
+            assert "url(" not in (value or "")
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_page_is_whole_and_loads_nothing(name):
+    page = preset(name).trace().html()
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert "http" not in page.replace("http-equiv", "")
+    assert preset(name).title in "".join(tags.text).replace("&amp;", "&")
+
+
+def test_a_title_is_escaped_everywhere(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce", title="<script>alert(1)</script> 50 % & _x_")
+    assert "<script>" not in t.html()
+    assert r"50 \% \& \_x\_" in t.latex()
+
+
+def test_a_notebook_shows_it():
+    shown = preset("xor").trace()._repr_html_()
+    assert shown.startswith('<div class="pellucid-trace">')
+    assert "−9.999" in shown
+
+
+def test_networks_and_histories_show_themselves_too():
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    for row in net.summary().splitlines():
+        for cell in row.split("  "):
+            assert cell.strip() in net._repr_html_()
+    X, Y = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]]), [0, 1, 1, 0]
+    history = train(net, X, Y, loss="bce", epochs=5, validation_data=(X, Y))
+    shown = history._repr_html_()
+    points = re.findall(r'points="([^"]*)"', shown)
+    assert [len(p.split()) for p in points] == [5, 5]
+    assert "all 5 epochs done" in shown
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("name", [*PRESETS, "deep"])
+def test_the_latex_compiles(name, pieces, tmp_path):
+    X, Y, w = pieces
+    t = (
+        trace(deep(), X, Y, "cce", l1=0.1, sample_weight=w)
+        if name == "deep"
+        else preset(name).trace()
+    )
+    (tmp_path / "t.tex").write_text(t.latex(), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_latex_is_balanced_where_there_is_no_compiler(pieces):
+    X, Y, _ = pieces
+    text = trace(deep(), X, Y, "cce").latex()
+    assert text.count("\\begin{bmatrix}") == text.count("\\end{bmatrix}") > 20
+    plain = text.replace("\\{", "").replace("\\}", "")
+    assert plain.count("{") == plain.count("}")
+
+
+@pytest.mark.parametrize(
+    ("formula", "tex", "markup"),
+    [
+        ("W[2]^T dZ[2]", r"{W^{[2]}}^{T}\,dZ^{[2]}", "<msup><msup><mi>W</mi>"),
+        ("e^-z", "e^{-z}", "<msup><mi>e</mi><mrow><mo>−</mo><mi>z</mi></mrow></msup>"),
+        ("sum_j z_j", r"\sum_j\,z_j", "<msub><mi>z</mi><mi>j</mi></msub>"),
+        ("dL", r"d\mathcal{L}", "<mi>dℒ</mi>"),
+    ],
+)
+def test_formulas_are_written_once_and_shown_twice(formula, tex, markup):
+    assert latex(formula) == tex
+    assert markup in mathml(formula)
+
+
+def test_the_data_are_plain_and_complete(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    data = json.loads(json.dumps(t.to_dict()))
+    assert data["J"] == t.J
+    for key, values in t.arrays.items():
+        name = key[0] if key[0] in ("X", "dX", "Y", "w") else f"{key[0]}[{key[1]}]"
+        np.testing.assert_allclose(np.array(data["arrays"][name]), values)
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((MLPClassifier(), [[0]], [0], "bce"), r"trace takes a Network; got .*estimator\.network_"),
+        ((deep(), np.ones((3, 2)), [0, 1], "cce"), r"\(10, m\)"),
+        ((deep(), np.ones((10, 2)), [0, 1, 2], "cce"), r"Y"),
+        ((deep(), np.ones((10, 0)), [], "cce"), r"no examples"),
+        ((deep(), np.ones((10, 2)), [0, 1], "cross"), r"unknown loss 'cross'"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        trace(*arguments)
+
+
+def test_an_unknown_preset_names_the_nearest():
+    with pytest.raises(ValueError, match=r"no preset 'and_gate' \(did you mean 'and-gate'\?\)"):
+        preset("and_gate")
+
+
+def test_an_activation_of_ones_own_is_traced(rng):
+    class Cube(Activation):
+        name = formula = "z^3"
+        derivative = "3 z^2"
+
+        def __call__(self, Z):
+            return Z**3
+
+        def backward(self, dA, Z, A):
+            return dA * 3 * Z**2
+
+    net = Network([Dense(3, Cube()), Dense(1, "identity")], 2, seed=0, dtype="float64")
+    check = trace(net, rng.normal(size=(2, 4)), np.ones((1, 4)), "mse").check()
+    assert check.ok
+    assert check.fused is None
+    assert "user's own" in str(check)
