@@ -60,7 +60,8 @@ def test_one_network(run: Run) -> None:
         r"In Python: pellucid\.load\('t\.pellucid'\)\.predict\(frame\)\n$",
     ):
         assert re.search(expected, result.stdout), expected
-    assert result.stderr == ""
+    early = r"(pellucid: (stopped too early|more about that).*\n)*"  # so few steps are
+    assert re.fullmatch(early, result.stderr)
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert {path.name.split("-")[0] for path in Path("t.pellucid").iterdir()} == {
         "model.json",
