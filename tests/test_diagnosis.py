@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, History, MLPClassifier, MLPRegressor, Network, diagnose, save, train
-from pellucid.activations import Tanh
+from pellucid.activations import ACTIVATIONS, Tanh
 from pellucid.insight import Diagnosis, Finding, Watch
+from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.trace.presets import PRESETS
+from pellucid.losses import LOSSES
+from pellucid.losses import loss as find_loss
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 400))
@@ -256,6 +259,23 @@ def test_made_by_hand_and_right_is_no_fault() -> None:
     report = diagnose(XOR.build(), XOR.X, XOR.Y, loss=XOR.loss)
     assert report.ok
     assert {f.kind for f in report.findings} == {"weights_too_large", "saturated_units"}
+
+
+# The backward check ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("g", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_right_functions_pass_the_backward_check(
+    g: str, loss: str, draw_targets: Callable[..., np.ndarray]
+) -> None:
+    entry = find_loss(loss)
+    outputs = 3 if entry.targets == "distribution" else 1
+    hidden = "tanh" if ACTIVATIONS[g].output_only else g
+    net = Network([Dense(64, hidden), Dense(32, hidden), Dense(outputs, entry.fits[0])], 13, seed=0)
+    for seed in range(3):
+        Y = draw_targets(entry, outputs, 7, np.random.default_rng(seed))
+        assert max(wrong_gradients(net, Y, entry).values()) < 1e-3
 
 
 # What it takes ------------------------------------------------------------------------------------

@@ -113,8 +113,8 @@ def main() -> None:
         "",
         *pooled(results),
         "",
-        "In parentheses: 95 % intervals (Wilson). The test part is a third of the settings, drawn "
-        "by the hash of table and seed; no threshold was tuned on it.",
+        "In parentheses: 95 % intervals (Wilson). The test part is a third of the settings, by "
+        "their numbers; no threshold was tuned on it.",
         "",
         "## By kind",
         "",

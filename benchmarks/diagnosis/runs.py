@@ -22,8 +22,8 @@ from pellucid.activations import LeakyReLU, Tanh
 from pellucid.history import History
 from pellucid.initializers import initializer as find_initializer
 from pellucid.insight import Watch
+from pellucid.insight.diagnosis import backward, facts, reference, statistics, subject
 from pellucid.insight.diagnosis import evidence as evidence_module
-from pellucid.insight.diagnosis import facts, reference, statistics, subject
 from pellucid.insight.diagnosis.evidence import Evidence, gather
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.losses import loss as find_loss
@@ -34,7 +34,8 @@ SPLITS = 4
 """Different splits of each table."""
 _VERSION = hashlib.sha256(
     "".join(
-        inspect.getsource(each) for each in (evidence_module, facts, reference, statistics, subject)
+        inspect.getsource(each)
+        for each in (backward, evidence_module, facts, reference, statistics, subject)
     ).encode()
 ).hexdigest()[:12]
 
