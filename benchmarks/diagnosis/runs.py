@@ -242,7 +242,8 @@ def _metric(spec: Spec, net: Network, X: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(guess == y))
 
 
-def _subject(result: Result) -> Subject:
+def subject_of_run(result: Result) -> Subject:
+    """What the diagnosis of a run is given: no held-out rows."""
     spec, data = result.spec, parts(result.spec)
     net = build(spec, len(data.train[0]), len(np.unique(table(spec.table)[1])))
     net.put_parameters(result.parameters)
@@ -260,7 +261,7 @@ def run(spec: Spec) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gather(
-                _subject(result), "regression" if kind == "regression" else "classification"
+                subject_of_run(result), "regression" if kind == "regression" else "classification"
             )
 
     result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)
