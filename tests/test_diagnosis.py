@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 
 from pellucid import Dense, History, MLPClassifier, MLPRegressor, Network, diagnose, save, train
 from pellucid.activations import ACTIVATIONS, Tanh
@@ -17,6 +20,7 @@ from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
+from pellucid.tables import TrainSettings, fit_table, read_table
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 400))
@@ -302,6 +306,30 @@ def test_regressor_with_raw_target() -> None:
     assert diagnose(model).looked_at == ["parameters", "loss curves"]
 
 
+def test_model_of_a_table() -> None:
+    model = fit_table(read_table("sample:iris"), TrainSettings(epochs=5, seed=0)).model
+    rows = load_iris()
+    report = diagnose(model, rows.data, np.array(model.classes)[rows.target])
+    assert report.looked_at == ["parameters", "loss curves", "data"]
+    assert "stopped_too_early" in serious(report)
+    with pytest.raises(ValueError, match="'daisy', which is none of the classes"):
+        diagnose(model, rows.data, ["daisy"] * 150)
+
+
+def test_tabular_estimator_by_its_shape() -> None:
+    """An estimator with ``model_``, whose model has networks, histories and inputs."""
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
+    history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
+    model = SimpleNamespace(
+        networks=[net], histories=[history.to_dict()], task="binary", classes=[False, True],
+        inputs=lambda rows: np.asarray(rows), preprocessing=SimpleNamespace(output_columns=["a"]),
+    )  # fmt: skip
+    report = diagnose(SimpleNamespace(model_=model, fit=None), X.T, CURVED == 1)
+    assert report.findings[0].kind == "zero_initialisation"
+    with pytest.raises(NotFittedError, match="is not fitted yet; call fit before diagnose"):
+        diagnose(SimpleNamespace(fit=None))
+
+
 def test_model_folder(tmp_path: Any) -> None:
     net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
     history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
@@ -337,6 +365,12 @@ def test_bad_input() -> None:
         diagnose(net, X[:2], CURVED)
     with pytest.raises(ValueError, match=r"Y of X, Y must be numbers of shape \(n\["):
         diagnose(net, X, CURVED[:7])
+    fitted = MLPClassifier((4,), max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted.fit(X.T, CURVED)
+    with pytest.raises(ValueError, match="X has 2 features, but MLPClassifier is expecting 3"):
+        diagnose(fitted, X[:2].T, CURVED)
     with pytest.raises(ValueError, match="X is given without Y"):
         diagnose(net, X)
     with pytest.raises(TypeError, match="takes a History, a Network, a fitted estimator"):
