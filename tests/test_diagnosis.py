@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 
 from pellucid import Dense, History, MLPClassifier, MLPRegressor, Network, diagnose, save, train
-from pellucid.activations import Tanh
+from pellucid.activations import ACTIVATIONS, Tanh
 from pellucid.insight import Diagnosis, Finding, Watch
+from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.trace.presets import PRESETS
+from pellucid.losses import LOSSES
+from pellucid.losses import loss as find_loss
+from pellucid.tables import TrainSettings, fit_table, read_table
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 400))
@@ -258,6 +265,23 @@ def test_made_by_hand_and_right_is_no_fault() -> None:
     assert {f.kind for f in report.findings} == {"weights_too_large", "saturated_units"}
 
 
+# The backward check ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("g", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_right_functions_pass_the_backward_check(
+    g: str, loss: str, draw_targets: Callable[..., np.ndarray]
+) -> None:
+    entry = find_loss(loss)
+    outputs = 3 if entry.targets == "distribution" else 1
+    hidden = "tanh" if ACTIVATIONS[g].output_only else g
+    net = Network([Dense(64, hidden), Dense(32, hidden), Dense(outputs, entry.fits[0])], 13, seed=0)
+    for seed in range(3):
+        Y = draw_targets(entry, outputs, 7, np.random.default_rng(seed))
+        assert max(wrong_gradients(net, Y, entry).values()) < 1e-3
+
+
 # What it takes ------------------------------------------------------------------------------------
 
 
@@ -280,6 +304,30 @@ def test_regressor_with_raw_target() -> None:
         model.fit(X.T, 1000 * NUMBERS)
     assert "unscaled_target" in serious(diagnose(model, X.T, 1000 * NUMBERS))
     assert diagnose(model).looked_at == ["parameters", "loss curves"]
+
+
+def test_model_of_a_table() -> None:
+    model = fit_table(read_table("sample:iris"), TrainSettings(epochs=5, seed=0)).model
+    rows = load_iris()
+    report = diagnose(model, rows.data, np.array(model.classes)[rows.target])
+    assert report.looked_at == ["parameters", "loss curves", "data"]
+    assert "stopped_too_early" in serious(report)
+    with pytest.raises(ValueError, match="'daisy', which is none of the classes"):
+        diagnose(model, rows.data, ["daisy"] * 150)
+
+
+def test_tabular_estimator_by_its_shape() -> None:
+    """An estimator with ``model_``, whose model has networks, histories and inputs."""
+    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
+    history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
+    model = SimpleNamespace(
+        networks=[net], histories=[history.to_dict()], task="binary", classes=[False, True],
+        inputs=lambda rows: np.asarray(rows), preprocessing=SimpleNamespace(output_columns=["a"]),
+    )  # fmt: skip
+    report = diagnose(SimpleNamespace(model_=model, fit=None), X.T, CURVED == 1)
+    assert report.findings[0].kind == "zero_initialisation"
+    with pytest.raises(NotFittedError, match="is not fitted yet; call fit before diagnose"):
+        diagnose(SimpleNamespace(fit=None))
 
 
 def test_model_folder(tmp_path: Any) -> None:
@@ -317,6 +365,12 @@ def test_bad_input() -> None:
         diagnose(net, X[:2], CURVED)
     with pytest.raises(ValueError, match=r"Y of X, Y must be numbers of shape \(n\["):
         diagnose(net, X, CURVED[:7])
+    fitted = MLPClassifier((4,), max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted.fit(X.T, CURVED)
+    with pytest.raises(ValueError, match="X has 2 features, but MLPClassifier is expecting 3"):
+        diagnose(fitted, X[:2].T, CURVED)
     with pytest.raises(ValueError, match="X is given without Y"):
         diagnose(net, X)
     with pytest.raises(TypeError, match="takes a History, a Network, a fitted estimator"):

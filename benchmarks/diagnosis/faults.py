@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from settings import CLASSES, HARD, IMBALANCED, REGRESSION, Spec, table, task
+from settings import CLASSES, HARD, REGRESSION, Spec
 
 Plant = Callable[[Spec, np.random.Generator], Spec | None]
-_CURVED = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish")
 
 
 @dataclass(frozen=True)
@@ -286,6 +285,8 @@ FAULTS: dict[str, Fault] = {
 }
 """Every kind of fault by its name."""
 
+HARMLESS = ("constant_column", "duplicated_column", "id_column")
+"""What is only an observation: it may be named as info. All else must be a warning or an error."""
 FINDING = {"shuffled_labels": "nothing_to_learn"}
 """Where the finding has another name than the fault."""
 
@@ -333,6 +334,3 @@ def add_data_fault(
         order = np.argsort(X[:, rng.integers(X.shape[1])], kind="stable")
         return X[order], y[order]
     return X, y
-
-
-__all__ = ["FAULTS", "FINDING", "IMBALANCED", "Fault", "add_data_fault", "table", "task"]

@@ -22,8 +22,8 @@ from pellucid.activations import LeakyReLU, Tanh
 from pellucid.history import History
 from pellucid.initializers import initializer as find_initializer
 from pellucid.insight import Watch
+from pellucid.insight.diagnosis import backward, facts, reference, statistics, subject
 from pellucid.insight.diagnosis import evidence as evidence_module
-from pellucid.insight.diagnosis import facts, reference, statistics, subject
 from pellucid.insight.diagnosis.evidence import Evidence, gather
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.losses import loss as find_loss
@@ -34,7 +34,8 @@ SPLITS = 4
 """Different splits of each table."""
 _VERSION = hashlib.sha256(
     "".join(
-        inspect.getsource(each) for each in (evidence_module, facts, reference, statistics, subject)
+        inspect.getsource(each)
+        for each in (backward, evidence_module, facts, reference, statistics, subject)
     ).encode()
 ).hexdigest()[:12]
 
@@ -241,7 +242,8 @@ def _metric(spec: Spec, net: Network, X: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(guess == y))
 
 
-def _subject(result: Result) -> Subject:
+def subject_of_run(result: Result) -> Subject:
+    """What the diagnosis of a run is given: no held-out rows."""
     spec, data = result.spec, parts(result.spec)
     net = build(spec, len(data.train[0]), len(np.unique(table(spec.table)[1])))
     net.put_parameters(result.parameters)
@@ -259,7 +261,7 @@ def run(spec: Spec) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gather(
-                _subject(result), "regression" if kind == "regression" else "classification"
+                subject_of_run(result), "regression" if kind == "regression" else "classification"
             )
 
     result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)

@@ -54,7 +54,11 @@ class Spec:
 
         The faults planted in them belong to it too: it is the setting's draw that decides.
         """
-        return int(hashlib.sha256(f"{self.table} {self.seed}".encode()).hexdigest(), 16) % 3 == 0
+        return self.seed >= TEST
+
+
+TEST = 1000
+"""Settings with a number from here on are the test part."""
 
 
 def _points(m: int, n: int, rule: Callable[[Array], Array], seed: int) -> tuple[Array, Array]:

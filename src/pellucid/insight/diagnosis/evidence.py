@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid import propagation
 from pellucid.insight.diagnosis import facts
+from pellucid.insight.diagnosis.backward import of_ones_own, wrong_gradients
 from pellucid.insight.diagnosis.facts import Columns, Table
 from pellucid.insight.diagnosis.reference import Reference, pooled, reference
 from pellucid.insight.diagnosis.statistics import measure, of_parameters
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.insight.diagnosis.watch import probe
-from pellucid.insight.gradient_check import in_float64
 from pellucid.layers import Dense
 from pellucid.losses import Loss, one_hot
 from pellucid.network import Network
@@ -149,7 +148,8 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
         return
     few = probe(X, Y, network, 0)
     found.layers = measure(network, *few, subject.loss)["layers"]
-    found.wrong_gradients = wrong_gradients(network, Y[:, :7], subject.loss)
+    if of_ones_own(network, subject.loss):
+        found.wrong_gradients = wrong_gradients(network, Y[:, :7], subject.loss)
     found.scores = _scores(found.target, network, subject, A, Y)
 
 
@@ -299,53 +299,3 @@ def _infer(
     if classes:
         return "multiclass"
     return "regression"
-
-
-def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
-    """Return, for each parameter, by what share dJ along a random direction differs.
-
-    Of the network's functions, not of its state: in float64, with fresh weights of a good size and
-    a few random inputs, where differences are exact. Each array is moved as a whole; of three
-    directions the least difference counts, so that a kink is not taken for a fault.
-    """
-    rng = np.random.default_rng(0)
-    net = in_float64(network)
-    for name, array in net.parameters.items():
-        fan_in = array.shape[1] if name.startswith("W") else 4
-        array[...] = rng.normal(size=array.shape) / math.sqrt(fan_in)
-    X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
-    Y = np.asarray(Y, dtype=np.float64)
-
-    def J() -> float:
-        return float(propagation.cost(propagation.forward(net.layers, X), Y, loss))
-
-    with np.errstate(all="ignore"):
-        gradients = propagation.backward(propagation.forward(net.layers, X), Y, loss)
-        cost, found = J(), {}
-        for layer, got in zip(net.layers, gradients.by_layer, strict=True):
-            for letter, array in layer.parameters.items():
-                differences = [
-                    _difference(array, got["d" + letter], J, cost, rng) for _ in range(3)
-                ]
-                found[f"d{letter}[{layer.number}]"] = min(differences)
-    return found
-
-
-STEP = 1e-5
-"""What an array is moved by; J is rounded by some 1e-15 of itself, a difference by that / STEP."""
-
-
-def _difference(
-    array: NDArray[Any], gradient: NDArray[Any], J: Any, cost: float, rng: np.random.Generator
-) -> float:
-    direction = rng.choice([-1.0, 1.0], array.shape) / math.sqrt(array.size)
-    before = array.copy()
-    array += STEP * direction
-    above = J()
-    array[...] = before - STEP * direction
-    below = J()
-    array[...] = before
-    numeric, analytic = (above - below) / (2 * STEP), float(np.sum(gradient * direction))
-    lost = 1e3 * 1e-15 * max(abs(cost), 1.0) / STEP
-    size = max(abs(numeric), abs(analytic), lost)
-    return abs(numeric - analytic) / size if math.isfinite(size) else 0.0

@@ -138,9 +138,14 @@ def _vote(near: NDArray[Any], classes: int) -> NDArray[Any]:
 
 def skill(predicted: NDArray[Any], y: NDArray[Any], classes: int) -> float:
     """R squared; for classes, how far the accuracy is from always the commonest class to 1."""
+    floor = float(np.bincount(y, minlength=classes).max() / len(y)) if classes else 0.0
+    return (score_of(predicted, y, classes) - floor) / max(1 - floor, 1e-12)
+
+
+def score_of(predicted: NDArray[Any], y: NDArray[Any], classes: int) -> float:
+    """The accuracy, or R squared where there are no classes."""
     if classes:
-        floor = float(np.bincount(y, minlength=classes).max() / len(y))
-        return (float(np.mean(predicted == y)) - floor) / max(1 - floor, 1e-12)
+        return float(np.mean(predicted == y))
     spread = float(np.var(y))
     return 1 - float(np.mean((predicted - y) ** 2)) / spread if spread > 0 else 0.0
 

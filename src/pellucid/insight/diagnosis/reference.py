@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.insight.diagnosis.facts import Table, take_rows
+from pellucid.insight.diagnosis.facts import Table, score_of, take_rows
 from pellucid.layers import Dense
 from pellucid.network import Network
 from pellucid.training import train
@@ -99,14 +99,6 @@ def pooled(train: Table, held_out: Table) -> Reference:
 
 def _some(table: Table, rows: Any) -> Table:
     return Table(table.X[rows], table.y[rows], table.classes)
-
-
-def score_of(predicted: Any, y: Any, classes: int) -> float:
-    """The accuracy, or R squared."""
-    if classes:
-        return float(np.mean(predicted == y))
-    spread = float(np.var(y))
-    return 1 - float(np.mean((predicted - y) ** 2)) / spread if spread > 0 else 0.0
 
 
 def mean_recall(predicted: Any, y: Any, classes: int) -> float:

@@ -47,18 +47,31 @@ def subject_of(
         found = Subject(given, history)
     elif hasattr(given, "network_") or hasattr(given, "_encode"):
         return _drop_in(given, data, validation, loss)
-    elif hasattr(given, "model_") or hasattr(given, "to_folder"):
+    elif hasattr(given, "model_") or hasattr(given, "networks") or hasattr(given, "network"):
         return _table_model(getattr(given, "model_", given), data, validation, loss)
     else:
-        raise TypeError(
-            "diagnose takes a History, a Network, a fitted estimator or the path of a model "
-            f"folder; got {type(given).__name__}."
-        )
+        raise _refusal(given)
     found.loss = _loss(loss, found.history, found.network)
     found.data = None if data is None else _checked(*data, found.network, "X, Y")
     if validation is not None:
         found.validation = _checked(*validation, found.network, "validation_data")
     return found
+
+
+def _refusal(given: Any) -> Exception:
+    """The error for what cannot be diagnosed: not yet fitted, or something else."""
+    name = type(given).__name__
+    if hasattr(given, "fit"):
+        from sklearn.exceptions import NotFittedError
+
+        unfitted: Exception = NotFittedError(
+            f"this {name} is not fitted yet; call fit before diagnose."
+        )
+        return unfitted
+    return TypeError(
+        "diagnose takes a History, a Network, a fitted estimator or the path of a model folder; "
+        f"got {name}."
+    )
 
 
 def _from_folder(path: Any) -> tuple[Any, History | None]:
@@ -138,11 +151,13 @@ def _as_learned(model: Any, y: Any, n_outputs: int) -> NDArray[Any]:
             return np.asarray((y.astype(np.float64) - model.target_mean) / model.target_std)
         scaled: NDArray[Any] = model.target_standardizer.transform(y.reshape(-1, 1))
         return scaled.ravel()
-    known = {str(label): number for number, label in enumerate(model.classes)}
-    wrong = [label for label in y.tolist() if str(label) not in known]
-    if wrong:
-        raise ValueError(f"y holds {wrong[0]!r}, which is none of the classes {model.classes}.")
-    return np.array([known[str(label)] for label in y.tolist()])
+    known = {label: number for number, label in enumerate(model.classes)}
+    known |= {str(label): number for label, number in known.items()}
+    numbers = [known.get(label, known.get(str(label))) for label in y.tolist()]
+    if None in numbers:
+        wrong = y.tolist()[numbers.index(None)]
+        raise ValueError(f"y holds {wrong!r}, which is none of the classes {model.classes}.")
+    return np.array(numbers)
 
 
 def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:

@@ -40,7 +40,7 @@ class Watch(Callback):
     >>> X = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]])
     >>> history = train(net, X, [0, 1, 1, 0], loss="bce", epochs=8, callbacks=Watch())
     >>> [each["epoch"] for each in history.statistics]
-    [0, 1, 2, 4, 8]
+    [0, 1, 3, 8]
     """
 
     def on_train_begin(self, run: Run) -> None:

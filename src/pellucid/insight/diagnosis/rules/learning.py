@@ -49,7 +49,7 @@ KNOWN = 0.97
 """A score on the training data that more steps could hardly better."""
 FEW_STEPS = 400
 FEW_EPOCHS = 15
-SMALL_BATCH = 4
+SMALL_BATCH, GOOD_BATCH = 4, 32
 
 
 def _rates(e: Evidence) -> tuple[float, float, float]:
@@ -211,15 +211,15 @@ def large_batch(e: Evidence) -> list[Seen]:
     epochs = len(e.curves.get("loss", []))
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
         return []
-    if epochs < FEW_EPOCHS or not _behind(e):
+    if epochs < FEW_EPOCHS or batch <= GOOD_BATCH or not _behind(e):
         return []
     return [
         Seen(
             "warning",
             "every epoch",
             f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
-            "Take mini-batches of 32.",
-            {"batch_size": 32},
+            f"Take mini-batches of {GOOD_BATCH}.",
+            {"batch_size": GOOD_BATCH},
         )
     ]
 
@@ -233,8 +233,8 @@ def small_batch(e: Evidence) -> list[Seen]:
             "warning",
             "every step",
             f"a step sees {batch} example{'s' * (batch > 1)}, so its gradient is mostly noise",
-            "Take mini-batches of 32, or a smaller learning rate.",
-            {"batch_size": 32},
+            f"Take mini-batches of {GOOD_BATCH}, or a smaller learning rate.",
+            {"batch_size": GOOD_BATCH},
         )
     ]
 

@@ -1,0 +1,83 @@
+"""Whether the backward of functions of one's own is the derivative of their forward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid import propagation
+from pellucid.activations import ACTIVATIONS
+from pellucid.insight.gradient_check import in_float64
+from pellucid.layers import LAYERS
+from pellucid.losses import LOSSES, Loss
+from pellucid.network import Network
+
+STEP = 1e-5
+"""What an array is moved by; J is rounded by some 1e-15 of itself, a difference by that / STEP."""
+
+
+def of_ones_own(network: Network, loss: Loss) -> bool:
+    """Whether a layer, an activation or the loss is none of Pellucid's tables."""
+    functions = [layer.activation for layer in network.layers if layer.activation is not None]
+    return (
+        type(loss) is not LOSSES.get(loss.name)
+        or any(type(g) is not ACTIVATIONS.get(g.name) for g in functions)
+        or any(type(layer) is not LAYERS.get(layer.name) for layer in network.layers)
+    )
+
+
+def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
+    """Return, for each parameter, by what share dJ along a random direction differs.
+
+    Of the network's functions, not of its state: in float64, with fresh weights of a good size and
+    a few random inputs, where differences are exact. Each array is moved as a whole; of three
+    draws the least difference counts, so that a kink is not taken for a fault.
+    """
+    net, Y = in_float64(network), np.asarray(Y, dtype=np.float64)
+    draws = [_differences(net, Y, loss, np.random.default_rng(k)) for k in range(3)]
+    return {name: min(each[name] for each in draws) for name in draws[0]}
+
+
+def _differences(
+    net: Network, Y: NDArray[Any], loss: Loss, rng: np.random.Generator
+) -> dict[str, float]:
+    for name, array in net.parameters.items():
+        fan_in = array.shape[1] if name.startswith("W") else 4
+        array[...] = rng.normal(size=array.shape) / math.sqrt(fan_in)
+    X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
+
+    def J() -> float:
+        return float(propagation.cost(propagation.forward(net.layers, X), Y, loss))
+
+    with np.errstate(all="ignore"):
+        gradients = propagation.backward(propagation.forward(net.layers, X), Y, loss)
+        cost = J()
+        return {
+            f"d{letter}[{layer.number}]": _difference(array, got["d" + letter], J, cost, rng)
+            for layer, got in zip(net.layers, gradients.by_layer, strict=True)
+            for letter, array in layer.parameters.items()
+        }
+
+
+def _difference(
+    array: NDArray[Any],
+    gradient: NDArray[Any],
+    J: Callable[[], float],
+    cost: float,
+    rng: np.random.Generator,
+) -> float:
+    direction = rng.choice([-1.0, 1.0], array.shape) / math.sqrt(array.size)
+    before = array.copy()
+    array += STEP * direction
+    above = J()
+    array[...] = before - STEP * direction
+    below = J()
+    array[...] = before
+    numeric, analytic = (above - below) / (2 * STEP), float(np.sum(gradient * direction))
+    lost = 1e3 * 1e-15 * max(abs(cost), 1.0) / STEP
+    size = max(abs(numeric), abs(analytic), lost)
+    return abs(numeric - analytic) / size if math.isfinite(size) else 0.0
