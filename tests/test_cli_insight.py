@@ -134,7 +134,7 @@ def test_a_training_that_went_wrong_is_diagnosed(run: Run) -> None:
     assert re.match(r"warning: no non linearity \(every hidden layer\)\n  all 2 hidden", text)
     assert "  Why: With the identity everywhere" in text
     assert (
-        run("diagnose", "digits.pellucid", "sample:digits", "--fix").stdout == "--activation relu\n"
+        "--activation relu" in run("diagnose", "digits.pellucid", "sample:digits", "--fix").stdout
     )
     data = json.loads(run("diagnose", "digits.pellucid", "--json").stdout)
     assert data["suggested"] == {"activation": "relu"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,17 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from pellucid import Dense, History, MLPClassifier, MLPRegressor, Network, diagnose, save, train
+from pellucid import (
+    Dense,
+    History,
+    MLPClassifier,
+    MLPRegressor,
+    Network,
+    TabularClassifier,
+    diagnose,
+    save,
+    train,
+)
 from pellucid.activations import ACTIVATIONS, Tanh
 from pellucid.insight import Diagnosis, Finding, Watch
 from pellucid.insight.diagnosis.backward import wrong_gradients
@@ -20,7 +29,8 @@ from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
-from pellucid.tables import TrainSettings, fit_table, read_table
+from pellucid.tables import TrainSettings, read_table
+from pellucid.tables.fit import fit, prepare
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 400))
@@ -307,7 +317,8 @@ def test_regressor_with_raw_target() -> None:
 
 
 def test_model_of_a_table() -> None:
-    model = fit_table(read_table("sample:iris"), TrainSettings(epochs=5, seed=0)).model
+    settings = TrainSettings(hidden_layer_sizes=(4,), learning_rate=0.001, epochs=5, ensemble=1)
+    model = fit(prepare(read_table("sample:iris", target="target"), settings))
     rows = load_iris()
     report = diagnose(model, rows.data, np.array(model.classes)[rows.target])
     assert report.looked_at == ["parameters", "loss curves", "data"]
@@ -316,18 +327,14 @@ def test_model_of_a_table() -> None:
         diagnose(model, rows.data, ["daisy"] * 150)
 
 
-def test_tabular_estimator_by_its_shape() -> None:
-    """An estimator with ``model_``, whose model has networks, histories and inputs."""
-    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
-    history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
-    model = SimpleNamespace(
-        networks=[net], histories=[history.to_dict()], task="binary", classes=[False, True],
-        inputs=lambda rows: np.asarray(rows), preprocessing=SimpleNamespace(output_columns=["a"]),
-    )  # fmt: skip
-    report = diagnose(SimpleNamespace(model_=model, fit=None), X.T, CURVED == 1)
-    assert report.findings[0].kind == "zero_initialisation"
+def test_tabular_estimator() -> None:
+    frozen = {"learning_rate": 1e-7, "epochs": 30, "hidden_layer_sizes": (4,), "ensemble": 1}
+    model = TabularClassifier(**frozen).fit(X.T, CURVED)
+    report = diagnose(model, X.T, CURVED)
+    assert report.looked_at == ["parameters", "loss curves", "statistics", "data"]
+    assert report.findings[0].kind == "learning_rate_too_low"
     with pytest.raises(NotFittedError, match="is not fitted yet; call fit before diagnose"):
-        diagnose(SimpleNamespace(fit=None))
+        diagnose(TabularClassifier())
 
 
 def test_model_folder(tmp_path: Any) -> None:

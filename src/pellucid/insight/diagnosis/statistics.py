@@ -55,6 +55,7 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
         "g": layer.activation.name,
         "units": layer.n_units,
         "fan_in": W.shape[1],
+        "rate_factor": layer.rate_factor("W"),
         "W_norm": norm(W),
         "W_std": float(W.std()),
         "W_mean": float(W.mean()),

@@ -47,7 +47,7 @@ def subject_of(
         found = Subject(given, history)
     elif hasattr(given, "network_") or hasattr(given, "_encode"):
         return _drop_in(given, data, validation, loss)
-    elif hasattr(given, "model_") or hasattr(given, "networks") or hasattr(given, "network"):
+    elif hasattr(given, "model_") or hasattr(given, "preprocessing"):
         return _table_model(getattr(given, "model_", given), data, validation, loss)
     else:
         raise _refusal(given)
@@ -122,35 +122,24 @@ def _table_model(
     model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
 ) -> Subject:
     """A table's model: its first network stands for all; X holds the table's own rows."""
-    network = model.networks[0] if hasattr(model, "networks") else model.network
-    documents = getattr(model, "histories", None) or [getattr(model, "history", None)]
-    history = History.from_dict(documents[0]) if documents[0] else None
+    network = model.networks[0]
+    history = History.from_dict(model.histories[0]) if model.histories else None
 
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
             return None
-        Z = (
-            model.inputs(pair[0])
-            if hasattr(model, "inputs")
-            else model.standardizer.transform(np.asarray(pair[0], dtype=np.float64))
-        )
-        return _checked(Z.T, _as_learned(model, pair[1], network.n[-1]), network, "X, y")
+        return _checked(model.inputs(pair[0]).T, _as_learned(model, pair[1]), network, "X, y")
 
-    preprocessing = getattr(model, "preprocessing", None)
-    names: Any = getattr(preprocessing, "output_names", None) or getattr(model, "columns", ())
     found = Subject(network, history, columns(data), columns(validation))
-    found.loss, found.names = _loss(loss, history, network), tuple(map(str, names))
+    found.loss, found.names = _loss(loss, history, network), tuple(model.preprocessing.output_names)
     return found
 
 
-def _as_learned(model: Any, y: Any, n_outputs: int) -> NDArray[Any]:
+def _as_learned(model: Any, y: Any) -> NDArray[Any]:
     """The target as the networks learned it: class numbers, 0 and 1, or standardised."""
     y = np.asarray(y)
     if model.task == "regression":
-        if hasattr(model, "target_std"):
-            return np.asarray((y.astype(np.float64) - model.target_mean) / model.target_std)
-        scaled: NDArray[Any] = model.target_standardizer.transform(y.reshape(-1, 1))
-        return scaled.ravel()
+        return np.asarray((y.astype(np.float64) - model.target_mean) / model.target_std)
     known = {label: number for number, label in enumerate(model.classes)}
     known |= {str(label): number for label, number in known.items()}
     numbers = [known.get(label, known.get(str(label))) for label in y.tolist()]

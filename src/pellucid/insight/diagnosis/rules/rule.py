@@ -143,13 +143,17 @@ def _last_quarters(curve: list[float]) -> tuple[float, float]:
 
 
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
-    """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate."""
+    """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate.
+
+    A W that starts at 0, or near it, is taken for a tenth of what is usual: |W| = sqrt(units).
+    """
     spec = e.settings.get("optimizer", "adam")
     name = spec if isinstance(spec, str) else spec["name"]
     parameters = {} if isinstance(spec, str) else spec
-    rate = max(e.curves.get("learning_rate", [])[:3] or [e.settings.get("learning_rate", 0.0)])
+    alpha = max(e.curves.get("learning_rate", [])[:3] or [e.settings.get("learning_rate", 0.0)])
     sizes = []
     for layer in sample["layers"]:
+        rate = alpha * layer.get("rate_factor", 1.0)
         size = math.sqrt(layer["units"] * layer["fan_in"])
         if name in ("classical_momentum", "nesterov"):
             step = rate * layer["dW_norm"] / max(1 - parameters.get("beta", 0.9), 1e-6)
@@ -159,7 +163,7 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
             step = 0.0
         else:
             step = rate * size
-        sizes.append(step / max(layer["W_norm"], 1e-12))
+        sizes.append(step / max(layer["W_norm"], 0.1 * math.sqrt(layer["units"])))
     return sizes
 
 
