@@ -18,7 +18,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid import __version__
-from pellucid.cli import evaluate, explain, export, predict, samples, trace, train
+from pellucid.cli import evaluate, explain, export, lab, predict, samples, trace, train
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "explain": explain.explain,
     "trace": trace.trace,
+    "lab": lab.lab,
     "export": export.export,
     "samples": samples.samples,
 }
@@ -122,4 +123,4 @@ def _pellucid(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name, no_args_is_help=_name != "samples")(reported(_command))
+    app.command(_name, no_args_is_help=_name not in ("samples", "lab"))(reported(_command))

@@ -1,0 +1,243 @@
+"""The server: the page's files, and one socket for each page with a trainer behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import socket as sockets
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import MissingPackageError
+from pellucid.lab.commands import handle
+from pellucid.lab.frames import dumps
+from pellucid.lab.security import LOOPBACK, Guard
+from pellucid.lab.trainer import Trainer
+
+STATIC = Path(__file__).parent / "static"
+LARGEST_MESSAGE = 2 * 2**20
+MOST_CLIENTS = 32
+NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
+"""Why a socket is closed, in the numbers of RFC 6455."""
+
+
+class Lab:
+    """A lab on an address of this computer; ``port=0`` takes a free one.
+
+    Attributes
+    ----------
+    host, port : str, int
+    address : str
+        What to open, with the token.
+    trainers : set of Trainer
+        One for each page that is connected.
+
+    Examples
+    --------
+    >>> with Lab() as lab:  # doctest: +SKIP
+    ...     print(lab.address)
+    http://127.0.0.1:43127/?token=...
+    """
+
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        _require()
+        self.host = host
+        self._listening = _listen(host, port)
+        self.port = int(self._listening.getsockname()[1])
+        names = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (*LOOPBACK, host)
+        self.app = Guard(_application(self), self.port, names)
+        self.trainers: set[Trainer] = set()
+        self._server = _uvicorn_server(self.app)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        """What to open, with the token."""
+        return f"http://{self.host}:{self.port}/?token={self.app.token}"
+
+    def run(self) -> None:
+        """Serve in this thread until Ctrl-C."""
+        try:
+            self._server.run(sockets=[self._listening])
+        finally:
+            self._listening.close()
+
+    def __enter__(self) -> Lab:
+        """Serve in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="pellucid-lab-server", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def end_trainers(self) -> None:
+        """Stop what trains, and wait for it."""
+        ending = list(self.trainers)
+        for trainer in ending:
+            trainer.stop()
+        for trainer in ending:
+            trainer.join()
+
+
+class Client:
+    """One page: reads its requests, one at a time, and sends what the trainer pushes."""
+
+    def __init__(self, lab: Lab, websocket: Any) -> None:
+        self._lab, self._websocket = lab, websocket
+        self._loop = asyncio.get_running_loop()
+        self._pushed: asyncio.Queue[dict[str, Any] | bytes] = asyncio.Queue()
+        self._sending = asyncio.Lock()
+        self._trainer = Trainer(handle, self._push)
+
+    async def serve(self) -> None:
+        """Until the page goes, or says something that is not understood."""
+        await self._websocket.accept()
+        self._lab.trainers.add(self._trainer)
+        self._trainer.start()
+        pushing = asyncio.create_task(self._send_pushed())
+        try:
+            await self._read()
+        finally:
+            pushing.cancel()
+            self._trainer.stop()
+            self._lab.trainers.discard(self._trainer)
+            with contextlib.suppress(asyncio.CancelledError):
+                await pushing
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                request = parsed(message)
+            except ValueError as error:
+                await self._websocket.close(NOT_UNDERSTOOD, str(error)[:120])
+                return
+            for each in await self._asked(request):
+                await self._send(each)
+
+    async def _asked(self, request: dict[str, Any]) -> list[dict[str, Any] | bytes]:
+        answered: asyncio.Future[list[dict[str, Any] | bytes]] = self._loop.create_future()
+
+        def answer(found: list[dict[str, Any] | bytes]) -> None:
+            encoded: list[Any] = [f if isinstance(f, bytes) else dumps(f) for f in found]
+            self._soon(lambda: answered.done() or answered.set_result(encoded))
+
+        self._trainer.ask(request, answer)
+        return await answered
+
+    def _push(self, what: dict[str, Any] | bytes) -> None:
+        """Called by the trainer, which never waits: it has one frame out at a time."""
+        self._soon(lambda: self._pushed.put_nowait(what))
+
+    def _soon(self, call: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has ended
+            self._loop.call_soon_threadsafe(call)
+
+    async def _send_pushed(self) -> None:
+        while True:
+            await self._send(await self._pushed.get())
+
+    async def _send(self, what: Any) -> None:
+        async with self._sending:
+            with contextlib.suppress(Exception):  # gone: the reader notices
+                if isinstance(what, bytes):
+                    await self._websocket.send_bytes(what)
+                else:
+                    await self._websocket.send_text(what if isinstance(what, str) else dumps(what))
+
+
+def parsed(message: Any) -> dict[str, Any]:
+    """Return the request of a message; ValueError where it is none."""
+    text = message.get("text")
+    if text is None:
+        raise ValueError("expected a text of JSON; got bytes.")
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("expected JSON; this is none.") from None
+    if not isinstance(request, dict):
+        raise ValueError("expected a JSON object with id and do.")
+    number, name = request.get("id"), request.get("do")
+    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
+        raise ValueError("expected a JSON object with an integer id and a text do.")
+    return request
+
+
+# Packages of the extra ----------------------------------------------------------------------------
+
+
+def _require() -> None:
+    for package in ("starlette", "uvicorn", "websockets"):
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise MissingPackageError(
+                f"the lab needs {package}: pip install 'pellucid[lab]'"
+            ) from None
+
+
+def _application(lab: Lab) -> Any:
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse
+    from starlette.routing import Mount, Route, WebSocketRoute
+    from starlette.staticfiles import StaticFiles
+
+    async def page(request: Any) -> Any:
+        return FileResponse(STATIC / "index.html", media_type="text/html")
+
+    async def talk(websocket: Any) -> None:
+        if len(lab.trainers) >= MOST_CLIENTS:
+            await websocket.accept()
+            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages are open already.")
+            return
+        await Client(lab, websocket).serve()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        yield
+        lab.end_trainers()
+
+    static = StaticFiles(directory=STATIC, check_dir=False)
+    routes = [Route("/", page), WebSocketRoute("/socket", talk), Mount("/static", static)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _uvicorn_server(app: Any) -> Any:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> sockets.socket:
+    family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
+    listening = sockets.socket(family, sockets.SOCK_STREAM)
+    listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0 for a "
+            "free one."
+        ) from None
+    return listening
