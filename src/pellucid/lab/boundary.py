@@ -70,7 +70,7 @@ def boundary(experiment: Experiment, view: View) -> tuple[NDArray[np.float32], d
 def _answers(
     experiment: Experiment, X: NDArray[Any], unit: tuple[int, int] | None
 ) -> NDArray[np.float32]:
-    network = experiment.synced()
+    network = experiment.network
     if unit is None:
         return network.forward(X)
     layer, row = unit

@@ -154,7 +154,7 @@ def _check(player: Player, given: Arguments) -> Reply:
 def _update(player: Player, given: Arguments) -> Reply:
     e = _still(player)
     numbers, _ = _traced(player)
-    before, J = copies(e.synced().parameters), e.trace(numbers).J
+    before, J = copies(e.network.parameters), e.trace(numbers).J
     e.update(numbers)
     after = e.trace(numbers)
     player.trace = (numbers, after)
@@ -184,7 +184,7 @@ def _boundary(player: Player, given: Arguments) -> tuple[Reply, bytes]:
 def _hidden(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
     layer = whole(given, "layer", 0, e.network.L, None)
-    cache = e.synced().forward(e.X, cache=True)
+    cache = e.network.forward(e.X, cache=True)
     return {"layer": layer, "A": cache.A[layer], "Z": cache.Z.get(layer)}
 
 
@@ -202,7 +202,7 @@ def _diagnosis(player: Player, given: Arguments) -> Reply:
     if diagnose is None:
         return {"findings": [], "note": "this version of pellucid has no diagnosis"}
     e = _experiment(player)
-    found = diagnose(e.synced(), e.X, e.Y)
+    found = diagnose(e.network, e.X, e.Y)
     return {**found.to_dict(), "note": None}
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pellucid.insight.trace.presets import PRESETS
 
 from pellucid._catalogue import did_you_mean
+from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import one_hot
 
 Floats = NDArray[np.float64]
@@ -188,7 +188,9 @@ def dataset(name: str) -> Dataset:
 
     >>> dataset("spirall")
     Traceback (most recent call last):
-    ValueError: there is no data set 'spirall'; did you mean 'spiral'? Known are: and, or, ...
+    ValueError: there is no data set 'spirall' (did you mean 'spiral'?). Known are: and, or, xor,
+    parity, circles, moons, spiral, three-classes, sine, plane, pass-the-class, movie-taste,
+    house-prices, digits.
     """
     if name not in DATASETS:
         raise ValueError(

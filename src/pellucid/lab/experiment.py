@@ -40,7 +40,7 @@ from pellucid.training import examples
 from pellucid.training.arguments import misfit, rows_of_parts
 
 Action = list[Any]
-"""What was done: ["steps", 12], ["example", 1], ["set_cell", "W", 1, 0, 0, 20.0], ["update", [0]]"""
+"""What was done: ["steps", 12], ["example", 1], ["update", [0]], ["set_cell", "W", 1, 0, 0, 2]."""
 
 MOST_PARAMETERS = 300_000
 
@@ -76,13 +76,13 @@ class Experiment:
         self.X, self.Y = (np.asfortranarray(each, dtype=np.float32) for each in (X, Y))
         self.training, self.validation = self._parts()
         self.loss = loss(settings.loss)
-        self.network = self._network()
-        self.note = misfit(self.network, self.loss)
-        examples(self.network, self.X, self.Y, self.loss)  # targets that cannot be are refused
+        self._net = self._make_network()
+        self.note = misfit(self._net, self.loss)
+        examples(self._net, self.X, self.Y, self.loss)  # targets that cannot be are refused
         self.twin: Experiment | None = None
         if settings.fault:
             self.twin = Experiment(Settings.read(settings.to_dict() | {"fault": None}))
-        self._start = self.network.copy_parameters()
+        self._start = self._net.copy_parameters()
         self._begin()
 
     # Making ---------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Experiment:
             return np.arange(m), np.arange(0)
         return rows_of_parts(m, split, None, self.settings.data.seed)
 
-    def _network(self) -> Network:
+    def _make_network(self) -> Network:
         s, broken = self.settings, self.fault
         kind: type[Dense] = broken.layer if broken else Dense
         layers = [kind(k.units, k.activation, dropout=k.dropout) for k in s.layers]
@@ -125,11 +125,15 @@ class Experiment:
     def _open_session(self) -> Session:
         s = self.settings
         objective, chosen = Objective(self.loss, s.l1, s.l2), optimizer(s.optimizer)
-        engine, self.engine_note = choose_engine("auto", self.network, objective, chosen)
+        engine, self.engine_note = choose_engine("auto", self._net, objective, chosen)
         self.engine = engine.name
-        return engine.start(
-            self.network, objective, chosen, batch_size=self.batch_size, seed=s.seed
-        )
+        return engine.start(self._net, objective, chosen, batch_size=self.batch_size, seed=s.seed)
+
+    @property
+    def network(self) -> Network:
+        """The network, with what was learned so far in its arrays."""
+        self._session.sync()
+        return self._net
 
     @property
     def m(self) -> int:
@@ -179,7 +183,6 @@ class Experiment:
                 f"{letter}[{layer}] has the shape {array.shape}: row must be 0 to {rows - 1} and "
                 f"column 0 to {columns - 1}; got [{row}, {column}]."
             )
-        self._session.sync()
         array[row, column] = value
         self._session.take()
         self.actions.append(["set_cell", letter, layer, row, column, float(value)])
@@ -201,7 +204,7 @@ class Experiment:
     def reset(self) -> None:
         """Go back to the initial weights; what was done is forgotten."""
         self._session.close()
-        self.network.put_parameters(self._start)
+        self._net.put_parameters(self._start)
         if self.twin:
             self.twin.reset()
         self._begin()
@@ -266,31 +269,24 @@ class Experiment:
 
     def cost(self) -> float:
         """Return J of all training examples, penalties included."""
-        self._session.sync()
         mean, _ = self._session.evaluate(self.X, self.Y, rows=self.training)
         return mean + penalty(self.network.layers, self.settings.l1, self.settings.l2)
 
     def outputs(self) -> NDArray[Any]:
         """Return A[L] of all examples."""
-        self._session.sync()
         return self.network.forward(self.X)
-
-    def synced(self) -> Network:
-        """Return the network with what was learned so far in its arrays."""
-        self._session.sync()
-        return self.network
 
     def trace(self, chosen: list[int]) -> Trace:
         """Return one forward and backward pass of these examples with every number."""
         s = self.settings
         return trace(
-            self.synced(), self.X[:, chosen], self.Y[:, chosen], self.loss, l1=s.l1, l2=s.l2
+            self.network, self.X[:, chosen], self.Y[:, chosen], self.loss, l1=s.l1, l2=s.l2
         )
 
     def digest(self) -> str:
         """Return the sha256 of all parameters."""
         found = hashlib.sha256()
-        for array in self.synced().parameters.values():
+        for array in self.network.parameters.values():
             found.update(array.tobytes("C"))
         return found.hexdigest()
 
@@ -320,7 +316,7 @@ def _worth_recording(epoch: int) -> bool:
     """Every epoch to the 200th, then about a hundred each time their number doubles.
 
     >>> sum(map(_worth_recording, range(1, 10_001)))
-    736
+    756
     """
     stride: int = 2 ** max(0, int(math.log2(epoch / 100)))
     return epoch % stride == 0

@@ -1,4 +1,4 @@
-"""Faults to break a network with on purpose, beside a healthy twin from the same seed: one table."""
+"""Faults to break a network with on purpose, beside a healthy twin: one table."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ FAULTS: dict[str, Fault] = {
             "dropped_transpose",
             "A dropped transpose",
             "dA[l-1] is W[l]^T dZ[l]. Without the transpose every error goes back to the wrong "
-            "unit, and every gradient below the last layer is wrong.",
+            "unit, and every gradient below the last layer is wrong. The cost may fall all the "
+            "same, only more slowly: it is the gradient check that finds such a fault.",
             layer=DroppedTranspose,
             steps=("dA", "dX"),
         ),

@@ -114,11 +114,12 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "dropped-transpose",
             "Broken: a dropped transpose",
-            "The gradient check turns red, and training goes astray beside a healthy twin.",
+            "It still learns, but the gradient check turns red and the healthy twin is faster.",
             {
                 "data": {"name": "circles", "noise": 0.1},
                 "layers": [{"units": 6}, {"units": 6}],
-                "learning_rate": 0.03,
+                "optimizer": "gradient_descent",
+                "learning_rate": 0.5,
                 "fault": "dropped_transpose",
             },
         ),

@@ -129,7 +129,7 @@ class Client:
 
         def answer(found: list[dict[str, Any] | bytes]) -> None:
             encoded: list[Any] = [f if isinstance(f, bytes) else dumps(f) for f in found]
-            self._soon(lambda: answered.done() or answered.set_result(encoded))
+            self._soon(lambda: None if answered.done() else answered.set_result(encoded))
 
         self._trainer.ask(request, answer)
         return await answered

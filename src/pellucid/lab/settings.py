@@ -5,7 +5,6 @@ Nothing that comes in is trusted: every number has bounds, every name is looked 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -91,12 +90,12 @@ class Settings:
     def read(cls, given: Any) -> Settings:
         """Return the settings that these plain data stand for; ValueError says what cannot be."""
         given = _mapping("experiment", given)
-        data, source = _read_data(_mapping("data", given.get("data") or {}))
+        data, source = _read_data(_mapping("data", _or(given.get("data"), {})))
         suiting, loss_name = SUITS[source.task]
         layers = given.get("layers")
         layers = [{}] if layers is None else _list("layers", layers, MOST_LAYERS)
-        output = _mapping("output", given.get("output") or {}).get("activation") or suiting
-        found = optimizer(_text("optimizer", given.get("optimizer") or "adam"))
+        output = _mapping("output", _or(given.get("output"), {})).get("activation")
+        found = optimizer(_text("optimizer", _or(given.get("optimizer"), "adam")))
         if isinstance(found, LBFGS):
             raise ValueError("optimizer: lbfgs takes no single steps; the lab trains with others.")
         start = given.get("initializer")
@@ -104,8 +103,8 @@ class Settings:
         return cls(
             data,
             tuple(_read_layer(k, layer) for k, layer in enumerate(layers, start=1)),
-            activation(_text("output activation", output)).name,
-            loss(_text("loss", given.get("loss") or loss_name)).name,
+            activation(_text("output activation", _or(output, suiting))).name,
+            loss(_text("loss", _or(given.get("loss"), loss_name))).name,
             None if start is None else initializer(_text("initializer", start)).name,
             whole(given, "seed", 0, LARGEST_SEED, 1),
             found.name,
@@ -131,7 +130,7 @@ class Settings:
 
 
 def _read_data(given: Mapping[str, Any]) -> tuple[DataSettings, Dataset]:
-    source = dataset(_text("data.name", given.get("name") or "xor"))
+    source = dataset(_text("data.name", _or(given.get("name"), "xor")))
     points = given.get("points")
     if points is not None:
         points = _read_points(points, source)
@@ -167,7 +166,7 @@ def _read_points(points: Any, source: Dataset) -> list[list[float]]:
 
 def _read_layer(number: int, given: Any) -> LayerSettings:
     given = _mapping(f"layer {number}", given)
-    g = activation(_text(f"activation of layer {number}", given.get("activation") or "tanh"))
+    g = activation(_text(f"activation of layer {number}", _or(given.get("activation"), "tanh")))
     if g.output_only:
         raise ValueError(f"layer {number}: {g.name} is for the output layer; take another.")
     units = whole(given, "units", 1, MOST_UNITS, 4)
@@ -197,31 +196,31 @@ def whole(given: Mapping[str, Any], name: str, low: int, high: int, default: int
     Traceback (most recent call last):
     ValueError: units must be a whole number from 1 to 512; got 0.
     """
-    value = given.get(name)
-    value = default if value is None else value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    value = _or(given.get(name), default)
+    if not _finite(value) or value != int(value) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}; got {value!r:.40}.")
-    return value
+    return int(value)
 
 
 def real(
     given: Mapping[str, Any], name: str, low: float, high: float, default: float | None
 ) -> float:
     """Return a finite number within bounds; ``default`` None: it must be given."""
-    value = given.get(name)
-    value = default if value is None else value
+    value = _or(given.get(name), default)
     if not _finite(value) or not low <= value <= high:
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}; got {value!r:.40}.")
     return float(value)
 
 
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
 def _finite(value: Any) -> bool:
-    """Whether a value is a number that float32 holds."""
+    """Whether a value is a number, no truth value, and of a size that can be worked with."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return -1e9 <= value <= 1e9 and not math.isnan(value)
+    return -(2**53) < value < 2**53
 
 
 def _text(name: str, value: Any) -> str:

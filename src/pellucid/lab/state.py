@@ -78,7 +78,7 @@ def catalogue() -> State:
 def state_of(experiment: Experiment, *, brief: bool = False) -> State:
     """Return the state; ``brief`` leaves out what only changes when an experiment is opened."""
     e = experiment
-    header, rows = e.synced()._dimensions()
+    header, rows = e.network._dimensions()
     data: State = {"A": e.outputs()}
     if not brief:
         data |= {

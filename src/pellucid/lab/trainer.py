@@ -158,7 +158,7 @@ class Player:
         e = self.experiment
         assert e is not None
         self.sequence += 1
-        arrays: dict[str, NDArray[Any]] = dict(e.synced().parameters)
+        arrays: dict[str, NDArray[Any]] = dict(e.network.parameters)
         header: dict[str, Any] = {
             "epoch": e.epoch,
             "step": e.step,
