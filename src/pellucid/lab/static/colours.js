@@ -26,7 +26,7 @@ export const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
  * @param {number} [strength] how far the ends go
  * @returns {Colour}
  */
-export function diverging(share, strength = 0.62) {
+export function diverging(share, strength = 0.5) {
   const [low, high] = classes();
   const way = Math.max(-1, Math.min(1, 2 * share - 1));
   return mix(paper(), way < 0 ? low : high, Math.abs(way) * strength);

@@ -9,7 +9,10 @@ const POINTS = 400;
 /** @typedef {{name: string, kind: string, epochs: number[], values: (number | null)[]}} Line */
 
 /** @param {(number | null)[]} values the newest number, where there is one */
-const newest = (values) => shown(values.findLast((value) => value !== null));
+const newest = (values) => shown(values.findLast((/** @type {any} */ value) => value !== null));
+
+/** Where an epoch stands: the axis is logarithmic, so that the first epochs are seen too. @param {number} epoch @param {number} last */
+const across = (epoch, last) => LEFT + (Math.log1p(epoch) / Math.log1p(last)) * (WIDTH - LEFT - 6);
 
 /** @param {Line} line @param {number} last @param {number} high */
 function path({ epochs, values }, last, high) {
@@ -17,7 +20,7 @@ function path({ epochs, values }, last, high) {
   let text = "";
   values.forEach((value, k) => {
     if (value === null || (k % every && k < values.length - 1)) return;
-    const x = LEFT + (epochs[k] / last) * (WIDTH - LEFT - 6);
+    const x = across(epochs[k], last);
     const y = TOP + (1 - Math.min(value, high) / high) * (HEIGHT - TOP - BOTTOM);
     text += `${text ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
   });
@@ -47,8 +50,12 @@ function chart(title, lines, top) {
     drawing.append(s("path", { class: "grid", d: `M${LEFT} ${y}H${WIDTH - 6}` }),
       s("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, shown(high * share)));
   }
-  drawing.append(s("text", { x: LEFT, y: HEIGHT - 6 }, "0"),
-    s("text", { x: WIDTH - 6, y: HEIGHT - 6, "text-anchor": "end" }, `epoch ${last}`));
+  for (let epoch = 1; epoch <= last; epoch *= 10) {
+    const [x, roomy] = [across(epoch, last), across(last, last) - across(epoch, last) > 110];
+    if (roomy) drawing.append(s("text", { x, y: HEIGHT - 6, "text-anchor": "middle" }, epoch.toLocaleString("en")));
+  }
+  drawing.append(s("text", { x: LEFT, y: HEIGHT - 6, "text-anchor": "middle" }, "0"),
+    s("text", { x: WIDTH - 6, y: HEIGHT - 6, "text-anchor": "end" }, `epoch ${last.toLocaleString("en")}`));
   for (const line of lines) drawing.append(s("path", { class: `line ${line.kind}`, d: path(line, last, high) }));
   return h("figure", { class: "chart" },
     h("figcaption", {}, h("strong", {}, title),
@@ -69,7 +76,7 @@ export function curves(lab, keptRuns) {
       ...(twin ? [line("healthy twin", "twin", twin.curves, which)] : []),
       line("validation", "validation", own, `val_${which}`),
       line("training", "training", own, which),
-    ].filter(({ values }) => values.some((value) => value !== null));
+    ].filter(({ values }) => values.some((/** @type {any} */ value) => value !== null));
     return found.length ? chart(title, found, top) : null;
   }
   function draw() {

@@ -91,16 +91,6 @@ export function shown(value) {
   return text.replaceAll("-", "−");
 }
 
-/**
- * MathML that the server wrote, as an element.
- * @param {string} inside
- * @param {boolean} [block]
- */
-export function formula(inside, block = true) {
-  const text = `<math xmlns="http://www.w3.org/1998/Math/MathML" display="${block ? "block" : "inline"}">${inside}</math>`;
-  return document.importNode(new DOMParser().parseFromString(text, "application/xml").documentElement, true);
-}
-
 let spoken = 0;
 /**
  * Say it to a screen reader and in the status line.

@@ -58,8 +58,8 @@ export function examples(lab) {
           data.Y.map((/** @type {number[]} */ row) => h("td", {}, own ? editable(k, 2, row[k], "expected output") : shown(row[k]))),
           Array.from({ length: n.at(-1) }, (_, row) => h("td", { class: "actual", "data-row": row, "data-column": k })),
           h("td", {}, learned.has(k) ? "training" : "validation"))))) ),
-      count > PAGE && h("div", { class: "row" }, turn(-PAGE, "Previous ten", start > 0), h("span", { class: "note" }, `${start} to ${Math.min(start + PAGE, count) - 1} of ${count}`),
-        turn(PAGE, "Next ten", start + PAGE < count)));
+      ...(count <= PAGE ? [] : [h("div", { class: "row" }, turn(-PAGE, "Previous ten", start > 0), h("span", { class: "note" }, `${start} to ${Math.min(start + PAGE, count) - 1} of ${count}`),
+        turn(PAGE, "Next ten", start + PAGE < count))]));
   }
 
   let last = 0;

@@ -95,7 +95,7 @@ export function map(lab) {
     const { X, training } = lab.state.data;
     const learned = new Set(training);
     const [[left, right], [bottom, top]] = range();
-    const radius = pixels / 400 * (X[0].length > 250 ? 3.4 : X[0].length > 60 ? 4.4 : 7);
+    const radius = pixels / 400 * (X[0].length > 250 ? 3.4 : X[0].length > 60 ? 4.4 : 8);
     context.lineWidth = radius * 0.36;
     for (let k = 0; k < X[0].length; k++) {
       const x = ((X[0][k] - left) / (right - left)) * pixels;

@@ -4,7 +4,7 @@
 import { at, h, s, shown } from "./dom.js";
 import { ends, paint } from "./map.js";
 
-const [GAP, RADIUS, MOST, COLUMN] = [58, 21, 8, 128];
+const [GAP, RADIUS, MOST] = [58, 21, 8];
 
 /** @param {import("./lab.js").Lab} lab */
 export function network(lab) {
@@ -37,7 +37,7 @@ export function network(lab) {
     const { n, experiment } = lab.state;
     const { activations } = lab.catalogue;
     const last = n.length - 1;
-    const units = h("strong", {}, `${n[layer]} ${n[layer] === 1 ? "unit" : "units"}`);
+    const units = h("strong", {}, String(n[layer]), h("span", {}, n[layer] === 1 ? "unit" : "units"));
     if (layer === 0) return [h("h3", {}, "Inputs"), h("strong", {}, String(n[0]))];
     const hidden = layer < last;
     const g = h("select", {
@@ -71,7 +71,7 @@ export function network(lab) {
 
   function place() {
     const { n } = lab.state;
-    const width = Math.max(picture.clientWidth, COLUMN * n.length);
+    const width = picture.clientWidth;
     const height = Math.max(...n.map(drawn)) * GAP + 34;
     /** @param {number} layer @param {number} unit */
     const at = (layer, unit) => ({
@@ -84,7 +84,7 @@ export function network(lab) {
   function draw() {
     const { n, parameters, data } = lab.state;
     const { width, height, at: where } = place();
-    const drawing = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "network", role: "group", "aria-label": `Network ${n.join("-")}` });
+    const drawing = s("svg", { viewBox: `0 0 ${width} ${height}`, height, class: "network", role: "group", "aria-label": `Network ${n.join("-")}` });
     const lines = s("g"), units = s("g"), labels = s("g", { class: "labels" });
     for (let layer = 1; layer < n.length; layer++) {
       const W = parameters[`W${layer}`];

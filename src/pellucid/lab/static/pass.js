@@ -1,7 +1,8 @@
 // @ts-check
 /** One forward and backward pass, step by step and cell by cell, with the real numbers. */
 
-import { at, formula, h, number, say, shown } from "./dom.js";
+import { at, h, number, say, shown } from "./dom.js";
+import { ofCell, written } from "./formulas.js";
 import { matrix } from "./matrix.js";
 
 const SMALL = 150;
@@ -30,12 +31,13 @@ export function pass(lab) {
         h("button", { onclick: () => moveCell(-1) }, "Previous cell"), h("button", { onclick: () => moveCell(1) }, "Next cell")),
       from, many),
     strip, view, check);
-  box.addEventListener("keydown", (event) => {
+  box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     if (/** @type {HTMLElement} */ (event.target).matches("input, select")) return;
-    const move = { ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1), ArrowDown: () => moveStep(1), ArrowUp: () => moveStep(-1) }[event.key];
-    if (!move) return;
+    /** @type {Record<string, () => any>} */
+    const moves = { ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1), ArrowDown: () => moveStep(1), ArrowUp: () => moveStep(-1) };
+    if (!(event.key in moves)) return;
     event.preventDefault();
-    move();
+    moves[event.key]();
   });
 
   /** The examples of the pass: those learned from, one after the other. */
@@ -130,7 +132,7 @@ export function pass(lab) {
     };
     return [
       h("h3", {}, `${step.phase}: ${step.result}`),
-      h("div", { class: "formula" }, formula(step.mathml)),
+      h("div", { class: "formula" }, written(step.mathml)),
       h("p", { class: "note" }, step.why),
       step.broken && h("p", { class: "warning" }, step.broken),
       h("div", { class: "equation" },
@@ -141,8 +143,8 @@ export function pass(lab) {
           : matrix(part.name, trace.arrays[part.name], { transposed: part.transposed, around: near(part.name), sources }))),
       cell && h("div", { class: "cell", "data-value": cell.value },
         h("h4", {}, `${step.result}, row ${row}, column ${column}`),
-        h("div", { class: "formula" }, cell.mathml ? formula(cell.mathml) : cell.formula),
-        h("div", { class: "formula numbers" }, cell.numbers_mathml ? formula(cell.numbers_mathml) : cell.numbers.replaceAll(" * ", " · ").replaceAll("-", "−"))),
+        h("div", { class: "formula" }, ofCell(cell.formula)),
+        h("div", { class: "formula numbers" }, ofCell(cell.numbers))),
     ].filter(Boolean);
   }
 

@@ -33,16 +33,18 @@ export function dataSettings(lab) {
 export function learning(lab) {
   lab.on("state", () => {
     const { catalogue, experiment } = lab;
-    const named = (/** @type {any[]} */ list) => list.map((each) => (typeof each === "string" ? [each, each] : [each.name, each.title ?? each.name]));
+    const named = (/** @type {any[]} */ list) =>
+      /** @type {[string, string][]} */ (list.map((each) => [each.name, each.name.replaceAll("_", " ")]));
     const rate = (/** @type {string} */ name) =>
       catalogue.optimizers.find((/** @type {any} */ each) => each.name === name)?.learning_rate;
+    /** @type {[string, string][]} */
     const initializers = [["", "to suit the activation"], ...named(catalogue.initializers)];
     keepFocus("learning", [h("div", { class: "fields" },
       choice("Loss", named(catalogue.losses), experiment.loss, (loss) => lab.change({ loss })),
       choice("Optimizer", named(catalogue.optimizers), experiment.optimizer, (optimizer) => lab.change({ optimizer, learning_rate: rate(optimizer) })),
       number("Learning rate", experiment.learning_rate, (learning_rate) => lab.change({ learning_rate }), { min: 1e-9 }),
       number("Batch size", experiment.batch_size, (batch_size) => lab.change({ batch_size }), { min: 1, step: 1 }),
-      choice("Initial weights", /** @type {[string, string][]} */ (initializers), experiment.initializer ?? "", (name) => lab.change({ initializer: /** @type {any} */ (name || null) })),
+      choice("Initial weights", initializers, experiment.initializer ?? "", (name) => lab.change({ initializer: /** @type {any} */ (name || null) })),
       number("Seed", experiment.seed, (seed) => lab.change({ seed }), { min: 0, step: 1 }),
       number("Penalty L2", experiment.l2, (l2) => lab.change({ l2 }), { min: 0 }),
       number("Penalty L1", experiment.l1, (l1) => lab.change({ l1 }), { min: 0 }),

@@ -16,7 +16,8 @@ export function training(lab) {
   const reset = h("button", {
     onclick: async () => { await lab.step("reset"); say("Back to the same initial weights."); },
   }, "Reset");
-  const speeds = [["", "as fast as it can"], ["1", "1 step a second"], ["5", "5 steps a second"], ["20", "20 steps a second"], ["100", "100 steps a second"]];
+  /** @type {[string, string][]} */
+  const speeds = [["", "full speed"], ["1", "1 step a second"], ["5", "5 steps a second"], ["20", "20 steps a second"], ["100", "100 steps a second"]];
   const stopAt = (/** @type {"epoch" | "loss"} */ which, /** @type {any} */ input) => {
     input.querySelector("input").addEventListener("input", (/** @type {any} */ event) => {
       stop[which] = event.target.value === "" ? null : Number(event.target.value);
@@ -27,7 +28,7 @@ export function training(lab) {
   at("controls").append(
     h("div", { class: "row", role: "group", "aria-label": "Train" }, play, once("One epoch", "epoch"), once("One mini-batch", "batch"), once("One example", "example"), reset),
     h("div", { class: "row" },
-      choice("Speed", /** @type {[string, string][]} */ (speeds), "", (value) => {
+      choice("Speed", speeds, "", (value) => {
         speed = value ? Number(value) : null;
         if (lab.state.playing) lab.play(speed);
       }),
@@ -37,11 +38,10 @@ export function training(lab) {
   const report = () => say(`Epoch ${lab.state.epoch}, step ${lab.state.step}: J = ${shown(lab.state.J)}.`);
 
   function numbers() {
-    const { epoch, step, J, curves, n } = lab.state;
+    const { epoch, step, J, curves } = lab.state;
     const parts = [["Epoch", epoch.toLocaleString("en")], ["Step", step.toLocaleString("en")], ["J", shown(J)]];
     const accuracy = curves.accuracy?.findLast((/** @type {any} */ value) => value !== null);
     if (accuracy !== undefined) parts.push(["Accuracy", shown(accuracy)]);
-    parts.push(["Network", n.join("-")]);
     at("numbers").replaceChildren(...parts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
   lab.on("state", numbers);
