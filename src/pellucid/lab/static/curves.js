@@ -59,7 +59,7 @@ function chart(title, lines, top) {
   for (const line of lines) drawing.append(s("path", { class: `line ${line.kind}`, d: path(line, last, high) }));
   return h("figure", { class: "chart" },
     h("figcaption", {}, h("strong", {}, title),
-      lines.map((line) => h("span", { class: "key" }, s("svg", { viewBox: "0 0 20 6", "aria-hidden": "true" },
+      lines.toReversed().map((line) => h("span", { class: "key" }, s("svg", { viewBox: "0 0 20 6", "aria-hidden": "true" },
         s("path", { class: `line ${line.kind}`, d: "M0 3H20" })), `${line.name} ${newest(line.values)}`))),
     drawing);
 }

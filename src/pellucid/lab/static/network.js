@@ -109,6 +109,7 @@ export function network(lab) {
         const { x, y } = where(layer, unit);
         const mine = chosen?.[0] === layer && chosen?.[1] === unit;
         const name = layer === 0 ? data.inputs?.[unit] ?? `x${unit + 1}` : layer === n.length - 1 && count === 1 ? "ŷ" : "";
+        const short = name.length > 3 ? String(unit) : name;
         units.append(s("g", {
           class: `unit${mine ? " chosen" : ""}${lab.unit?.[0] === layer && lab.unit?.[1] === unit ? " shown" : ""}`,
           role: "button", tabindex: mine || (!chosen && layer === Math.min(1, n.length - 1) && unit === 0) ? 0 : -1,
@@ -117,7 +118,7 @@ export function network(lab) {
           onclick: () => pick([layer, unit]),
           onkeydown: (/** @type {KeyboardEvent} */ event) => moved(event, layer, unit),
           onmouseenter: () => layer && tell(sumOf(layer, unit)),
-        }, s("circle", { cx: x, cy: y, r: RADIUS }), s("text", { x, y: y + 5, "text-anchor": "middle" }, name)));
+        }, s("circle", { cx: x, cy: y, r: RADIUS }), s("text", { x, y: y + 5, "text-anchor": "middle" }, short)));
       }
       if (count > MOST) {
         const { x, y } = where(layer, MOST - 1);

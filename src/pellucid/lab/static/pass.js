@@ -5,7 +5,10 @@ import { at, h, number, say, shown } from "./dom.js";
 import { ofCell, written } from "./formulas.js";
 import { matrix } from "./matrix.js";
 
+/** The most parameters for which the gradient is checked unasked. */
 const SMALL = 150;
+/** A gradient below this cannot be told from rounding by central differences. */
+const TINY = 1e-7;
 
 /** @param {import("./lab.js").Lab} lab */
 export function pass(lab) {
@@ -192,13 +195,20 @@ export function pass(lab) {
   }
 
   function drawCheck() {
-    const failed = Object.entries(verdict?.by_name ?? {}).filter(([, error]) => !(error <= verdict.tolerance));
-    check.replaceChildren(...[
-      h("button", { onclick: checked }, "Check the gradient"),
-      verdict && h("p", { class: verdict.ok ? "good" : "warning" }, verdict.ok
-        ? "The gradient is right: every number agrees with central differences."
-        : `The gradient is wrong${failed.length ? ` in ${failed.map(([name]) => name).join(", ")}` : ""}: it does not agree with central differences.`),
-    ].filter(Boolean));
+    check.replaceChildren(h("button", { onclick: checked }, "Check the gradient"), ...(verdict ? [judged()] : []));
+  }
+
+  function judged() {
+    if (verdict.ok) return h("p", { class: "good" }, "The gradient is right: every number agrees with central differences.");
+    let largest = 0;
+    for (const [name, values] of Object.entries(trace.arrays)) {
+      if (/^d(W|b)/.test(name)) largest = Math.max(largest, ...values.flat().map(Math.abs));
+    }
+    if (!verdict.why && largest < TINY) {
+      return h("p", { class: "note" }, `Every gradient here is below ${TINY}: too small for central differences to tell.`);
+    }
+    const wrong = Object.keys(verdict.by_name).filter((name) => !(verdict.by_name[name] <= verdict.tolerance));
+    return h("p", { class: "warning" }, `The gradient is wrong in ${wrong.join(", ")}: it does not agree with central differences. ${verdict.why ?? ""}`);
   }
 
   lab.on("state", () => {

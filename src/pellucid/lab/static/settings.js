@@ -19,7 +19,7 @@ export function dataSettings(lab) {
     keepFocus("data-settings", [
       choice("Data set", datasets.map((/** @type {any} */ each) => [each.name, each.title]), data.name, choose),
       h("p", { class: "note" }, set.note, data.points ? " The points were changed by hand. " : "",
-        data.points && h("button", { class: "quiet", onclick: () => change({}) }, "Take the original points again")),
+        data.points && h("button", { class: "quiet", onclick: () => change({ m: undefined }) }, "Take the original points again")),
       h("div", { class: "fields" },
         !data.points && number("Examples", lab.state.data.X[0].length, (m) => change({ m }), { min: 1, step: 1 }),
         set.noise && !data.points && number("Noise", data.noise, (noise) => change({ noise }), { min: 0, max: 5 }),
