@@ -12,6 +12,7 @@ import pytest
 
 import pellucid
 from pellucid import Dense, Network, train
+from pellucid.errors import DataError
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.datasets import DATASETS
@@ -21,6 +22,7 @@ from pellucid.lab.presets import PRESETS
 from pellucid.lab.script import script
 from pellucid.lab.settings import Settings
 from pellucid.lab.state import catalogue, state_of
+from pellucid.lab.table import add_table
 
 
 def experiment(**given):
@@ -313,3 +315,40 @@ def test_the_catalogue_lists_the_tables():
 def test_settings_that_cannot_be_are_refused_by_name(given, message):
     with pytest.raises(ValueError, match=message):
         Experiment(Settings.read({"data": {"name": "xor"}, **given} if given != [] else given))
+
+
+# The user's own table -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_table_left():
+    yield
+    DATASETS.pop("table", None)
+
+
+@pytest.mark.parametrize(("kind", "task"), [("text", "multiclass"), ("price", "regression")])
+def test_a_table_of_ones_own(tmp_path, no_table_left, kind, task):
+    pytest.importorskip("polars")
+    random = np.random.default_rng(0)
+    size, rooms = random.uniform(30, 200, 60), random.integers(1, 6, 60)
+    price = 3 * size + 60 * rooms**2 + random.normal(0, 20, 60)
+    table = zip(size, rooms, price, strict=True)
+    lines = [f"{s:.1f},{r},{'abc'[r % 3]},{p:.2f}" for s, r, p in table]
+    path = tmp_path / "houses.csv"
+    path.write_text("\n".join(["size,rooms,text,price", *lines]))
+    found = add_table(str(path), kind)
+    assert (found.task, found.m, found.title) == (task, 60, "houses.csv")
+    e = experiment(data={"name": "table", "split": 0.2}, layers=[{"units": 8}], learning_rate=0.02)
+    before = e.cost()
+    e.steps(300)
+    assert e.cost() < 0.5 * before
+    assert repr(str(path)) in script(e)
+    assert boundary(e, View(9, columns=(1, 0)))[0].shape == (len(found.outputs), 9, 9)
+    some_rows = experiment(data={"name": "table", "m": 20})
+    assert some_rows.m == 20
+
+
+def test_a_table_without_its_target(no_table_left):
+    with pytest.raises(DataError, match="has no column 'kind'"):
+        add_table("sample:iris", "kind")
+    assert "table" not in DATASETS

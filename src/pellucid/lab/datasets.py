@@ -19,7 +19,10 @@ from pellucid.losses import one_hot
 Floats = NDArray[np.float64]
 Random = np.random.Generator
 Draw = Callable[[Random, int, float], tuple[Floats, Floats]]
-"""From random numbers, m and noise to X, (n[0], m), and Y: (n[L], m), or (m,) class numbers."""
+"""From random numbers, m and noise to X, (n[0], m), and Y, (m,) or (1, m).
+
+Of several classes Y holds the numbers.
+"""
 
 CORNERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
 
@@ -40,6 +43,8 @@ class Dataset:
         Examples unless asked otherwise; ``most`` is the largest number there can be.
     noise : bool
         Whether there is noise to choose.
+    origin : (str, str) or None
+        The file and the target of the user's own table.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Dataset:
     most: int = 20_000
     noise: bool = True
     note: str = ""
+    origin: tuple[str, str] | None = None
 
     def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:
         """Return X, (n[0], m), and Y, (n[L], m).
@@ -61,7 +67,7 @@ class Dataset:
         """
         random = np.random.Generator(np.random.Philox(seed))
         X, Y = self.draw(random, min(m, self.most), noise)
-        if self.task == "multiclass" and Y.ndim == 1:
+        if self.task == "multiclass":
             Y = one_hot(Y.astype(np.int64), len(self.outputs), np.float64)
         return np.ascontiguousarray(X), np.atleast_2d(Y)
 

@@ -16,7 +16,7 @@ import json
 
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import Settings
-
+{table}
 settings = json.loads(
     """
 {settings}
@@ -38,4 +38,7 @@ def script(experiment: Experiment) -> str:
     """Return the script."""
     settings = json.dumps(experiment.settings.to_dict(), indent=2).replace("\\", "\\\\")
     actions = pprint.pformat(experiment.actions, width=96)
-    return _SCRIPT.format(settings=settings, actions=actions)
+    origin, table = experiment.dataset.origin, ""
+    if origin is not None:
+        table = f"from pellucid.lab.table import add_table\n\nadd_table{origin!r}\n"
+    return _SCRIPT.format(settings=settings, actions=actions, table=table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import importlib
 import json
@@ -35,6 +36,8 @@ class Lab:
         What to open, with the token.
     trainers : set of Trainer
         One for each page that is connected.
+    experiment : dict or None
+        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
 
     Examples
     --------
@@ -43,8 +46,11 @@ class Lab:
     http://127.0.0.1:43127/?token=...
     """
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int = 0, host: str = "127.0.0.1", experiment: dict[str, Any] | None = None
+    ) -> None:
         _require()
+        self.experiment = experiment
         self.host = host
         self._listening = _listen(host, port)
         self.port = int(self._listening.getsockname()[1])
@@ -56,8 +62,12 @@ class Lab:
 
     @property
     def address(self) -> str:
-        """What to open, with the token."""
-        return f"http://{self.host}:{self.port}/?token={self.app.token}"
+        """What to open, with the token, and the experiment to begin with behind the ``#``."""
+        where = f"http://{self.host}:{self.port}/?token={self.app.token}"
+        if self.experiment is None:
+            return where
+        text = dumps({"experiment": self.experiment}).encode()
+        return f"{where}#{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
 
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
