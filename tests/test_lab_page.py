@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -87,13 +87,21 @@ def says(page: Any, text: str) -> None:
     sync_api.expect(page.locator("#said")).to_contain_text(text)
 
 
+def until(page: Any, reached: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if reached():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("it was not reached in 15 seconds")
+
+
 # Training -----------------------------------------------------------------------------------------
 
 
 def test_xor_plays_until_it_has_learned_and_resets_to_the_same_weights(page):
     before = weights(page)
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("Number(document.querySelectorAll('#numbers dd')[2].innerText) < 0.1")
+    until(page, lambda: told(page, "J") < 0.1)
     page.get_by_role("button", name="Pause").click()
     sync_api.expect(page.get_by_role("button", name="Play")).to_be_visible()
     assert told(page, "J") < 0.1
@@ -129,7 +137,7 @@ def test_single_steps_and_stopping(page):
 def test_the_and_gate_is_typed_by_hand(page):
     page.get_by_label("Data set").select_option("and")
     page.get_by_role("button", name="Remove layer 1").click()
-    page.wait_for_function("document.querySelectorAll('#parameters input').length === 3")
+    sync_api.expect(page.locator("#parameters input")).to_have_count(3)
     cells = {"W[1], row 0, column 0": 20, "W[1], row 0, column 1": 20, "b[1], row 0, column 0": -30}
     for label, value in cells.items():
         page.get_by_label(label, exact=True).fill(str(value))
@@ -201,9 +209,7 @@ def test_every_number_of_the_pass_is_that_of_the_trace(page):
             )
             seen.append(name)
         page.locator("#steps [aria-current=step]").press("ArrowDown")
-        page.wait_for_function(
-            f"document.querySelector('#steps [aria-current=step]').innerText !== {name!r}"
-        )
+        sync_api.expect(page.locator("#steps [aria-current=step]")).not_to_have_text(name)
     assert seen == [name_of(step.key) for step in expected.steps]
     assert page.locator("#steps [aria-current=step]").inner_text() == "new W, b"
     sync_api.expect(page.locator("#steps .good")).to_contain_text("The gradient is right")
@@ -282,7 +288,9 @@ def test_the_keyboard_alone_reaches_everything(page):
     for _ in range(120):
         page.keyboard.press("Tab")
         reached.add(
-            page.evaluate("document.activeElement.closest('section, header, body > a')?.id || 'top'")
+            page.evaluate(
+                "document.activeElement.closest('section, header, body > a')?.id || 'top'"
+            )
         )
     assert {"training", "data", "settings", "network", "results", "pass", "examples"} <= reached
 
