@@ -49,6 +49,7 @@ _ROOMS = (
     "history",
     "initializers",
     "insight",
+    "lab",
     "layers",
     "losses",
     "metrics",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import webbrowser
 from typing import Annotated, Any
 
@@ -49,7 +50,8 @@ def lab(
     say(console(stderr=True), "Ctrl-C ends it.")
     if browser:
         webbrowser.open(made.address)
-    made.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        made.run()
 
 
 def _experiment(data: str, target: str | None) -> dict[str, Any]:

@@ -31,7 +31,7 @@ LARGEST_VIEW = 200
 logger = logging.getLogger(__name__)
 
 
-def handle(player: Player, request: dict[str, Any]) -> list[dict[str, Any] | bytes]:
+def handle(player: Player, request: dict[str, Any]) -> list[str | bytes]:
     """Return what is sent for a request: the reply and, for some, a frame."""
     number, name = request["id"], request["do"]
     try:
@@ -40,13 +40,14 @@ def handle(player: Player, request: dict[str, Any]) -> list[dict[str, Any] | byt
                 f"there is no command {name!r:.40}{did_you_mean(name[:40], COMMANDS)}."
             )
         found = COMMANDS[name](player, request)
+        reply, *frame = found if isinstance(found, tuple) else (found,)
+        return [frames.dumps({"reply": number, **reply}), *frame]
     except (ValueError, TypeError) as error:
-        return [{"reply": number, "error": str(error)}]
+        fault = str(error)
     except Exception as error:
         logger.exception("command %s", name)
-        return [{"reply": number, "error": f"internal error: {type(error).__name__}: {error}"}]
-    reply, *more = found if isinstance(found, tuple) else (found,)
-    return [{"reply": number, **reply}, *more]
+        fault = f"internal error: {type(error).__name__}: {error}"
+    return [frames.dumps({"reply": number, "error": fault})]
 
 
 def _open(player: Player, given: Arguments) -> Reply:

@@ -9,7 +9,7 @@ import importlib
 import json
 import socket as sockets
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps
 from pellucid.lab.security import LOOPBACK, Guard
-from pellucid.lab.trainer import Trainer
+from pellucid.lab.trainer import Message, Trainer
 
 STATIC = Path(__file__).parent / "static"
 LARGEST_MESSAGE = 2 * 2**20
@@ -102,7 +102,7 @@ class Client:
     def __init__(self, lab: Lab, websocket: Any) -> None:
         self._lab, self._websocket = lab, websocket
         self._loop = asyncio.get_running_loop()
-        self._pushed: asyncio.Queue[dict[str, Any] | bytes] = asyncio.Queue()
+        self._pushed: asyncio.Queue[Message] = asyncio.Queue()
         self._sending = asyncio.Lock()
         self._trainer = Trainer(handle, self._push)
 
@@ -134,21 +134,21 @@ class Client:
             for each in await self._asked(request):
                 await self._send(each)
 
-    async def _asked(self, request: dict[str, Any]) -> list[dict[str, Any] | bytes]:
-        answered: asyncio.Future[list[dict[str, Any] | bytes]] = self._loop.create_future()
+    async def _asked(self, request: dict[str, Any]) -> list[Message]:
+        answered: asyncio.Future[list[Message]] = self._loop.create_future()
 
-        def answer(found: list[dict[str, Any] | bytes]) -> None:
-            encoded: list[Any] = [f if isinstance(f, bytes) else dumps(f) for f in found]
-            self._soon(lambda: None if answered.done() else answered.set_result(encoded))
+        def take(messages: list[Message]) -> None:
+            if not answered.done():
+                answered.set_result(messages)
 
-        self._trainer.ask(request, answer)
+        self._trainer.ask(request, lambda messages: self._soon(lambda: take(messages)))
         return await answered
 
-    def _push(self, what: dict[str, Any] | bytes) -> None:
+    def _push(self, message: Message) -> None:
         """Called by the trainer, which never waits: it has one frame out at a time."""
-        self._soon(lambda: self._pushed.put_nowait(what))
+        self._soon(lambda: self._pushed.put_nowait(message))
 
-    def _soon(self, call: Any) -> None:
+    def _soon(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the server has ended
             self._loop.call_soon_threadsafe(call)
 
@@ -156,13 +156,13 @@ class Client:
         while True:
             await self._send(await self._pushed.get())
 
-    async def _send(self, what: Any) -> None:
+    async def _send(self, message: Message) -> None:
         async with self._sending:
             with contextlib.suppress(Exception):  # gone: the reader notices
-                if isinstance(what, bytes):
-                    await self._websocket.send_bytes(what)
+                if isinstance(message, bytes):
+                    await self._websocket.send_bytes(message)
                 else:
-                    await self._websocket.send_text(what if isinstance(what, str) else dumps(what))
+                    await self._websocket.send_text(message)
 
 
 def parsed(message: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and always shows the latest state.
 
 from __future__ import annotations
 
+import logging
 import math
 import queue
 import threading
@@ -23,9 +24,13 @@ from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.state import since, state_of
 
-Push = Callable[["dict[str, Any] | bytes"], None]
-Answer = Callable[["list[dict[str, Any] | bytes]"], None]
-Handler = Callable[["Player", "dict[str, Any]"], "list[dict[str, Any] | bytes]"]
+Message = str | bytes
+"""JSON, or a frame."""
+Push = Callable[[Message], None]
+Answer = Callable[[list[Message]], None]
+Handler = Callable[["Player", dict[str, Any]], list[Message]]
+
+logger = logging.getLogger(__name__)
 
 NAME = "pellucid-lab-trainer"
 SLICE = 0.004
@@ -142,7 +147,7 @@ class Player:
         assert self.experiment is not None
         state = state_of(self.experiment, brief=True) | {"playing": False}
         self.told()
-        self.push({"event": "stopped", "reason": reason, **state})
+        self.push(frames.dumps({"event": "stopped", "reason": reason, **state}))
 
     # Frames ---------------------------------------------------------------------------------------
 
@@ -205,9 +210,18 @@ class Trainer(threading.Thread):
                         request, answer = item
                         answer(self._handle(self.player, request))
                     if self.player.playing:
-                        self.player.go_on()
+                        self._play()
             finally:
                 self.player.close()
+
+    def _play(self) -> None:
+        try:
+            self.player.go_on()
+        except Exception as error:
+            logger.exception("playing")
+            self.player.playing = False
+            reason = f"internal error: {type(error).__name__}: {error}"
+            self.player.push(frames.dumps({"event": "stopped", "reason": reason}))
 
     def _next(self) -> tuple[dict[str, Any], Answer] | tuple[()] | None:
         """The next request; an empty one when it is time to go on playing."""
