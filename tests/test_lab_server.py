@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ pytest.importorskip("websockets")
 
 from websockets.sync.client import connect
 
+from pellucid import insight
 from pellucid.errors import MissingPackageError
 from pellucid.lab import frames, server
 from pellucid.lab.experiment import Experiment
@@ -250,6 +252,31 @@ def test_a_broken_network_beside_its_twin(page):
     checked = page.ask("check")
     assert not checked["ok"]
     assert "transpose" in checked["why"]
+
+
+def test_the_diagnosis_of_a_start_at_zero(page):
+    page.ask("open", experiment={**MOONS, "fault": "zero_initialisation"})
+    found = page.ask("diagnosis")
+    if hasattr(insight, "diagnose"):
+        assert "zero" in found["findings"][0]["name"]
+    else:
+        assert "has no diagnosis" in found["note"]
+
+
+def test_the_hidden_space_of_all_examples(page):
+    state = page.ask("open", experiment=MOONS)
+    found = page.ask("hidden", layer=1)
+    W, b, X = state["parameters"]["W1"], state["parameters"]["b1"], state["data"]["X"]
+    assert np.allclose(found["A"], np.tanh(np.array(W) @ X + b), atol=1e-6)
+    assert page.ask("hidden", layer=0)["A"] == X
+
+
+def test_the_address_carries_the_experiment_to_begin_with():
+    with Lab(experiment=MOONS) as lab:
+        token, _, link = lab.address.partition("#")
+        assert token.endswith(f"/?token={lab.app.token}")
+        padded = link + "=" * (-len(link) % 4)
+        assert json.loads(base64.urlsafe_b64decode(padded)) == {"experiment": MOONS}
 
 
 # Speed, slow pages, the end -----------------------------------------------------------------------

@@ -199,12 +199,11 @@ def _script(player: Player, given: Arguments) -> Reply:
 
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
     diagnose = getattr(importlib.import_module("pellucid.insight"), "diagnose", None)
     if diagnose is None:
         return {"findings": [], "note": "this version of pellucid has no diagnosis"}
-    e = _experiment(player)
-    found = diagnose(e.network, e.X, e.Y)
-    return {**found.to_dict(), "note": None}
+    return {**diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict(), "note": None}
 
 
 # Arguments ----------------------------------------------------------------------------------------
