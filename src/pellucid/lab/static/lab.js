@@ -64,6 +64,11 @@ export class Lab extends EventTarget {
     return this.state.n[0] === 2;
   }
 
+  /** Whether what the network answers can be drawn: over a plane, or over one number. */
+  get drawable() {
+    return this.state.n[0] <= 2;
+  }
+
   /** @param {string} name @param {any} [detail] */
   tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
@@ -103,7 +108,8 @@ export class Lab extends EventTarget {
 
   /** @param {any} state everything, as the server holds it */
   take(state) {
-    if (state.brief) state.data = { ...this.state.data, ...state.data };
+    if (!state.brief) this.boundary = null;
+    else state.data = { ...this.state.data, ...state.data };
     this.state = state;
     if (this.newest) this.socket.acknowledge(this.newest.sequence);
     this.newest = null;
@@ -146,7 +152,7 @@ export class Lab extends EventTarget {
   }
 
   watch() {
-    return this.ask("watch", { boundary: this.flat, unit: this.unit });
+    return this.ask("watch", { boundary: this.drawable, unit: this.unit });
   }
 
   /** @param {[number, number] | null} unit */
@@ -158,7 +164,7 @@ export class Lab extends EventTarget {
   }
 
   async fetchBoundary() {
-    if (!this.flat) return;
+    if (!this.drawable) return;
     const frame = await this.ask("boundary", { size: 100, unit: this.unit });
     this.boundary = frame;
     this.tell("boundary");

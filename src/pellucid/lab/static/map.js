@@ -74,9 +74,11 @@ export function map(lab) {
   at("map").append(box);
   let label = 1;
 
-  const range = () => lab.boundary?.header.extent ?? [[-1, 1], [-1, 1]];
+  /** Of the examples, with a margin: what the map covers. */
+  const range = () => lab.state.data.extent;
 
   function drawField() {
+    field.hidden = scale.hidden = !lab.flat;
     if (!lab.flat || !lab.boundary) return;
     const { boundary } = lab.boundary.arrays;
     paint(field, boundary, ends(lab, lab.unit, boundary.values));
@@ -88,7 +90,42 @@ export function map(lab) {
       : [h("span", {}, shown(low)), h("i"), h("span", {}, shown(high))]));
   }
 
+  /** One input: the examples and, as a line over them, what the network answers. */
+  function drawLine() {
+    const pixels = points.width = points.height = Math.round(points.clientWidth * devicePixelRatio) || SIZE;
+    const context = points.getContext("2d");
+    const { X, Y, training } = lab.state.data;
+    const values = lab.boundary?.arrays.boundary.values ?? [];
+    const of = lab.unit ? values : Y[0];
+    const [low, high] = [Math.min(...of), Math.max(...of)];
+    const room = (high - low || 1) * 0.15;
+    const [left, right] = range()[0];
+    const across = (/** @type {number} */ x) => ((x - left) / (right - left)) * pixels;
+    const up = (/** @type {number} */ y) => (1 - (y - low + room) / (high - low + 2 * room)) * pixels;
+    const [warm, blue] = classes();
+    const learned = new Set(training);
+    context.lineWidth = pixels / 280;
+    if (!lab.unit) {
+      X[0].forEach((/** @type {number} */ x, /** @type {number} */ k) => {
+        context.beginPath();
+        context.arc(across(x), up(Y[0][k]), pixels / 110, 0, 2 * Math.PI);
+        context.fillStyle = css(learned.has(k) ? warm : paper());
+        context.strokeStyle = css(learned.has(k) ? paper() : warm);
+        context.fill();
+        context.stroke();
+      });
+    }
+    context.beginPath();
+    values.forEach((/** @type {number} */ y, /** @type {number} */ k) =>
+      context.lineTo(across(left + ((k + 0.5) / values.length) * (right - left)), up(y)));
+    context.lineWidth = pixels / 120;
+    context.strokeStyle = css(blue);
+    context.stroke();
+  }
+
   function drawPoints() {
+    if (!lab.drawable) return;
+    if (!lab.flat) return void drawLine();
     const pixels = Math.round(points.clientWidth * devicePixelRatio) || SIZE;
     points.width = points.height = pixels;
     const context = points.getContext("2d");
@@ -141,11 +178,11 @@ export function map(lab) {
   }
 
   function drawTools() {
-    box.hidden = !lab.flat;
-    if (!lab.flat) return;
+    box.hidden = !lab.drawable;
+    if (!lab.drawable) return;
     const units = lab.state.n.flatMap((/** @type {number} */ count, /** @type {number} */ layer) =>
       layer === 0 ? [] : Array.from({ length: Math.min(count, 64) }, (_, k) => [`${layer},${k}`, `layer ${layer}, unit ${k}`]));
-    tools.replaceChildren(choice("The map shows", [["", "the output"], ...units], lab.unit?.join(",") ?? "",
+    tools.replaceChildren(choice(lab.flat ? "The map shows" : "The line is", [["", "the output"], ...units], lab.unit?.join(",") ?? "",
       (value) => void lab.show(value ? /** @type {[number, number]} */ (value.split(",").map(Number)) : null)));
     if (addable()) {
       tools.append(choice("A click adds", lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
@@ -156,15 +193,15 @@ export function map(lab) {
     note.textContent = others
       ? `${training.length} examples to learn from (filled), ${others} held back for validation (rings).`
       : `${training.length} examples, all to learn from.`;
-    points.setAttribute("aria-label", `Map of the plane with ${X[0].length} examples; the table of examples has them as numbers.`);
+    points.setAttribute("aria-label", `${lab.flat ? "Map of the plane" : "What the network answers"} with ${X[0].length} examples; the table of examples has them as numbers.`);
   }
 
-  const all = () => { drawTools(); drawField(); if (lab.flat) drawPoints(); };
+  const all = () => { drawTools(); drawField(); drawPoints(); };
   lab.on("state", all);
   lab.on("unit", drawTools);
-  lab.on("boundary", () => { drawField(); if (!lab.state.playing) drawPoints(); });
+  lab.on("boundary", () => { drawField(); if (!lab.state.playing || !lab.flat) drawPoints(); });
   onTheme(all);
-  new ResizeObserver(() => lab.state.data && lab.flat && drawPoints()).observe(points);
+  new ResizeObserver(() => lab.state.data && drawPoints()).observe(points);
 }
 
 /** @param {any} data @returns {number[][]} x1, x2 and y of every example */

@@ -164,7 +164,7 @@ export function network(lab) {
   function pick(unit) {
     chosen = unit;
     if (unit[0]) tell(sumOf(...unit));
-    if (unit[0] && lab.flat) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
+    if (unit[0] && lab.drawable) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
     draw();
     picture.querySelector(`[data-unit="${unit}"]`)?.focus();
   }
