@@ -41,11 +41,11 @@ class Guard:
         What Host may be: names with the port.
     """
 
-    def __init__(self, app: App, port: int, names: tuple[str, ...] = LOOPBACK) -> None:
-        self.app, self.port = app, port
+    def __init__(self, app: App, port: int) -> None:
+        self.app = app
         self.token, self.secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.cookie = f"pellucid_lab_{port}"
-        self.hosts = frozenset(f"{name}:{port}" for name in names)
+        self.hosts = frozenset(f"{name}:{port}" for name in LOOPBACK)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,9 +53,10 @@ class Guard:
             return
         if scope["type"] == "websocket":
             reason = self._refusal(scope) or ("" if self._has_cookie(scope) else _NO_COOKIE)
-            await (self._close(scope, receive, send, reason) if reason else self.app(
-                scope, receive, send
-            ))  # fmt: skip
+            if reason:
+                await self._close(scope, receive, send, reason)
+            else:
+                await self.app(scope, receive, send)
             return
         host = _header(scope, b"host")
         status, text, more = self._verdict(scope)

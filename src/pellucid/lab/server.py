@@ -7,6 +7,7 @@ import base64
 import contextlib
 import importlib
 import json
+import os
 import socket as sockets
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -16,9 +17,10 @@ from typing import Any
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps
-from pellucid.lab.security import LOOPBACK, Guard
+from pellucid.lab.security import Guard
 from pellucid.lab.trainer import Message, Trainer
 
+HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
 LARGEST_MESSAGE = 2 * 2**20
 MOST_CLIENTS = 32
@@ -27,11 +29,11 @@ NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 
 
 class Lab:
-    """A lab on an address of this computer; ``port=0`` takes a free one.
+    """A lab for this computer alone; ``port=0`` takes a free one.
 
     Attributes
     ----------
-    host, port : str, int
+    port : int
     address : str
         What to open, with the token.
     trainers : set of Trainer
@@ -46,16 +48,12 @@ class Lab:
     http://127.0.0.1:43127/?token=...
     """
 
-    def __init__(
-        self, port: int = 0, host: str = "127.0.0.1", experiment: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, port: int = 0, experiment: dict[str, Any] | None = None) -> None:
         _require()
         self.experiment = experiment
-        self.host = host
-        self._listening = _listen(host, port)
+        self._listening = _listen(port)
         self.port = int(self._listening.getsockname()[1])
-        names = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (*LOOPBACK, host)
-        self.app = Guard(_application(self), self.port, names)
+        self.app = Guard(_application(self), self.port)
         self.trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
         self._thread: threading.Thread | None = None
@@ -63,7 +61,7 @@ class Lab:
     @property
     def address(self) -> str:
         """What to open, with the token, and the experiment to begin with behind the ``#``."""
-        where = f"http://{self.host}:{self.port}/?token={self.app.token}"
+        where = f"http://{HOST}:{self.port}/?token={self.app.token}"
         if self.experiment is None:
             return where
         text = dumps({"experiment": self.experiment}).encode()
@@ -238,18 +236,18 @@ def _uvicorn_server(app: Any) -> Any:
     return uvicorn.Server(config)
 
 
-def _listen(host: str, port: int) -> sockets.socket:
-    family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
+def _listen(port: int) -> sockets.socket:
     # asyncio sends without delay (TCP_NODELAY) only where the protocol is named
-    listening = sockets.socket(family, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
-    listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    listening = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+    if os.name == "posix":  # on Windows it would let others take the port over
+        listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        listening.bind((HOST, port))
         listening.listen(128)  # who comes before the server is ready waits
     except OSError as error:
         listening.close()
         raise OSError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0 for a "
+            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port, or 0 for a "
             "free one."
         ) from None
     return listening
