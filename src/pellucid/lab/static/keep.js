@@ -19,6 +19,7 @@ export function keep(lab) {
   at("presets").append(choice("Prepared", [["", "choose …"], ...presets.map((/** @type {any} */ each) => [each.name, each.title])], "", async (name) => {
     const preset = presets.find((/** @type {any} */ each) => each.name === name);
     if (!preset) return;
+    lab.unit = null;
     await lab.open(preset.experiment);
     say(preset.why ?? preset.title);
   }));

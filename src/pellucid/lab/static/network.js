@@ -1,7 +1,7 @@
 // @ts-check
 /** The drawing: units, weights as lines, and the layers' controls above them. */
 
-import { at, h, s, shown } from "./dom.js";
+import { at, h, s, say, shown } from "./dom.js";
 import { ends, paint } from "./map.js";
 
 const [GAP, RADIUS, MOST] = [58, 21, 8];
@@ -10,7 +10,7 @@ const [GAP, RADIUS, MOST] = [58, 21, 8];
 export function network(lab) {
   const controls = h("div", { class: "layers" });
   const picture = h("div", { class: "picture" });
-  const told = h("p", { class: "note", "aria-live": "polite" });
+  const told = h("p", { class: "note" });
   at("drawing").append(h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Drawing of the network" },
     h("div", { class: "wide" }, controls, picture)), told);
   /** @type {[number, number] | null} the unit whose weights are shown as numbers */
@@ -93,13 +93,13 @@ export function network(lab) {
       for (let to = 0; to < drawn(n[layer]); to++) {
         for (let from = 0; from < drawn(n[layer - 1]); from++) {
           const [a, b] = [where(layer - 1, from), where(layer, to)];
-          const bend = (b.x - a.x) / 2;
+          const middle = (a.x + b.x) / 2;
           const w = W[to][from];
           lines.append(s("path", {
             class: `weight ${w < 0 ? "minus" : "plus"}`, "data-layer": layer, "data-to": to, "data-from": from,
-            d: `M${a.x + RADIUS} ${a.y}C${a.x + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x - RADIUS} ${b.y}`,
+            d: `M${a.x + RADIUS} ${a.y}C${middle} ${a.y} ${middle} ${b.y} ${b.x - RADIUS} ${b.y}`,
             "stroke-width": (0.6 + 5.4 * Math.abs(w) / largest).toFixed(2),
-            onmouseenter: () => tell([`W[${layer}][${to}, ${from}] = ${shown(parameters[`W${layer}`][to][from])}`]),
+            onmouseenter: () => tell(`W[${layer}][${to}, ${from}] = ${shown(parameters[`W${layer}`][to][from])}`),
           }));
         }
       }
@@ -127,11 +127,13 @@ export function network(lab) {
     });
     if (chosen?.[0]) {
       const [layer, unit] = chosen;
+      tell(sumOf(layer, unit));
       for (let from = 0; from < drawn(n[layer - 1]); from++) {
         const [a, b] = [where(layer - 1, from), where(layer, unit)];
-        const t = drawn(n[layer - 1]) > 4 && from % 2 ? 0.42 : 0.26;
-        const y = a.y + (b.y - a.y) * (3 * t * t - 2 * t ** 3);
-        labels.append(s("text", { x: a.x + RADIUS + (b.x - a.x - 2 * RADIUS) * t, y: y + 4, "text-anchor": "middle" }, shown(parameters[`W${layer}`][unit][from])));
+        const t = drawn(n[layer - 1]) > 4 && from % 2 ? 0.5 : 0.3; // a place on the curve of this weight
+        const x = a.x + RADIUS + (b.x - a.x - 2 * RADIUS) * (1.5 * t * (1 - t) + t ** 3);
+        const y = a.y + (b.y - a.y) * (3 * t ** 2 - 2 * t ** 3);
+        labels.append(s("text", { x, y: y + 4, "text-anchor": "middle" }, shown(parameters[`W${layer}`][unit][from])));
       }
       const { x, y } = where(layer, unit);
       labels.append(s("text", { x, y: y + RADIUS + 13, "text-anchor": "middle" }, `b ${shown(parameters[`b${layer}`][unit][0])}`));
@@ -148,8 +150,8 @@ export function network(lab) {
     }
   }
 
-  /** @param {string[]} parts */
-  const tell = (parts) => void (told.textContent = parts.join("  "));
+  /** @param {string} text */
+  const tell = (text) => void (told.textContent = text);
 
   /** @param {number} layer @param {number} unit the sum that this unit makes, with its numbers */
   function sumOf(layer, unit) {
@@ -157,13 +159,13 @@ export function network(lab) {
     const from = layer === 1 ? "x" : `a[${layer - 1}]`;
     const terms = parameters[`W${layer}`][unit].slice(0, 6).map((/** @type {number} */ w, /** @type {number} */ k) => `${shown(w)} ${from}${layer === 1 ? k + 1 : `_${k}`}`);
     const left = parameters[`W${layer}`][unit].length - terms.length;
-    return [`z[${layer}]_${unit} =`, terms.join(" + "), left ? `+ ${left} more` : "", `+ ${shown(parameters[`b${layer}`][unit][0])}`];
+    return [`z[${layer}]_${unit} = ${terms.join(" + ")}`, ...(left ? [`${left} more`] : []), shown(parameters[`b${layer}`][unit][0])].join(" + ");
   }
 
   /** @param {[number, number]} unit */
   function pick(unit) {
     chosen = unit;
-    if (unit[0]) tell(sumOf(...unit));
+    if (unit[0]) say(sumOf(...unit));
     if (unit[0] && lab.drawable) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
     draw();
     picture.querySelector(`[data-unit="${unit}"]`)?.focus();

@@ -163,8 +163,9 @@ export function pass(lab) {
   }
 
   function updateStep() {
-    const { before, after } = updated ?? {};
-    const rate = shown(lab.experiment.learning_rate);
+    const { before, after, learning_rate } = updated ?? {};
+    const { fault, learning_rate: set } = lab.experiment; // a fault may change it
+    const rate = updated ? shown(learning_rate) : fault ? "γ" : shown(set);
     const layers = lab.state.n.slice(1).map((/** @type {any} */ _, /** @type {number} */ k) => k + 1);
     return [
       h("h3", {}, "Update: one step of gradient descent"),
@@ -178,9 +179,9 @@ export function pass(lab) {
   }
 
   async function update() {
-    const { before, after, state } = await lab.ask("update");
+    const { state, ...changes } = await lab.ask("update");
     lab.take(state);
-    updated = { before, after };
+    updated = changes;
     await load();
     say(`Updated. J of these examples is now ${shown(trace.J)}.`);
     /** @type {HTMLElement | null} */ (view.querySelector("button"))?.focus();
