@@ -230,6 +230,13 @@ def test_a_pass_with_its_numbers(page):
     assert update["before"]["W1"] == [[20, 20]]
 
 
+def test_a_cell_is_of_the_parameters_as_they_are_now(page):
+    page.ask("open", experiment=PRESETS["and-gate"].experiment)
+    page.ask("trace", examples=[3])
+    page.ask("set_cell", letter="b", layer=1, row=0, column=0, value=-10)
+    assert page.ask("cell", letter="Z", layer=1, row=0, column=0)["value"] == 30
+
+
 def test_every_cell_of_every_step_can_be_asked_for(page):
     page.ask("open", experiment=PRESETS["three-classes"].experiment)
     found = page.ask("trace", examples=[0, 1, 2])

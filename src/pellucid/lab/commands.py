@@ -18,7 +18,7 @@ from pellucid.lab.experiment import Experiment
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.state import catalogue, cell_state, copies, state_of, trace_state
-from pellucid.lab.trainer import Player, StopAt
+from pellucid.lab.trainer import Player, StopAt, Traced
 
 Arguments = dict[str, Any]
 Reply = dict[str, Any]
@@ -120,12 +120,12 @@ def _trace(player: Player, given: Arguments) -> Reply:
             f"{MOST_TRACED_PARAMETERS:,} are. Take fewer units."
         )
     numbers = [whole({"example": k}, "example", 0, e.m - 1, None) for k in chosen]
-    player.trace = (numbers, e.trace(numbers))
-    return {"examples": numbers, **trace_state(player.trace[1], e.fault)}
+    player.trace = Traced(numbers, e.trace(numbers), e.mark)
+    return {"examples": numbers, **trace_state(player.trace.trace, e.fault)}
 
 
 def _cell(player: Player, given: Arguments) -> Reply:
-    _, found = _traced(player)
+    found = _traced(player).trace
     letter, layer, row, column = _place(given)
     return cell_state(found.cell(letter, layer=layer, row=row, column=column))
 
@@ -137,7 +137,7 @@ def _check(player: Player, given: Arguments) -> Reply:
             f"checking {e.network.n_parameters:,} parameters by central differences takes too "
             f"long; up to {MOST_CHECKED_PARAMETERS:,} are checked. Take fewer units."
         )
-    numbers, _ = player.trace or (list(range(min(e.m, 8))), None)
+    numbers = player.trace.examples if player.trace else list(range(min(e.m, 8)))
     found = e.trace(numbers).check()
     return {
         "ok": found.ok,
@@ -154,14 +154,12 @@ def _check(player: Player, given: Arguments) -> Reply:
 
 def _update(player: Player, given: Arguments) -> Reply:
     e = _still(player)
-    numbers, _ = _traced(player)
-    before, J = copies(e.network.parameters), e.trace(numbers).J
-    e.update(numbers)
-    after = e.trace(numbers)
-    player.trace = (numbers, after)
+    traced = _traced(player)
+    before = {"J": traced.trace.J, **copies(e.network.parameters)}
+    e.update(traced.examples)
     return {
-        "before": {"J": J, **before},
-        "after": {"J": after.J, **copies(e.network.parameters)},
+        "before": before,
+        "after": {"J": _traced(player).trace.J, **copies(e.network.parameters)},
         "learning_rate": e.learning_rate,
         "state": _state(player),
     }
@@ -221,10 +219,13 @@ def _still(player: Player) -> Experiment:
     return _experiment(player)
 
 
-def _traced(player: Player) -> Any:
-    _still(player)
+def _traced(player: Player) -> Traced:
+    """The pass that is looked at, as the parameters are now."""
+    e = _still(player)
     if player.trace is None:
         raise ValueError('There is no pass to look at yet; send {"do": "trace"} first.')
+    if player.trace.mark != e.mark:
+        player.trace = Traced(player.trace.examples, e.trace(player.trace.examples), e.mark)
     return player.trace
 
 

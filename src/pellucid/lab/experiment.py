@@ -151,6 +151,11 @@ class Experiment:
         return self.settings.learning_rate * (self.fault.rate if self.fault else 1.0)
 
     @property
+    def mark(self) -> tuple[int, int]:
+        """Something else after every change of the parameters."""
+        return self.step, len(self.actions)
+
+    @property
     def stuck(self) -> bool:
         """Whether no step is possible any more, here and in the twin."""
         return bool(self.diverged) and (self.twin is None or bool(self.twin.diverged))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.insight.trace import Trace
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
@@ -48,6 +49,15 @@ class StopAt:
     loss: float | None = None
 
 
+@dataclass
+class Traced:
+    """The pass that is looked at: of which examples, and after which steps."""
+
+    examples: list[int]
+    trace: Trace
+    mark: tuple[int, int]
+
+
 class Player:
     """An experiment that plays: how fast, until when, and what of it is shown."""
 
@@ -59,7 +69,7 @@ class Player:
         self.stop_at = StopAt()
         self.view: View | None = None
         self.sequence = 0
-        self.trace: Any = None
+        self.trace: Traced | None = None
         self._frame_wanted, self._frame_due = True, 0.0
         self._chunk, self._last_step, self._owed = 1, 0.0, 0.0
         self._seen = [0, 0]  # points of the curves already sent: own, twin's
