@@ -39,6 +39,7 @@ export class Lab extends EventTarget {
     this.unit = null;
     /** @type {any} the frame of the last boundary */
     this.boundary = null;
+    this.opened = 0;
     /** @type {any} the newest frame not yet drawn */
     this.newest = null;
     this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
@@ -92,18 +93,29 @@ export class Lab extends EventTarget {
     }
   }
 
-  /** @param {Experiment} experiment */
+  /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
   async open(experiment) {
-    this.take(await this.ask("open", { experiment }));
+    const mine = ++this.opened;
+    const state = await this.ask("open", { experiment });
+    if (mine === this.opened) this.take(state);
   }
 
   /**
-   * The same experiment with some settings changed, from its start.
+   * The same experiment with some settings changed, from its start. They count at once, so that
+   * the next change, which may come before the reply, adds to them.
    * @param {Partial<Experiment>} settings
    */
-  change(settings) {
+  async change(settings) {
+    const before = this.experiment;
     const typed = "layers" in settings ? { parameters: null } : {}; // typed weights no longer fit
-    return this.open({ ...this.experiment, ...typed, ...settings }).catch(() => this.tell("state"));
+    const wanted = { ...before, ...typed, ...settings };
+    this.state.experiment = wanted;
+    try {
+      await this.open(wanted);
+    } catch {
+      if (this.experiment === wanted) this.state.experiment = before;
+      this.tell("state");
+    }
   }
 
   /** @param {any} state everything, as the server holds it */

@@ -24,6 +24,12 @@ export function network(lab) {
     return lab.change({ layers: layers.filter(Boolean) });
   }
 
+  /** @param {number} layer @param {number} more */
+  function changeUnits(layer, more) {
+    const units = Math.max(1, Math.min(64, lab.experiment.layers[layer - 1].units + more));
+    return changeLayer(layer, { units });
+  }
+
   /** @param {number} place */
   function addLayer(place) {
     const layers = [...lab.experiment.layers];
@@ -49,9 +55,9 @@ export function network(lab) {
     return [
       h("h3", {}, `Layer ${layer}`),
       h("div", { class: "units" },
-        h("button", { class: "small", "aria-label": `One unit less in layer ${layer}`, disabled: n[layer] <= 1, onclick: () => changeLayer(layer, { units: n[layer] - 1 }) }, "−"),
+        h("button", { class: "small", "aria-label": `One unit less in layer ${layer}`, disabled: n[layer] <= 1, onclick: () => changeUnits(layer, -1) }, "−"),
         units,
-        h("button", { class: "small", "aria-label": `One unit more in layer ${layer}`, disabled: n[layer] >= 64, onclick: () => changeLayer(layer, { units: n[layer] + 1 }) }, "+")),
+        h("button", { class: "small", "aria-label": `One unit more in layer ${layer}`, disabled: n[layer] >= 64, onclick: () => changeUnits(layer, 1) }, "+")),
       g,
       h("button", { class: "quiet", "aria-label": `Remove layer ${layer}`, onclick: () => changeLayer(layer, null) }, "Remove"),
     ];
