@@ -252,6 +252,10 @@ def test_points_are_added_by_a_click_and_typed_over(page):
     page.get_by_label("x1 of example 4").fill("0.25")
     page.keyboard.press("Enter")
     sync_api.expect(page.get_by_label("x1 of example 4")).to_have_value("0.25")
+    page.get_by_role("button", name="Add an example").click()
+    sync_api.expect(page.locator("#table tbody tr")).to_have_count(6)
+    page.get_by_role("button", name="Remove example 0").click()
+    sync_api.expect(page.get_by_label("x1 of example 3")).to_have_value("0.25")
     page.get_by_role("button", name="Take the original points again").click()
     sync_api.expect(page.locator("#table tbody tr")).to_have_count(4)
 

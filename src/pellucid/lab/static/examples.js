@@ -29,10 +29,19 @@ export function examples(lab) {
         const typed = Number(input.value.replace("−", "-"));
         if (input.value.trim() === "" || !Number.isFinite(typed)) return void say(`${label} of example ${k} must be a number.`);
         points[k][column] = typed;
-        lab.change({ data: { ...lab.experiment.data, points } });
+        replace(points);
       },
     });
     return input;
+  }
+
+  /** @param {number[][]} points */
+  const replace = (points) => lab.change({ data: { ...lab.experiment.data, points } });
+
+  function add() {
+    const points = pointsOf(lab.state.data);
+    start = Math.floor(points.length / PAGE) * PAGE;
+    replace([...points, [...points[points.length - 1]]]);
   }
 
   function draw() {
@@ -50,14 +59,19 @@ export function examples(lab) {
       h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of examples" }, h("table", { class: "plain" },
         h("caption", {}, own ? "Type over a number to change an example; the network then starts again." : "Inputs, expected and actual output."),
         h("thead", {}, h("tr", {}, ["Example", ...names.slice(0, wide), ...(wide < names.length ? [`${names.length - wide} more`] : []),
-          ...outputs.map((/** @type {any} */ name) => `expected ${name}`.trim()), ...Array.from({ length: n.at(-1) }, (_, k) => `actual ${outputs[k] ?? ""}`.trim()), "used for"]
+          ...outputs.map((/** @type {any} */ name) => `expected ${name}`.trim()), ...Array.from({ length: n.at(-1) }, (_, k) => `actual ${outputs[k] ?? ""}`.trim()), "used for", ...(own ? ["change"] : [])]
           .map((text) => h("th", { scope: "col" }, text)))),
         h("tbody", {}, visible().map((k) => h("tr", {}, h("th", { scope: "row" }, String(k)),
           data.X.slice(0, wide).map((/** @type {number[]} */ row, /** @type {number} */ j) => h("td", {}, own ? editable(k, j, row[k], names[j]) : shown(row[k]))),
           wide < names.length && h("td", {}, "…"),
           data.Y.map((/** @type {number[]} */ row) => h("td", {}, own ? editable(k, 2, row[k], "expected output") : shown(row[k]))),
           Array.from({ length: n.at(-1) }, (_, row) => h("td", { class: "actual", "data-row": row, "data-column": k })),
-          h("td", {}, learned.has(k) ? "training" : "validation"))))) ),
+          h("td", {}, learned.has(k) ? "training" : "validation"),
+          own && h("td", {}, h("button", {
+            class: "small", disabled: count === 1, "aria-label": `Remove example ${k}`,
+            onclick: () => replace(pointsOf(data).filter((__, other) => other !== k)),
+          }, "Remove"))))))),
+      ...(own ? [h("div", { class: "row" }, h("button", { onclick: add }, "Add an example"))] : []),
       ...(count <= PAGE ? [] : [h("div", { class: "row" }, turn(-PAGE, "Previous ten", start > 0), h("span", { class: "note" }, `${start} to ${Math.min(start + PAGE, count) - 1} of ${count}`),
         turn(PAGE, "Next ten", start + PAGE < count))]));
   }

@@ -189,6 +189,12 @@ export function network(lab) {
     event.preventDefault();
   }
 
+  /** Take away the maps that are not among these; the drawing stays, and the focus in it. @param {Map<string, any>} kept */
+  function keepMaps(kept) {
+    for (const [key, canvas] of maps) if (!kept.has(key)) canvas.remove();
+    maps = kept;
+  }
+
   /** Ask for the map of every hidden unit that is drawn, one after the other. */
   let round = 0;
   async function drawMaps() {
@@ -205,8 +211,8 @@ export function network(lab) {
         fresh.set(key, canvas);
       }
     }
-    maps = fresh;
-    picture.replaceChildren(...[...picture.children].filter((child) => child instanceof SVGElement), ...maps.values());
+    keepMaps(fresh);
+    picture.append(...maps.values());
     draw();
   }
 
@@ -214,8 +220,7 @@ export function network(lab) {
   lab.on("state", () => {
     const { n } = lab.state;
     if (chosen && (chosen[0] >= n.length || chosen[1] >= drawn(n[chosen[0]]))) chosen = null;
-    maps = new Map([...maps].filter(([key]) => { const [layer, unit] = key.split(",").map(Number); return layer < n.length && unit < drawn(n[layer]); }));
-    picture.replaceChildren(...maps.values());
+    keepMaps(new Map([...maps].filter(([key]) => { const [layer, unit] = key.split(",").map(Number); return layer < n.length && unit < drawn(n[layer]); })));
     drawControls();
     draw();
     drawMaps();
