@@ -26,7 +26,7 @@ CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check check-cpp sanitize neon bench format docs clean
+.PHONY: help demo test browser check check-cpp sanitize neon bench format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,16 @@ test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## tests, and the doctests
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg \
 	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob=README.md \
 	    --pyargs tests/ pellucid $(wildcard README.md) $(ARGS)
+
+# The page's tests drive the system's browser: apt-get where this may install, else a word on how.
+browser: $(VENV)/browser.stamp  ## Debian's chromium and playwright, for the tests of the lab's page
+	@command -v chromium >/dev/null || \
+	    { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy --no-install-recommends chromium; } || \
+	    { echo "make browser: 'chromium' was not found; on Debian: apt install chromium" >&2; exit 1; }
+
+$(VENV)/browser.stamp: $(VENV)/venv.stamp
+	$(PIP) install --quiet playwright
+	@touch $@
 
 check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cpp)  ## formatting, lint, types, docstrings; C++ warnings
 	$(BIN)/ruff format --check

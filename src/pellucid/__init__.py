@@ -50,6 +50,7 @@ _ROOMS = (
     "history",
     "initializers",
     "insight",
+    "lab",
     "layers",
     "losses",
     "metrics",

@@ -18,7 +18,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid import __version__
-from pellucid.cli import diagnose, evaluate, explain, export, predict, samples, trace, train
+from pellucid.cli import diagnose, evaluate, explain, export, lab, predict, samples, trace, train
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain.explain,
     "trace": trace.trace,
     "diagnose": diagnose.diagnose,
+    "lab": lab.lab,
     "export": export.export,
     "samples": samples.samples,
 }
@@ -123,4 +124,4 @@ def _pellucid(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name, no_args_is_help=_name != "samples")(reported(_command))
+    app.command(_name, no_args_is_help=_name not in ("samples", "lab"))(reported(_command))

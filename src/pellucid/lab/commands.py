@@ -1,0 +1,286 @@
+"""What a page may ask for: one table of names and functions.
+
+Each takes the player and the arguments, and returns the reply; a tuple's second part is a binary
+frame that follows. A ValueError becomes the reply ``{"error": ...}``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pellucid._catalogue import did_you_mean
+from pellucid.lab import frames
+from pellucid.lab.boundary import View, boundary
+from pellucid.lab.experiment import Experiment
+from pellucid.lab.script import script
+from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
+from pellucid.lab.state import catalogue, cell_state, copies, state_of, trace_state
+from pellucid.lab.trainer import Player, StopAt, Traced
+
+Arguments = dict[str, Any]
+Reply = dict[str, Any]
+Command = Callable[[Player, Arguments], "Reply | tuple[Reply, bytes]"]
+
+MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 50_000
+MOST_CHECKED_PARAMETERS = 5_000
+LARGEST_VIEW = 200
+
+logger = logging.getLogger(__name__)
+
+
+def handle(player: Player, request: dict[str, Any]) -> list[str | bytes]:
+    """Return what is sent for a request: the reply and, for some, a frame."""
+    number, name = request["id"], request["do"]
+    try:
+        if name not in COMMANDS:
+            raise ValueError(
+                f"there is no command {name!r:.40}{did_you_mean(name[:40], COMMANDS)}."
+            )
+        found = COMMANDS[name](player, request)
+        reply, *frame = found if isinstance(found, tuple) else (found,)
+        return [frames.dumps({"reply": number, **reply}), *frame]
+    except (ValueError, TypeError) as error:
+        fault = str(error)
+    except Exception as error:
+        logger.exception("command %s", name)
+        fault = f"internal error: {type(error).__name__}: {error}"
+    return [frames.dumps({"reply": number, "error": fault})]
+
+
+def _open(player: Player, given: Arguments) -> Reply:
+    player.open(Experiment(Settings.read(given.get("experiment") or {})))
+    return _state(player, brief=False)
+
+
+def _play(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    if e.stuck:
+        raise ValueError(f"Training cannot go on: it {e.diverged}")
+    speed = given.get("speed")
+    player.play(None if speed is None else real(given, "speed", 0.1, 1e9, None))
+    return _state(player)
+
+
+def _pause(player: Player, given: Arguments) -> Reply:
+    player.playing = False
+    return _state(player)
+
+
+def _epoch(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
+    e.steps(e.left_in_epoch())
+    return _state(player)
+
+
+def _batch(player: Player, given: Arguments) -> Reply:
+    _still(player).steps(1)
+    return _state(player)
+
+
+def _example(player: Player, given: Arguments) -> Reply:
+    _still(player).example()
+    return _state(player)
+
+
+def _reset(player: Player, given: Arguments) -> Reply:
+    _still(player).reset()
+    return _state(player)
+
+
+def _stop_at(player: Player, given: Arguments) -> Reply:
+    epoch, loss = given.get("epoch"), given.get("loss")
+    player.stop_at = StopAt(
+        None if epoch is None else whole(given, "epoch", 1, LARGEST_SEED, None),
+        None if loss is None else real(given, "loss", -1e9, 1e9, None),
+    )
+    return {"epoch": player.stop_at.epoch, "loss": player.stop_at.loss}
+
+
+def _set_cell(player: Player, given: Arguments) -> Reply:
+    letter, layer, row, column = _place(given)
+    value = real(given, "value", -1e9, 1e9, None)
+    _experiment(player).set_cell(letter, layer, row, column, value)
+    return _state(player)
+
+
+# The pass -----------------------------------------------------------------------------------------
+
+
+def _trace(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
+    chosen = given.get("examples", [0])
+    if not isinstance(chosen, list) or not 1 <= len(chosen) <= MOST_TRACED:
+        raise ValueError(f"examples must be a list of 1 to {MOST_TRACED} numbers of examples.")
+    if e.network.n_parameters > MOST_TRACED_PARAMETERS:
+        raise ValueError(
+            f"a pass of {e.network.n_parameters:,} parameters is too large to be shown; up to "
+            f"{MOST_TRACED_PARAMETERS:,} are. Take fewer units."
+        )
+    numbers = [whole({"example": k}, "example", 0, e.m - 1, None) for k in chosen]
+    player.trace = Traced(numbers, e.trace(numbers), e.mark)
+    return {"examples": numbers, **trace_state(player.trace.trace, e.fault)}
+
+
+def _cell(player: Player, given: Arguments) -> Reply:
+    found = _traced(player).trace
+    letter, layer, row, column = _place(given)
+    return cell_state(found.cell(letter, layer=layer, row=row, column=column))
+
+
+def _check(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
+    if e.network.n_parameters > MOST_CHECKED_PARAMETERS:
+        raise ValueError(
+            f"checking {e.network.n_parameters:,} parameters by central differences takes too "
+            f"long; up to {MOST_CHECKED_PARAMETERS:,} are checked. Take fewer units."
+        )
+    numbers = player.trace.examples if player.trace else list(range(min(e.m, 8)))
+    found = e.trace(numbers).check()
+    return {
+        "ok": found.ok,
+        "by_name": found.by_name,
+        "of": found.of,
+        "tolerance": found.tolerance,
+        "near_kink": found.near_kink,
+        "fused": found.fused,
+        "fused_note": found.fused_note,
+        "why": e.fault.why if e.fault and not found.ok else None,
+        "text": str(found),
+    }
+
+
+def _update(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
+    traced = _traced(player)
+    before = {"J": traced.trace.J, **copies(e.network.parameters)}
+    e.update(traced.examples)
+    return {
+        "before": before,
+        "after": {"J": _traced(player).trace.J, **copies(e.network.parameters)},
+        "learning_rate": e.learning_rate,
+        "state": _state(player),
+    }
+
+
+# Views --------------------------------------------------------------------------------------------
+
+
+def _watch(player: Player, given: Arguments) -> Reply:
+    player.view = _view(player, given) if given.get("boundary") else None
+    return {"watching": player.view is not None}
+
+
+def _boundary(player: Player, given: Arguments) -> tuple[Reply, bytes]:
+    values, header = boundary(_experiment(player), _view(player, given))
+    player.sequence += 1
+    frame = frames.pack(frames.BOUNDARY, player.sequence, header, {"boundary": values})
+    return {"sequence": player.sequence}, frame
+
+
+def _hidden(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    layer = whole(given, "layer", 0, e.network.L, None)
+    cache = e.network.forward(e.X, cache=True)
+    return {"layer": layer, "A": cache.A[layer], "Z": cache.Z.get(layer)}
+
+
+def _acknowledge(player: Player, given: Arguments) -> Reply:
+    player.acknowledge()
+    return {}
+
+
+def _script(player: Player, given: Arguments) -> Reply:
+    return {"python": script(_experiment(player))}
+
+
+def _diagnosis(player: Player, given: Arguments) -> Reply:
+    e = _still(player)
+    diagnose = getattr(importlib.import_module("pellucid.insight"), "diagnose", None)
+    if diagnose is None:
+        return {"findings": [], "note": "this version of pellucid has no diagnosis"}
+    return {**diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict(), "note": None}
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+
+def _experiment(player: Player) -> Experiment:
+    if player.experiment is None:
+        raise ValueError('No experiment is open yet; send {"do": "open"} first.')
+    return player.experiment
+
+
+def _still(player: Player) -> Experiment:
+    """The experiment, no longer playing."""
+    player.playing = False
+    return _experiment(player)
+
+
+def _traced(player: Player) -> Traced:
+    """The pass that is looked at, as the parameters are now."""
+    e = _still(player)
+    if player.trace is None:
+        raise ValueError('There is no pass to look at yet; send {"do": "trace"} first.')
+    if player.trace.mark != e.mark:
+        player.trace = Traced(player.trace.examples, e.trace(player.trace.examples), e.mark)
+    return player.trace
+
+
+def _state(player: Player, *, brief: bool = True) -> Reply:
+    state = state_of(_experiment(player), brief=brief)
+    player.told()
+    return {**state, "playing": player.playing}
+
+
+def _place(given: Arguments) -> tuple[str, int, int, int]:
+    letter = given.get("letter")
+    if not isinstance(letter, str) or len(letter) > 8:
+        raise ValueError(f"letter must be the name of an array, such as 'W'; got {letter!r:.40}.")
+    row, column = (whole(given, name, 0, 10**6, 0) for name in ("row", "column"))
+    return letter, whole(given, "layer", 0, 100, None), row, column
+
+
+def _view(player: Player, given: Arguments) -> View:
+    e = _experiment(player)
+    unit, columns = given.get("unit"), given.get("columns")
+    n = e.network.n
+    if unit is not None:
+        if not isinstance(unit, list) or len(unit) != 2:
+            raise ValueError(f"unit must be [layer, unit] or null; got {unit!r:.40}.")
+        layer = whole({"layer of unit": unit[0]}, "layer of unit", 1, e.network.L, None)
+        unit = (layer, whole({"unit": unit[1]}, "unit", 0, n[layer] - 1, None))
+    columns = [0, min(1, n[0] - 1)] if columns is None else columns
+    if not isinstance(columns, list) or len(columns) != 2:
+        raise ValueError(f"columns must be two numbers of inputs; got {columns!r:.40}.")
+    first, second = (whole({"column": k}, "column", 0, n[0] - 1, None) for k in columns)
+    if first == second and n[0] > 1:
+        raise ValueError("columns must be two different inputs.")
+    return View(whole(given, "size", 2, LARGEST_VIEW, 100), unit, (first, second))
+
+
+COMMANDS: dict[str, Command] = {
+    "catalogue": lambda player, given: catalogue(),
+    "open": _open,
+    "play": _play,
+    "pause": _pause,
+    "epoch": _epoch,
+    "batch": _batch,
+    "example": _example,
+    "reset": _reset,
+    "stop_at": _stop_at,
+    "set_cell": _set_cell,
+    "trace": _trace,
+    "cell": _cell,
+    "check": _check,
+    "update": _update,
+    "watch": _watch,
+    "boundary": _boundary,
+    "hidden": _hidden,
+    "ack": _acknowledge,
+    "script": _script,
+    "diagnosis": _diagnosis,
+}
+"""Every command by its name. A new one is a function and a line here."""

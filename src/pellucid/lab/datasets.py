@@ -1,0 +1,206 @@
+"""Data sets of the lab: small tables to learn, one table.
+
+Each is drawn from its seed alone, so the same settings give the same examples everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid._catalogue import did_you_mean
+from pellucid.insight.trace.presets import PRESETS
+from pellucid.losses import one_hot
+
+Floats = NDArray[np.float64]
+Random = np.random.Generator
+Draw = Callable[[Random, int, float], tuple[Floats, Floats]]
+"""From random numbers, m and noise to X, (n[0], m), and Y, (m,) or (1, m).
+
+Of several classes Y holds the numbers.
+"""
+
+CORNERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of :data:`DATASETS`.
+
+    Attributes
+    ----------
+    name, title, note : str
+    inputs, outputs : tuple of str
+        What each row of X and of Y is; for classes, their names.
+    task : str
+        "binary", "multiclass" or "regression".
+    draw : callable
+    m : int
+        Examples unless asked otherwise; ``most`` is the largest number there can be.
+    noise : bool
+        Whether there is noise to choose.
+    origin : (str, str) or None
+        The file and the target of the user's own table.
+    """
+
+    name: str
+    title: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    task: str
+    draw: Draw
+    m: int = 400
+    most: int = 20_000
+    noise: bool = True
+    note: str = ""
+    origin: tuple[str, str] | None = None
+
+    def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:
+        """Return X, (n[0], m), and Y, (n[L], m).
+
+        >>> DATASETS["and"].make(4, 0.0, seed=1)[1]
+        array([[0., 0., 0., 1.]])
+        """
+        random = np.random.Generator(np.random.Philox(seed))
+        X, Y = self.draw(random, min(m, self.most), noise)
+        if self.task == "multiclass":
+            Y = one_hot(Y.astype(np.int64), len(self.outputs), np.float64)
+        return np.ascontiguousarray(X), np.atleast_2d(Y)
+
+
+# Draws --------------------------------------------------------------------------------------------
+
+
+def _gate(rule: Callable[[Floats], Floats]) -> Draw:
+    """The corners of a square again and again, noise around each."""
+
+    def draw(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+        corners = CORNERS[:, np.arange(m) % 4]
+        return corners + noise * random.standard_normal(corners.shape), rule(corners)
+
+    return draw
+
+
+def _parity(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    bits = ((np.arange(m) % 16) >> np.arange(4)[:, np.newaxis] & 1).astype(float)
+    return bits + noise * random.standard_normal(bits.shape), bits.sum(axis=0) % 2
+
+
+def _circles(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    inner = np.arange(m) % 2
+    radius = np.where(inner, random.uniform(0.0, 0.8, m), random.uniform(1.3, 2.0, m))
+    angle = random.uniform(0, 2 * np.pi, m)
+    X = radius * np.stack([np.cos(angle), np.sin(angle)])
+    return X + noise * random.standard_normal(X.shape), inner.astype(float)
+
+
+def _moons(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    lower = np.arange(m) % 2
+    angle = random.uniform(0, np.pi, m)
+    X = np.stack([np.cos(angle), np.sin(angle)])
+    X = np.where(lower, np.stack([1 - X[0], 0.5 - X[1]]), X) - np.array([[0.5], [0.25]])
+    return X + noise * random.standard_normal(X.shape), lower.astype(float)
+
+
+def _spiral(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    arm = np.arange(m) % 2
+    t = np.sqrt(random.uniform(0.005, 1, m))
+    angle = 3.5 * np.pi * t + np.pi * arm
+    X = 2 * t * np.stack([np.sin(angle), np.cos(angle)])
+    return X + noise * random.standard_normal(X.shape), arm.astype(float)
+
+
+def _three_classes(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    label = np.arange(m) % 3
+    angle = 2 * np.pi * label / 3 + np.pi / 2
+    X = 1.2 * np.stack([np.cos(angle), np.sin(angle)])
+    return X + (0.25 + noise) * random.standard_normal(X.shape), label.astype(float)
+
+
+def _sine(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    X = random.uniform(-np.pi, np.pi, (1, m))
+    return X, np.sin(X) + noise * random.standard_normal((1, m))
+
+
+def _plane(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    X = random.uniform(-2, 2, (2, m))
+    return X, X.mean(axis=0) + noise * random.standard_normal(m)
+
+
+def _of_preset(name: str, x_unit: float = 1.0, y_unit: float = 1.0) -> Draw:
+    """The examples of the lecture, as the trace has them."""
+
+    def draw(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+        X, Y = PRESETS[name].X[:, :m] / x_unit, PRESETS[name].Y[:, :m] / y_unit
+        return X + noise * random.standard_normal(X.shape), Y
+
+    return draw
+
+
+def _digits(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+    digits = importlib.import_module("sklearn.datasets").load_digits()
+    rows = random.permutation(len(digits.target))[:m]
+    X = digits.data[rows].T / 16
+    return X + noise * random.standard_normal(X.shape), digits.target[rows].astype(float)
+
+
+_XY = ("x1", "x2")
+DATASETS: dict[str, Dataset] = {
+    entry.name: entry
+    for entry in (
+        Dataset("and", "AND", _XY, ("y",), "binary", _gate(lambda x: x[0] * x[1]), 4,
+                note="One unit is enough: W = (20, 20), b = -30 (lecture 003)."),
+        Dataset("or", "OR", _XY, ("y",), "binary", _gate(lambda x: np.maximum(x[0], x[1])), 4,
+                note="One unit is enough: W = (20, 20), b = -10 (lecture 003)."),
+        Dataset("xor", "XOR", _XY, ("y",), "binary", _gate(lambda x: (x[0] + x[1]) % 2), 4,
+                note="No straight line separates the classes: it takes a hidden layer."),
+        Dataset("parity", "Parity of 4 bits", ("x1", "x2", "x3", "x4"), ("odd",), "binary",
+                _parity, 16, note="1 where the number of ones is odd: XOR of four inputs."),
+        Dataset("circles", "Circles", _XY, ("inner",), "binary", _circles,
+                note="One class inside the other."),
+        Dataset("moons", "Moons", _XY, ("lower",), "binary", _moons,
+                note="Two half moons that reach into each other."),
+        Dataset("spiral", "Spiral", _XY, ("arm",), "binary", _spiral,
+                note="Two arms wound around each other: the hardest of these in two inputs."),
+        Dataset("three-classes", "Three classes", _XY, ("a", "b", "c"), "multiclass",
+                _three_classes, note="A softmax output, one unit a class."),
+        Dataset("sine", "Sine", ("x",), ("y",), "regression", _sine, 200,
+                note="A curve to follow: a number as output."),
+        Dataset("plane", "Plane", _XY, ("y",), "regression", _plane,
+                note="y = (x1 + x2) / 2: a linear network learns it exactly."),
+        Dataset("pass-the-class", "Will I pass this class?", ("lectures", "hours"), ("passed",),
+                "binary", _of_preset("pass-the-class"), 5, 5,
+                note="Lectures attended and hours in the laboratory, each of 10 (lecture 003)."),
+        Dataset("movie-taste", "Susan's movies", ("romance", "action"), ("liked",), "binary",
+                _of_preset("movie-taste"), 5, 5,
+                note="She likes romance or action, not both and not neither (lecture 003)."),
+        Dataset("house-prices", "House prices", ("size",), ("price",), "regression",
+                _of_preset("house-price-neuron", 1000, 100), 4, 4,
+                note="Size in 1000 square feet, price in 100,000 dollars (lecture 002)."),
+        Dataset("digits", "Digits", tuple(f"pixel {r},{c}" for r in range(8) for c in range(8)),
+                tuple("0123456789"), "multiclass", _digits, 500, 1797,
+                note="Handwritten, 8 x 8 pixels from 0 to 1."),
+    )
+}  # fmt: skip
+"""Every data set by its name. A new one is an entry here."""
+
+
+def dataset(name: str) -> Dataset:
+    """Return the data set of this name.
+
+    >>> dataset("spirall")
+    Traceback (most recent call last):
+    ValueError: there is no data set 'spirall' (did you mean 'spiral'?). Known are: and, or, xor,
+    parity, circles, moons, spiral, three-classes, sine, plane, pass-the-class, movie-taste,
+    house-prices, digits.
+    """
+    if name not in DATASETS:
+        raise ValueError(
+            f"there is no data set {name!r}{did_you_mean(name, DATASETS)}. Known are: "
+            f"{', '.join(DATASETS)}."
+        )
+    return DATASETS[name]

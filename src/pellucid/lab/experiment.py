@@ -1,0 +1,327 @@
+"""Experiment: a network, its examples and a training that can be stepped, recorded and replayed.
+
+Training is that of :func:`pellucid.train`: the same engines, the same order of the examples, so
+the same bits. Only one thread may touch an experiment at a time.
+
+>>> from pellucid.lab.settings import Settings
+>>> first = Experiment(Settings.read({"data": {"name": "xor"}, "learning_rate": 0.1}))
+>>> first.steps(150)
+150
+>>> first.network.predict(first.X)
+array([[0, 1, 1, 0]])
+>>> again = Experiment(first.settings)
+>>> again.replay(first.actions)
+>>> again.digest() == first.digest()
+True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid import philox
+from pellucid.engines import Objective, Session, choose_engine
+from pellucid.insight.trace import Trace, trace
+from pellucid.lab.datasets import dataset
+from pellucid.lab.settings import Settings
+from pellucid.layers import Dense
+from pellucid.losses import loss
+from pellucid.metrics import METRICS
+from pellucid.network import Network
+from pellucid.optimizers import optimizer
+from pellucid.propagation import penalty
+from pellucid.training import examples
+from pellucid.training.arguments import misfit, rows_of_parts
+
+Action = list[Any]
+"""What was done: ["steps", 12], ["example", 1], ["update", [0]], ["set_cell", "W", 1, 0, 0, 2]."""
+
+MOST_PARAMETERS = 300_000
+
+CURVES = ("epoch", "loss", "val_loss", "accuracy", "val_accuracy")
+
+
+class Experiment:
+    """One network on one set of examples, and what was done to it since it was made.
+
+    Attributes
+    ----------
+    settings : Settings
+    X, Y : array
+        (n[0], m) and (n[L], m), float32.
+    training, validation : array of int
+        Which examples are learned from, and which are held out (there may be none).
+    step, epoch, position : int
+        Steps and whole epochs done, and examples of the present epoch seen.
+    curves : dict
+        ``"epoch"`` and, at those epochs, the loss and the accuracy of both parts.
+    actions : list
+        Everything that was done, for :meth:`replay`.
+    diverged : str
+        Why no more steps are possible, or "".
+    twin : Experiment or None
+        The healthy one beside a broken one; it is given the same steps.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.fault = settings, settings.broken
+        self.dataset = dataset(settings.data.name)
+        X, Y = settings.data.make()
+        self.X, self.Y = (np.asfortranarray(each, dtype=np.float32) for each in (X, Y))
+        self.training, self.validation = self._parts()
+        self.loss = loss(settings.loss)
+        self._net = self._make_network()
+        self.note = misfit(self._net, self.loss)
+        examples(self._net, self.X, self.Y, self.loss)  # targets that cannot be are refused
+        self.twin: Experiment | None = None
+        if settings.fault:
+            self.twin = Experiment(Settings.read(settings.to_dict() | {"fault": None}))
+        self._start = self._net.copy_parameters()
+        self._begin()
+
+    # Making ---------------------------------------------------------------------------------------
+
+    def _parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        m, split = self.m, self.settings.data.split
+        if not 0 < round(split * m) < m:
+            return np.arange(m), np.arange(0)
+        return rows_of_parts(m, split, None, self.settings.data.seed)
+
+    def _make_network(self) -> Network:
+        s, broken = self.settings, self.fault
+        kind: type[Dense] = broken.layer if broken else Dense
+        layers = [kind(k.units, k.activation, dropout=k.dropout) for k in s.layers]
+        layers.append(kind(len(self.Y), s.output))
+        start = broken.initializer if broken and broken.initializer else s.initializer
+        made = Network(layers, len(self.X), start, seed=s.seed)
+        if made.n_parameters > MOST_PARAMETERS:
+            raise ValueError(
+                f"a network of {made.n_parameters:,} parameters is too large to be looked at; the "
+                f"lab takes up to {MOST_PARAMETERS:,}. Take fewer units."
+            )
+        for key, values in (s.parameters or {}).items():
+            if key not in made.parameters or np.shape(values) != made.parameters[key].shape:
+                shapes = {name: array.shape for name, array in made.parameters.items()}
+                raise ValueError(f"parameters.{key:.8} does not fit this network: {shapes}.")
+            made.parameters[key][...] = values
+        return made
+
+    def _begin(self) -> None:
+        """Everything as before the first step."""
+        self.step = self.epoch = self.position = 0
+        self.J_batch, self.diverged = math.nan, ""
+        self.actions: list[Action] = []
+        self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
+        self._order: NDArray[np.integer[Any]] = np.arange(0)
+        self._session = self._open_session()
+        self._record()
+
+    def _open_session(self) -> Session:
+        s = self.settings
+        objective, chosen = Objective(self.loss, s.l1, s.l2), optimizer(s.optimizer)
+        engine, self.engine_note = choose_engine("auto", self._net, objective, chosen)
+        self.engine = engine.name
+        return engine.start(self._net, objective, chosen, batch_size=self.batch_size, seed=s.seed)
+
+    @property
+    def network(self) -> Network:
+        """The network, with what was learned so far in its arrays."""
+        self._session.sync()
+        return self._net
+
+    @property
+    def m(self) -> int:
+        """The number of examples, those held out included."""
+        return int(self.X.shape[1])
+
+    @property
+    def batch_size(self) -> int:
+        """Examples a step."""
+        return min(self.settings.batch_size, len(self.training))
+
+    @property
+    def learning_rate(self) -> float:
+        """alpha, the fault's factor included."""
+        return self.settings.learning_rate * (self.fault.rate if self.fault else 1.0)
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """Something else after every change of the parameters."""
+        return self.step, len(self.actions)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether no step is possible any more, here and in the twin."""
+        return bool(self.diverged) and (self.twin is None or bool(self.twin.diverged))
+
+    # Doing ----------------------------------------------------------------------------------------
+
+    def steps(self, count: int) -> int:
+        """Do so many mini-batches and return how many were done: fewer where it diverges."""
+        done = self._steps(count)
+        self._note("steps", done)
+        twin_done = self.twin.steps(count) if self.twin else 0
+        return max(done, twin_done)
+
+    def example(self) -> int:
+        """Do one step on the next example alone."""
+        done = self._run(1, alone=True)
+        self._note("example", done)
+        return max(done, self.twin.example() if self.twin else 0)
+
+    def left_in_epoch(self) -> int:
+        """Return how many mini-batches the present epoch still has."""
+        return -(-(len(self.training) - self.position) // self.batch_size)
+
+    def set_cell(self, letter: str, layer: int, row: int, column: int, value: float) -> None:
+        """Type one cell of W[l] or b[l] over."""
+        array = self._array(letter, layer)
+        rows, columns = array.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ValueError(
+                f"{letter}[{layer}] has the shape {array.shape}: row must be 0 to {rows - 1} and "
+                f"column 0 to {columns - 1}; got [{row}, {column}]."
+            )
+        array[row, column] = value
+        self._session.take()
+        self.actions.append(["set_cell", letter, layer, row, column, float(value)])
+        if self.twin:
+            self.twin.set_cell(letter, layer, row, column, value)
+
+    def update(self, chosen: list[int]) -> None:
+        """Do one step of plain gradient descent on these examples, as a trace shows it."""
+        found = self.trace(chosen)
+        for l in found.gradients.dW:
+            self.network.W[l] -= np.float32(self.learning_rate) * found.gradients.dW[l]
+            self.network.b[l] -= np.float32(self.learning_rate) * found.gradients.db[l]
+        self._session.take()
+        self.step += 1
+        self.actions.append(["update", list(chosen)])
+        if self.twin:
+            self.twin.update(chosen)
+
+    def reset(self) -> None:
+        """Go back to the initial weights; what was done is forgotten."""
+        self._session.close()
+        self._net.put_parameters(self._start)
+        if self.twin:
+            self.twin.reset()
+        self._begin()
+
+    def replay(self, actions: Iterable[Action]) -> None:
+        """Do everything that was recorded once more."""
+        for name, *arguments in actions:
+            if name == "example":
+                for _ in range(arguments[0]):
+                    self.example()
+            else:
+                getattr(self, name)(*arguments)
+
+    def close(self) -> None:
+        """End the session; the network keeps what was learned."""
+        self._session.close()
+        if self.twin:
+            self.twin.close()
+
+    def _steps(self, count: int) -> int:
+        done = 0
+        while done < count and not self.diverged:
+            done += self._run(min(count - done, self.left_in_epoch()))
+        return done
+
+    def _run(self, count: int, alone: bool = False) -> int:
+        """Do steps of the present epoch: mini-batches, or one example alone."""
+        if self.diverged:
+            return 0
+        if self.position == 0:
+            self._order = self.training[self._permutation()]
+        size = 1 if alone else self.batch_size
+        order = self._order[self.position : self.position + count * size]
+        rates = np.full(count, self.learning_rate)
+        costs = self._session.run(self.X, self.Y, order, 0, count, learning_rate=rates)
+        self.J_batch = float(costs[-1])
+        if not math.isfinite(self.J_batch):
+            self.diverged = (
+                f"diverged at step {self.step + len(costs)}: J is no longer finite. Lower the "
+                f"learning rate (it is {self.learning_rate:g}), or reset."
+            )
+            return len(costs) - 1
+        self.step += count
+        self.position += len(order)
+        if self.position >= len(self.training):
+            self.position, self.epoch = 0, self.epoch + 1
+            if _worth_recording(self.epoch):
+                self._record()
+        return count
+
+    def _permutation(self) -> NDArray[np.int64]:
+        return philox.permutation(self.settings.seed, len(self.training), step=self.epoch)
+
+    def _note(self, name: str, count: int) -> None:
+        """Record an action; the same once more only adds to its count."""
+        if self.actions and self.actions[-1][0] == name:
+            self.actions[-1][1] += count
+        elif count:
+            self.actions.append([name, count])
+
+    # Seeing ---------------------------------------------------------------------------------------
+
+    def cost(self) -> float:
+        """Return J of all training examples, penalties included."""
+        mean, _ = self._session.evaluate(self.X, self.Y, rows=self.training)
+        return mean + penalty(self.network.layers, self.settings.l1, self.settings.l2)
+
+    def outputs(self) -> NDArray[Any]:
+        """Return A[L] of all examples."""
+        return self.network.forward(self.X)
+
+    def trace(self, chosen: list[int]) -> Trace:
+        """Return one forward and backward pass of these examples with every number."""
+        s = self.settings
+        return trace(
+            self.network, self.X[:, chosen], self.Y[:, chosen], self.loss, l1=s.l1, l2=s.l2
+        )
+
+    def digest(self) -> str:
+        """Return the sha256 of all parameters."""
+        found = hashlib.sha256()
+        for array in self.network.parameters.values():
+            found.update(array.tobytes("C"))
+        return found.hexdigest()
+
+    def _array(self, letter: str, layer: int) -> NDArray[Any]:
+        if letter not in ("W", "b") or layer not in self.network.W:
+            raise ValueError(
+                f"there is no {letter}[{layer}]; the network has W and b of the layers 1 to "
+                f"{self.network.L}."
+            )
+        return (self.network.W if letter == "W" else self.network.b)[layer]
+
+    def _record(self) -> None:
+        """Add a point to each curve."""
+        point = {"epoch": float(self.epoch)}
+        for prefix, rows in (("", self.training), ("val_", self.validation)):
+            mean, accuracy = math.nan, math.nan
+            if len(rows):
+                mean, A = self._session.evaluate(self.X, self.Y, rows=rows)
+                if self.dataset.task != "regression":
+                    accuracy = METRICS["accuracy"](self.Y[:, rows], A)
+            point |= {f"{prefix}loss": mean, f"{prefix}accuracy": accuracy}
+        for name in CURVES:
+            self.curves[name].append(point[name])
+
+
+def _worth_recording(epoch: int) -> bool:
+    """Every epoch to the 200th, then about a hundred each time their number doubles.
+
+    >>> sum(map(_worth_recording, range(1, 10_001)))
+    756
+    """
+    stride: int = 2 ** max(0, int(math.log2(epoch / 100)))
+    return epoch % stride == 0

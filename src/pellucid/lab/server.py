@@ -1,0 +1,253 @@
+"""The server: the page's files, and one socket for each page with a trainer behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import importlib
+import json
+import os
+import socket as sockets
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import MissingPackageError
+from pellucid.lab.commands import handle
+from pellucid.lab.frames import dumps
+from pellucid.lab.security import Guard
+from pellucid.lab.trainer import Message, Trainer
+
+HOST = "127.0.0.1"
+STATIC = Path(__file__).parent / "static"
+LARGEST_MESSAGE = 2 * 2**20
+MOST_CLIENTS = 32
+NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
+"""Why a socket is closed, in the numbers of RFC 6455."""
+
+
+class Lab:
+    """A lab for this computer alone; ``port=0`` takes a free one.
+
+    Attributes
+    ----------
+    port : int
+    address : str
+        What to open, with the token.
+    trainers : set of Trainer
+        One for each page that is connected.
+    experiment : dict or None
+        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+
+    Examples
+    --------
+    >>> with Lab() as lab:  # doctest: +SKIP
+    ...     print(lab.address)
+    http://127.0.0.1:43127/?token=...
+    """
+
+    def __init__(self, port: int = 0, experiment: dict[str, Any] | None = None) -> None:
+        _require()
+        self.experiment = experiment
+        self._listening = _listen(port)
+        self.port = int(self._listening.getsockname()[1])
+        self.app = Guard(_application(self), self.port)
+        self.trainers: set[Trainer] = set()
+        self._server = _uvicorn_server(self.app)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        """What to open, with the token, and the experiment to begin with behind the ``#``."""
+        where = f"http://{HOST}:{self.port}/?token={self.app.token}"
+        if self.experiment is None:
+            return where
+        text = dumps({"experiment": self.experiment}).encode()
+        return f"{where}#{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
+
+    def run(self) -> None:
+        """Serve in this thread until Ctrl-C."""
+        try:
+            self._server.run(sockets=[self._listening])
+        finally:
+            self._listening.close()
+
+    def __enter__(self) -> Lab:
+        """Serve in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="pellucid-lab-server", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def end_trainers(self) -> None:
+        """Stop what trains, and wait for it."""
+        ending = list(self.trainers)
+        for trainer in ending:
+            trainer.stop()
+        for trainer in ending:
+            trainer.join()
+
+
+class Client:
+    """One page: reads its requests, one at a time, and sends what the trainer pushes."""
+
+    def __init__(self, lab: Lab, websocket: Any) -> None:
+        self._lab, self._websocket = lab, websocket
+        self._loop = asyncio.get_running_loop()
+        self._pushed: asyncio.Queue[Message] = asyncio.Queue()
+        self._sending = asyncio.Lock()
+        self._trainer = Trainer(handle, self._push)
+
+    async def serve(self) -> None:
+        """Until the page goes, or says something that is not understood."""
+        await self._websocket.accept()
+        self._lab.trainers.add(self._trainer)
+        self._trainer.start()
+        pushing = asyncio.create_task(self._send_pushed())
+        try:
+            await self._read()
+        finally:
+            pushing.cancel()
+            self._trainer.stop()
+            self._lab.trainers.discard(self._trainer)
+            with contextlib.suppress(asyncio.CancelledError):
+                await pushing
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                request = parsed(message)
+            except ValueError as error:
+                await self._websocket.close(NOT_UNDERSTOOD, str(error)[:120])
+                return
+            for each in await self._asked(request):
+                await self._send(each)
+
+    async def _asked(self, request: dict[str, Any]) -> list[Message]:
+        answered: asyncio.Future[list[Message]] = self._loop.create_future()
+
+        def take(messages: list[Message]) -> None:
+            if not answered.done():
+                answered.set_result(messages)
+
+        self._trainer.ask(request, lambda messages: self._soon(lambda: take(messages)))
+        return await answered
+
+    def _push(self, message: Message) -> None:
+        """Called by the trainer, which never waits: it has one frame out at a time."""
+        self._soon(lambda: self._pushed.put_nowait(message))
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has ended
+            self._loop.call_soon_threadsafe(call)
+
+    async def _send_pushed(self) -> None:
+        while True:
+            await self._send(await self._pushed.get())
+
+    async def _send(self, message: Message) -> None:
+        async with self._sending:
+            with contextlib.suppress(Exception):  # gone: the reader notices
+                if isinstance(message, bytes):
+                    await self._websocket.send_bytes(message)
+                else:
+                    await self._websocket.send_text(message)
+
+
+def parsed(message: Any) -> dict[str, Any]:
+    """Return the request of a message; ValueError where it is none."""
+    text = message.get("text")
+    if text is None:
+        raise ValueError("expected a text of JSON; got bytes.")
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("expected JSON; this is none.") from None
+    if not isinstance(request, dict):
+        raise ValueError("expected a JSON object with id and do.")
+    number, name = request.get("id"), request.get("do")
+    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
+        raise ValueError("expected a JSON object with an integer id and a text do.")
+    return request
+
+
+# Packages of the extra ----------------------------------------------------------------------------
+
+
+def _require() -> None:
+    for package in ("starlette", "uvicorn", "websockets"):
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise MissingPackageError(
+                f"the lab needs {package}: pip install 'pellucid[lab]'"
+            ) from None
+
+
+def _application(lab: Lab) -> Any:
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse
+    from starlette.routing import Mount, Route, WebSocketRoute
+    from starlette.staticfiles import StaticFiles
+
+    async def page(request: Any) -> Any:
+        return FileResponse(STATIC / "index.html", media_type="text/html")
+
+    async def talk(websocket: Any) -> None:
+        if len(lab.trainers) >= MOST_CLIENTS:
+            await websocket.accept()
+            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages are open already.")
+            return
+        await Client(lab, websocket).serve()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        yield
+        lab.end_trainers()
+
+    static = StaticFiles(directory=STATIC, check_dir=False)
+    routes = [Route("/", page), WebSocketRoute("/socket", talk), Mount("/static", static)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _uvicorn_server(app: Any) -> Any:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(port: int) -> sockets.socket:
+    # asyncio sends without delay (TCP_NODELAY) only where the protocol is named
+    listening = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+    if os.name == "posix":  # on Windows it would let others take the port over
+        listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen(128)  # who comes before the server is ready waits
+    except OSError as error:
+        listening.close()
+        raise OSError(
+            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port, or 0 for a "
+            "free one."
+        ) from None
+    return listening

@@ -1,0 +1,101 @@
+// @ts-check
+/** Keeping: runs side by side, the link, the script, the drawing; what a class does not see. */
+
+import { at, choice, h, say, shown } from "./dom.js";
+import { drawingAsFile } from "./network.js";
+
+/** @typedef {import("./lab.js").Lab} Lab */
+
+/** @param {string} name @param {string} type @param {string} text */
+function download(name, type, text) {
+  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** @param {Lab} lab */
+export function keep(lab) {
+  const { presets } = lab.catalogue;
+  at("presets").append(choice("Prepared", [["", "choose …"], ...presets.map((/** @type {any} */ each) => [each.name, each.title])], "", async (name) => {
+    const preset = presets.find((/** @type {any} */ each) => each.name === name);
+    if (!preset) return;
+    lab.unit = null;
+    await lab.open(preset.experiment);
+    say(preset.why ?? preset.title);
+  }));
+  at("keep").append(
+    h("button", {
+      onclick: async () => {
+        try {
+          await navigator.clipboard.writeText(location.href);
+          say("The link is copied. It holds the settings and no secret.");
+        } catch {
+          say("The address of this page is the link.");
+        }
+      },
+    }, "Copy link"),
+    h("button", { onclick: async () => download("experiment.py", "text/x-python", (await lab.ask("script")).python) }, "Python script"),
+    h("button", { onclick: () => download("network.svg", "image/svg+xml", drawingAsFile()) }, "Drawing as SVG"));
+}
+
+/** Runs that were kept, in this page. @param {Lab} lab */
+export function runs(lab) {
+  /** @type {{name: string, experiment: any, network: string, epoch: number, J: number, accuracy: any, val: any, curves: any}[]} */
+  const kept = [];
+  let count = 0;
+  const last = (/** @type {any} */ values) => (values ?? []).findLast((/** @type {any} */ value) => value !== null);
+  function add() {
+    const { experiment, n, epoch, J, curves } = lab.state;
+    count += 1;
+    kept.push({
+      name: `run ${count}`, experiment: structuredClone(experiment), network: n.join("-"), epoch, J,
+      accuracy: last(curves.accuracy), val: last(curves.val_loss), curves: structuredClone(curves),
+    });
+    say(`Run ${count} is kept.`);
+    draw();
+  }
+  function draw() {
+    const headings = ["Run", "Data", "Network", "g", "Optimizer", "Learning rate", "Batch", "Epochs", "J", "Validation J", "Accuracy", "Open", "Remove"];
+    const row = (/** @type {any} */ run) => {
+      const { experiment: e } = run;
+      const cells = [e.data.name, run.network, [...new Set(e.layers.map((/** @type {any} */ layer) => layer.activation))].join(", ") || e.output.activation,
+        e.optimizer, shown(e.learning_rate), e.batch_size, run.epoch, shown(run.J), shown(run.val) || "none", shown(run.accuracy) || "none"];
+      return h("tr", {}, h("th", { scope: "row" }, run.name), cells.map((value) => h("td", {}, String(value))),
+        h("td", {}, h("button", { class: "small", "aria-label": `Open the settings of ${run.name}`, onclick: () => lab.open(run.experiment) }, "Open")),
+        h("td", {}, h("button", { class: "small", "aria-label": `Remove ${run.name}`, onclick: () => { kept.splice(kept.indexOf(run), 1); draw(); } }, "Remove")));
+    };
+    at("kept").replaceChildren(
+      h("button", { onclick: add }, "Keep this run"),
+      kept.length
+        ? h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of runs" }, h("table", { class: "plain" },
+            h("caption", {}, "Their curves are drawn thin beside the present one."),
+            h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, kept.map(row))))
+        : h("p", { class: "note" }, "A run that is kept stays here with its settings, and its curves stay beside those of the next."));
+    lab.tell("kept");
+  }
+  return { draw, kept: () => kept };
+}
+
+const PARTS = { data: "Data", settings: "Learning", pass: "One pass", examples: "Examples", runs: "Runs", keep: "Link, script, drawing", presets: "Prepared experiments" };
+
+/** What a teacher leaves out of the link. @param {Lab} lab */
+export function hiding(lab) {
+  function apply() {
+    for (const id of Object.keys(PARTS)) at(id).hidden = lab.hidden.includes(id);
+    lab.keepInLink();
+  }
+  at("hiding").append(
+    h("p", { class: "note" }, "What is not ticked is left out of this page, and of the link that you copy."),
+    h("div", { class: "row" }, Object.entries(PARTS).map(([id, text]) => {
+      const box = h("input", {
+        type: "checkbox", checked: !lab.hidden.includes(id),
+        onchange: () => {
+          lab.hidden = lab.hidden.filter((each) => each !== id);
+          if (!box.checked) lab.hidden.push(id);
+          apply();
+        },
+      });
+      return h("label", { class: "tick" }, box, text);
+    })));
+  apply();
+}

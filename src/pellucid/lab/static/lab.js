@@ -1,0 +1,230 @@
+// @ts-check
+/** What the page knows: the experiment, its numbers, and how they change. */
+
+import { Socket } from "./socket.js";
+import { say, shown } from "./dom.js";
+
+/**
+ * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings
+ * @typedef {{data: any, layers: LayerSettings[], output: {activation: string}, loss: string,
+ *   initializer: string, seed: number, optimizer: string, learning_rate: number, batch_size: number,
+ *   l1: number, l2: number, fault: string | null, parameters?: any}} Experiment
+ */
+
+/** @param {any} value */
+export const toLink = (value) => {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+};
+
+/** @param {string} text @returns {any} null where it is no state */
+export const fromLink = (text) => {
+  try {
+    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
+  } catch {
+    return null;
+  }
+};
+
+/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "boundary". */
+export class Lab extends EventTarget {
+  constructor() {
+    super();
+    this.socket = new Socket();
+    /** @type {any} */ this.catalogue = {};
+    /** @type {any} */ this.state = {};
+    /** @type {string[]} */ this.hidden = [];
+    /** @type {[number, number] | null} the unit whose map is shown; null is the output */
+    this.unit = null;
+    /** @type {any} the frame of the last boundary */
+    this.boundary = null;
+    this.opened = 0;
+    /** @type {any} the newest frame not yet drawn */
+    this.newest = null;
+    this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
+    this.socket.addEventListener("stopped", (event) => {
+      const { reason, ...state } = /** @type {CustomEvent} */ (event).detail;
+      this.take(state);
+      if (!state.message) say(`Stopped: ${reason}. J = ${shown(state.J)}.`);
+    });
+    this.socket.addEventListener("closed", () => {
+      this.playing(false);
+      document.body.classList.add("lost");
+      say("The connection to Pellucid is gone. Start pellucid lab again and reload this page.");
+    });
+  }
+
+  /** @returns {Experiment} */
+  get experiment() {
+    return this.state.experiment;
+  }
+
+  /** Whether the inputs are two numbers, so that a map can be drawn. */
+  get flat() {
+    return this.state.n[0] === 2;
+  }
+
+  /** Whether what the network answers can be drawn: over a plane, or over one number. */
+  get drawable() {
+    return this.state.n[0] <= 2;
+  }
+
+  /** @param {string} name @param {any} [detail] */
+  tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** @param {string} name @param {(detail: any) => void} listener */
+  on(name, listener) {
+    this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+  }
+
+  /**
+   * Ask the server; what it refuses is said in its own sentence.
+   * @param {string} what @param {Record<string, any>} [more]
+   */
+  async ask(what, more = {}) {
+    try {
+      return await this.socket.ask(what, more);
+    } catch (error) {
+      say(/** @type {Error} */ (error).message);
+      throw error;
+    }
+  }
+
+  /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
+  async open(experiment) {
+    const mine = ++this.opened;
+    const state = await this.ask("open", { experiment });
+    if (mine === this.opened) this.take(state);
+  }
+
+  /**
+   * The same experiment with some settings changed, from its start. They count at once, so that
+   * the next change, which may come before the reply, adds to them.
+   * @param {Partial<Experiment>} settings
+   */
+  async change(settings) {
+    const before = this.experiment;
+    const typed = "layers" in settings ? { parameters: null } : {}; // typed weights no longer fit
+    const wanted = { ...before, ...typed, ...settings };
+    this.state.experiment = wanted;
+    try {
+      await this.open(wanted);
+    } catch {
+      if (this.experiment === wanted) this.state.experiment = before;
+      this.tell("state");
+    }
+  }
+
+  /** @param {any} state everything, as the server holds it */
+  take(state) {
+    if (!state.brief) this.boundary = null;
+    else state.data = { ...this.state.data, ...state.data };
+    this.state = state;
+    if (this.newest) this.socket.acknowledge(this.newest.sequence);
+    this.newest = null;
+    const [layer, unit] = this.unit ?? [0, 0];
+    if (this.unit && (layer >= state.n.length || unit >= state.n[layer])) this.unit = null;
+    this.keepInLink();
+    this.tell("state");
+    this.playing(state.playing);
+    this.fetchBoundary();
+    if (state.message || state.note) say(state.message ? `Training ${state.message}` : state.note);
+  }
+
+  keepInLink() {
+    const link = toLink({ experiment: this.experiment, hidden: this.hidden });
+    history.replaceState(null, "", `#${link}`);
+  }
+
+  /** @param {boolean} on */
+  playing(on) {
+    this.state.playing = on;
+    this.tell("play");
+  }
+
+  /**
+   * One of: epoch, batch, example, reset.
+   * @param {string} what
+   */
+  async step(what) {
+    this.take(await this.ask(what));
+  }
+
+  /** @param {number | null} speed */
+  async play(speed) {
+    await this.watch();
+    this.take(await this.ask("play", { speed }));
+  }
+
+  async pause() {
+    this.take(await this.ask("pause"));
+  }
+
+  watch() {
+    return this.ask("watch", { boundary: this.drawable, unit: this.unit });
+  }
+
+  /** @param {[number, number] | null} unit */
+  async show(unit) {
+    this.unit = unit;
+    this.tell("unit");
+    if (this.state.playing) await this.watch();
+    await this.fetchBoundary();
+  }
+
+  async fetchBoundary() {
+    if (!this.drawable) return;
+    const frame = await this.ask("boundary", { size: 100, unit: this.unit });
+    this.boundary = frame;
+    this.tell("boundary");
+  }
+
+  /** @param {any} frame draw the newest at the next animation frame, then ask for more */
+  arrived(frame) {
+    const scheduled = this.newest !== null;
+    this.newest = frame;
+    if (scheduled) return;
+    requestAnimationFrame(() => {
+      const newest = this.newest;
+      this.newest = null;
+      if (newest) {
+        this.absorb(newest);
+        this.socket.acknowledge(newest.sequence);
+      }
+    });
+  }
+
+  /** @param {any} frame */
+  absorb(frame) {
+    const { header, arrays } = frame;
+    const { state } = this;
+    Object.assign(state, { epoch: header.epoch, step: header.step, J: header.J });
+    append(state.curves, header.curves);
+    if (state.twin && header.twin) append(state.twin.curves, header.twin.curves);
+    for (const [name, { shape, values }] of Object.entries(arrays)) {
+      if (name in state.parameters) state.parameters[name] = rows(values, shape);
+    }
+    if (arrays.A) state.data.A = rows(arrays.A.values, arrays.A.shape);
+    if (arrays.boundary) {
+      this.boundary = frame;
+      this.tell("boundary");
+    }
+    this.tell("numbers");
+  }
+}
+
+/** @param {Record<string, number[]>} curves @param {Record<string, number[]> | undefined} more */
+function append(curves, more) {
+  for (const [name, points] of Object.entries(more ?? {})) (curves[name] ??= []).push(...points);
+}
+
+/**
+ * @param {Float32Array} values
+ * @param {number[]} shape
+ */
+export function rows(values, [count, width]) {
+  return Array.from({ length: count }, (_, row) => Array.from(values.subarray(row * width, (row + 1) * width)));
+}

@@ -1,0 +1,44 @@
+// @ts-check
+/** The beginning: connect, ask what there is, open what the link says, and let every part draw itself. */
+
+import { curves } from "./curves.js";
+import { say } from "./dom.js";
+import { examples } from "./examples.js";
+import { hiding, keep, runs } from "./keep.js";
+import { Lab, fromLink } from "./lab.js";
+import { map } from "./map.js";
+import { network } from "./network.js";
+import { dimensions, parameters } from "./parameters.js";
+import { pass } from "./pass.js";
+import { dataSettings, learning } from "./settings.js";
+import { training } from "./training.js";
+
+const lab = new Lab();
+await lab.socket.connect();
+lab.catalogue = await lab.ask("catalogue");
+const link = fromLink(location.hash.slice(1)) ?? {};
+lab.hidden = Array.isArray(link.hidden) ? link.hidden.filter((/** @type {any} */ id) => typeof id === "string") : [];
+
+training(lab);
+dataSettings(lab);
+learning(lab);
+network(lab);
+dimensions(lab);
+parameters(lab);
+map(lab);
+const { draw, kept } = runs(lab);
+curves(lab, kept);
+pass(lab);
+examples(lab);
+keep(lab);
+
+const start = lab.catalogue.presets[0].experiment;
+try {
+  await lab.open(link.experiment ?? start);
+} catch {
+  await lab.open(start);
+  say("The link held no experiment that could be opened; this is the first of the prepared ones.");
+}
+draw();
+hiding(lab);
+document.body.classList.add("ready");

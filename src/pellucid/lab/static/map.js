@@ -1,0 +1,215 @@
+// @ts-check
+/** The map: what the network says at every place of the plane, and the examples on it. */
+
+import { classes, css, diverging, mix, onTheme, paper } from "./colours.js";
+import { at, choice, h, shown } from "./dom.js";
+
+/** @typedef {import("./lab.js").Lab} Lab */
+
+const SIZE = 400;
+
+/**
+ * Paint a boundary into a canvas of its own size, the largest x2 on top.
+ * @param {any} canvas
+ * @param {{shape: number[], values: Float32Array}} field
+ * @param {[number, number]} range the values of the two ends of the colours
+ */
+export function paint(canvas, { shape, values }, [low, high]) {
+  const size = shape[shape.length - 1];
+  const layers = shape.length === 3 ? shape[0] : 1;
+  const cells = size * size;
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(size, size);
+  const [ground, hues] = [paper(), classes()];
+  const table = Array.from({ length: 256 }, (_, k) => diverging(k / 255));
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++) {
+      const cell = (size - 1 - row) * size + column;
+      let colour = ground;
+      if (layers === 1) {
+        const share = (values[cell] - low) / (high - low);
+        if (Number.isFinite(share)) colour = table[Math.max(0, Math.min(255, Math.round(share * 255)))];
+      } else {
+        let best = 0;
+        for (let k = 1; k < layers; k++) if (values[k * cells + cell] > values[best * cells + cell]) best = k;
+        const sure = (values[best * cells + cell] - 1 / layers) / (1 - 1 / layers);
+        colour = mix(ground, hues[best % hues.length], 0.12 + 0.5 * Math.max(0, Math.min(1, sure)));
+      }
+      image.data.set([...colour, 255], 4 * (row * size + column));
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/**
+ * The values of the two ends of the colours: fixed where the activation has two ends.
+ * @param {Lab} lab
+ * @param {[number, number] | null} unit
+ * @param {Float32Array} values
+ * @returns {[number, number]}
+ */
+export function ends(lab, unit, values) {
+  const { layers, output } = lab.experiment;
+  const layer = unit ? unit[0] : layers.length + 1;
+  const name = layer > layers.length ? output.activation : layers[layer - 1]?.activation;
+  if (name === "sigmoid" || name === "softmax") return [0, 1];
+  if (name === "tanh") return [-1, 1];
+  let largest = 1e-9;
+  for (const value of values) if (Math.abs(value) > largest) largest = Math.abs(value);
+  return [-largest, largest];
+}
+
+/** @param {Lab} lab */
+export function map(lab) {
+  const field = h("canvas", { width: 100, height: 100 });
+  const points = h("canvas", {
+    width: SIZE, height: SIZE, tabindex: 0, role: "img",
+    onclick: (/** @type {MouseEvent} */ event) => clicked(event),
+  });
+  const note = h("p", { class: "note" });
+  const scale = h("p", { class: "scale", "aria-hidden": "true" });
+  const tools = h("div", { class: "row" });
+  const box = h("figure", { class: "map" }, h("div", { class: "canvas" }, field, points), scale, tools, note);
+  at("map").append(box);
+  let label = 1;
+
+  /** Of the examples, with a margin: what the map covers. */
+  const range = () => lab.state.data.extent;
+
+  function drawField() {
+    field.hidden = scale.hidden = !lab.flat;
+    if (!lab.flat || !lab.boundary) return;
+    const { boundary } = lab.boundary.arrays;
+    paint(field, boundary, ends(lab, lab.unit, boundary.values));
+    const [low, high] = ends(lab, lab.unit, boundary.values);
+    const several = boundary.shape.length === 3 && boundary.shape[0] > 1;
+    scale.replaceChildren(...(several
+      ? lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
+          h("span", {}, swatch(css(classes()[k % classes().length])), ` ${name}`))
+      : [h("span", {}, shown(low)), h("i"), h("span", {}, shown(high))]));
+  }
+
+  /** One input: the examples and, as a line over them, what the network answers. */
+  function drawLine() {
+    const pixels = points.width = points.height = Math.round(points.clientWidth * devicePixelRatio) || SIZE;
+    const context = points.getContext("2d");
+    const { X, Y, training } = lab.state.data;
+    const values = lab.boundary?.arrays.boundary.values ?? [];
+    const of = lab.unit ? values : Y[0];
+    const [low, high] = [Math.min(...of), Math.max(...of)];
+    const room = (high - low || 1) * 0.15;
+    const [left, right] = range()[0];
+    const across = (/** @type {number} */ x) => ((x - left) / (right - left)) * pixels;
+    const up = (/** @type {number} */ y) => (1 - (y - low + room) / (high - low + 2 * room)) * pixels;
+    const [warm, blue] = classes();
+    const learned = new Set(training);
+    context.lineWidth = pixels / 280;
+    if (!lab.unit) {
+      X[0].forEach((/** @type {number} */ x, /** @type {number} */ k) => {
+        context.beginPath();
+        context.arc(across(x), up(Y[0][k]), pixels / 110, 0, 2 * Math.PI);
+        context.fillStyle = css(learned.has(k) ? warm : paper());
+        context.strokeStyle = css(learned.has(k) ? paper() : warm);
+        context.fill();
+        context.stroke();
+      });
+    }
+    context.beginPath();
+    values.forEach((/** @type {number} */ y, /** @type {number} */ k) =>
+      context.lineTo(across(left + ((k + 0.5) / values.length) * (right - left)), up(y)));
+    context.lineWidth = pixels / 120;
+    context.strokeStyle = css(blue);
+    context.stroke();
+  }
+
+  function drawPoints() {
+    if (!lab.drawable) return;
+    if (!lab.flat) return void drawLine();
+    const pixels = Math.round(points.clientWidth * devicePixelRatio) || SIZE;
+    points.width = points.height = pixels;
+    const context = points.getContext("2d");
+    const { X, training } = lab.state.data;
+    const learned = new Set(training);
+    const [[left, right], [bottom, top]] = range();
+    const radius = pixels / 400 * (X[0].length > 250 ? 3.4 : X[0].length > 60 ? 4.4 : 8);
+    context.lineWidth = radius * 0.36;
+    for (let k = 0; k < X[0].length; k++) {
+      const x = ((X[0][k] - left) / (right - left)) * pixels;
+      const y = (1 - (X[1][k] - bottom) / (top - bottom)) * pixels;
+      const colour = css(colourOf(k));
+      context.beginPath();
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.fillStyle = learned.has(k) ? colour : css(paper());
+      context.strokeStyle = learned.has(k) ? css(paper()) : colour;
+      context.fill();
+      context.stroke();
+    }
+  }
+
+  /** @param {number} k */
+  function colourOf(k) {
+    const { Y, classes: names } = lab.state.data;
+    const hues = classes();
+    if (Y.length > 1) return hues[Y.findIndex((/** @type {number[]} */ row) => row[k] === 1) % hues.length];
+    if (names?.length) return hues[Math.round(Y[0][k]) % hues.length];
+    const largest = Math.max(...Y[0].map(Math.abs), 1e-9);
+    return diverging(0.5 + Y[0][k] / largest / 2, 1);
+  }
+
+  /** @param {MouseEvent} event */
+  function clicked(event) {
+    if (!addable()) return;
+    const place = points.getBoundingClientRect();
+    const [[left, right], [bottom, top]] = range();
+    add(
+      left + ((event.clientX - place.left) / place.width) * (right - left),
+      top - ((event.clientY - place.top) / place.height) * (top - bottom),
+    );
+  }
+
+  const addable = () => lab.flat && lab.state.data.Y.length === 1 && lab.state.data.classes?.length === 2;
+
+  /** @param {number} x1 @param {number} x2 */
+  function add(x1, x2) {
+    const round = (/** @type {number} */ value) => Number(value.toPrecision(4));
+    const own = pointsOf(lab.state.data);
+    lab.change({ data: { ...lab.experiment.data, points: [...own, [round(x1), round(x2), label]] } });
+  }
+
+  function drawTools() {
+    box.hidden = !lab.drawable;
+    if (!lab.drawable) return;
+    const units = lab.state.n.flatMap((/** @type {number} */ count, /** @type {number} */ layer) =>
+      layer === 0 ? [] : Array.from({ length: Math.min(count, 64) }, (_, k) => [`${layer},${k}`, `layer ${layer}, unit ${k}`]));
+    tools.replaceChildren(choice(lab.flat ? "The map shows" : "The line is", [["", "the output"], ...units], lab.unit?.join(",") ?? "",
+      (value) => void lab.show(value ? /** @type {[number, number]} */ (value.split(",").map(Number)) : null)));
+    if (addable()) {
+      tools.append(choice("A click adds", lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
+        [String(k), `a point of class ${name}`]), String(label), (value) => (label = Number(value))));
+    }
+    const { X, training } = lab.state.data;
+    const others = X[0].length - training.length;
+    note.textContent = others
+      ? `${training.length} examples to learn from (filled), ${others} held back for validation (rings).`
+      : `${training.length} examples, all to learn from.`;
+    points.setAttribute("aria-label", `${lab.flat ? "Map of the plane" : "What the network answers"} with ${X[0].length} examples; the table of examples has them as numbers.`);
+  }
+
+  const all = () => { drawTools(); drawField(); drawPoints(); };
+  lab.on("state", all);
+  lab.on("unit", drawTools);
+  lab.on("boundary", () => { drawField(); if (!lab.state.playing || !lab.flat) drawPoints(); });
+  onTheme(all);
+  new ResizeObserver(() => lab.state.data && drawPoints()).observe(points);
+}
+
+/** @param {any} data @returns {number[][]} x1, x2 and y of every example */
+export const pointsOf = ({ X, Y }) => X[0].map((/** @type {number} */ x1, /** @type {number} */ k) => [x1, X[1][k], Y[0][k]]);
+
+/** @param {string} colour */
+export function swatch(colour) {
+  const mark = h("b", { class: "swatch", "aria-hidden": "true" });
+  mark.style.background = colour;
+  return mark;
+}

@@ -1,0 +1,222 @@
+// @ts-check
+/** One forward and backward pass, step by step and cell by cell, with the real numbers. */
+
+import { at, h, number, say, shown } from "./dom.js";
+import { ofCell, written } from "./formulas.js";
+import { matrix } from "./matrix.js";
+
+/** The most parameters for which the gradient is checked unasked. */
+const SMALL = 150;
+/** A gradient below this cannot be told from rounding by central differences. */
+const TINY = 1e-7;
+
+/** @param {import("./lab.js").Lab} lab */
+export function pass(lab) {
+  /** @type {any} */ let trace = null;
+  /** @type {any[]} */ let steps = [];
+  let first = 0, count = 4, current = 0, row = 0, column = 0;
+  /** @type {any} */ let cell = null;
+  /** @type {any} */ let updated = null;
+  /** @type {any} */ let verdict = null;
+
+  const box = at("steps");
+  const strip = h("ol", { class: "strip", "aria-label": "Steps of the pass" });
+  const check = h("div", { class: "check" });
+  const view = h("div", { class: "step" });
+  const from = number("From example", 0, (value) => { first = value; load(); }, { min: 0, step: 1 });
+  const many = number("how many", 4, (value) => { count = value; load(); }, { min: 1, max: 32, step: 1 });
+  box.append(
+    h("p", { class: "note" }, "Every number of one forward and one backward pass. ", h("kbd", {}, "→"), " and ", h("kbd", {}, "←"), " go from cell to cell, ",
+      h("kbd", {}, "↓"), " and ", h("kbd", {}, "↑"), " from step to step."),
+    h("div", { class: "row" },
+      h("div", { class: "row", role: "group", "aria-label": "Move through the pass" },
+        h("button", { onclick: () => moveStep(-1) }, "Previous step"), h("button", { class: "primary", onclick: () => moveStep(1) }, "Next step"),
+        h("button", { onclick: () => moveCell(-1) }, "Previous cell"), h("button", { onclick: () => moveCell(1) }, "Next cell")),
+      from, many),
+    strip, view, check);
+  box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (/** @type {HTMLElement} */ (event.target).matches("input, select")) return;
+    /** @type {Record<string, () => any>} */
+    const moves = { ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1), ArrowDown: () => moveStep(1), ArrowUp: () => moveStep(-1) };
+    if (!(event.key in moves)) return;
+    event.preventDefault();
+    moves[event.key]();
+  });
+
+  /** The examples of the pass: those learned from, one after the other. */
+  function chosen() {
+    const { training } = lab.state.data;
+    first = Math.max(0, Math.min(first, training.length - 1));
+    return training.slice(first, first + Math.max(1, Math.min(count, 32)));
+  }
+
+  let asked = 0;
+  async function load() {
+    const mine = ++asked;
+    const examples = chosen();
+    const fresh = await lab.ask("trace", { examples });
+    if (mine !== asked) return;
+    trace = fresh;
+    const backward = trace.steps.findIndex((/** @type {any} */ step) => step.letter.startsWith("d"));
+    const phases = trace.steps.map((/** @type {any} */ step, /** @type {number} */ k) => ({ ...step, phase: k < backward ? "Forward" : "Backward" }));
+    phases.splice(backward, 0, { phase: "Loss", result: "J", rows: 0 });
+    steps = [...phases, { phase: "Update", result: "new W, b", rows: 0 }];
+    const kept = Math.min(current, steps.length - 1);
+    verdict = null;
+    await choose(kept, Math.min(row, (steps[kept].rows || 1) - 1), Math.min(column, (steps[kept].columns || 1) - 1), false);
+    if (mine === asked && lab.state.n_parameters <= SMALL && examples.length <= 8) await checked();
+    else drawCheck();
+  }
+
+  /** @param {number} step @param {number} r @param {number} c @param {boolean} [aloud] */
+  async function choose(step, r = 0, c = 0, aloud = true) {
+    [current, row, column] = [step, r, c];
+    cell = null;
+    const { letter, layer, rows } = steps[step];
+    if (rows) {
+      const mine = asked;
+      const found = await lab.ask("cell", { letter, layer, row, column });
+      if (mine !== asked || current !== step || row !== r || column !== c) return;
+      cell = found;
+    }
+    draw();
+    if (aloud) tell();
+  }
+
+  function tell() {
+    const step = steps[current];
+    say(cell ? `${cell.formula} ${cell.numbers}`.replaceAll(" * ", " times ") : step.phase === "Loss" ? `Loss: J = ${shown(trace.J)}` : "Update: W and b of every layer.");
+  }
+
+  /** @param {number} by */
+  const moveStep = (by) => trace && choose(Math.max(0, Math.min(steps.length - 1, current + by)));
+
+  /** In reading order, and on to the next step. @param {number} by */
+  function moveCell(by) {
+    if (!trace) return;
+    const { rows, columns } = steps[current];
+    const place = row * columns + column + by;
+    if (rows && place >= 0 && place < rows * columns) return choose(current, Math.floor(place / columns), place % columns);
+    const next = current + by;
+    if (next < 0 || next >= steps.length) return undefined;
+    const { rows: height, columns: width } = steps[next];
+    return by > 0 || !height ? choose(next) : choose(next, height - 1, width - 1);
+  }
+
+  function draw() {
+    const inside = box.contains(document.activeElement) && view.contains(document.activeElement);
+    drawStrip();
+    const step = steps[current];
+    view.replaceChildren(...(step.phase === "Loss" ? lossStep() : step.phase === "Update" ? updateStep() : matrixStep(step)));
+    if (inside) /** @type {HTMLElement | null} */ (view.querySelector("[tabindex='0']"))?.focus();
+  }
+
+  function drawStrip() {
+    let phase = "";
+    const focused = strip.contains(document.activeElement);
+    strip.replaceChildren(...steps.map((step, k) => {
+      const head = step.phase !== phase && h("span", { class: "phase" }, step.phase);
+      phase = step.phase;
+      return h("li", { class: head && "first" }, head, h("button", {
+        class: `small${step.broken ? " broken" : ""}`, "aria-current": k === current ? "step" : undefined, tabindex: k === current ? 0 : -1,
+        onclick: () => choose(k),
+      }, step.result));
+    }));
+    const button = strip.querySelector("[aria-current]");
+    if (focused) button?.focus();
+  }
+
+  /** @param {any} step */
+  function matrixStep(step) {
+    const sources = new Set((cell?.sources ?? []).map((/** @type {any} */ each) => `${each.array},${each.row},${each.column}`));
+    const near = (/** @type {string} */ name) => {
+      const found = cell?.sources.find((/** @type {any} */ each) => each.array === name);
+      return /** @type {[number, number]} */ (found ? [found.row, found.column] : [0, 0]);
+    };
+    return [
+      h("h3", {}, `${step.phase}: ${step.result}`),
+      h("div", { class: "formula" }, written(step.mathml)),
+      h("p", { class: "note" }, step.why),
+      step.broken && h("p", { class: "warning" }, step.broken),
+      h("div", { class: "equation" },
+        matrix(step.result, trace.arrays[step.result], { around: [row, column], chosen: [row, column], pick: (r, c) => choose(current, r, c) }),
+        h("span", { class: "sign" }, "="),
+        step.parts.map((/** @type {any} */ part) => typeof part === "string"
+          ? h("span", { class: "sign" }, part.replace("*", "∗"))
+          : matrix(part.name, trace.arrays[part.name], { transposed: part.transposed, around: near(part.name), sources }))),
+      cell && h("div", { class: "cell", "data-value": cell.value },
+        h("h4", {}, `${step.result}, row ${row}, column ${column}`),
+        h("div", { class: "formula" }, ofCell(cell.formula)),
+        h("div", { class: "formula numbers" }, ofCell(cell.numbers))),
+    ].filter(Boolean);
+  }
+
+  function lossStep() {
+    const L = lab.state.n.length - 1;
+    return [
+      h("h3", {}, "Loss: J"),
+      h("p", { class: "formula" }, trace.loss ? `ℒ = ${trace.loss.formula}` : ""),
+      h("p", { class: "note" }, "The loss of each example, and J, their mean with the penalties."),
+      h("div", { class: "equation" }, matrix(`A[${L}]`, trace.arrays[`A[${L}]`]), matrix("Y", trace.arrays.Y), matrix("losses", [trace.losses], { title: "ℒ" })),
+      h("p", { class: "result-line" }, "J = ", h("strong", { id: "traced-J" }, shown(trace.J))),
+    ];
+  }
+
+  function updateStep() {
+    const { before, after, learning_rate } = updated ?? {};
+    const { fault, learning_rate: set } = lab.experiment; // a fault may change it
+    const rate = updated ? shown(learning_rate) : fault ? "γ" : shown(set);
+    const layers = lab.state.n.slice(1).map((/** @type {any} */ _, /** @type {number} */ k) => k + 1);
+    return [
+      h("h3", {}, "Update: one step of gradient descent"),
+      h("p", { class: "formula" }, `W[l] := W[l] − ${rate} dW[l],  b[l] := b[l] − ${rate} db[l]`),
+      h("button", { class: "primary", onclick: update }, updated ? "Update once more" : "Do the update"),
+      ...layers.flatMap((/** @type {number} */ l) => ["W", "b"].map((letter) => h("div", { class: "equation" }, updated
+        ? [matrix(`${letter}[${l}]`, before[`${letter}${l}`], { title: `old ${letter}[${l}]` }), h("span", { class: "sign" }, "→"),
+          matrix(`${letter}[${l}]`, after[`${letter}${l}`], { title: `new ${letter}[${l}]`, changed: before[`${letter}${l}`] })]
+        : [matrix(`${letter}[${l}]`, lab.state.parameters[`${letter}${l}`]), h("span", { class: "sign" }, `− ${rate} ∗`), matrix(`d${letter}[${l}]`, trace.arrays[`d${letter}[${l}]`])]))),
+    ];
+  }
+
+  async function update() {
+    const { state, ...changes } = await lab.ask("update");
+    lab.take(state);
+    updated = changes;
+    await load();
+    say(`Updated. J of these examples is now ${shown(trace.J)}.`);
+    /** @type {HTMLElement | null} */ (view.querySelector("button"))?.focus();
+  }
+
+  async function checked() {
+    const mine = asked;
+    const found = await lab.ask("check");
+    if (mine !== asked) return;
+    verdict = found;
+    drawCheck();
+  }
+
+  function drawCheck() {
+    check.replaceChildren(h("button", { onclick: checked }, "Check the gradient"), ...(verdict ? [judged()] : []));
+  }
+
+  function judged() {
+    if (verdict.ok) return h("p", { class: "good" }, "The gradient is right: every number agrees with central differences.");
+    let largest = 0;
+    for (const [name, values] of Object.entries(trace.arrays)) {
+      if (/^d(W|b)/.test(name)) largest = Math.max(largest, ...values.flat().map(Math.abs));
+    }
+    if (!verdict.why && largest < TINY) {
+      return h("p", { class: "note" }, `Every gradient here is below ${TINY}: too small for central differences to tell.`);
+    }
+    const wrong = Object.keys(verdict.by_name).filter((name) => !(verdict.by_name[name] <= verdict.tolerance));
+    return h("p", { class: "warning" }, `The gradient is wrong in ${wrong.join(", ")}: it does not agree with central differences. ${verdict.why ?? ""}`);
+  }
+
+  lab.on("state", () => {
+    if (!lab.state.playing) {
+      updated = null;
+      many.querySelector("input").value = String(count);
+      load();
+    }
+  });
+}

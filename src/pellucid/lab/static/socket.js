@@ -1,0 +1,89 @@
+// @ts-check
+/** The one WebSocket: questions with their replies, events, and binary frames. */
+
+/** @typedef {{header: any, kind: number, sequence: number, arrays: Record<string, {shape: number[], values: Float32Array}>}} Frame */
+
+/**
+ * Take a binary frame apart: kind, sequence, header length, header, float32 arrays.
+ * @param {ArrayBuffer} buffer
+ * @returns {Frame}
+ */
+export function unpack(buffer) {
+  const view = new DataView(buffer);
+  const [kind, sequence, length] = [0, 4, 8].map((offset) => view.getUint32(offset, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 12, length)));
+  /** @type {Frame["arrays"]} */
+  const arrays = {};
+  let offset = 12 + length;
+  for (const { name, shape } of header.arrays) {
+    const count = shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
+    arrays[name] = { shape, values: new Float32Array(buffer, offset, count) };
+    offset += 4 * count;
+  }
+  return { kind, sequence, header, arrays };
+}
+
+export class Socket extends EventTarget {
+  constructor() {
+    super();
+    this.next = 1;
+    /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
+    this.waiting = new Map();
+    /** @type {Map<number, (frame: Frame) => void>} what waits for a binary frame, by its sequence */
+    this.framed = new Map();
+  }
+
+  connect() {
+    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`;
+    this.socket = new WebSocket(url);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = (message) => this.received(message.data);
+    this.socket.onclose = (event) => {
+      for (const { reject } of this.waiting.values()) reject(new Error("The connection to Pellucid was closed."));
+      this.waiting.clear();
+      this.dispatchEvent(new CustomEvent("closed", { detail: event.reason }));
+    };
+    return new Promise((resolve) => this.socket?.addEventListener("open", resolve, { once: true }));
+  }
+
+  /**
+   * The reply; where a binary frame belongs to it, that frame.
+   * @param {string} what
+   * @param {Record<string, any>} [more]
+   * @returns {Promise<any>}
+   */
+  ask(what, more = {}) {
+    const id = this.next++;
+    if (this.socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Error("Pellucid is not connected."));
+    this.socket.send(JSON.stringify({ id, do: what, ...more }));
+    return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+  }
+
+  /** @param {number} sequence */
+  acknowledge(sequence) {
+    this.ask("ack", { sequence }).catch(() => undefined);
+  }
+
+  /** @param {string | ArrayBuffer} data */
+  received(data) {
+    if (typeof data !== "string") {
+      const frame = unpack(data);
+      if (frame.kind === 1) this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+      else this.framed.get(frame.sequence)?.(frame);
+      this.framed.delete(frame.sequence);
+      return;
+    }
+    const message = JSON.parse(data);
+    if ("reply" in message) this.answer(message.reply, message);
+    else this.dispatchEvent(new CustomEvent(message.event, { detail: message }));
+  }
+
+  /** @param {number} id @param {any} message */
+  answer(id, message) {
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (message.error) waiting?.reject(new Error(message.error));
+    else if ("sequence" in message) this.framed.set(message.sequence, (frame) => waiting?.resolve(frame));
+    else waiting?.resolve(message);
+  }
+}
