@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.activations import ACTIVATIONS
+from pellucid.graph import OPERATIONS
 from pellucid.initializers import INITIALIZERS
+from pellucid.insight.diagnosis.rules import RULES
+from pellucid.insight.trace import PRESETS
+from pellucid.lab.faults import FAULTS
 from pellucid.losses import LOSSES, PAIRS
 from pellucid.optimizers import OPTIMIZERS
 from pellucid.schedules import SCHEDULES
@@ -40,7 +44,32 @@ def page() -> str:
         "Optimizers", OPTIMIZERS, {"Formula": "formula"}, {"Usual learning rate": rates}
     )
     parts += _section("Schedules", SCHEDULES, {"Formula": "formula"})
+    parts += _seen_through()
     return "\n".join(parts)
+
+
+def _seen_through() -> list[str]:
+    """What looks into a network: presets of the trace, kinds of findings, operations, faults."""
+    presets = (
+        [f"`{p.name}`", p.title, p.source, f"{', '.join(p.inputs)}; {p.target}", f"{p.X.shape[1]}"]
+        for p in PRESETS.values()
+    )
+    whys = {rule.kind: rule.why for rule in RULES}
+    return [
+        "\n## Presets of the trace\n",
+        "`pellucid trace --preset NAME`, each with its own small data.\n",
+        *_rows(["Name", "What it is", "From", "Inputs; target", "Examples"], presets),
+        "\n## What a diagnosis knows\n",
+        "The most causal first; what follows from another finding is told as info.\n",
+        *_rows(["Kind", "Why"], ([k.replace("_", " "), why] for k, why in whys.items())),
+        "\n## Operations of a computation graph\n",
+        *_rows(["Name", "Written"], ([f"`{o.name}`", f"`{o.shown}`"] for o in OPERATIONS.values())),
+        "\n## Faults of the lab\n",
+        *_rows(
+            ["Name", "What it does", "Why that is wrong"],
+            ([f"`{f.name}`", f.title, f.why] for f in FAULTS.values()),
+        ),
+    ]
 
 
 def _section(
