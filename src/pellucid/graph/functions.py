@@ -80,6 +80,7 @@ def activation(
     >>> bent(np.array([[0.0, 1.0]])).round(4)
     array([[0.    , 1.2071]])
     >>> net = Network([Dense(3, "bent_identity"), Dense(1)], n_inputs=2, seed=0)
+    >>> del ACTIVATIONS["bent_identity"]  # forgets it
     """
     z = variable("z", 1.0)
     members = {
@@ -122,6 +123,7 @@ def loss(
     ... )
     >>> log_cosh.derivative(np.array([[0.0]]), np.array([[1.0]])).round(4)
     array([[0.7616]])
+    >>> del LOSSES["log_cosh"]  # forgets it
     """
     y, a = variable("y", np.ones((1, 1))), variable("a", np.ones((1, 1)))
     members = {
