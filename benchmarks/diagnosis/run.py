@@ -155,8 +155,8 @@ def main() -> None:
     """Carry everything out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--healthy", type=int, default=40)
-    parser.add_argument("--planted", type=int, default=24)
+    parser.add_argument("--healthy", type=int, default=42)
+    parser.add_argument("--planted", type=int, default=42)
     parser.add_argument("--kinds", nargs="*", default=list(FAULTS))
     options = parser.parse_args()
     threadpool_limits(1)

@@ -184,7 +184,7 @@ def train(
     _show_plan(shown, plan)
     model = _fit(shown, plan)
     evaluation = evaluate(model, test, seen)
-    diagnosis = _kept_going("diagnosis", lambda: diagnose(model, seen, seen.y))
+    diagnosis = _kept_going("diagnosis", lambda: diagnose(model))
     model.metrics = {
         **evaluation.to_dict(),
         "attributions": _kept_going("attribution", lambda: _attributions(model, test)),
@@ -199,7 +199,7 @@ def train(
     except OSError as error:
         raise OSError(_not_saved(error, folder)) from None
     _show_files(shown, folder, report is not None)
-    if diagnosis is not None:
+    if diagnosis is not None and not shown.quiet:
         _show_diagnosis(diagnosis, folder)
     if json:
         print_json(_as_data(model, evaluation, table, folder))

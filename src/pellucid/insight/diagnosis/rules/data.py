@@ -32,7 +32,7 @@ def _names(e: Evidence, columns: list[int]) -> str:
     return shown + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
 
 
-def scales(e: Evidence) -> list[Seen]:
+def _scales(e: Evidence) -> list[Seen]:
     if e.columns is None:
         return []
     sizes = {
@@ -56,7 +56,7 @@ def scales(e: Evidence) -> list[Seen]:
     ]
 
 
-def target_scale(e: Evidence) -> list[Seen]:
+def _target_scale(e: Evidence) -> list[Seen]:
     t = e.target
     if t is None or t.task != "regression" or t.spread == 0 or e.loss_targets != "real":
         return []
@@ -74,7 +74,7 @@ def target_scale(e: Evidence) -> list[Seen]:
     ]
 
 
-def constants(e: Evidence) -> list[Seen]:
+def _constants(e: Evidence) -> list[Seen]:
     found = [j for j, same in enumerate(e.columns.constant) if same] if e.columns else []
     if not found:
         return []
@@ -84,7 +84,7 @@ def constants(e: Evidence) -> list[Seen]:
     ]  # fmt: skip
 
 
-def duplicates(e: Evidence) -> list[Seen]:
+def _duplicates(e: Evidence) -> list[Seen]:
     twins = [(j, k) for j, k in enumerate(e.columns.twin) if j != k] if e.columns else []
     if not twins:
         return []
@@ -99,7 +99,7 @@ def duplicates(e: Evidence) -> list[Seen]:
     ]
 
 
-def ids(e: Evidence) -> list[Seen]:
+def _ids(e: Evidence) -> list[Seen]:
     if e.columns is None or len(e.columns.lattice) < 2:
         return []
     found = [j for j, share in enumerate(e.columns.lattice) if share > LATTICE]
@@ -185,7 +185,7 @@ def nothing(e: Evidence) -> list[Seen]:
     ]
 
 
-def drifted(e: Evidence) -> list[Seen]:
+def _drifted(e: Evidence) -> list[Seen]:
     if e.columns is None or e.target is None:
         return []
     drift = e.columns.drift
@@ -228,20 +228,20 @@ RULES = (
         "unscaled_inputs",
         "dW = dZ A_prev^T / m: a column of large values has large gradients, and no learning rate "
         "suits all columns.",
-        scales,
+        _scales,
         ("weights_too_large", "weights_too_small", "nothing_to_learn", *_LATER),
     ),
     Rule(
         "unscaled_target",
         "dA[L] = A - Y: a target of large values makes large errors, large gradients and large "
         "steps.",
-        target_scale,
+        _target_scale,
         ("weights_too_small", *_LATER),
     ),
     Rule(
         "drift",
         "What is learned holds for data like those it was learned from.",
-        drifted,
+        _drifted,
         ("nothing_to_learn", "leak", *_LATER),
     ),
     Rule(
@@ -258,16 +258,16 @@ RULES = (
     Rule(
         "id_column",
         "A row number says nothing of the row; with enough weights it is learned by heart.",
-        ids,
+        _ids,
     ),
     Rule(
         "duplicated_column",
         "Two equal columns share one weight between them: nothing is lost but time.",
-        duplicates,
+        _duplicates,
     ),
     Rule(
         "constant_column",
         "A column that never changes does what b does.",
-        constants,
+        _constants,
     ),
 )

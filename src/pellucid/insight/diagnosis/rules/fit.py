@@ -28,7 +28,7 @@ GAP = 0.08
 """Training score minus validation score."""
 
 
-def imbalance(e: Evidence) -> list[Seen]:
+def _imbalance(e: Evidence) -> list[Seen]:
     t, s, r = e.target, e.scores, e.reference
     if t is None or s is None or not s.recalls or r is None or len(t.shares) != len(s.recalls):
         return []
@@ -52,7 +52,7 @@ def imbalance(e: Evidence) -> list[Seen]:
     ]
 
 
-def overfits(e: Evidence) -> list[Seen]:
+def _overfits(e: Evidence) -> list[Seen]:
     val, J = e.curves.get("val_loss", []), e.curves.get("loss", [])
     s = e.scores
     if len(val) < 4:
@@ -107,7 +107,7 @@ def too_narrow(e: Evidence) -> list[Seen]:
     ]
 
 
-def underfits(e: Evidence) -> list[Seen]:
+def _underfits(e: Evidence) -> list[Seen]:
     short = shortfall(e, "train")
     if short is None or not hurts(e) or short < SHORT / 2 or e.stopped == "diverged":
         return []
@@ -140,13 +140,13 @@ RULES = (
         "class_imbalance",
         "J is a mean over examples: where one class is rare, answering always with the other is "
         "cheap.",
-        imbalance,
+        _imbalance,
         ("stopped_too_early", "underfitting"),
     ),
     Rule(
         "overfitting",
         "With enough weights a network learns the training examples by heart, noise and all.",
-        overfits,
+        _overfits,
     ),
-    Rule("underfitting", _UNDERFITS, underfits),
+    Rule("underfitting", _UNDERFITS, _underfits),
 )

@@ -27,7 +27,7 @@ def _each(layer: dict[str, Any]) -> float:
     return float(layer["dW_norm"]) / math.sqrt(layer["units"] * layer["fan_in"])
 
 
-def vanishing(e: Evidence) -> list[Seen]:
+def _vanishing(e: Evidence) -> list[Seen]:
     if e.start is None or len(e.start["layers"]) < 3 or not hurts(e):
         return []
     layers = e.start["layers"]
@@ -47,7 +47,7 @@ def vanishing(e: Evidence) -> list[Seen]:
     ]
 
 
-def exploding(e: Evidence) -> list[Seen]:
+def _exploding(e: Evidence) -> list[Seen]:
     if e.start is None or not hurts(e):
         return []
     layers = e.start["layers"]
@@ -100,7 +100,7 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
     return found
 
 
-def dead(e: Evidence, at_start: bool) -> list[Seen]:
+def _dead(e: Evidence, at_start: bool) -> list[Seen]:
     return _units(
         e,
         "dead",
@@ -111,7 +111,7 @@ def dead(e: Evidence, at_start: bool) -> list[Seen]:
     )
 
 
-def saturated(e: Evidence, at_start: bool) -> list[Seen]:
+def _saturated(e: Evidence, at_start: bool) -> list[Seen]:
     return _units(
         e,
         "saturated",
@@ -135,13 +135,13 @@ VANISHING = Rule(
     "vanishing_gradient",
     'Sigmoid and tanh have "vanishing gradients" (lecture 000): each layer multiplies by '
     "g'(z), which is 1/4 at most for a sigmoid.",
-    vanishing,
+    _vanishing,
     ("learning_rate_too_high", "oscillation", "saturated_units", "dead_units", *_LATER),
 )
 EXPLODING = Rule(
     "exploding_gradient",
     "dA[l-1] = W[l]^T dZ[l]: where every layer enlarges, the product grows with each layer.",
-    exploding,
+    _exploding,
     ("learning_rate_too_high", "oscillation", "divergence", "dead_units", "saturated_units",
      "batch_too_small", *_LATER),
 )  # fmt: skip
@@ -155,7 +155,7 @@ _SATURATED = (
 )
 _ALSO = ("vanishing_gradient", *_LATER)
 _AT_START = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small", *_ALSO)
-BORN_DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=True), _AT_START)
-BORN_SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=True), _AT_START)
-DEAD = Rule("dead_units", _DEAD, partial(dead, at_start=False), _ALSO)
-SATURATED = Rule("saturated_units", _SATURATED, partial(saturated, at_start=False), _ALSO)
+BORN_DEAD = Rule("dead_units", _DEAD, partial(_dead, at_start=True), _AT_START)
+BORN_SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=True), _AT_START)
+DEAD = Rule("dead_units", _DEAD, partial(_dead, at_start=False), _ALSO)
+SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=False), _ALSO)

@@ -77,7 +77,7 @@ def _first_J(e: Evidence) -> float:
     return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
 
 
-def too_high(e: Evidence) -> list[Seen]:
+def _too_high(e: Evidence) -> list[Seen]:
     blown = e.stopped == "diverged"
     if not e.settings or not e.samples:
         return []
@@ -132,7 +132,7 @@ def _gentler(e: Evidence, rate: float, first: float) -> dict[str, float]:
     return {**fix, "learning_rate": float(f"{better:.1g}")}
 
 
-def diverged(e: Evidence) -> list[Seen]:
+def _diverged(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if e.stopped != "diverged" and all(map(math.isfinite, J)):
         return []
@@ -154,7 +154,7 @@ def diverged(e: Evidence) -> list[Seen]:
     ]
 
 
-def oscillates(e: Evidence) -> list[Seen]:
+def _oscillates(e: Evidence) -> list[Seen]:
     rough = roughness(e.curves.get("loss", []))
     if rough < ROUGH:
         return []
@@ -186,7 +186,7 @@ def _falls(e: Evidence) -> bool:
     return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
 
 
-def too_low(e: Evidence) -> list[Seen]:
+def _too_low(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if not e.samples or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
@@ -206,7 +206,7 @@ def too_low(e: Evidence) -> list[Seen]:
     ]
 
 
-def large_batch(e: Evidence) -> list[Seen]:
+def _large_batch(e: Evidence) -> list[Seen]:
     batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
     epochs = len(e.curves.get("loss", []))
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
@@ -224,7 +224,7 @@ def large_batch(e: Evidence) -> list[Seen]:
     ]
 
 
-def small_batch(e: Evidence) -> list[Seen]:
+def _small_batch(e: Evidence) -> list[Seen]:
     batch = e.settings.get("batch_size", 0)
     if not 0 < batch <= SMALL_BATCH or e.settings.get("examples", 0) < 16 * batch or not hurts(e):
         return []
@@ -239,19 +239,20 @@ def small_batch(e: Evidence) -> list[Seen]:
     ]
 
 
-def early(e: Evidence) -> list[Seen]:
+def _early(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
     if not _falls(e) and (_steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS):
         return []
     fix: dict[str, Any] = {"epochs": max(100, 5 * len(J))}
+    still = f", and in the last quarter of them it still fell by {percent(falling(J))}"
     return [
         Seen(
             "warning",
             f"epoch {len(J)}",
-            f"after {len(J)} epochs, {_steps(e)} steps, J is {J[-1]:.3g}, and in the last quarter "
-            f"of them it still fell by {percent(falling(J))}",
+            f"after {len(J)} epochs, {_steps(e)} steps, J is {J[-1]:.3g}"
+            + (still if falling(J) > 0.005 else ""),
             f"Train for {fix['epochs']} epochs or more.",
             fix,
         )
@@ -262,45 +263,45 @@ _WEAK = ("stopped_too_early", "underfitting", "class_imbalance")
 TOO_HIGH = Rule(
     "learning_rate_too_high",
     "W := W - α dJ/dW: where α is too large, a step overshoots the minimum and J rises.",
-    too_high,
+    _too_high,
     ("divergence", "oscillation", "exploding_gradient", "dead_units", "saturated_units",
      "batch_too_small", "batch_too_large", "overfitting", *_WEAK),
 )  # fmt: skip
 DIVERGENCE = Rule(
     "divergence",
     "A step that overshoots makes the next gradient larger, and so on until a number is infinite.",
-    diverged,
+    _diverged,
     ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
 )
 SMALL_BATCHES = Rule(
     "batch_too_small",
     "The cost of a mini-batch is a mean over B examples; of one or two it is noisy (lecture 001).",
-    small_batch,
+    _small_batch,
     ("oscillation", "dead_units", "saturated_units", "overfitting", *_WEAK),
 )
 RULES = (
     Rule(
         "oscillation",
         "Steps that are too long go from one side of the valley to the other.",
-        oscillates,
+        _oscillates,
         ("overfitting", *_WEAK),
     ),
     Rule(
         "learning_rate_too_low",
         "W := W - α dJ/dW: where α is very small, every step is too.",
-        too_low,
+        _too_low,
         ("batch_too_large", *_WEAK),
     ),
     Rule(
         "batch_too_large",
         "An epoch of one step is one step; mini-batches make many of it (lecture 001).",
-        large_batch,
+        _large_batch,
         _WEAK,
     ),
     Rule(
         "stopped_too_early",
         "Forward and backward propagation are repeated for many iterations (lecture 000).",
-        early,
+        _early,
         _WEAK[1:],
     ),
 )

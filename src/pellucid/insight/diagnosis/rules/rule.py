@@ -145,7 +145,7 @@ def _last_quarters(curve: list[float]) -> tuple[float, float]:
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
     """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate.
 
-    A W that starts at 0, or near it, is taken for a tenth of what is usual: |W| = sqrt(units).
+    A W that starts at 0, or near it, is taken for half of what is usual: |W| = sqrt(units).
     """
     spec = e.settings.get("optimizer", "adam")
     name = spec if isinstance(spec, str) else spec["name"]
@@ -163,7 +163,7 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
             step = 0.0
         else:
             step = rate * size
-        sizes.append(step / max(layer["W_norm"], 0.1 * math.sqrt(layer["units"])))
+        sizes.append(step / max(layer["W_norm"], 0.5 * math.sqrt(layer["units"])))
     return sizes
 
 

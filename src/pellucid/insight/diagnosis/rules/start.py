@@ -47,7 +47,7 @@ def _works(e: Evidence) -> bool:
     return e.scores is not None and e.scores.train > 0.95
 
 
-def zero(e: Evidence) -> list[Seen]:
+def _zero(e: Evidence) -> list[Seen]:
     layers = _first(e)
     all_zero = [each["layer"] for each in layers if each["W_norm"] == 0]
     if not all_zero or not hidden(layers) or len(all_zero) < len(layers):
@@ -63,7 +63,7 @@ def zero(e: Evidence) -> list[Seen]:
     ]
 
 
-def constant(e: Evidence) -> list[Seen]:
+def _constant(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)):
         if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
@@ -83,7 +83,7 @@ def constant(e: Evidence) -> list[Seen]:
     return found
 
 
-def symmetric(e: Evidence) -> list[Seen]:
+def _symmetric(e: Evidence) -> list[Seen]:
     last = e.samples[-1]["layers"] if e.samples else e.layers
     first = {each["layer"]: each for each in _first(e)}
     found = []
@@ -103,7 +103,7 @@ def symmetric(e: Evidence) -> list[Seen]:
     return found
 
 
-def large(e: Evidence) -> list[Seen]:
+def _large(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)) or _first(e):
         ratio = size(layer) / suited(layer)
@@ -122,7 +122,7 @@ def large(e: Evidence) -> list[Seen]:
     return found[:1]
 
 
-def small(e: Evidence) -> list[Seen]:
+def _small(e: Evidence) -> list[Seen]:
     layers = _first(e)
     if len(layers) < 2 or any(each["W_norm"] == 0 for each in layers):
         return []
@@ -143,7 +143,7 @@ def small(e: Evidence) -> list[Seen]:
     ]
 
 
-def linear(e: Evidence) -> list[Seen]:
+def _linear(e: Evidence) -> list[Seen]:
     inner = e.activations[:-1]
     if not inner or any(g != "identity" for g in inner):
         return []
@@ -182,42 +182,42 @@ RULES = (
         "zero_initialisation",
         "With weights of zero every unit of a layer computes the same and gets the same gradient "
         "(lectures 002 and 003).",
-        zero,
+        _zero,
         ("constant_initialisation", "weights_too_small", *_LATER),
     ),
     Rule(
         "constant_initialisation",
         "With equal weights every unit of a layer computes the same and gets the same gradient: "
         'the "symmetry problem" (lecture 003).',
-        constant,
+        _constant,
         ("weights_too_large", "weights_too_small", *_LATER),
     ),
     Rule(
         "symmetry",
         'Units that start equal get equal gradients and stay equal: the "symmetry problem" '
         "(lecture 003).",
-        symmetric,
+        _symmetric,
         ("weights_too_large", "weights_too_small", *_LATER[1:]),
     ),
     Rule(
         "weights_too_large",
         "With large weights the outputs go to the flat region of the function, where the slope is "
         "very small: gradient descent will be very slow (lecture 003).",
-        large,
+        _large,
         _LATER,
     ),
     Rule(
         "weights_too_small",
         "Each layer multiplies the signal and the gradient by its weights; of many small factors "
         "nothing is left.",
-        small,
+        _small,
         _LATER,
     ),
     Rule(
         "no_non_linearity",
         "With the identity everywhere the output is a linear combination of the input, however "
         "many layers there are: W' = W[2]W[1] (lecture 003).",
-        linear,
+        _linear,
         ("underfitting", "stopped_too_early", "learning_rate_too_low"),
     ),
 )

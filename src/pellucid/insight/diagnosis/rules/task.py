@@ -60,7 +60,7 @@ def labels(e: Evidence) -> list[Seen]:
     ]
 
 
-def output(e: Evidence) -> list[Seen]:
+def _output(e: Evidence) -> list[Seen]:
     t = e.target
     if not e.activations:
         return []
@@ -129,7 +129,7 @@ def _unreachable(e: Evidence, g: str) -> list[Seen]:
     ]
 
 
-def wrong_loss(e: Evidence) -> list[Seen]:
+def _wrong_loss(e: Evidence) -> list[Seen]:
     t = e.target
     entry = LOSSES.get(e.loss or "")
     if t is None or t.task == "regression" or entry is None or entry.targets != "real":
@@ -147,7 +147,7 @@ def wrong_loss(e: Evidence) -> list[Seen]:
     ]
 
 
-def backward(e: Evidence) -> list[Seen]:
+def _backward(e: Evidence) -> list[Seen]:
     wrong = {name: error for name, error in e.wrong_gradients.items() if error > WRONG}
     if not wrong:
         return []
@@ -191,7 +191,7 @@ RULES = (
         "wrong_backward",
         "A layer's backward must be the derivative of its forward, dZ = dA * g'(Z); else a step "
         "goes somewhere, but not down.",
-        backward,
+        _backward,
         _ALL[2:],
     ),
     Rule(
@@ -204,14 +204,14 @@ RULES = (
         "wrong_output",
         "The output's function is chosen by the task: sigmoid for yes or no, identity for a number "
         "(lecture 003).",
-        output,
+        _output,
         _ALL[1:],
     ),
     Rule(
         "wrong_loss",
         "With a sigmoid, squares lead to a problem that is not convex; that is why the logarithms "
         "are taken (lecture 002).",
-        wrong_loss,
+        _wrong_loss,
         _ALL[2:],
     ),
 )
