@@ -199,7 +199,8 @@ def train(
     except OSError as error:
         raise OSError(_not_saved(error, folder)) from None
     _show_files(shown, folder, report is not None)
-    if diagnosis is not None and not shown.quiet:
+    ended = all(history["stopped"] != "interrupted" for history in model.histories)
+    if diagnosis is not None and ended and not shown.quiet:
         _show_diagnosis(diagnosis, folder)
     if json:
         print_json(_as_data(model, evaluation, table, folder))

@@ -93,10 +93,11 @@ def explain(model: Any, rows: Any, *, of: Any = None) -> Explanation:
     >>> import numpy as np
     >>> from pellucid import TabularRegressor
     >>> x = np.linspace(-1, 1, 200)
-    >>> rows = {"size": x, "noise": np.cos(57 * x)}
-    >>> model = TabularRegressor((16,), epochs=40, ensemble=1).fit(rows, 3 * x)
+    >>> rows = {"size": x, "weight": np.cos(57 * x), "noise": np.cos(31 * x)}
+    >>> y = 3 * rows["size"] + rows["weight"]
+    >>> model = TabularRegressor((16,), epochs=40, ensemble=1).fit(rows, y)
     >>> list(explain(model, rows).importance())
-    ['size', 'noise']
+    ['size', 'weight', 'noise']
     """
     model = _table_model(model)
     with threadpool_limits(1, "blas"):  # products so small lose by being shared

@@ -6,12 +6,12 @@ frame that follows. A ValueError becomes the reply ``{"error": ...}``.
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
+from pellucid.insight import diagnose
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
@@ -198,10 +198,7 @@ def _script(player: Player, given: Arguments) -> Reply:
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:
     e = _still(player)
-    diagnose = getattr(importlib.import_module("pellucid.insight"), "diagnose", None)
-    if diagnose is None:
-        return {"findings": [], "note": "this version of pellucid has no diagnosis"}
-    return {**diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict(), "note": None}
+    return diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict()
 
 
 # Arguments ----------------------------------------------------------------------------------------

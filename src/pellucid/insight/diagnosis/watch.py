@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,6 @@ class Watch(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """Choose the examples, and take the first statistics."""
-        self._blas = ThreadpoolController()  # it looks the libraries up, so once for all times
         self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
         self._start = run.network.copy_parameters()
         budget = SHARE * run.epochs * run.data.m / self._probe[0].shape[1]
@@ -65,7 +65,7 @@ class Watch(Callback):
             self._take(run)
 
     def _take(self, run: Run) -> None:
-        with self._blas.limit(limits=1, user_api="blas"):  # products so small lose by sharing
+        with _libraries().limit(limits=1, user_api="blas"):  # products so small lose by sharing
             found = measure(run.network, *self._probe, run.objective.loss)
         for layer in found["layers"]:
             name = f"W{layer['layer']}"
@@ -76,6 +76,12 @@ class Watch(Callback):
         run.history.statistics.append(
             {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch, **found}
         )
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """The libraries that have threads; to look them up takes longer than to take statistics."""
+    return ThreadpoolController()
 
 
 def probe(
