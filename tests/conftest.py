@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +95,40 @@ def refused(run: Callable[..., Result]) -> Callable[..., str]:
         return result.stderr
 
     return refused
+
+
+class Crash(BaseException):
+    """The machine stops here."""
+
+
+@pytest.fixture(scope="session")
+def crash_at() -> Callable[[int], contextlib.AbstractContextManager[Callable[[], int]]]:
+    """A context in which, from a call on, every operation that touches the disk crashes.
+
+    Calls are counted from 0. All later ones crash too, clean-up included: after a power cut nothing
+    is tidied. The context ends with the crash; it gives a function that returns how many calls
+    there were.
+    """
+
+    @contextlib.contextmanager
+    def crash_at(call: int) -> Iterator[Callable[[], int]]:
+        count = 0
+
+        def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
+            def call_or_crash(*args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count > call:
+                    raise Crash
+                return function(*args, **kwargs)
+
+            return call_or_crash
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("replace", "fsync", "unlink", "rmdir", "mkdir"):
+                patch.setattr(os, name, crashing(getattr(os, name)))
+            patch.setattr(builtins, "open", crashing(builtins.open))
+            with contextlib.suppress(Crash):
+                yield lambda: count
+
+    return crash_at

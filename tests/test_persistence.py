@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import hashlib
 import json
 import math
@@ -11,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -495,43 +494,13 @@ def test_best_parameters_must_fit(tmp_path: Path) -> None:
 # Crashes ------------------------------------------------------------------------------------------
 
 
-class Crash(BaseException):
-    """The machine stops here."""
-
-
-@contextlib.contextmanager
-def crash_at(call: int) -> Iterator[Callable[[], int]]:
-    """From this call on, counted from 0, every operation that touches the disk crashes.
-
-    All later ones crash too, clean-up included: after a power cut nothing is tidied. Yields a
-    function that returns how many calls there were.
-    """
-    count = 0
-
-    def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call_or_crash(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count > call:
-                raise Crash
-            return function(*args, **kwargs)
-
-        return call_or_crash
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("replace", "fsync", "unlink", "rmdir", "mkdir"):
-            patch.setattr(os, name, crashing(getattr(os, name)))
-        patch.setattr(builtins, "open", crashing(builtins.open))
-        yield lambda: count
-
-
-def test_a_crash_at_any_call_leaves_the_old_or_the_new_model(tmp_path: Path) -> None:
+def test_a_crash_at_any_call_leaves_the_old_or_the_new_model(tmp_path: Path, crash_at: Any) -> None:
     old, new = network(0), network(1)
     seen = set()
     for call in range(1000):
         path = tmp_path / str(call)
         save(old, path)
-        with crash_at(call) as calls, contextlib.suppress(Crash):
+        with crash_at(call) as calls:
             save(new, path, history={"loss": [1.0]}, overwrite=True)
         found = load(path)
         seen.add("old" if same(found, old) else "new")
@@ -544,10 +513,10 @@ def test_a_crash_at_any_call_leaves_the_old_or_the_new_model(tmp_path: Path) -> 
     assert call > 10
 
 
-def test_a_crash_of_the_first_save_can_be_repaired(tmp_path: Path) -> None:
+def test_a_crash_of_the_first_save_can_be_repaired(tmp_path: Path, crash_at: Any) -> None:
     for call in range(1000):
         path = tmp_path / str(call)
-        with crash_at(call) as calls, contextlib.suppress(Crash):
+        with crash_at(call) as calls:
             save(network(), path)
         if not (path / "model.json").exists():
             save(network(), path)

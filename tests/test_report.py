@@ -24,13 +24,14 @@ from pellucid.errors import MissingPackageError
 from pellucid.report import figures, report_html
 from pellucid.report.page import TEMPLATES
 from pellucid.report.sections import SECTIONS
-from pellucid.report.words import count, number, percent
+from pellucid.report.words import number, percent
 from pellucid.tables.evaluate import evaluate
 from pellucid.tables.fit import fit, prepare
 from pellucid.tables.frame import as_table
 from pellucid.tables.model import TableModel
 from pellucid.tables.settings import TrainSettings
 from pellucid.tables.split import hold_out
+from pellucid.tables.table import count
 
 SCRIPT = "<script>alert('x')</script>"
 HOSTILE = {

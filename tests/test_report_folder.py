@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,39 +68,15 @@ def test_a_disk_that_fills_leaves_the_old_folder_as_it_was(
     assert {file.name: file.read_bytes() for file in path.iterdir()} == before
 
 
-class Crash(BaseException):
-    """The machine stops here."""
-
-
-@contextlib.contextmanager
-def crash_at(call: int) -> Iterator[Callable[[], int]]:
-    """From this call on every operation that touches the disk crashes, clean-up included."""
-    count = 0
-
-    def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call_or_crash(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count > call:
-                raise Crash
-            return function(*args, **kwargs)
-
-        return call_or_crash
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("replace", "fsync", "unlink", "rmdir", "mkdir"):
-            patch.setattr(os, name, crashing(getattr(os, name)))
-        patch.setattr(builtins, "open", crashing(builtins.open))
-        yield lambda: count
-
-
-def test_a_crash_at_any_call_leaves_no_report_of_another_model(tmp_path: Path) -> None:
+def test_a_crash_at_any_call_leaves_no_report_of_another_model(
+    tmp_path: Path, crash_at: Any
+) -> None:
     seen = set()
     for call in range(1000):
         path = tmp_path / str(call)
         report = path / "report.html"
         save(network(0), path, report=b"0")
-        with crash_at(call) as calls, contextlib.suppress(Crash):
+        with crash_at(call) as calls:
             save(network(1), path, report=b"1", overwrite=True)
         seed = seed_of(path)
         text = report.read_bytes() if report.exists() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -158,9 +157,7 @@ def _mean_parts(model: TableModel, Z: NDArray[Any], numbers: NDArray[np.int64] |
     return total * model.target_std if model.task == "regression" else total
 
 
-def _values(
-    model: TableModel, Z: NDArray[Any], numbers: NDArray[np.int64] | Sequence[int] | None
-) -> Floats:
+def _values(model: TableModel, Z: NDArray[Any], numbers: NDArray[np.int64] | None) -> Floats:
     """The predictions that are explained."""
     if numbers is None:
         return np.asarray(model.answers(Z), dtype=np.float64)

@@ -156,7 +156,7 @@ def check_gradients(
     for name, array, found in _arrays(net, X, gradients):
         scale = total if name == "dX" else 1.0
         differences = scale * _central_differences(J, array, step)
-        by_name[name] = _error(found, differences, NOISE / step * scale * abs(cost))
+        by_name[name] = relative_error(found, differences, NOISE / step * scale * abs(cost))
     return GradientCheck(by_name, tolerance, _near_kink(cache, Y, loss, l1))
 
 
@@ -191,8 +191,8 @@ def _central_differences(J: Callable[[], float], array: Floats, step: float) -> 
     return differences
 
 
-def _error(found: Floats, differences: Floats, floor: float) -> float:
-    """The largest difference of two arrays, relative to their largest entry or the floor."""
+def relative_error(found: Floats, differences: Floats, floor: float) -> float:
+    """Return the largest difference of two arrays, relative to their largest entry or the floor."""
     if found.shape != differences.shape or not np.isfinite([found, differences]).all():
         return math.inf
     largest = max(np.abs(found).max(), np.abs(differences).max(), floor)

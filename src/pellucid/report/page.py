@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pellucid.report import words
 from pellucid.report.sections import SECTIONS, said_in_a_sentence
+from pellucid.tables.table import count
 
 if TYPE_CHECKING:
     from pellucid.tables.model import TableModel
@@ -29,7 +30,7 @@ def page(model: TableModel, evaluation: Mapping[str, Any], folder: str) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        percent=words.percent, number=words.number, count=words.count, short=words.short
+        percent=words.percent, number=words.number, count=count, short=words.short
     )
     about = {**evaluation, "folder": folder}
     sections = []

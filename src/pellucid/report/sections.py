@@ -19,7 +19,8 @@ from markupsafe import Markup
 import pellucid
 from pellucid.report import figures
 from pellucid.report.drawing import draw
-from pellucid.report.words import MINUS, count, number, percent, short
+from pellucid.report.words import MINUS, number, percent, short
+from pellucid.tables.table import count
 
 if TYPE_CHECKING:
     from pellucid.network import Network

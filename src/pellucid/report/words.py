@@ -41,16 +41,6 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
-def count(n: int, what: str) -> str:
-    """Return how many there are of something.
-
-    >>> count(1, "row"), count(1409, "row"), count(3, "class")
-    ('1 row', '1,409 rows', '3 classes')
-    """
-    plural = what if n == 1 else f"{what}es" if what.endswith("s") else f"{what}s"
-    return f"{n:,} {plural}"
-
-
 def short(name: Any, longest: int = 60) -> str:
     """Return a name, cut in its middle where it is very long.
 

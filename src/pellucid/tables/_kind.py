@@ -86,15 +86,18 @@ _HOLDS = {"f": "numbers", "O": "texts", "M": "dates"}
 
 
 def require(holds: bool, message: str) -> None:
+    """Raise a ValueError with this message unless it holds."""
     if not holds:
         raise ValueError(message)
 
 
 def is_count(value: object, low: int = 0) -> bool:
+    """Whether it is a whole number of at least ``low`` that float64 holds exactly."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**53
 
 
 def is_number(value: object) -> bool:
+    """Whether it is a finite number, and no truth value."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return -1e308 < value < 1e308

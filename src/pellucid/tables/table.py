@@ -148,7 +148,8 @@ def some(items: Sequence[str], most: int = 8) -> str:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun.
 
-    >>> count(1, "row"), count(2000, "row")
-    ('1 row', '2,000 rows')
+    >>> count(1, "row"), count(2000, "row"), count(3, "class")
+    ('1 row', '2,000 rows', '3 classes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

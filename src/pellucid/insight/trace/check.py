@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid.engines import Objective, choose_engine
-from pellucid.insight.gradient_check import check_gradients, in_float64
+from pellucid.insight.gradient_check import check_gradients, in_float64, relative_error
 from pellucid.optimizers import optimizer
 from pellucid.propagation import Cache
 
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
 
 Floats = NDArray[np.float64]
+
+TINY = 1e-4
+"""Arrays with smaller entries are held to it."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,22 @@ def _example_errors(trace: Trace, step: float) -> dict[str, float]:
         l = layer.number
         if k == 0:
             each = _losses_after(cache, 0, Y, trace.loss, weight, "input")
-            errors["dX"] = _error(gradients.dX, _row_differences(each, kept.A_prev, step))
+            errors["dX"] = relative_error(
+                gradients.dX, _row_differences(each, kept.A_prev, step), TINY
+            )
         if layer.computes_Z:
             each = _losses_after(cache, k, Y, trace.loss, weight, "Z")
-            errors[f"dZ{l}"] = _error(gradients.dZ[l], _row_differences(each, kept.Z, step))
+            errors[f"dZ{l}"] = relative_error(
+                gradients.dZ[l], _row_differences(each, kept.Z, step), TINY
+            )
         if k < len(cache.layers) - 1:
             each = _losses_after(cache, k + 1, Y, trace.loss, weight, "input")
             name = f"dA{l}" if layer.computes_Z and cache.layers[k + 1].computes_Z else f"dA*{l}"
             if layer.computes_Z and not cache.layers[k + 1].computes_Z:
                 continue  # only what leaves the Scale has a dA of its own in the gradients
-            errors[name] = _error(gradients.dA[l], _row_differences(each, kept.output, step))
+            errors[name] = relative_error(
+                gradients.dA[l], _row_differences(each, kept.output, step), TINY
+            )
     return errors
 
 
@@ -149,14 +157,6 @@ def _row_differences(each: Callable[[Floats], Floats], at: Floats, step: float) 
         below[row] -= step
         found[row] = (each(above) - each(below)) / (above[row] - below[row])
     return found
-
-
-def _error(found: Floats, differences: Floats) -> float:
-    """The largest difference, relative to the largest entry; tiny arrays are held to 1e-4."""
-    if not np.isfinite([found, differences]).all():
-        return math.inf
-    largest = max(float(np.abs(found).max()), float(np.abs(differences).max()), 1e-4)
-    return float(np.abs(found - differences).max()) / largest
 
 
 def _fused_difference(trace: Trace) -> tuple[float | None, str]:

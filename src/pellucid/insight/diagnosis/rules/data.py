@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, percent
+from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
 
 SCALES = 20.0
 """Ratio of two columns' sizes, or of one to 1, that gradient descent cannot serve with one rate."""
@@ -206,43 +206,26 @@ def _drifted(e: Evidence) -> list[Seen]:
     ]
 
 
-_LATER = (
-    "learning_rate_too_high",
-    "learning_rate_too_low",
-    "oscillation",
-    "divergence",
-    "vanishing_gradient",
-    "exploding_gradient",
-    "dead_units",
-    "saturated_units",
-    "stopped_too_early",
-    "batch_too_large",
-    "batch_too_small",
-    "class_imbalance",
-    "overfitting",
-    "underfitting",
-)
-
 RULES = (
     Rule(
         "unscaled_inputs",
         "dW = dZ A_prev^T / m: a column of large values has large gradients, and no learning rate "
         "suits all columns.",
         _scales,
-        ("weights_too_large", "weights_too_small", "nothing_to_learn", *_LATER),
+        ("weights_too_large", "weights_too_small", "nothing_to_learn", *TRAINING),
     ),
     Rule(
         "unscaled_target",
         "dA[L] = A - Y: a target of large values makes large errors, large gradients and large "
         "steps.",
         _target_scale,
-        ("weights_too_small", *_LATER),
+        ("weights_too_small", *TRAINING),
     ),
     Rule(
         "drift",
         "What is learned holds for data like those it was learned from.",
         _drifted,
-        ("nothing_to_learn", "leak", *_LATER),
+        ("nothing_to_learn", "leak", *TRAINING),
     ),
     Rule(
         "leak",
@@ -253,7 +236,7 @@ RULES = (
         "nothing_to_learn",
         "Where Y does not depend on X, only the training examples can be learned, by heart.",
         nothing,
-        (*_LATER, "weights_too_small", "weights_too_large"),
+        (*TRAINING, "weights_too_small", "weights_too_large"),
     ),
     Rule(
         "id_column",

@@ -42,6 +42,24 @@ class Rule:
     explains: tuple[str, ...] = ()
 
 
+TRAINING = (
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "oscillation",
+    "divergence",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "dead_units",
+    "saturated_units",
+    "stopped_too_early",
+    "batch_too_large",
+    "batch_too_small",
+    "class_imbalance",
+    "overfitting",
+    "underfitting",
+)
+"""What may go wrong in a training because its data or its task are wrong."""
+
 SHORT = 0.05
 """A network hurts where it stays behind what simple learners reach by more than this: the same 5 %
 from which the benchmark counts a fault; and by more than chance may do. On its own training data

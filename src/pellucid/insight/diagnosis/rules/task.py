@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, percent
+from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
 from pellucid.losses import LOSSES
 
 RANGES = {
@@ -165,26 +165,7 @@ def _backward(e: Evidence) -> list[Seen]:
     ]
 
 
-_ALL = (
-    "wrong_output",
-    "wrong_loss",
-    "learning_rate_too_high",
-    "learning_rate_too_low",
-    "oscillation",
-    "divergence",
-    "vanishing_gradient",
-    "exploding_gradient",
-    "weights_too_large",
-    "weights_too_small",
-    "dead_units",
-    "saturated_units",
-    "stopped_too_early",
-    "batch_too_large",
-    "batch_too_small",
-    "class_imbalance",
-    "overfitting",
-    "underfitting",
-)
+_ALL = ("wrong_output", "wrong_loss", *TRAINING, "weights_too_large", "weights_too_small")
 
 RULES = (
     Rule(
