@@ -35,6 +35,22 @@ PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to
     for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
+// ReLU is worked out on its way to A or to dZ; other activations are a pass of their own.
+template <class T>
+struct IntoReLU {
+  PELLUCID_INLINE IntoReLU from(size_t) const { return *this; }
+  PELLUCID_INLINE Vec<T> operator()(Vec<T> z, size_t) const { return ReLU::g<T>(z, T(0)); }
+};
+template <class T>
+struct ThroughReLU {
+  const T* A;
+  PELLUCID_INLINE ThroughReLU from(size_t k) const { return {A + k}; }
+  PELLUCID_INLINE Vec<T> operator()(Vec<T> dA, size_t at) const {
+    const Vec<T> a = load(A + at);
+    return dA * ReLU::slope<T>(a, a, T(0));
+  }
+};
+
 template <class T, class I>
 void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
              size_t stride, int row) {
@@ -174,8 +190,14 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     return;
   }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
-  product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
-             stage.b.get(), out, p0, p1, r0, r1);
+  const auto product = [&](auto finish) {
+    product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in,
+               stage.spec.n_out, stage.b.get(), out, p0, p1, r0, r1, finish);
+  };
+  const bool drop = batch.drop && stage.spec.dropout > 0;
+  if (stage.spec.activation == ID_ReLU && !stage.spec.needs_Z && !drop)
+    return product(IntoReLU<T>{});
+  product(AsIs<T>{});
   if (s == int(stages_.size()) - 1) return;  // output_rows goes on from Z
   for (int p = p0; p < p1; ++p) activate(batch, stage, p, r0, r1);
 }
@@ -289,9 +311,16 @@ template <class T>
 void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
   Stage<T>& stage = stages_[s];
   Stage<T>& below = stages_[s - 1];
+  const bool dropped = batch.drop && below.spec.dropout > 0;
   if (stage.spec.dense) {
-    product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
-               stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1);
+    const auto product = [&](auto finish) {
+      product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
+                 stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1,
+                 finish);
+    };
+    if (below.spec.dense && below.spec.activation == ID_ReLU && !dropped)
+      return product(ThroughReLU<T>{below.A.get()});
+    product(AsIs<T>{});
   } else {
     for (int p = p0; p < p1; ++p)
       for (int r = r0; r < r1; ++r)
@@ -302,7 +331,6 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   }
   if (!below.spec.dense) return;
   const T parameter = T(below.spec.parameter);
-  const bool dropped = batch.drop && below.spec.dropout > 0;
   const Buffer<T>& values = dropped ? below.G : below.A;
   const Buffer<T>& Z = below.spec.needs_Z ? below.Z : values;
   const int n = (r1 - r0) * P;
