@@ -16,6 +16,21 @@ constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a s
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
 constexpr size_t CACHED_WEIGHTS = 96 * 1024;  // bytes of W from which it pays to keep it in place
 
+// Never destroyed: a session may outlive what a program ends with.
+Tunings& tunings() {
+  static Tunings& all = *new Tunings;
+  return all;
+}
+
+template <class T>
+Tunings::Work work_of(const SessionSpec<T>& spec) {
+  Tunings::Work work{int(sizeof(T)), spec.training, spec.threads, spec.batch_size,
+                     spec.optimizer.id};
+  for (const StageSpec& each : spec.stages)
+    work.insert(work.end(), {each.dense, each.n_in, each.n_out, each.activation});
+  return work;
+}
+
 }  // namespace
 
 template <class T>
@@ -25,7 +40,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
                 : spec.batch_size > MOST_EXAMPLES ? MOST_EXAMPLES
                                                   : spec.batch_size),
       team_(spec.threads),
-      tuner_(spec.threads),
+      tuner_(spec.threads, tunings().recall(work_of(spec))),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -52,6 +67,11 @@ Session<T>::Session(const SessionSpec<T>& spec)
   losses_ = Buffer<double>(capacity_);
   for (int t = 0; t < spec.threads; ++t) scratch_.emplace_back(scratch);
   read();
+}
+
+template <class T>
+Session<T>::~Session() {
+  tunings().keep(work_of(spec_), tuner_.findings());
 }
 
 template <class T>
