@@ -322,3 +322,26 @@ def test_names_and_headers(page):
     )
     assert bare == []
     assert page.locator("#said").get_attribute("aria-live") == "polite"
+
+
+def test_the_confusion_matrix_counts_each_example_once(page):
+    choose(page, "three-classes")
+    page.get_by_role("button", name="One epoch").click()
+    page.get_by_role("tab", name="Confusion").click()
+    for title in ("Training", "Validation"):
+        table = page.locator(
+            "#view-confusion table", has=page.locator(f"caption:has-text('{title}')")
+        )
+        cells = [int(text) for text in table.locator("td").all_inner_texts()]
+        right, of = re.search(
+            r"(\d+) of (\d+) right", table.locator("caption").inner_text()
+        ).groups()
+        assert (sum(cells[::4]), sum(cells)) == (int(right), int(of))
+
+
+def test_the_chosen_view_is_in_the_link(page):
+    page.locator("#views [role=tab]").last.click()
+    chosen = page.locator("#views [role=tab][aria-selected=true]").inner_text()
+    page.reload()
+    page.wait_for_selector("body.ready")
+    assert page.locator("#views [role=tab][aria-selected=true]").inner_text() == chosen

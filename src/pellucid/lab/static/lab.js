@@ -35,6 +35,8 @@ export class Lab extends EventTarget {
     /** @type {any} */ this.catalogue = {};
     /** @type {any} */ this.state = {};
     /** @type {string[]} */ this.hidden = [];
+    /** The name of the view that is looked at; "" is the first. */
+    this.view = "";
     /** @type {[number, number] | null} the unit whose map is shown; null is the output */
     this.unit = null;
     /** @type {any} the frame of the last boundary */
@@ -135,7 +137,7 @@ export class Lab extends EventTarget {
   }
 
   keepInLink() {
-    const link = toLink({ experiment: this.experiment, hidden: this.hidden });
+    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view });
     history.replaceState(null, "", `#${link}`);
   }
 

@@ -12,11 +12,13 @@ import { dimensions, parameters } from "./parameters.js";
 import { pass } from "./pass.js";
 import { dataSettings, learning } from "./settings.js";
 import { training } from "./training.js";
+import { views } from "./views.js";
 
 const lab = new Lab();
 await lab.socket.connect();
 lab.catalogue = await lab.ask("catalogue");
 const link = fromLink(location.hash.slice(1)) ?? {};
+if (typeof link.view === "string") lab.view = link.view;
 lab.hidden = Array.isArray(link.hidden) ? link.hidden.filter((/** @type {any} */ id) => typeof id === "string") : [];
 
 training(lab);
@@ -40,5 +42,6 @@ try {
   say("The link held no experiment that could be opened; this is the first of the prepared ones.");
 }
 draw();
+views(lab);
 hiding(lab);
 document.body.classList.add("ready");
