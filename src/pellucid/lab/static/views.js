@@ -3,6 +3,8 @@
 
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { costs } from "./views/costs.js";
+import { surface } from "./views/surface.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -13,7 +15,7 @@ import { confusion } from "./views/confusion.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion];
+export const VIEWS = [confusion, surface, costs];
 
 const PAUSE = 200;
 
@@ -88,5 +90,6 @@ export function views(lab) {
   }
 
   for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  lab.on("view", show);
   show();
 }
