@@ -202,7 +202,8 @@ def surface(
     extent = [_extent(shown[:, k], cut.now[k], zoom) for k in (0, 1)]
     axes = [np.linspace(low, high, size) for low, high in extent]
     grid = np.stack([g.ravel() for g in np.meshgrid(*axes)], axis=1)
-    J = cut.costs(grid)
+    points = np.vstack([grid, cut.now])
+    J = cut.costs(points)
     known = {
         "places": [str(place) for place in places],
         "extent": extent,
@@ -216,13 +217,11 @@ def surface(
         "now": cut.now,
         "others": [name for name in others(e) if name != e.loss.name],
         "losses": [
-            {"name": loss.name, "formula": loss.formula, "now": now, **_lowest(grid, row)}
-            for loss, now, row in zip(
-                cut.losses, cut.costs(cut.now[np.newaxis])[:, 0], J, strict=True
-            )
+            {"name": k.name, "formula": k.formula, "now": row[-1], **_lowest(points, row)}
+            for k, row in zip(cut.losses, J, strict=True)
         ],
     }
-    return known, J.reshape(len(cut.losses), size, size).astype(np.float32)
+    return known, J[:, :-1].reshape(-1, size, size).astype(np.float32)
 
 
 def race(experiment: Experiment, given: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -343,10 +342,9 @@ def _extent(values: Floats, now: float, zoom: float) -> list[float]:
     return [float(np.round(end * unit, 12)) + 0.0 for end in ends]
 
 
-def _lowest(grid: Floats, J: Floats) -> dict[str, Any]:
-    finite = np.where(np.isfinite(J), J, np.inf)
-    k = int(finite.argmin())
-    return {"lowest": J[k], "lowest_at": grid[k]}
+def _lowest(points: Floats, J: Floats) -> dict[str, Any]:
+    k = int(np.where(np.isfinite(J), J, np.inf).argmin())
+    return {"lowest": J[k], "lowest_at": points[k]}
 
 
 def _read_places(experiment: Experiment, given: Mapping[str, Any]) -> Pair:

@@ -21,7 +21,7 @@ function outcome({ J, diverged }) {
 
 /** J by step, for one loss. @param {any[]} runs */
 function chart(runs) {
-  const [width, height, left, top, bottom] = [440, 150, 62, 8, 24];
+  const [width, height, left, top, bottom] = [440, 150, 76, 10, 24];
   const last = Math.max(1, ...runs.map((run) => run.steps));
   const high = 1.25 * Math.max(1e-12, ...runs.map((run) => run.J[0]));
   const x = (/** @type {number} */ step) => left + (step / last) * (width - left - 18);

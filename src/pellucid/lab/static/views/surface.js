@@ -15,6 +15,8 @@ const ZOOMS = /** @type {[string, string][]} */ ([["0.0625", "16 times closer"],
 const HOW = "A race is gradient descent on these two parameters alone, once for each learning rate and all from the same point; each step takes all examples of the surface, the others are held, so each path goes down the surface that is drawn. A rate too small does not arrive; one too large jumps across the valley, or away.";
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
+const count = (/** @type {number} */ value) => value.toLocaleString("en");
+
 /** @param {Place} place */
 const nameOf = ([letter, layer, row, column]) => `${letter}[${layer}][${row}, ${column}]`;
 
@@ -125,6 +127,7 @@ class View {
     const drawn = [this.key, this.places.map((place) => place.slice(0, 2)).join(), others].join();
     if (drawn === this.drawn) return this.drawStart();
     this.drawn = drawn;
+    const focus = [...this.controls.querySelectorAll("select, input")].indexOf(document.activeElement);
     const race = h("button", { class: "primary", onclick: () => this.race() }, "Race");
     const rates = h("input", {
       autocomplete: "off", spellcheck: "false", value: this.rates, onchange: () => { this.rates = rates.value; },
@@ -141,6 +144,7 @@ class View {
         number("Steps", this.steps, (/** @type {number} */ steps) => { this.steps = steps; }, { min: 1, max: 1000, step: 1 }),
         race));
     this.drawStart();
+    if (focus >= 0) this.controls.querySelectorAll("select, input")[focus].focus();
   }
 
   /** @param {number} which @param {string} legend */
@@ -152,6 +156,7 @@ class View {
       if (!exists(place, parameters)) return;
       this.places[which] = place;
       this.start = null;
+      this.drawControls(); // at once: the reply may come while somebody types
       this.draw();
     };
     const names = Object.keys(parameters).map((name) => [name, `${name[0]}[${name.slice(1)}]`]);
@@ -238,9 +243,9 @@ class View {
     const { places, m, of, size, path, stride, step, from } = this.known;
     const whole = m === of ? `all ${of} training examples` : `${m} of the ${of} training examples`;
     const way = path.length > 1
-      ? ` The thin line is where the two were from step ${from} on, a point every ${stride === 1 ? "step" : `${stride} steps`}; the others moved too, so only its end lies on this surface.`
+      ? ` The thin line is where the two were from step ${count(from)} on, a point every ${stride === 1 ? "step" : `${count(stride)} steps`}; the others moved too, so only its end lies on this surface.`
       : " Train, and the way of the two is drawn.";
-    this.note.textContent = `J over ${places[0]} and ${places[1]}, the others as they are at step ${step}; ${whole}, ${size} × ${size} places.${way} A click chooses where a race begins.`;
+    this.note.textContent = `J over ${places[0]} and ${places[1]}, the others as they are at step ${count(step)}; ${whole}, ${size} × ${size} places.${way} A click chooses where a race begins.`;
   }
 
   drawPanels() {
