@@ -96,6 +96,28 @@ def test_any_two_cells_are_chosen(page):
     expect(controls.locator(".note").nth(2)).to_contain_text("choose two different cells")
 
 
+def test_the_link_holds_what_was_chosen(page):
+    look(page, "Loss surface")
+    controls = page.locator("#view-surface")
+    controls.get_by_role("group", name="Across").get_by_label("Array").select_option("b2")
+    controls.get_by_label("Covers").select_option("4")
+    controls.get_by_label("Beside it, the loss").select_option("half_squared_error")
+    controls.get_by_label("Learning rates", exact=True).fill("7, 8")
+    page.keyboard.press("Enter")
+    controls.get_by_label("From b[2][0, 0]").fill("0.5")
+    page.keyboard.press("Enter")
+    says(page, "A race begins at 0.5")
+    second = controls.locator("svg[role=img]").nth(1)
+    expect(second).to_have_attribute("aria-label", re.compile("half squared error over b.2"))
+    before = second.get_attribute("aria-label")
+    page.reload()
+    page.wait_for_selector("body.ready")
+    expect(second).to_have_attribute("aria-label", before)
+    expect(controls.get_by_label("Learning rates", exact=True)).to_have_value("7, 8")
+    expect(controls.get_by_label("From b[2][0, 0]")).to_have_value("0.5")
+    expect(controls.get_by_label("Covers")).to_have_value("4")
+
+
 def test_the_path_of_a_training_is_drawn(page):
     look(page, "Loss surface")
     page.get_by_label("Stop at epoch").fill("120")

@@ -29,8 +29,8 @@ Floats = NDArray[np.floating[Any]]
 MOST_EXAMPLES = 256
 GRIDS = ((41, 256), (31, 256), (25, 256), (21, 256), (21, 64), (15, 64), (11, 64))
 """Places each way, and at most so many examples: the finest that is not too much work is taken."""
-WORK_PLAYING, WORK_STILL = 6e7, 1.5e9
-"""Multiplications for a grid: while training goes on, and while it waits."""
+WORK_PLAYING, WORK_STILL, WORK_RACE = 6e7, 1.5e9, 1e10
+"""Multiplications for a grid while training goes on, and while it waits; and for a race."""
 COLUMNS = 8192
 """Examples times places in one pass."""
 MOST_RATES, MOST_STEPS, MOST_POINTS = 6, 1000, 16
@@ -236,7 +236,7 @@ def race(experiment: Experiment, given: Mapping[str, Any]) -> list[dict[str, Any
         raise ValueError(f"rates must be a list of 1 to {MOST_RATES} numbers; got {rates!r:.60}.")
     alphas = [real({"learning rate": rate}, "learning rate", -1e6, 1e6, None) for rate in rates]
     steps = whole(given, "steps", 1, MOST_STEPS, 60)
-    if 3 * cut.work(1) * steps * len(alphas) * len(cut.losses) > WORK_STILL:
+    if 3 * cut.work(1) * steps * len(alphas) * len(cut.losses) > WORK_RACE:
         raise ValueError(
             f"a race of {len(alphas)} learning rates over {steps} steps is too much work for this "
             "network. Take fewer steps, or cells of a later layer."

@@ -37,6 +37,20 @@ function firstRates({ optimizer, learning_rate: alpha }) {
   return [0.1, 1, 3, 10].map((times) => Number((times * middle).toPrecision(3))).join(", ");
 }
 
+/** What a link held of the choices, as far as it can be. @param {any} kept @param {any} parameters */
+function fromLink(kept, parameters) {
+  const { places, other, zoom, rates, steps, start } = kept ?? {};
+  const fits = (/** @type {any} */ place) => Array.isArray(place) && exists(/** @type {Place} */ (place), parameters);
+  return {
+    ...(Array.isArray(places) && places.length === 2 && places.every(fits) && { places }),
+    ...(typeof other === "string" && { other }),
+    ...(ZOOMS.some(([value]) => value === zoom) && { zoom }),
+    ...(typeof rates === "string" && { rates }),
+    ...(Number.isInteger(steps) && { steps }),
+    ...(Array.isArray(start) && start.length === 2 && start.every(Number.isFinite) && { start }),
+  };
+}
+
 class View {
   /** @param {Lab} lab @param {HTMLElement} box */
   constructor(lab, box) {
@@ -71,13 +85,23 @@ class View {
     const layout = Object.entries(parameters).map(([name, rows]) => `${name} ${rows.length} ${rows[0].length}`).join();
     const key = [layout, e.data.name, e.loss, e.output.activation, e.optimizer].join();
     if (key === this.key) return;
+    const kept = this.key ? {} : fromLink(this.lab.looks.surface, parameters);
     this.key = key;
     this.places = firstPlaces(parameters);
     this.other = firstOther(e, data.task);
     this.rates = firstRates(e);
     this.zoom = "1";
     this.start = null;
+    Object.assign(this, kept);
     this.drawn = "";
+  }
+
+  /** Draw it with what was chosen, and keep that in the link. */
+  chosen() {
+    const { places, other, zoom, rates, steps, start } = this;
+    this.lab.looks.surface = { places, other, zoom, rates, steps, start };
+    this.lab.keepInLink();
+    return this.draw();
   }
 
   asked() {
@@ -130,18 +154,18 @@ class View {
     const focus = [...this.controls.querySelectorAll("select, input")].indexOf(document.activeElement);
     const race = h("button", { class: "primary", onclick: () => this.race() }, "Race");
     const rates = h("input", {
-      autocomplete: "off", spellcheck: "false", value: this.rates, onchange: () => { this.rates = rates.value; },
+      autocomplete: "off", spellcheck: "false", value: this.rates, onchange: () => { this.rates = rates.value; this.chosen(); },
     });
     this.controls.replaceChildren(
       this.placeControl(0, "Across"), this.placeControl(1, "Upwards"),
       h("fieldset", {}, h("legend", {}, "The drawing"),
-        choice("Covers", ZOOMS, String(this.zoom), (/** @type {string} */ zoom) => { this.zoom = zoom; this.draw(); }),
+        choice("Covers", ZOOMS, String(this.zoom), (/** @type {string} */ zoom) => { this.zoom = zoom; this.chosen(); }),
         choice("Beside it, the loss", [["", "none"], ...others.map((/** @type {string} */ name) => [name, name.replaceAll("_", " ")])], this.other,
-          (/** @type {string} */ name) => { this.other = name; this.draw(); })),
+          (/** @type {string} */ name) => { this.other = name; this.chosen(); })),
       h("fieldset", {}, h("legend", {}, "Learning rates race"),
         this.startControl(0), this.startControl(1),
         h("label", { class: "field wide-field" }, h("span", {}, "Learning rates"), rates),
-        number("Steps", this.steps, (/** @type {number} */ steps) => { this.steps = steps; }, { min: 1, max: 1000, step: 1 }),
+        number("Steps", this.steps, (/** @type {number} */ steps) => { this.steps = steps; this.chosen(); }, { min: 1, max: 1000, step: 1 }),
         race));
     this.drawStart();
     if (focus >= 0) this.controls.querySelectorAll("select, input")[focus].focus();
@@ -157,7 +181,7 @@ class View {
       this.places[which] = place;
       this.start = null;
       this.drawControls(); // at once: the reply may come while somebody types
-      this.draw();
+      this.chosen();
     };
     const names = Object.keys(parameters).map((name) => [name, `${name[0]}[${name.slice(1)}]`]);
     return h("fieldset", {}, h("legend", {}, legend),
@@ -205,7 +229,7 @@ class View {
   startAt(from) {
     this.start = from.map((value) => Number(value.toPrecision(4)));
     this.runs = [];
-    this.draw();
+    this.chosen();
     say(`A race begins at ${this.start.map(shown).join(" and ")}.`);
   }
 
