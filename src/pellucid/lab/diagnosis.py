@@ -135,7 +135,7 @@ def remedy(settings: Settings, finding: Finding) -> Plain | None:
     >>> broken = Settings.read({"fault": "ascent", "learning_rate": 0.1})
     >>> found = Finding("ascent", "error", "", "", "", "", {"learning_rate": 0.1, "epochs": 100})
     >>> remedy(broken, found)["changed"]
-    ['Break it: ascent → none']
+    ['fault switched off']
     """
     before = settings.to_dict()
     after = copy.deepcopy(before)
@@ -171,6 +171,8 @@ def _changes(before: Plain, after: Plain) -> Iterator[str]:
     for name, title in _TITLES.items():
         if before[name] != after[name]:
             yield f"{title}: {_word(before[name], name)} → {_word(after[name], name)}"
+    if before["fault"] != after["fault"]:
+        yield "fault switched off"
     if before["parameters"] and not after["parameters"]:
         yield "typed weights: taken away"
 
@@ -182,7 +184,6 @@ _TITLES = {
     "batch_size": "batch size",
     "l1": "penalty L1",
     "l2": "penalty L2",
-    "fault": "Break it",
 }
 
 
