@@ -167,10 +167,11 @@ def test_the_layers_are_those_of_the_reference(page, gradient):
 
 
 def test_the_layers_are_drawn_while_it_plays(page):
-    panel = view(page, "Layers")
-    before = cells(panel.locator("tbody tr").first)
+    numbers = view(page, "Layers").locator("tbody")
+    expect(numbers).to_contain_text("sigmoid")
+    before = numbers.inner_text()
     page.get_by_role("button", name="Play").click()
-    until(page, lambda: cells(panel.locator("tbody tr").first)[10] != before[10])
+    expect(numbers).not_to_have_text(before, use_inner_text=True)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
@@ -187,9 +188,9 @@ def test_expected_and_actual_of_a_regression(page):
         assert cells(row) == [str(len(rows)), *map(shown, metrics)]
         drawn = panel.locator(f".scatter .dots.{name.lower()}").get_attribute("d")
         assert drawn.count("M") == len(rows)
-    before = cells(panel.locator("tbody tr").first)
+    before = panel.locator("tbody").inner_text()
     page.get_by_role("button", name="One epoch").click()
-    until(page, lambda: cells(panel.locator("tbody tr").first) != before)
+    expect(panel.locator("tbody")).not_to_have_text(before, use_inner_text=True)
     view(page, "Confusion")
     expect(page.locator("#view-confusion")).to_contain_text("see Expected and actual")
 
