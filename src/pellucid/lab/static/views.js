@@ -4,6 +4,8 @@
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
 import { costs } from "./views/costs.js";
+import { expected } from "./views/expected.js";
+import { layers } from "./views/layers.js";
 import { surface } from "./views/surface.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -15,7 +17,7 @@ import { surface } from "./views/surface.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, surface, costs];
+export const VIEWS = [confusion, expected, layers, surface, costs];
 
 const PAUSE = 200;
 
