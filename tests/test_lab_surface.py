@@ -245,7 +245,7 @@ def test_the_commands_of_the_page():
     player.playing = True
     text, frame = ask("surface", places=TWO)
     kind, sequence, header, arrays = frames.unpack(frame)
-    assert (kind, sequence) == (frames.SURFACE, player.sequence)
+    assert (kind, sequence) == (frames.VIEW, player.sequence)
     assert f'"sequence": {sequence}' in text
     assert arrays["J"].shape == (1, header["size"], header["size"])
     assert player.playing, "looking does not pause"

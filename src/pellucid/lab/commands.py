@@ -215,7 +215,7 @@ def _metrics(player: Player, given: Arguments) -> Reply:
 def _surface(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     header, J = surface(_experiment(player), given, playing=player.playing)
     player.sequence += 1
-    frame = frames.pack(frames.SURFACE, player.sequence, header, {"J": J})
+    frame = frames.pack(frames.VIEW, player.sequence, header, {"J": J})
     return {"sequence": player.sequence}, frame
 
 
