@@ -88,19 +88,26 @@ void Session<T>::gather(const Batch& batch, int r0, int r1) {
 template <class T>
 template <class S>
 void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* values) {
-  const std::ptrdiff_t step = batch.X->feature_stride;
+  const Batch own = batch;  // no store below can change the copy: it stays in registers
+  const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
   T* to = input_.get();
-  const std::int64_t* labels = batch.Y ? batch.Y->labels : nullptr;
+  if constexpr (std::is_same_v<S, T>) {
+    if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
+      for (int r = r0; r < r1; ++r)
+        store(to + size_t(r) * P, load_up_to(values + own.example(r) * stride, n));
+      return;
+    }
+  }
+  const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
   for (int r = r0; r < r1; ++r) {
-    if (batch.order && step == 1 && r + AHEAD < r1) {
-      const std::int64_t e = batch.example(r + AHEAD);
-      const char* row = reinterpret_cast<const char*>(values + e * batch.X->example_stride);
+    if (own.order && step == 1 && r + AHEAD < r1) {
+      const std::int64_t e = own.example(r + AHEAD);
+      const char* row = reinterpret_cast<const char*>(values + e * stride);
       for (size_t at = 0; at < n * sizeof(S) && at < 512; at += 64) __builtin_prefetch(row + at);
       if (labels) __builtin_prefetch(labels + e);
     }
-    copy_dense(values + batch.example(r) * batch.X->example_stride, step, n, to + size_t(r) * P,
-               stride());
+    copy_dense(values + own.example(r) * stride, step, n, to + size_t(r) * P, this->stride());
   }
 }
 

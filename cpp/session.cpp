@@ -91,9 +91,18 @@ void Session<T>::write() {
 
 template <class T>
 double Session<T>::block_loss(int count) const {
-  double totals[4] = {};
-  for (int r = 0; r < count; ++r) totals[r % 4] += losses_[r];
-  return (totals[0] + totals[1]) + (totals[2] + totals[3]);
+  double a = 0, b = 0, c = 0, d = 0;
+  int r = 0;
+  for (; r + 4 <= count; r += 4) {
+    a += losses_[r];
+    b += losses_[r + 1];
+    c += losses_[r + 2];
+    d += losses_[r + 3];
+  }
+  if (r < count) a += losses_[r];
+  if (r + 1 < count) b += losses_[r + 1];
+  if (r + 2 < count) c += losses_[r + 2];
+  return (a + b) + (c + d);
 }
 
 // One step on every thread: forward, backward, update. False where J was not finite.
