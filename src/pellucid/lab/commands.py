@@ -6,6 +6,7 @@ frame that follows. A ValueError becomes the reply ``{"error": ...}``.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +16,12 @@ from pellucid.insight import diagnose
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.keep import knows_columns, zipped
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.state import catalogue, cell_state, copies, state_of, trace_state
 from pellucid.lab.trainer import Player, StopAt, Traced
+from pellucid.lab.uploads import choose_target
 
 Arguments = dict[str, Any]
 Reply = dict[str, Any]
@@ -196,6 +199,16 @@ def _script(player: Player, given: Arguments) -> Reply:
     return {"python": script(_experiment(player))}
 
 
+def _save(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    name, content = zipped(e)
+    return {"name": name, "zip": base64.b64encode(content).decode(), "columns": knows_columns(e)}
+
+
+def _learn_table(player: Player, given: Arguments) -> Reply:
+    return choose_target(given.get("table"), given.get("target"), given.get("model"))
+
+
 def _diagnosis(player: Player, given: Arguments) -> Reply:
     e = _still(player)
     return diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict()
@@ -278,6 +291,8 @@ COMMANDS: dict[str, Command] = {
     "hidden": _hidden,
     "ack": _acknowledge,
     "script": _script,
+    "save": _save,
+    "learn_table": _learn_table,
     "diagnosis": _diagnosis,
 }
 """Every command by its name. A new one is a function and a line here."""

@@ -293,9 +293,7 @@ def format_of(columns: TableModel) -> TextFormat:
     return TextFormat(None, names, columns.codes, columns.data.get("decimal"))
 
 
-def _prepared(
-    model: Model, columns: TableModel, table: Table, title: str, recall: str
-) -> Dataset:
+def _prepared(model: Model, columns: TableModel, table: Table, title: str, recall: str) -> Dataset:
     y = np.asarray(table.y)
     if columns.task == "regression":
         t: Floats = as_numbers(y, f"{title}: the target {columns.target!r}")
@@ -325,8 +323,9 @@ def _plain(
             )
     X = np.stack(list(table.columns.values())).astype(np.float32)
     note = f"{count(table.m, 'row')}, as they stand in the table."
-    return from_arrays(model, X, targets(model, predictor, np.asarray(table.y)), title, note,
-                       inputs=list(table.columns), target=str(table.target), recall=recall)  # fmt: skip
+    Y = targets(model, predictor, np.asarray(table.y))
+    named: dict[str, Any] = {"inputs": list(table.columns), "target": str(table.target)}
+    return from_arrays(model, X, Y, title, note, **named, recall=recall)
 
 
 def targets(model: Model, predictor: NetworkPredictor, y: Floats) -> Floats:
@@ -380,8 +379,8 @@ def from_arrays(
         "note": note,
     }
     columns = predictor if isinstance(predictor, TableModel) else None
-    plain = (np.ascontiguousarray(each, dtype=np.float32) for each in (X, Y))
-    return add_data(head, Own(*plain, columns, labels, recall))
+    X, Y = (np.ascontiguousarray(each, dtype=np.float32) for each in (X, Y))
+    return add_data(head, Own(X, Y, columns, labels, recall))
 
 
 def drawn(model: Model, recall: str = "") -> Dataset:
@@ -392,11 +391,8 @@ def drawn(model: Model, recall: str = "") -> Dataset:
     X = random.standard_normal((n, m)).astype(np.float32)
     if isinstance(model.predictor, TableModel):
         X = _drawn_columns(model.predictor, random, m)
-    network = Network(
-        [*(Dense(k["units"], k["activation"]) for k in model.layers), Dense(model.n[1], model.output)],
-        n,
-        "zeros",
-    )  # fmt: skip
+    layers = [*model.layers, {"units": model.n[1], "activation": model.output}]
+    network = Network([Dense(k["units"], k["activation"]) for k in layers], n, "zeros")
     network.put_parameters(model.parameters)
     A = network.forward(X)
     if model.task == "regression":
@@ -411,9 +407,7 @@ def drawn(model: Model, recall: str = "") -> Dataset:
     return from_arrays(model, X, Y, f"Drawn for {model.title}", note, recall=recall)
 
 
-def _drawn_columns(
-    columns: TableModel, random: np.random.Generator, m: int
-) -> NDArray[np.float32]:
+def _drawn_columns(columns: TableModel, random: np.random.Generator, m: int) -> NDArray[np.float32]:
     """Inputs as the preprocessing makes them: numbers about 0, one category of several."""
     found: list[Floats] = []
     for kind in columns.preprocessing.columns.values():

@@ -67,8 +67,10 @@ WEIGHTS: dict[str, Weights] = {}
 def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
     """Put data into :data:`~pellucid.lab.datasets.DATASETS`; ``head`` is title, inputs, ... of it.
 
-    >>> found = add_data({"title": "mine", "inputs": ("x",), "outputs": ("y",),
-    ...                   "task": "regression"}, Own(np.zeros((1, 3), "f4"), np.ones(3, "f4")))
+    >>> found = add_data(
+    ...     {"title": "mine", "inputs": ("x",), "outputs": ("y",), "task": "regression"},
+    ...     Own(np.zeros((1, 3), "f4"), np.ones(3, "f4")),
+    ... )
     >>> found.name[:4], found.make(2, 0.0, seed=0)[1]
     ('own-', array([[1., 1.]]))
     >>> del DATASETS[found.name]

@@ -26,10 +26,14 @@ from pellucid.optimizers import LBFGS, OPTIMIZERS
 
 State = dict[str, Any]
 
+LARGEST_UPLOAD = 32 * 2**20
+"""Bytes of a file that a page may send."""
+
 
 def catalogue() -> State:
     """Return everything there is to choose from, out of the tables."""
     return {
+        "largest_upload": LARGEST_UPLOAD,
         "datasets": [dataset_state(d) for d in list(DATASETS.values())],
         "activations": [
             {
