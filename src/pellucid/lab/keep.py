@@ -44,15 +44,16 @@ def knows_columns(e: Experiment) -> bool:
 
 def _save(e: Experiment, path: Path) -> None:
     network, history = _healthy(e), _history(e)
-    own = e.dataset.own
+    own, data = e.dataset.own, {"data": e.settings.to_dict()["data"]}
     if own is not None and own.columns is not None and knows_columns(e):
         settings = {"hidden_layer_sizes": network.n[1:-1], "seed": e.settings.seed}
         columns = dataclasses.replace(
             own.columns, networks=[network], settings=settings, histories=[history.to_dict()]
         )
-        save(columns, path)
+        save(columns, path, lab=data)
         return
-    entries: dict[str, Any] = {"inputs": list(e.dataset.inputs), "outputs": list(e.dataset.outputs)}
+    names = {"inputs": list(e.dataset.inputs), "outputs": list(e.dataset.outputs)}
+    entries: dict[str, Any] = {"lab": names | data}
     if own is not None and own.labels:
         several = e.dataset.task == "regression"
         kind = "multilabel-indicator" if several else e.dataset.task

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, ModelError
-from pellucid.lab.datasets import Dataset
+from pellucid.lab.datasets import Dataset, dataset
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows
 from pellucid.lab.settings import LARGEST_SEED, Settings
@@ -54,6 +54,8 @@ class Model:
         What it was trained with, as the lab's settings, as far as the lab has them.
     features : list of str
         What a network's inputs are called, where that is known.
+    data : dict or None
+        The examples that it was saved with, as the lab's settings.
     notes : list of str
         What differs in the lab.
     """
@@ -66,6 +68,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] | None = None
 
     @property
     def n(self) -> tuple[int, int]:
@@ -100,15 +103,30 @@ def open_model(path: str, data: str | None = None, target: str | None = None) ->
         given += [target] if target is not None else []
     call = f"open_model({', '.join(map(repr, given))})"
     recall = f"from pellucid.lab.models import open_model\n\n{call}\n"
-    dataset = drawn(model, recall) if data is None else _on(model, data, target, recall)
-    return experiment_of(model, dataset, recall)
+    if data is None:
+        return alone(model, recall)
+    return experiment_of(model, {"name": _on(model, data, target, recall).name}, recall)
 
 
-def experiment_of(model: Model, dataset: Dataset, recall: str = "") -> dict[str, Any]:
+def alone(model: Model, recall: str = "") -> dict[str, Any]:
+    """Return the experiment of a model without a table: on what it was saved with, or drawn."""
+    if model.data is not None:
+        try:
+            settings = Settings.read({"data": model.data}).data
+            X, Y = settings.make()
+            fits = (len(X), len(Y)) == model.n and dataset(settings.name).task == model.task
+        except ValueError:
+            fits = False
+        if fits:
+            return experiment_of(model, model.data, recall)
+    return experiment_of(model, {"name": drawn(model, recall).name}, recall)
+
+
+def experiment_of(model: Model, data: Mapping[str, Any], recall: str = "") -> dict[str, Any]:
     """Return a model on a data set as :meth:`~pellucid.lab.settings.Settings.read` takes it."""
     note = " ".join([f"Opened: {model.title}.", *model.notes])
     found = {
-        "data": {"name": dataset.name},
+        "data": data,
         "layers": model.layers,
         "output": {"activation": model.output},
         **model.training,
@@ -133,13 +151,16 @@ def read_model(path: str | os.PathLike[str], title: str) -> Model:
         history = training.get("history")
         return model_of(NetworkPredictor(network), title, _settings_of(history))
     predictor = load_predictor(path)
+    saved = folder.model.get("lab")
     history = folder.document("history") if "history" in folder.contents else {}
     settings = _settings_of(history[:1] if isinstance(history, list) else history)
     fitted = folder.model.get("fitted")
     fitted = fitted if isinstance(fitted, dict) else {}
     names = fitted.get("feature_names_in_", [])
     settings = settings or _of_drop_in(folder.model.get("parameters"))
-    return model_of(predictor, title, settings, names if isinstance(names, list) else [])
+    made = model_of(predictor, title, settings, names if isinstance(names, list) else [])
+    made.data = saved.get("data") if isinstance(saved, dict) else None
+    return made
 
 
 def model_of(

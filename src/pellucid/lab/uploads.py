@@ -20,7 +20,7 @@ from typing import Any
 
 from pellucid.errors import DataError, ModelError
 from pellucid.lab.datasets import dataset
-from pellucid.lab.models import drawn, experiment_of, from_content, read_model
+from pellucid.lab.models import alone, experiment_of, from_content, read_model
 from pellucid.lab.own import WEIGHTS
 from pellucid.lab.state import dataset_state
 from pellucid.lab.table import first_experiment, learn, likely_target
@@ -84,7 +84,7 @@ def choose_target(table: Any, target: Any, model: Any) -> dict[str, Any]:
         if held is None or held.model is None:
             return _opening(first_experiment(learn(raw_of(name, content).table(target), name)))
         found = from_content(held.model, content, target, name)
-        return _opening(experiment_of(held.model, found, held.recall))
+        return _opening(experiment_of(held.model, {"name": found.name}, held.recall))
 
 
 # Models -------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def _model(name: str, files: Iterator[tuple[str, bytes]]) -> dict[str, Any]:
             model = read_model(path, name)
         except ModelError as error:
             raise ModelError(str(error).replace(str(path), name)) from None
-    return _opening(experiment_of(model, drawn(model)))
+    return _opening(alone(model))
 
 
 def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ import { say, shown } from "./dom.js";
  * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings
  * @typedef {{data: any, layers: LayerSettings[], output: {activation: string}, loss: string,
  *   initializer: string, seed: number, optimizer: string, learning_rate: number, batch_size: number,
- *   l1: number, l2: number, fault: string | null, parameters?: any}} Experiment
+ *   l1: number, l2: number, fault: string | null, parameters?: any, model?: string | null}} Experiment
  */
 
 /** @param {any} value */
@@ -42,6 +42,8 @@ export class Lab extends EventTarget {
     /** @type {any} the frame of the last boundary */
     this.boundary = null;
     this.opened = 0;
+    /** @type {Experiment | null} what the link asked for and the server does not hold yet */
+    this.missing = null;
     /** @type {any} the newest frame not yet drawn */
     this.newest = null;
     this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
@@ -109,7 +111,7 @@ export class Lab extends EventTarget {
    */
   async change(settings) {
     const before = this.experiment;
-    const typed = "layers" in settings ? { parameters: null } : {}; // typed weights no longer fit
+    const typed = "layers" in settings ? { parameters: null, model: null } : {}; // such weights no longer fit
     const wanted = { ...before, ...typed, ...settings };
     this.state.experiment = wanted;
     try {
