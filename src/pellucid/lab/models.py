@@ -259,7 +259,7 @@ def _training(settings: dict[str, Any], network: Network) -> tuple[dict[str, Any
         value = settings.get(name)
         if isinstance(value, dict):  # an entry with numbers of its own
             value = value.get("name")
-            missing.append(f"own numbers of {value!s:.20}")
+            missing.append(f"{value!s:.20}'s own constants")
         try:
             Settings.read({**taken, name: value})
         except ValueError:

@@ -28,7 +28,7 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors {framers}"
 )
-IN_NOTEBOOKS = "http://127.0.0.1:* http://localhost:* https://127.0.0.1:* https://localhost:*"
+IN_NOTEBOOKS = "http://127.0.0.1:* http://localhost:*"
 """Pages of this computer, whatever their port: those that may frame a notebook's lab."""
 UPLOADS = "/upload/"
 """The paths that take POST begin so."""
@@ -49,9 +49,8 @@ class Guard:
         Which pages may frame this one, as a CSP says it.
     """
 
-    def __init__(self, app: App, port: int) -> None:
-        self.app = app
-        self.framers = "'none'"
+    def __init__(self, app: App, port: int, framers: str = "'none'") -> None:
+        self.app, self.framers = app, framers
         self._tickets: set[str] = set()
         self.token, self.secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.cookie = f"pellucid_lab_{port}"

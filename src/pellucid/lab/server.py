@@ -18,7 +18,7 @@ from typing import Any
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps, plain
-from pellucid.lab.security import Guard
+from pellucid.lab.security import IN_NOTEBOOKS, Guard
 from pellucid.lab.state import LARGEST_UPLOAD
 from pellucid.lab.trainer import Message, Trainer
 from pellucid.lab.uploads import KINDS, received
@@ -49,6 +49,8 @@ class Lab:
         One for each page that is connected.
     experiment : dict or None
         What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+    framed : bool
+        Whether other pages of this computer may have it in a frame, as a notebook's does.
 
     Examples
     --------
@@ -57,12 +59,14 @@ class Lab:
     http://127.0.0.1:43127/?token=...
     """
 
-    def __init__(self, port: int = 0, experiment: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, port: int = 0, experiment: dict[str, Any] | None = None, framed: bool = False
+    ) -> None:
         _require()
         self.experiment = experiment
         self._listening = _listen(port)
         self.port = int(self._listening.getsockname()[1])
-        self.app = Guard(_application(self), self.port)
+        self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
         self.trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
         self._thread: threading.Thread | None = None
