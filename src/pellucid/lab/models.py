@@ -213,8 +213,6 @@ def _dense(
         parameters[f"W{layer.number}"] = np.asarray(W, dtype=np.float32)
         parameters[f"b{layer.number}"] = layer.parameters["b"].astype(np.float32)
         layers.append({"units": layer.n_units, "activation": g.name, "dropout": layer.dropout})
-    if s is not None:
-        raise ModelError(f"the lab cannot show {title}: it ends in a Scale; it shows Dense layers.")
     if network.dtype != np.float32:
         notes.append(f"Its {network.dtype} numbers are rounded to float32 here.")
     return layers[:-1], layers[-1]["activation"], parameters, notes
@@ -417,13 +415,16 @@ def drawn(model: Model, recall: str = "") -> Dataset:
     network.put_parameters(model.parameters)
     A = network.forward(X)
     if model.task == "regression":
-        Y: Floats = A
+        noise = 0.1 * np.maximum(
+            A.std(axis=1, keepdims=True), 0.01
+        )  # with none all gradients were 0
+        Y: Floats = A + noise * random.standard_normal(A.shape)
     else:
         Y = (A[0] >= 0.5).astype(np.int64) if model.task == "binary" else A.argmax(axis=0)
     note = (
         "The model was opened without data: these inputs are drawn by chance within the range of "
-        "its own, and what is expected is what it answers itself. Open a table below to see it on "
-        "yours."
+        "its own, and what is expected is what it answers itself, numbers with a little noise. "
+        "Open a table below to see it on yours."
     )
     return from_arrays(model, X, Y, f"Drawn for {model.title}", note, recall=recall)
 

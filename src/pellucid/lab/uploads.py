@@ -37,6 +37,7 @@ TABLES: dict[str, tuple[str, bytes]] = {}
 """The tables sent: what each is called, and its content."""
 
 _FILE = re.compile(r"model\.json|[a-z][a-z_]{0,30}-[0-9a-f]{16}\.(safetensors|json)")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _lock = threading.Lock()
 
 
@@ -135,6 +136,8 @@ def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             wanted = {each.filename.split("/")[-1]: each for each in entries}
             wanted = {short: each for short, each in wanted.items() if _FILE.fullmatch(short)}
             _check_size(name, [each.file_size for each in wanted.values()])
+            if any(each.compress_type not in _METHODS for each in wanted.values()):
+                raise NotImplementedError("neither stored nor deflated")
             for short, each in wanted.items():
                 with file.open(each) as inside:
                     yield short, inside.read(each.file_size)
