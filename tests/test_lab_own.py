@@ -433,3 +433,30 @@ def test_the_command_line_opens_a_model(folders, monkeypatch):
         _experiment(str(folders / "iris.pellucid"), None, "target")
     with pytest.raises(ModelError, match="is a file, not a Pellucid model"):
         _experiment(str(folders / "houses.csv"), "sample:iris", None)
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder", "table"])
+def test_damaged_bytes_get_a_sentence_or_are_read_as_before(folders, kind):
+    """Bytes changed, cut out or doubled at random: never anything but a ValueError."""
+    folder = folders / "net.pellucid"
+    files = [(file.name, file.read_bytes()) for file in folder.iterdir()]
+    line = json.dumps([[name, len(content)] for name, content in files]).encode()
+    whole = {
+        "zip": zip_of(folder),
+        "folder": line + b"\n" + b"".join(content for _, content in files),
+        "table": csv(),
+    }[kind]
+    random = np.random.default_rng(7)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(random.integers(1, 4)):
+            start = int(random.integers(len(damaged)))
+            length = int(random.integers(1, 30))
+            damaged[start : start + length] = random.bytes(int(random.integers(0, 60)))
+        try:
+            received(kind, "x", bytes(damaged))
+        except ValueError as error:
+            assert str(error)
+            refused += 1
+    assert refused > 20
