@@ -273,8 +273,8 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
         return {}, 400
     except TimeoutError:
         return {"error": "the upload took too long."}, 408
-    except ValueError as error:
-        return {"error": " ".join(str(error).split())}, 422
+    except ValueError as error:  # an answer like any other: the page says it
+        return {"error": " ".join(str(error).split())}, 200
     except Exception as error:
         logger.exception("upload %s", kind)
         return {"error": f"internal error: {type(error).__name__}"}, 500
