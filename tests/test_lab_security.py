@@ -582,6 +582,18 @@ def test_only_a_notebook_s_lab_may_be_framed_and_by_this_computer_s_pages_alone(
         assert framers(framed) == "http://127.0.0.1:* http://localhost:*"
 
 
+def test_a_link_in_another_s_page_leads_in_by_a_page_of_the_lab_s_own(lab, cookie):
+    """A strict cookie would not be sent after a redirect that another's page began."""
+    path, far = f"/?token={lab.app.token}", {"Sec_Fetch_Site": "cross-site"}
+    status, headers, body = http(lab, path, **far)
+    assert (status, headers["content-type"]) == (200, "text/html")
+    assert headers["set-cookie"] == f"{cookie}; Path=/; HttpOnly; SameSite=Strict"
+    assert b'src="/static/enter.js"' in body
+    assert lab.app.token.encode() not in body
+    status, headers, _ = http(lab, "/?token=wrong", **far)
+    assert (status, "set-cookie" in headers) == (403, False)
+
+
 def test_a_ticket_is_good_once(lab, cookie):
     path = f"/?token={lab.app.ticket()}"
     assert http(lab, path)[0] == 303

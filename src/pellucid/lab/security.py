@@ -79,13 +79,13 @@ class Guard:
         host = _header(scope, b"host")
         status, text, more = self._verdict(scope)
         guarded = self._with_headers(send, host)
-        if status == 200:
+        if status == 200 and not text:
             await self.app(scope, receive, guarded)
         else:
             await _answer(guarded, status, text, more)
 
     def _verdict(self, scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
-        """The status of an HTTP request, and what is said where it is not 200."""
+        """The status of an HTTP request, and what is said; nothing where the app answers."""
         reason = self._refusal(scope)
         if reason:
             return 403, reason, []
@@ -100,7 +100,10 @@ class Guard:
                     return 303, "", [(b"location", b"/")]
                 return 403, "this token is not, or no longer, the lab's. " + _NO_COOKIE, []
             cookie = f"{self.cookie}={self.secret}; Path=/; HttpOnly; SameSite=Strict"
-            return 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())]
+            set_it = (b"set-cookie", cookie.encode())
+            if _header(scope, b"sec-fetch-site") == "cross-site":  # a link in another's page
+                return 200, _ENTER, [set_it]
+            return 303, "", [(b"location", b"/"), set_it]
         if not self._has_cookie(scope):
             return 401, _NO_COOKIE, []
         return 200, "", []
@@ -171,6 +174,9 @@ class Guard:
 
 
 _NO_COOKIE = "Open the address that pellucid lab printed, with its token."
+_ENTER = '<!doctype html><title>Pellucid lab</title><script src="/static/enter.js"></script>'
+"""A page that goes on to the lab by itself: a strict cookie is not sent where another's page, or
+its redirect, leads to."""
 
 
 async def _answer(
@@ -181,7 +187,7 @@ async def _answer(
     prefix: str = "http.response",
 ) -> None:
     body = f"{text}\n".encode() if text else b""
-    kind = (b"content-type", b"text/plain; charset=utf-8")
+    kind = (b"content-type", b"text/html" if text is _ENTER else b"text/plain; charset=utf-8")
     size = (b"content-length", str(len(body)).encode())
     start = {"type": f"{prefix}.start", "status": status, "headers": [kind, size, *headers]}
     await send(start)
