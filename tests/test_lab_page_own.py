@@ -182,6 +182,7 @@ def test_what_cannot_be_read_gets_one_sentence(page, tmp_path, name, content, me
     where = "#keep" if name.endswith("zip") else "#own"
     page.locator(f"{where} input[type=file]").set_input_files(tmp_path / name)
     says(page, message)
+    expect(page.locator("#own .warning")).to_contain_text(message)
     expect(page.locator("svg.network")).to_have_attribute("aria-label", "Network 2-4-1")
 
 
@@ -214,8 +215,8 @@ def test_a_saved_model_is_opened_again_with_the_same_weights(page, tmp_path):
     assert weights(page) == before
     expect(page.get_by_label("Data set")).to_have_value("circles")
     expect(page.locator("#opened")).to_have_text("Opened: model.")
-    page.get_by_role("button", name="One unit more in layer 1").click()
-    expect(page.locator("svg.network")).to_have_attribute("aria-label", "Network 2-5-1")
+    page.get_by_label("Initial weights").select_option("zeros")  # no longer the model's
+    expect(page.locator("#parameters input").first).to_have_value("0")
     expect(page.locator("#opened")).to_be_hidden()
 
 

@@ -17,7 +17,7 @@ def lab(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL | DATA]",
+            metavar="MODEL|DATA",
             help="A model folder to open, or a table of your own to learn, as train takes it.",
             show_default="the sets of the lab",
         ),
@@ -25,7 +25,7 @@ def lab(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DATA]",
+            metavar="DATA",
             help="After MODEL: the table to see it on, through its own preprocessing.",
             show_default="inputs drawn by chance",
         ),
@@ -74,7 +74,8 @@ def _experiment(source: str, data: str | None, target: str | None) -> dict[str, 
     from pellucid.persistence.folder import MODEL_JSON
 
     out = console(stderr=True)
-    if data is not None or os.path.exists(os.path.join(source, MODEL_JSON)):
+    model = source.endswith(".pellucid") or os.path.exists(os.path.join(source, MODEL_JSON))
+    if model or data is not None:
         if data is None and target is not None:
             raise SettingsError(("target", "names a column of DATA; name DATA after MODEL."))
         experiment = open_model(source, data, target)

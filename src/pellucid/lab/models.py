@@ -182,9 +182,9 @@ def model_of(
             f"the lab cannot show {title}: it has {len(parameters['W1'][0]):,} inputs; up to "
             f"{MOST_INPUTS} are shown."
         )
-    return Model(
-        title, predictor, layers, output, parameters, training, list(map(str, features)), notes
-    )
+    named = len(features) == len(parameters["W1"][0])
+    names = list(map(str, features)) if named else []
+    return Model(title, predictor, layers, output, parameters, training, names, notes)
 
 
 def _dense(

@@ -111,7 +111,7 @@ export class Lab extends EventTarget {
    */
   async change(settings) {
     const before = this.experiment;
-    const typed = "layers" in settings ? { parameters: null, model: null } : {}; // such weights no longer fit
+    const typed = "layers" in settings || "initializer" in settings ? { parameters: null, model: null } : {}; // such weights no longer fit
     const wanted = { ...before, ...typed, ...settings };
     this.state.experiment = wanted;
     try {

@@ -119,7 +119,7 @@ export function network(lab) {
         units.append(s("g", {
           class: `unit${mine ? " chosen" : ""}${lab.unit?.[0] === layer && lab.unit?.[1] === unit ? " shown" : ""}`,
           role: "button", tabindex: mine || (!chosen && layer === Math.min(1, n.length - 1) && unit === 0) ? 0 : -1,
-          "aria-label": layer === 0 ? `Input ${name}` : `Unit ${unit} of layer ${layer}: show its weights and its map`,
+          "aria-label": layer === 0 ? `Input ${short === name ? name : `${short}: ${name}`}` : `Unit ${unit} of layer ${layer}: show its weights and its map`,
           "data-unit": `${layer},${unit}`,
           onclick: () => pick([layer, unit]),
           onkeydown: (/** @type {KeyboardEvent} */ event) => moved(event, layer, unit),

@@ -15,7 +15,12 @@ export function own(lab) {
     ...chooser("Open model", ".zip,.json,.safetensors", true, (files) => take(lab, files)));
   const open = h("div", { class: "row" }, chooser("Open a table (CSV)", ".csv,.tsv,.txt", false, (files) => take(lab, files)));
   const choosing = h("div", { class: "choosing" });
-  at("own").append(open, h("p", { class: "note" }, "Or drop one here."), choosing);
+  const refused = h("p", { class: "warning", hidden: true });
+  at("own").append(open, h("p", { class: "note" }, "Or drop one here."), refused, choosing);
+  lab.on("refused", (why) => {
+    refused.textContent = why;
+    refused.hidden = !why;
+  });
   lab.on("table", (table) => choose(lab, choosing, table));
   lab.on("state", () => {
     at("opened").textContent = lab.state.opened ?? "";
@@ -85,12 +90,13 @@ async function filesOf(folder) {
 async function take(lab, files, folder) {
   if (!files.length) return;
   const [first] = files;
+  lab.tell("refused", "");
   try {
     if (folder || (files.length > 1 || first.name === "model.json") && files.every(({ name }) => MODEL_FILE.test(name) || name === "report.html")) {
       const listed = files.map(({ name, size }) => [name, size]);
       await opened(lab, await send(lab, "folder", folder ?? "model", new Blob([`${JSON.stringify(listed)}\n`, ...files])));
     } else if (files.length > 1) {
-      say("Open one table at a time, or the files of one model folder.");
+      throw new Error("Open one table at a time, or the files of one model folder.");
     } else if (/\.zip$/i.test(first.name)) {
       await opened(lab, await send(lab, "zip", first.name, first));
     } else {
@@ -98,6 +104,7 @@ async function take(lab, files, folder) {
     }
   } catch (error) {
     say(/** @type {Error} */ (error).message);
+    lab.tell("refused", /** @type {Error} */ (error).message);
   }
 }
 
@@ -146,9 +153,11 @@ function choose(lab, box, table) {
   const learn = async () => {
     try {
       await opened(lab, await lab.ask("learn_table", { table: table.table, target, model: model && through.checked ? model : null }));
-    } catch {
-      return; // it was said why
+    } catch (error) {
+      lab.tell("refused", /** @type {Error} */ (error).message);
+      return;
     }
+    lab.tell("refused", "");
     const again = h("button", { class: "quiet", onclick: () => choose(lab, box, { ...table, target }) }, `Another column of ${table.title}`);
     box.replaceChildren(again);
     again.focus();
