@@ -81,7 +81,7 @@ def choose_target(table: Any, target: Any, model: Any) -> dict[str, Any]:
         raise ValueError(f"target must be the name of a column; got {target!r:.40}.")
     name, content = TABLES[table]
     with _lock:
-        held = WEIGHTS[model] if isinstance(model, str) and model in WEIGHTS else None
+        held = WEIGHTS.get(model) if isinstance(model, str) else None
         if held is None or held.model is None:
             return _opening(first_experiment(learn(raw_of(name, content).table(target), name)))
         found = from_content(held.model, content, target, name)

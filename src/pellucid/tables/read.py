@@ -191,7 +191,7 @@ def read_raw(source: str, how: TextFormat | None = None) -> RawTable:
 def raw_of(
     source: str, content: bytes, ending: str = ".csv", how: TextFormat | None = None
 ) -> RawTable:
-    """Return the columns of a file's content; ``source`` is what messages call it.
+    r"""Return the columns of a file's content; ``source`` is what messages call it.
 
     >>> raw_of("mine", b"a,b\n1,2\n3,4\n").names
     ['a', 'b']
