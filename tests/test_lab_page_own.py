@@ -13,7 +13,7 @@ if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 pytest.importorskip("polars")
 
-from pellucid import load, load_predictor, save
+from pellucid import Dense, Network, load, load_predictor, save
 from pellucid.insight.trace.cells import shown
 from pellucid.lab import own, uploads
 from pellucid.lab.datasets import DATASETS
@@ -247,6 +247,27 @@ def test_the_command_line_s_model_is_what_the_page_opens_first(browser, lab, hou
     there = [shown(float(value)) for value in weights(page)[: W.size]]
     assert there == [shown(float(value)) for value in W.ravel()]
     context.close()
+
+
+def test_a_model_too_large_for_the_pass_opens_all_the_same(browser, lab, tmp_path):
+    layers = [Dense(512, "tanh"), Dense(120, "tanh"), Dense(1, "sigmoid")]
+    save(Network(layers, 280, seed=0), tmp_path / "wide.pellucid")
+    lab.experiment = open_model(str(tmp_path / "wide.pellucid"))
+    context = browser.new_context()
+    page = context.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(lab.address)
+    lab.experiment = None
+    expect(page.locator("#steps .step")).to_contain_text(
+        "a pass of 205,553 parameters is too large"
+    )
+    page.get_by_role("button", name="One epoch").click()
+    says(page, "Epoch 1")
+    page.locator("#presets select").select_option("and-gate")
+    expect(page.locator("#steps .cell")).to_be_visible()
+    context.close()
+    assert complaints == []
 
 
 # How it is ----------------------------------------------------------------------------------------

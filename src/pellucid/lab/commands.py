@@ -28,7 +28,7 @@ Arguments = dict[str, Any]
 Reply = dict[str, Any]
 Command = Callable[[Player, Arguments], "Reply | tuple[Reply, bytes]"]
 
-MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 50_000
+MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 200_000
 MOST_CHECKED_PARAMETERS = 5_000
 LARGEST_VIEW = 200
 

@@ -33,8 +33,8 @@ export function own(lab) {
 async function save(lab) {
   const { name, zip, columns } = await lab.ask("save");
   download(name, "application/zip", Uint8Array.from(atob(zip), (sign) => sign.charCodeAt(0)));
-  say(`${name} is saved. Unpacked, ${columns ? "pellucid predict, evaluate and trace, " : ""}pellucid lab and pellucid.load read it`
-    + (columns ? "." : "; it knows no columns of a table."));
+  say(`${name} is saved. Unpacked, ` + (columns ? "pellucid predict, evaluate, trace and lab, and pellucid.load read it."
+    : "pellucid lab and pellucid.load read it; it knows no columns of a table."));
 }
 
 /**

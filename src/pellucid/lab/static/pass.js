@@ -53,6 +53,20 @@ export function pass(lab) {
   let asked = 0;
   async function load() {
     const mine = ++asked;
+    try {
+      await loaded(mine);
+    } catch (error) {
+      if (mine !== asked) return; // of an experiment that is no longer open
+      trace = null;
+      steps = [];
+      strip.replaceChildren();
+      check.replaceChildren();
+      view.replaceChildren(h("p", { class: "note" }, /** @type {Error} */ (error).message));
+    }
+  }
+
+  /** @param {number} mine */
+  async function loaded(mine) {
     const examples = chosen();
     const fresh = await lab.ask("trace", { examples });
     if (mine !== asked) return;
