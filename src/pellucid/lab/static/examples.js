@@ -2,6 +2,7 @@
 /** The examples as a table: inputs, expected and actual output; points of the plane can be typed over. */
 
 import { at, h, say, shown } from "./dom.js";
+import { live, write } from "./live.js";
 import { pointsOf } from "./map.js";
 
 const PAGE = 10;
@@ -16,7 +17,7 @@ export function examples(lab) {
   function answers() {
     const { A } = lab.state.data;
     at("table").querySelectorAll("td.actual").forEach((/** @type {HTMLElement} */ cell) => {
-      cell.textContent = shown(A[Number(cell.dataset.row)][Number(cell.dataset.column)]);
+      write(cell, shown(A[Number(cell.dataset.row)][Number(cell.dataset.column)]));
     });
   }
 
@@ -76,11 +77,6 @@ export function examples(lab) {
         turn(PAGE, "Next ten", start + PAGE < count))]));
   }
 
-  let last = 0;
   lab.on("state", () => { draw(); answers(); });
-  lab.on("numbers", () => {
-    if (performance.now() - last < 200) return;
-    last = performance.now();
-    answers();
-  });
+  lab.on("numbers", live(at("table"), 4, answers));
 }

@@ -27,7 +27,10 @@ export const fromLink = (text) => {
   }
 };
 
-/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "boundary". */
+/**
+ * Events: "leaving" (something else is asked for; what is asked of the present state is of no use),
+ * "state" (everything anew), "numbers" (parameters and curves), "play", "boundary".
+ */
 export class Lab extends EventTarget {
   constructor() {
     super();
@@ -98,6 +101,7 @@ export class Lab extends EventTarget {
   /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
   async open(experiment) {
     const mine = ++this.opened;
+    this.tell("leaving");
     const state = await this.ask("open", { experiment });
     if (mine === this.opened) this.take(state);
   }
@@ -157,6 +161,7 @@ export class Lab extends EventTarget {
 
   /** @param {number | null} speed */
   async play(speed) {
+    this.tell("leaving");
     await this.watch();
     this.take(await this.ask("play", { speed }));
   }

@@ -52,6 +52,7 @@ export function pass(lab) {
 
   let asked = 0;
   async function load() {
+    if (lab.state.playing) return void lab.pause(); // which loads the pass
     const mine = ++asked;
     const examples = chosen();
     const fresh = await lab.ask("trace", { examples });
@@ -72,6 +73,7 @@ export function pass(lab) {
   async function choose(step, r = 0, c = 0, aloud = true) {
     [current, row, column] = [step, r, c];
     cell = null;
+    if (lab.state.playing) return void lab.pause(); // which loads the pass, with this cell
     const { letter, layer, rows } = steps[step];
     if (rows) {
       const mine = asked;
@@ -188,6 +190,7 @@ export function pass(lab) {
   }
 
   async function checked() {
+    if (lab.state.playing) await lab.pause();
     const mine = asked;
     const found = await lab.ask("check");
     if (mine !== asked) return;
@@ -212,6 +215,7 @@ export function pass(lab) {
     return h("p", { class: "warning" }, `The gradient is wrong in ${wrong.join(", ")}: it does not agree with central differences. ${verdict.why ?? ""}`);
   }
 
+  lab.on("leaving", () => asked++);
   lab.on("state", () => {
     if (!lab.state.playing) {
       updated = null;

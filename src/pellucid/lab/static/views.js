@@ -2,6 +2,7 @@
 /** Looking closer: one view at a time, chosen by tabs. A new one is a module in views/ and a line here. */
 
 import { at, h } from "./dom.js";
+import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -87,6 +88,7 @@ export function views(lab) {
     await parts.draw();
   }
 
-  for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  lab.on("state", refresh);
+  lab.on("numbers", live(box, 1000 / PAUSE, refresh));
   show();
 }
