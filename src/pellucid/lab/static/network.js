@@ -254,6 +254,7 @@ export function network(lab) {
   });
   lab.on("numbers", live(picture, 10, update));
   lab.on("numbers", live(picture, 1, drawMaps));
+  lab.on("leaving", () => round++);
   lab.on("play", () => lab.state.playing || drawMaps());
   lab.on("unit", draw);
   new ResizeObserver(() => lab.state.n && draw()).observe(picture);
