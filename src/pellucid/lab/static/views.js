@@ -4,6 +4,8 @@
 import { at, h } from "./dom.js";
 import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
+import { expected } from "./views/expected.js";
+import { layers } from "./views/layers.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -14,7 +16,7 @@ import { confusion } from "./views/confusion.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion];
+export const VIEWS = [confusion, expected, layers];
 
 const PAUSE = 200;
 
