@@ -1,8 +1,11 @@
 // @ts-check
 /** Looking closer: one view at a time, chosen by tabs. A new one is a module in views/ and a line here. */
 
+import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { hidden } from "./views/hidden.js";
+import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -13,7 +16,7 @@ import { confusion } from "./views/confusion.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion];
+export const VIEWS = [confusion, hidden, weights];
 
 const PAUSE = 200;
 
@@ -88,5 +91,6 @@ export function views(lab) {
   }
 
   for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  onTheme(refresh);
   show();
 }
