@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.lab.boundary import Extent, extent_of
 from pellucid.lab.experiment import Experiment
+from pellucid.tables.table import count
 
 MOST_EXAMPLES = 1000
 MOST_UNITS = 128
@@ -95,7 +96,7 @@ def _main_directions(A: Floats, layer: int) -> tuple[Floats, float | None]:
     """
     if not 2 <= len(A) <= MOST_UNITS:
         raise ValueError(
-            f"layer {layer} has {len(A)} units; the main directions are those of 2 to "
+            f"layer {layer} has {count(len(A), 'unit')}; the main directions are those of 2 to "
             f"{MOST_UNITS}. Choose two units as axes."
         )
     if not np.isfinite(A).all():
