@@ -242,7 +242,7 @@ export class Lab extends EventTarget {
 export function widest(X) {
   const spread = X.map((row) => {
     const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
-    return Number((row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length).toPrecision(2));
+    return Number((row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length).toPrecision(3));
   });
   const order = spread.map((_, k) => k).sort((a, b) => spread[b] - spread[a]);
   return order.slice(0, 2).sort((a, b) => a - b);
