@@ -4,7 +4,9 @@
 import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { expected } from "./views/expected.js";
 import { hidden } from "./views/hidden.js";
+import { layers } from "./views/layers.js";
 import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -16,7 +18,7 @@ import { weights } from "./views/weights.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, hidden, weights];
+export const VIEWS = [confusion, expected, hidden, layers, weights];
 
 const PAUSE = 200;
 
