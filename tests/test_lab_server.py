@@ -266,12 +266,21 @@ def test_the_diagnosis_of_a_start_at_zero(page):
     assert found["findings"][0]["kind"] == "zero_initialisation"
 
 
-def test_the_hidden_space_of_all_examples(page):
+def test_the_hidden_space_and_the_maps_of_all_units_come_in_frames(page):
     state = page.ask("open", experiment=MOONS)
-    found = page.ask("hidden", layer=1)
-    W, b, X = state["parameters"]["W1"], state["parameters"]["b1"], state["data"]["X"]
-    assert np.allclose(found["A"], np.tanh(np.array(W) @ X + b), atol=1e-6)
-    assert page.ask("hidden", layer=0)["A"] == X
+    asked = [page.ask("hidden", layer=1, axes=[2, 0]), page.ask("unit_maps", size=20, most=3)]
+    while len(page.frames) < 2:
+        page.read()
+    (_, first, header, arrays), (_, second, _, maps) = page.frames
+    assert [first, second] == [reply["sequence"] for reply in asked]
+    W, b = (np.array(state["parameters"][key]) for key in ("W1", "b1"))
+    X = np.array(state["data"]["X"])
+    assert header["examples"] == list(range(100))
+    assert np.allclose(arrays["points"], np.tanh(W @ X + b)[[2, 0]], atol=1e-6)
+    assert {name: each.shape for name, each in maps.items()} == {
+        "A1": (3, 20, 20),
+        "A2": (1, 20, 20),
+    }
 
 
 def test_the_address_carries_the_experiment_to_begin_with():

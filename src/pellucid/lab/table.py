@@ -12,6 +12,7 @@ from pellucid.errors import DataError
 from pellucid.lab.datasets import DATASETS, Dataset, Floats, Random
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images
+from pellucid.tables.kinds import Image
 from pellucid.tables.read import read_raw
 from pellucid.tables.samples import PREFIX
 from pellucid.tables.settings import TrainSettings
@@ -53,6 +54,7 @@ def add_table(source: str, target: str | None = None) -> Dataset:
         noise=False,
         note=_note(plan),
         origin=(path, str(table.target)),
+        image=_image(plan),
     )
     return DATASETS[NAME]
 
@@ -82,6 +84,14 @@ def _note(plan: Plan) -> str:
     if plan.left_out:
         note += f" Left out: {some([f'{name!r} {why}' for name, why in plan.left_out.items()])}."
     return note
+
+
+def _image(plan: Plan) -> tuple[int, int, int] | None:
+    """The shape of the image that the inputs are, if they are one."""
+    match list(plan.preprocessing.columns.values()):
+        case [Image(height=height, width=width)]:
+            return height, width, 3
+    return None
 
 
 def _draw(plan: Plan, random: Random, m: int) -> tuple[Floats, Floats]:

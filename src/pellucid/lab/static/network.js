@@ -202,7 +202,7 @@ export function network(lab) {
   function pick(unit) {
     chosen = unit;
     if (unit[0]) say(sumOf(...unit));
-    if (unit[0] && lab.drawable) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
+    if (unit[0]) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
     draw();
     picture.querySelector(`[data-unit="${unit}"]`)?.focus();
   }
@@ -225,19 +225,21 @@ export function network(lab) {
     maps = kept;
   }
 
-  /** Ask for the map of every hidden unit that is drawn, one after the other. */
+  /** The maps of all units that are drawn: one request, one pass. */
   let round = 0;
   async function drawMaps() {
     const mine = ++round;
-    const { n } = lab.state;
+    if (!lab.plane) return;
+    const { arrays } = await lab.ask("unit_maps", { size: 30, most: MOST, ...lab.across });
+    if (mine !== round) return;
     const fresh = new Map();
-    for (let layer = 1; lab.flat && layer < n.length; layer++) {
-      for (let unit = 0; unit < drawn(n[layer]); unit++) {
-        const frame = await lab.ask("boundary", { size: 30, unit: [layer, unit] });
-        if (mine !== round) return;
+    for (const [name, { shape: [count, ...shape], values }] of Object.entries(arrays)) {
+      const [layer, cells] = [Number(name.slice(1)), values.length / count];
+      for (let unit = 0; unit < count; unit++) {
         const key = `${layer},${unit}`;
         const canvas = maps.get(key) ?? h("canvas", { class: "small-map", "aria-hidden": "true" });
-        paint(canvas, frame.arrays.boundary, ends(lab, [layer, unit], frame.arrays.boundary.values));
+        const own = values.subarray(unit * cells, (unit + 1) * cells);
+        paint(canvas, { shape, values: own }, ends(lab, [layer, unit], own));
         fresh.set(key, canvas);
       }
     }
@@ -258,7 +260,7 @@ export function network(lab) {
   lab.on("numbers", live(picture, 1, drawMaps));
   lab.on("leaving", () => round++);
   lab.on("play", () => lab.state.playing || drawMaps());
-  lab.on("unit", draw);
+  lab.on("unit", () => { draw(); drawMaps(); });
   new ResizeObserver(() => lab.state.n && draw()).observe(picture);
 }
 

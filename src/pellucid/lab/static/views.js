@@ -1,11 +1,14 @@
 // @ts-check
 /** Looking closer: one view at a time, chosen by tabs. A new one is a module in views/ and a line here. */
 
+import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
 import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
 import { expected } from "./views/expected.js";
+import { hidden } from "./views/hidden.js";
 import { layers } from "./views/layers.js";
+import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -16,7 +19,7 @@ import { layers } from "./views/layers.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, expected, layers];
+export const VIEWS = [confusion, expected, hidden, layers, weights];
 
 const PAUSE = 200;
 
@@ -92,5 +95,6 @@ export function views(lab) {
 
   lab.on("state", refresh);
   lab.on("numbers", live(box, 1000 / PAUSE, refresh));
+  onTheme(refresh);
   show();
 }
