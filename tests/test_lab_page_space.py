@@ -131,6 +131,11 @@ def test_two_hidden_units_make_the_classes_of_xor_separable_by_a_line(page):
     values = [[number(text) for text in row[2:]] for row in found]
     np.testing.assert_allclose(values, np.vstack([A, z]).T, rtol=5e-4, atol=1e-6)
 
+    w, b = e.network.W[2][0], e.network.b[2][0, 0]
+    terms = [f"{'−' if value < 0 else '+'} {shown(abs(float(value)))}" for value in (w[1], b)]
+    line = f"{shown(float(w[0]))} a[1]_0 {terms[0]} a[1]_1 {terms[1]} = 0".replace("-", "−")
+    expect(panel).to_contain_text(f"The output decides by the line {line}:")
+
     # In the drawing too: each point is where the numbers say, on its side of the line.
     dots = np.vstack(
         [

@@ -5,7 +5,7 @@ import { Socket } from "./socket.js";
 import { say, shown } from "./dom.js";
 
 /** Cells of a map times parameters. */
-const MOST_PRODUCTS = 1e8;
+const MOST_PRODUCTS = 5e7;
 
 /**
  * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings

@@ -152,10 +152,13 @@ function numbers(lab, { header, arrays: { points } }, names) {
     h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Hidden space in numbers" }, h("table", { class: "plain" },
       h("caption", {}, caption), h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((text) => h("td", {}, text))))))),
-    decision && h("p", { class: "note" }, `The output decides by the line ${shown(decision[0])} a1 + ${shown(decision[1])} a2 + ${shown(decision[2])} = 0: `,
+    decision && h("p", { class: "note" }, `The output decides by the line ${shown(decision[0])} a[${header.layer}]_${header.axes[0]} ${added(decision[1])} a[${header.layer}]_${header.axes[1]} ${added(decision[2])} = 0: `,
       h("strong", {}, `${right} of ${examples.length} examples lie on the side of their class.`)),
   ];
 }
+
+/** A further term of a sum. @param {number} value */
+const added = (value) => (value < 0 ? `− ${shown(-value)}` : `+ ${shown(value)}`);
 
 /** @param {number[]} values */
 function spread(values) {
