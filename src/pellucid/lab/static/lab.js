@@ -30,7 +30,7 @@ export const fromLink = (text) => {
   }
 };
 
-/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "boundary". */
+/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "unit" (what the map shows), "boundary". */
 export class Lab extends EventTarget {
   constructor() {
     super();
