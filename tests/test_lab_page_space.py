@@ -131,11 +131,16 @@ def test_two_hidden_units_make_the_classes_of_xor_separable_by_a_line(page):
     values = [[number(text) for text in row[2:]] for row in found]
     np.testing.assert_allclose(values, np.vstack([A, z]).T, rtol=5e-4, atol=1e-6)
 
+    w, b = e.network.W[2][0], e.network.b[2][0, 0]
+    terms = [f"{'−' if value < 0 else '+'} {shown(abs(float(value)))}" for value in (w[1], b)]
+    line = f"{shown(float(w[0]))} a[1]_0 {terms[0]} a[1]_1 {terms[1]} = 0".replace("-", "−")
+    expect(panel).to_contain_text(f"The output decides by the line {line}:")
+
     # In the drawing too: each point is where the numbers say, on its side of the line.
     dots = np.vstack(
         [
             numbers_in(path.get_attribute("d").replace("h0", "")).reshape(-1, 2)
-            for path in panel.locator("svg.space path.points:not(.paper)").all()
+            for path in panel.locator("svg.space path.points:not(.edge)").all()
         ]
     )
     order = [0, 3, 1, 2]  # one path for each class
@@ -218,6 +223,10 @@ def test_each_unit_of_the_first_layer_is_a_picture_of_its_weights(page):
     strongest = np.abs(W[weak]).argmax()
     pixel = small(page, f"#view-weights li:nth-child({weak + 1}) canvas").reshape(64, 3)[strongest]
     assert abs(int(pixel[2]) - int(pixel[0])) > 100  # its own largest has the full colour
+    before = panel.locator("li").first.inner_text()
+    page.get_by_role("button", name="Play").click()
+    until(page, lambda: panel.locator("li").first.inner_text() != before)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
 def test_examples_that_are_images_are_shown_as_pictures(page):

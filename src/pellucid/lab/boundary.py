@@ -81,12 +81,13 @@ def _plane(
     ticks = (np.arange(view.size) + 0.5) / view.size
     lines = [extent[k][0] + ticks * (extent[k][1] - extent[k][0]) for k in axes]
     grid = np.meshgrid(*lines)
-    points = np.repeat(X.mean(axis=1, keepdims=True), grid[0].size, axis=1)
+    points = np.empty((len(X), grid[0].size), dtype=np.float32, order="F")
+    points[:] = X.mean(axis=1, keepdims=True)
     for k, values in zip(axes, grid, strict=True):
         points[k] = values.ravel()
     header = {"extent": [extent[k] for k in axes], "columns": axes, "unit": view.unit}
     shape = (view.size if len(axes) > 1 else 1, view.size)
-    return np.asfortranarray(points, dtype=np.float32), shape, header
+    return points, shape, header
 
 
 def _answers(

@@ -12,10 +12,10 @@ from pellucid.lab.boundary import Extent, extent_of
 from pellucid.lab.experiment import Experiment
 from pellucid.tables.table import count
 
-MOST_EXAMPLES = 1000
+MOST_EXAMPLES = 500
 MOST_UNITS = 128
 """The largest layer whose main directions are worked out: a few milliseconds."""
-LINES, PLACES = 15, 61
+LINES, PLACES = 13, 41
 """Lines of the grid each way, and places on each."""
 
 Floats = NDArray[np.floating[Any]]

@@ -5,7 +5,7 @@ import { Socket } from "./socket.js";
 import { say, shown } from "./dom.js";
 
 /** Cells of a map times parameters. */
-const MOST_PRODUCTS = 1e8;
+const MOST_PRODUCTS = 5e7;
 
 /**
  * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings
@@ -32,7 +32,8 @@ export const fromLink = (text) => {
 
 /**
  * Events: "leaving" (something else is asked for; what is asked of the present state is of no use),
- * "state" (everything anew), "numbers" (parameters and curves), "play", "boundary".
+ * "state" (everything anew), "numbers" (parameters and curves), "play",
+ * "unit" (what the map shows), "boundary".
  */
 export class Lab extends EventTarget {
   constructor() {

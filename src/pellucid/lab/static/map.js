@@ -1,7 +1,7 @@
 // @ts-check
 /** The map: what the network says at every place of the plane, and the examples on it. */
 
-import { classes, css, diverging, mix, onTheme, paper } from "./colours.js";
+import { classes, css, diverging, ink, mix, onTheme, paper } from "./colours.js";
 import { at, choice, h, keepFocus, number, shown } from "./dom.js";
 import { live } from "./live.js";
 import { pointer, targetOf } from "./points.js";
@@ -152,12 +152,13 @@ export function map(lab) {
     const [[left, right], [bottom, top]] = range();
     const radius = (pixels / 400) * radiusOf(across.length);
     context.lineWidth = radius * 0.36;
+    const edge = css(edgeOf(data));
     /** @param {number} x1 @param {number} x2 @param {string} hue @param {boolean} filled */
     function dot(x1, x2, hue, filled) {
       context.beginPath();
       context.arc(((x1 - left) / (right - left)) * pixels, (1 - (x2 - bottom) / (top - bottom)) * pixels, radius, 0, 2 * Math.PI);
       context.fillStyle = filled ? hue : css(paper());
-      context.strokeStyle = filled ? css(paper()) : hue;
+      context.strokeStyle = filled ? edge : hue;
       context.fill();
       context.stroke();
     }
@@ -233,6 +234,9 @@ export function coloursOf({ Y, classes: names }) {
   for (const value of Y[0]) largest = Math.max(largest, Math.abs(value));
   return (y) => css(diverging(0.5 + y / largest / 2, 1));
 }
+
+/** What surrounds the dot of an example: a value near 0 has nearly the colour of the paper. @param {any} data */
+export const edgeOf = ({ classes: names }) => (names.length ? paper() : mix(paper(), ink(), 0.35));
 
 /** Of the dot of an example where the drawing is 400 wide. @param {number} count */
 export const radiusOf = (count) => (count > 250 ? 3.4 : count > 60 ? 4.4 : 8);

@@ -1,9 +1,9 @@
 // @ts-check
 /** The hidden space: where a layer puts the examples, on the axes of two of its units or of its main directions. */
 
-import { classes, css } from "../colours.js";
+import { classes, css, paper } from "../colours.js";
 import { choice, h, keepFocus, s, shown } from "../dom.js";
-import { coloursOf, radiusOf, swatch } from "../map.js";
+import { coloursOf, edgeOf, radiusOf, swatch } from "../map.js";
 import { targetOf } from "../points.js";
 
 /** @typedef {import("../lab.js").Lab} Lab */
@@ -23,7 +23,7 @@ function axisOf(values, bounds) {
   if (!bounds) for (const value of values) if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
   if (!(low <= high)) [low, high] = [-1, 1];
   const room = 0.06 * (high - low) || 1;
-  return { ends: [low - room, high + room], ticks: [low, (low + high) / 2, high].map((value) => Number(value.toPrecision(2))) };
+  return { ends: [low - room, high + room], ticks: [low, low < 0 && high > 0 ? 0 : (low + high) / 2, high].map((value) => Number(value.toPrecision(2))) };
 }
 
 /** The part of a polygon where w1 x + w2 y + b is positive. @param {Pair[]} corners @param {number[]} line */
@@ -116,8 +116,9 @@ function dots(data, examples, where) {
   return [...paths].flatMap(([key, d]) => {
     const [, filled, stroke] = /** @type {RegExpMatchArray} */ (key.match(/^(\w+) (.*)$/));
     const full = s("path", { class: "points", stroke, "stroke-width": 2 * radius, d });
-    const edge = (/** @type {number} */ width) => s("path", { class: "points paper", "stroke-width": width, d });
-    return filled === "true" ? [edge(2 * radius + 1.6), full] : [full, edge(2 * radius - 3)];
+    const under = s("path", { class: "points edge", stroke: css(edgeOf(data)), "stroke-width": 2 * radius + 1.6, d });
+    const within = s("path", { class: "points edge", stroke: css(paper()), "stroke-width": 2 * radius - 3, d });
+    return filled === "true" ? [under, full] : [under, full, within];
   });
 }
 
@@ -152,10 +153,13 @@ function numbers(lab, { header, arrays: { points } }, names) {
     h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Hidden space in numbers" }, h("table", { class: "plain" },
       h("caption", {}, caption), h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((text) => h("td", {}, text))))))),
-    decision && h("p", { class: "note" }, `The output decides by the line ${shown(decision[0])} a1 + ${shown(decision[1])} a2 + ${shown(decision[2])} = 0: `,
+    decision && h("p", { class: "note" }, `The output decides by the line ${shown(decision[0])} a[${header.layer}]_${header.axes[0]} ${added(decision[1])} a[${header.layer}]_${header.axes[1]} ${added(decision[2])} = 0: `,
       h("strong", {}, `${right} of ${examples.length} examples lie on the side of their class.`)),
   ];
 }
+
+/** A further term of a sum. @param {number} value */
+const added = (value) => (value < 0 ? `− ${shown(-value)}` : `+ ${shown(value)}`);
 
 /** @param {number[]} values */
 function spread(values) {

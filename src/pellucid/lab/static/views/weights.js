@@ -15,7 +15,7 @@ const largestOf = (row) => row.reduce((largest, w) => (Math.abs(w) > Math.abs(la
 export const weights = {
   name: "weights",
   title: "First-layer weights",
-  why: "Each unit of layer 1 has a weight for every pixel. Where it is blue, ink raises z; where it is rust, ink lowers it.",
+  why: "Each unit of layer 1 has a weight for every pixel. Where it is blue, a larger value of the pixel raises z; where it is rust, it lowers z.",
   suits: (lab) => (lab.state.data.image ? "" : "The inputs of this data set are no image, so their weights have no place in a picture. The digits are one."),
   make: (lab, box) => {
     let alike = "all";
@@ -34,6 +34,7 @@ export const weights = {
       units = Array.from({ length: count }, () => ({
         canvases: Array.from({ length: channels }, () => h("canvas", { class: "pixels", role: "img" })), name: h("strong"), told: h("span"),
       }));
+      list.classList.toggle("coloured", channels > 1);
       list.replaceChildren(...units.map(({ canvases, name, told }) => h("li", {}, h("div", { class: "channels" }, canvases), name, told)));
     }
 
