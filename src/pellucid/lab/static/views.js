@@ -5,9 +5,11 @@ import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
 import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
+import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
 import { hidden } from "./views/hidden.js";
 import { layers } from "./views/layers.js";
+import { surface } from "./views/surface.js";
 import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -19,7 +21,7 @@ import { weights } from "./views/weights.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, expected, hidden, layers, weights];
+export const VIEWS = [confusion, expected, hidden, layers, weights, surface, costs];
 
 const PAUSE = 200;
 
@@ -96,5 +98,6 @@ export function views(lab) {
   lab.on("state", refresh);
   lab.on("numbers", live(box, 1000 / PAUSE, refresh));
   onTheme(refresh);
+  lab.on("view", show);
   show();
 }
