@@ -271,6 +271,12 @@ ABSURD = [
     ("boundary", {"columns": [0, 0]}, "two different inputs"),
     ("watch", {"boundary": True, "size": 0}, "size must be"),
     ("hidden", {"layer": 99}, "layer must be"),
+    ("hidden", {"layer": 1, "axes": [0, 0]}, "two different units; got 0 twice"),
+    ("hidden", {"layer": 1, "axes": [0, 99]}, "axes must be a whole number from 0 to"),
+    ("hidden", {"layer": 1, "axes": "01"}, "axes must be two numbers of units"),
+    ("hidden", {"layer": 2}, "layer 2 has 1 unit;"),
+    ("unit_maps", {"most": 65}, "most must be"),
+    ("unit_maps", {"size": 10**6}, "size must be"),
     ("stop_at", {"epoch": 0}, "epoch must be"),
     ("stop_at", {"loss": []}, "loss must be"),
 ]

@@ -49,6 +49,8 @@ class Dataset:
         Whether there is noise to choose.
     own : Own or None
         What is known beside this of data of the user's own.
+    image : (int, int, int) or None
+        Where the inputs are an image from 0 to 1: its rows, in them columns, in them channels.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Dataset:
     noise: bool = True
     note: str = ""
     own: Own | None = None
+    image: tuple[int, int, int] | None = None
 
     def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:
         """Return X, (n[0], m), and Y, (n[L], m).
@@ -187,7 +190,7 @@ DATASETS: dict[str, Dataset] = {
                 note="Size in 1000 square feet, price in 100,000 dollars (lecture 002)."),
         Dataset("digits", "Digits", tuple(f"pixel {r},{c}" for r in range(8) for c in range(8)),
                 tuple("0123456789"), "multiclass", _digits, 500, 1797,
-                note="Handwritten, 8 x 8 pixels from 0 to 1."),
+                note="Handwritten, 8 x 8 pixels from 0 to 1.", image=(8, 8, 1)),
     )
 }  # fmt: skip
 """Every data set by its name. A new one is an entry here."""

@@ -104,6 +104,7 @@ def state_of(experiment: Experiment, *, brief: bool = False) -> State:
             "classes": [] if e.dataset.task == "regression" else classes(e),
             "task": e.dataset.task,
             "extent": extent_of(e.X),
+            "image": e.dataset.image,
         }
     twin = None
     if e.twin is not None:

@@ -13,6 +13,7 @@ from pellucid.lab.datasets import Dataset
 from pellucid.lab.own import MOST_INPUTS, Own, add_data, most_rows
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images
+from pellucid.tables.kinds import Image
 from pellucid.tables.model import TableModel
 from pellucid.tables.read import RawTable, read_raw
 from pellucid.tables.samples import PREFIX
@@ -77,6 +78,7 @@ def add_rows(
         "outputs": outputs_of(columns),
         "task": columns.task,
         "note": note,
+        "image": _image(columns),
     }
     X, Y = np.ascontiguousarray(Z.T, dtype=np.float32), np.asarray(t, dtype=np.float32)
     return add_data(head, Own(X, Y, columns, recall=recall))
@@ -123,3 +125,11 @@ def _read(source: str, target: str | None) -> Table:
     if table.y is None:
         raise DataError(f"{source} has nothing to learn; expected a folder for each class.")
     return table
+
+
+def _image(columns: TableModel) -> tuple[int, int, int] | None:
+    """The shape of the image that the inputs are, if they are one."""
+    match list(columns.preprocessing.columns.values()):
+        case [Image(height=height, width=width)]:
+            return height, width, 3
+    return None
