@@ -74,8 +74,8 @@ def test_a_deep_network_is_right_everywhere(pieces, weighted):
     assert check.ok, check
     wanted = {"dX", "dZ1", "dZ2", "dZ3", "dA2", "dA*1", "dW1", "db2", "ds0", "ds1"}
     assert wanted <= set(check.by_name)
-    assert {check.of[k] for k in ("dZ1", "dA2", "dX")} == {"L"}
-    assert {check.of[k] for k in ("dW1", "db2", "ds0")} == {"J"}
+    assert {check.arrays[k].of for k in ("dZ1", "dA2", "dX")} == {"L"}
+    assert {check.arrays[k].of for k in ("dW1", "db2", "ds0")} == {"J"}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
