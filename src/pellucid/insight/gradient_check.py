@@ -178,6 +178,7 @@ def check_gradients(
     >>> list(check.by_name)
     ['dW1', 'db1', 'dW2', 'db2', 'dX']
     """
+    check_network(network, "check_gradients")
     loss = find_loss(loss)
     if not 0 < step < math.inf:
         raise ValueError(f"step must be a positive number, such as 1e-5; got {step!r}.")
@@ -243,6 +244,16 @@ def noise(size: float, step: float) -> float:
     Wright, Numerical Optimization, 2nd edition, 8.1).
     """
     return ROUNDINGS * float(np.finfo(np.float64).eps) * size / step
+
+
+def check_network(network: Any, what: str) -> None:
+    """Refuse what is no network, with the way to one."""
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"{what} takes a Network; got {network!r}. An estimator has one after fit, "
+            "estimator.network_, a table's estimator some, estimator.model_.networks; a folder's "
+            "is pellucid.load(path)."
+        )
 
 
 def in_float64(network: Network) -> Network:

@@ -51,6 +51,16 @@ class Cell:
     terms: list[tuple[Factor, ...]] = field(default_factory=list)
     sources: list[Factor] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data; the sources by the names of their cells."""
+        return {
+            "cell": f"{name(self.key)}[{self.row}, {self.column}]",
+            "value": self.value,
+            "formula": self.formula,
+            "numbers": self.numbers,
+            "sources": {str(factor): factor.value for factor in self.sources},
+        }
+
     def __str__(self) -> str:
         return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
 
