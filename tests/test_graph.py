@@ -37,6 +37,28 @@ def test_the_graph_of_the_lecture():
     assert J.nudge("c", 0.001) == {"c": 0.001, "u": 0.003, "v": 0.003, "J": 0.009}
 
 
+def test_a_nudge_keeps_its_digits_and_drops_those_of_rounding():
+    assert Graph("J = 3 a", a=1e6).nudge("a", 0.001)["J"] == 0.003
+    assert Graph("J = a / 7", a=0.007).nudge("a", 1e-9)["J"] == pytest.approx(1e-9 / 7, rel=1e-4)
+    assert Graph("J = a b", a=[1.0, 2.0], b=3).nudge("a", [0.001, 0])["J"].tolist() == [0.003, 0]
+
+
+def test_any_name_may_be_a_variable():
+    assert Graph("J = last + self", last=1, self=2).forward(self=3) == 4.0
+
+
+def test_numpys_functions_are_operations():
+    x, y = variable("x", 0.5), variable("y", [1.0, -2.0])
+    graph = Graph((np.log1p(np.exp(x)) * np.abs(y) + np.ones(2)).sum())
+    assert graph.values["J"] == pytest.approx(2 + 3 * np.log1p(np.exp(0.5)))
+    assert graph.derivatives["x"] == pytest.approx(3 / (1 + np.exp(-0.5)))
+
+
+def test_what_is_infinite_says_so_without_warnings():
+    graph = Graph("J = a / b", a=1, b=0)
+    assert (graph.values["J"], graph.derivatives["b"]) == (np.inf, -np.inf)
+
+
 def test_new_values_go_through_the_graph():
     J = Graph(LECTURE, a=5, b=3, c=2)
     assert J.forward(a=6) == 36.0
@@ -182,6 +204,13 @@ def test_a_name_in_the_drawing_is_escaped():
         ),
         ("J = a", {"a": "five"}, r"computes with numbers and arrays; got 'five'"),
         ("J = " + "(" * 30000, {}, r"30004 characters; at most"),
+        (
+            "J = " + "-" * 1500 + "a",
+            {"a": 1},
+            r"nested too deeply|-{56}\.\.\.' cannot",
+        ),
+        ("J = sin a", {"a": 1}, r"sin is an operation; write sin\(\.\.\.\)"),
+        ("J = a", {"a": None}, r"computes with numbers and arrays; got None|has no value"),
     ],
 )
 def test_what_is_no_graph_is_refused(text, values, message):
@@ -207,6 +236,13 @@ def test_a_cycle_of_nodes_is_refused():
         (lambda: Graph(variable("x", 1) + variable("x", 2)), "two nodes are called 'x'"),
         (lambda: Graph("J = a", a=1).nudge("b"), "no node 'b'"),
         (lambda: list(variable("x", [1, 2])), "cannot be taken apart"),
+        (lambda: Graph("J = a", a=1).nudge("a", float("nan")), "moved by a finite number, such as"),
+        (lambda: Graph("J = a", a=[1, 2]).nudge("a", [1, 2, 3]), r"of its shape \(2,\); got \[1"),
+        (lambda: Graph("J = a", a=1).nudge("a", "much"), "numbers and arrays; got 'much'"),
+        (lambda: Graph(variable("x", [1, 2]).sum(axis=5)), r"the shapes \(2,\), axis=5"),
+        (lambda: Graph(call("exp", variable("x", 1), axis=3)), r"exp cannot take .*, axis=3"),
+        (lambda: np.exp2(variable("x", 1)), r"unknown operation 'exp2' \(did you mean 'exp'"),
+        (lambda: np.add.reduce(variable("x", 1)), r"cannot take part in np\.add\.reduce"),
     ],
 )
 def test_messages_of_nodes(build, message):

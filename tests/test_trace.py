@@ -185,6 +185,10 @@ def test_a_softmax_cell_comes_from_its_whole_column(pieces):
         ),
         ("dw", {"layer": 1, "row": 0, "column": 0}, r"unknown array 'dw'. Known are: Z, A, dZ, dW"),
         ("W", {"layer": 1, "row": 0, "column": 0}, r"W\[1\] is given, not computed"),
+        ("g'", {"layer": 1, "row": 0, "column": 0}, r"g'\[1\] stands in dZ\[1\]"),
+        ("dA", {"layer": 2, "row": 0, "column": 0}, r"cross_entropy goes straight to dZ\[2\]"),
+        ("Z", {"layer": 1, "row": "0", "column": 0}, r"row must be 0 to 1; got '0'"),
+        ("Z", {"layer": 1, "row": 0, "column": 0.5}, r"column must be 0 to 3; got 0\.5"),
     ],
 )
 def test_a_cell_that_is_not_there_is_refused(letter, where, message):
@@ -209,9 +213,22 @@ def test_no_line_is_wider_than_the_terminal(width, name, pieces):
 def test_the_text_puts_the_numbers_into_the_formula():
     text = preset("and-gate").trace().text(100)
     assert (
-        "Z[1] = W[1] X + b[1]    (1x4)\n  [20  20 ] [0  0  1  1 ] + [-30 ] = [-30  -10  -10  10 ]"
-        in text
+        "Z[1] = W[1] X + b[1]    (1x4: W[1] 1x2, X 2x4, b[1] 1x1)\n"
+        "  [20  20] [0  0  1  1] + [-30] = [-30  -10  -10  10]" in text
     )
+
+
+def test_every_shape_is_told():
+    t = preset("pass-the-class").trace()
+    assert "dW[1] = (1/m) dZ[1] X^T    (3x2: dZ[1] 3x5, X^T 5x2)" in t.text(100)
+    assert "dZ[1] 3×5, X^T 5×2" in t.html()
+    assert "(3x2: dZ[1] 3x5, X\\textasciicircum{}T 5x2)" in t.latex()
+
+
+def test_a_number_near_1_shows_what_is_left_of_it():
+    t = preset("xor").trace()
+    assert t.cell("dZ", layer=2, row=0, column=1).numbers == "= 0.9999545 - 1 = -4.548e-05"
+    assert "1.000001" not in trace(deep(), np.ones((10, 1)), [0], "cce").text()
 
 
 # HTML, LaTeX, data --------------------------------------------------------------------------------
@@ -335,6 +352,8 @@ def test_the_data_are_plain_and_complete(pieces):
         ((deep(), np.ones((10, 2)), [0, 1, 2], "cce"), r"Y"),
         ((deep(), np.ones((10, 0)), [], "cce"), r"no examples"),
         ((deep(), np.ones((10, 2)), [0, 1], "cross"), r"unknown loss 'cross'"),
+        ((deep(), np.full((10, 2), np.nan), [0, 1], "cce"), r"X holds NaN or infinity"),
+        (("m.pellucid", [[0]], [0], "bce"), r"got 'm\.pellucid'.*pellucid\.load\(path\)"),
     ],
 )
 def test_what_cannot_be_traced_is_refused(arguments, message):

@@ -184,9 +184,11 @@ def _written(terms: list[tuple[Factor, ...]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a number in four digits.
+    """Return a number in four digits; in more where it is nearly 1, for 1 - a to be seen.
 
-    >>> shown(0.123456), shown(-30.0), shown(1e-13)
-    ('0.1235', '-30', '1e-13')
+    >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460)
+    ('0.1235', '-30', '1e-13', '0.9999546')
     """
-    return f"{float(np.asarray(value)):.4g}"
+    number = float(np.asarray(value))
+    text = f"{number:.4g}"
+    return f"{number:.7g}" if text in ("1", "-1") else text
