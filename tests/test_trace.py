@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.insight.trace.notation import latex, mathml
 from pellucid.losses import LOSSES
@@ -292,6 +294,16 @@ def test_networks_and_histories_show_themselves_too():
     points = re.findall(r'points="([^"]*)"', shown)
     assert [len(p.split()) for p in points] == [5, 5]
     assert "all 5 epochs done" in shown
+    losses = history["loss"] + history["val_loss"]
+    assert f"drawn from {min(losses):.4g} to {max(losses):.4g}" in shown
+    places = [float(place.split(",")[1]) for p in points for place in p.split()]
+    assert (min(places), max(places)) == (0, 100)
+    assert places[0] < places[4]  # up is a large loss
+    once = History(curves={"loss": [0.5, math.nan]})._repr_html_()
+    assert 'points="0.0,0.0 0.0,0.0"' in once
+    for nothing in (History(), History(curves={"loss": [math.inf]}, message="<b>")):
+        assert "<svg" not in nothing._repr_html_()
+        assert "<b>" not in nothing._repr_html_()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
