@@ -147,6 +147,48 @@ def test_every_step_has_cells(pieces):
         assert_cells(t, step)
 
 
+def worked_out(numbers: str) -> tuple[float, float]:
+    """What the sum that is shown comes to, and its result: "= 1/4 (2 * 3 + 1) + 0.5 4 = 3.75"."""
+    _, written, result = numbers.split("= ")
+    written = re.sub(r"(?<=[\d)]) (?=[(\d]|-\d)", " * ", written)  # side by side is a product
+    return eval(written), float(result)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("g", "loss"), [("identity", "mse"), ("sigmoid", "bce")])
+def test_what_a_cell_shows_comes_to_its_value(g, loss, weighted, rng):
+    layers = [Scale(), Dense(4, "tanh", weight_decay_factor=2.0), Scale(), Dense(2, g)]
+    net = Network(layers, n_inputs=3, seed=0, dtype="float64")
+    for s in net.s.values():
+        s[...] = rng.uniform(0.5, 2, s.shape)
+    terms = {"sample_weight": [0.5, 2.0, 1.0, 0.25], "l1": 0.3, "l2": 0.7} if weighted else {}
+    t = trace(net, rng.normal(size=(3, 4)), rng.uniform(size=(2, 4)), loss, **terms)
+    seen = set()
+    for step in t.steps:
+        letter, layer = step.key
+        if letter == "A" or step.key == ("dA", 2):  # functions, not sums
+            continue
+        for row, column in np.ndindex(step.values.shape):
+            cell = t.cell(letter, layer=layer, row=row, column=column)
+            sides = worked_out(cell.numbers)
+            assert sides[0] == pytest.approx(sides[1], abs=5e-3), str(cell)
+            assert sides[1] == pytest.approx(cell.value, rel=1e-3)
+        seen.add(letter)
+    assert seen == {"A*", "Z", "dZ", "dW", "db", "dA", "dA*", "ds", "dX"}
+
+
+def test_a_long_sum_says_how_much_it_leaves_out(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    cell = t.cell("dW", layer=2, row=1, column=3)
+    terms = re.search(r"\((.*)\)", cell.numbers)[1].split(" + ")
+    assert terms[-2] == "... 24 more ..."
+    assert [len(cell.terms), len(terms)] == [30, 7]
+    assert terms[-1] == " * ".join(f"{f.value:.4g}" for f in cell.terms[-1])
+    softmax = t.cell("A", layer=3, row=0, column=2)
+    assert len(softmax.sources) == 3
+
+
 def test_a_cell_shows_the_sum_that_made_it():
     t = preset("xor").trace()
     cell = t.cell("dW", layer=1, row=1, column=0)
