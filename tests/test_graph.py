@@ -13,7 +13,17 @@ import pytest
 
 from pellucid import Dense, Network, check_gradients, train
 from pellucid.activations import ACTIVATIONS, Activation
-from pellucid.graph import OPERATIONS, Graph, Node, activation, call, loss, register, variable
+from pellucid.graph import (
+    OPERATIONS,
+    Graph,
+    Node,
+    activation,
+    call,
+    functions,
+    loss,
+    register,
+    variable,
+)
 from pellucid.losses import LOSSES, Loss
 
 LECTURE = "u = b c; v = a + u; J = 3 v"
@@ -82,6 +92,7 @@ def test_new_values_go_through_the_graph():
         ("(a + b)(a - b)", 16),
         ("-(a + b) c", -16),
         ("1.5 a", 7.5),
+        ("(a + b)c", 16),
     ],
 )
 def test_text_means_what_it_means_on_paper(text, value):
@@ -149,6 +160,23 @@ def test_logistic_regression_is_the_lectures(rng):
     np.testing.assert_allclose(J.derivatives["z"], dz / 5, atol=1e-15)
     np.testing.assert_allclose(J.derivatives["w"], dz @ X.T / 5, atol=1e-15)
     assert J.derivatives["b"] == pytest.approx(dz.mean())
+
+
+def test_equal_numbers_share_a_derivative():
+    assert Graph("max(a, b)", a=1, b=1).derivatives == {"a": 0, "b": 1}
+    assert Graph("min(a, b)", a=1, b=1).derivatives == {"a": 0, "b": 1}
+    x = call("max", variable("x", [2, 2, 1]))
+    assert Graph(x).derivatives["x"].tolist() == [0.5, 0.5, 0]
+
+
+def test_every_edge_goes_from_left_to_right():
+    svg = Graph("s = 3 x; p = x + 1; q = 2 p; J = s + q", x=1).svg()
+    edges = re.findall(r'class="edge" d="M(\d+),\d+ C.* (\d+),\d+"', svg)
+    assert len(edges) == 6  # that of x to s is cut at the column of p
+    assert all(int(start) < int(end) for start, end in edges)
+    boxes = [int(x) for x in re.findall(r'class="node" x="(\d+)"', svg)]
+    ends = {x for x in boxes} | {x + 150 for x in boxes}
+    assert sum(int(x) not in ends for edge in edges for x in edge) == 2
 
 
 def test_a_node_used_twice_gets_both_derivatives():
@@ -336,6 +364,28 @@ def test_a_function_that_is_wrong_is_not_registered(entry, message):
     with pytest.raises((ValueError, TypeError), match=message):
         register(entry)
     assert (dict(ACTIVATIONS), dict(LOSSES)) == before
+
+
+@pytest.mark.parametrize(("factor", "gives"), [(1.0001, r"\S+"), (np.nan, "nan")])
+def test_a_derivative_that_is_a_little_wrong_is_refused(factor, gives):
+    @dataclass(frozen=True)
+    class Near(Wrong):
+        name = "near"
+
+        def backward(self, dA, Z, A):
+            return dA * 2 * Z * factor
+
+    with pytest.raises(
+        ValueError, match=rf"'near': its derivative is wrong: at z = .* it gives {gives},"
+    ):
+        register(Near())
+
+
+def test_a_kink_that_is_named_is_kept_away_from():
+    kink = float(1.5 * functions._drawn((4, 6), 1)[2, 3])
+    with pytest.raises(ValueError, match="its derivative is wrong"):
+        activation("bent", lambda z: abs(z - kink))
+    assert activation("bent", lambda z: abs(z - kink), kinks=(kink,)).name == "bent"
 
 
 def test_a_function_that_returns_no_node_is_refused():

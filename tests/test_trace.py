@@ -17,6 +17,7 @@ from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.insight.trace.notation import latex, mathml
+from pellucid.insight.trace.text import matrix
 from pellucid.losses import LOSSES
 
 
@@ -118,6 +119,16 @@ def test_float32_numbers_are_the_references(pieces):
         np.testing.assert_array_equal(t.arrays["dW", l], gradients.dW[l])
     check = t.check()
     assert check.fused is None or check.fused < 1e-5
+
+
+@pytest.mark.parametrize("letter", ["dW", "db", "ds"])
+def test_the_fused_engine_is_held_against_every_gradient(letter, pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    if t.check().fused is None:
+        pytest.skip("no fused engine is built")
+    next(found for found in t.gradients.by_layer if letter in found)[letter] *= 1.5
+    assert t.check().fused == pytest.approx(1 / 3, rel=1e-3)
 
 
 # Cells --------------------------------------------------------------------------------------------
@@ -260,6 +271,64 @@ def test_the_text_puts_the_numbers_into_the_formula():
         "Z[1] = W[1] X + b[1]    (1x4: W[1] 1x2, X 2x4, b[1] 1x1)\n"
         "  [20  20] [0  0  1  1] + [-30] = [-30  -10  -10  10]" in text
     )
+
+
+def test_a_large_matrix_shows_its_first_and_last_rows_and_columns():
+    assert matrix(np.arange(81.0).reshape(9, 9), 4, 5) == [
+        "[  0    1    2    3  ...    8]",
+        "[  9   10   11   12  ...   17]",
+        "[ 18   19   20   21  ...   26]",
+        "[...  ...  ...  ...  ...  ...]",
+        "[ 72   73   74   75  ...   80]",
+    ]
+    assert matrix(np.arange(8.0)[np.newaxis], 6, 8) == ["[0  1  2  3  4  5  6  7]"]
+    assert matrix(np.arange(9.0)[np.newaxis], 6, 8) == ["[0  1  2  3  4  5  6  ...  8]"]
+
+
+def test_what_stands_beside_a_matrix_is_at_half_its_height():
+    lines = preset("pass-the-class").trace().text(100).splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith("Z[1] = ")) + 1
+    assert [bool(re.search(r" \+ .* = ", line)) for line in lines[first : first + 3]] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def elided(values, rows, columns, number):
+    """The cells that should be shown, None for those that stand for many."""
+
+    def places(count, most):
+        return range(count) if count <= most else [*range(most - 1), None, count - 1]
+
+    return [
+        [None if None in (r, c) else number(values[r, c]) for c in places(values.shape[1], columns)]
+        for r in places(len(values), rows)
+    ]
+
+
+def test_html_and_latex_show_the_same_cells(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X * 1e6, Y, "cce")
+    step = next(step for step in t.steps if step.key == ("dW", 2))
+    shown = [t.arrays["dZ", 2], t.arrays["A*", 1].T, step.values]
+    section = re.search(r'<section aria-label="dW\[2\]">.*?</section>', t.html())[0]
+    tables = [
+        [re.findall(r"<mtd><m[no]>(.*?)</m[no]></mtd>", row) for row in table.split("</mtr>")[:-1]]
+        for table in re.findall(r"<mtable>(.*?)</mtable>", section)
+    ]
+    dots = {"⋱", "⋮", "⋯"}
+    for table, values in zip(tables, shown, strict=True):
+        expected = elided(values, 8, 8, lambda x: f"{x:.4g}".replace("-", "−"))
+        assert [[None if x in dots else x for x in row] for row in table] == expected
+    assert [tables[1][0][7], tables[1][7][0], tables[1][7][7]] == ["⋯", "⋮", "⋱"]
+    lines = t.latex().split("The mean over the examples of what came in")[2].splitlines()
+    matrices = re.findall(r"\\begin{bmatrix}(.*?)\\end{bmatrix}", lines[1])
+    found = [[row.split(" & ") for row in each.split(r" \\ ")] for each in matrices]
+    assert [found[1][0][5], found[1][5][0], found[1][5][5]] == [r"\cdots", r"\vdots", r"\ddots"]
+    assert [len(each) for each in found] == [5, 7, 5]
+    assert found[1][6][0] == f"{t.arrays['A*', 1][0, 29]:.4g}"
+    assert re.search(r"\d \\cdot 10\^\{5\}", t.latex())
 
 
 def test_every_shape_is_told():
