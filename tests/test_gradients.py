@@ -247,6 +247,8 @@ def test_a_gradient_that_is_not_finite_is_found():
     check = check_gradients(net, [[np.inf]], [[1.0]], "mae")
     assert not check.ok
     assert check.largest == np.inf
+    assert "gradients are not finite in dW1, db1, dX" in check.verdict
+    assert re.search(r"^dW1 +J +not finite$", str(check), re.M)
 
 
 # --- saturated networks: what rounding leaves of a difference ---

@@ -84,12 +84,15 @@ class GradientCheck:
     @property
     def verdict(self) -> str:
         """The result as a sentence."""
-        wrong = [name for name, error in self.by_name.items() if error > self.tolerance]
+        wrong = [n for n, error in self.by_name.items() if self.tolerance < error < math.inf]
+        endless = [n for n, error in self.by_name.items() if error == math.inf]
         small = sum(each.too_small for each in self.arrays.values())
         count = sum(each.count for each in self.arrays.values())
         said = "agree with central differences"
         if wrong:
             said = f"differ from central differences in {', '.join(wrong)}"
+        if endless:
+            said = f"{said + ', and ' if wrong else ''}are not finite in {', '.join(endless)}"
         said = f"gradients {said} (tolerance {self.tolerance:g})"
         if wrong and self.near_kink:
             said += "; near a kink, where differences mean nothing"
@@ -100,10 +103,10 @@ class GradientCheck:
     def __str__(self) -> str:
         lines = ["array   derivative of  error"]
         for name, each in self.arrays.items():
-            error = f"{each.error:.1e}" if math.isfinite(each.error) else "not finite"
-            wrong = "  WRONG" if each.error > self.tolerance else ""
+            wrong = "" if each.error <= self.tolerance else "  WRONG"
+            error = f"{each.error:.1e}{wrong}" if each.error < math.inf else "not finite"
             few = f"  {each.too_small} of {each.count} too small to tell" if each.too_small else ""
-            lines.append(f"{name:<6}  {each.of:<13}  {error}{wrong}{few}")
+            lines.append(f"{name:<6}  {each.of:<13}  {error}{few}")
         lines.append(self.verdict)
         lines += [f"near a kink, differences mean nothing: {place}" for place in self.near_kink]
         return "\n".join(lines)
