@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
-from pellucid.insight import diagnose
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
+from pellucid.lab.diagnosis import diagnose, diagnosis_state
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.layers import layers
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
-from pellucid.lab.state import catalogue, cell_state, copies, state_of, trace_state
+from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
 from pellucid.lab.trainer import Player, StopAt, Traced
 
 Arguments = dict[str, Any]
@@ -197,8 +198,17 @@ def _script(player: Player, given: Arguments) -> Reply:
 
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:
-    e = _still(player)
-    return diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict()
+    whole = given.get("whole", False) is True
+    e = _still(player) if whole else _experiment(player)
+    return diagnosis_state(e, diagnose(e, whole=whole))
+
+
+def _layers(player: Player, given: Arguments) -> Reply:
+    return layers(_experiment(player), given.get("gradient", "dZ"))
+
+
+def _metrics(player: Player, given: Arguments) -> Reply:
+    return metrics(_experiment(player))
 
 
 # Arguments ----------------------------------------------------------------------------------------
@@ -279,5 +289,7 @@ COMMANDS: dict[str, Command] = {
     "ack": _acknowledge,
     "script": _script,
     "diagnosis": _diagnosis,
+    "layers": _layers,
+    "metrics": _metrics,
 }
 """Every command by its name. A new one is a function and a line here."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.engines import Objective, Session, choose_engine
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.statistics import score
+from pellucid.insight.diagnosis.watch import probe, sample
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
 from pellucid.lab.settings import Settings
@@ -63,8 +67,12 @@ class Experiment:
         ``"epoch"`` and, at those epochs, the loss and the accuracy of both parts.
     actions : list
         Everything that was done, for :meth:`replay`.
+    statistics : list of dict
+        What :meth:`sample` said before the first step and after the epochs 1, 2, 4, 8, ...
     diverged : str
         Why no more steps are possible, or "".
+    known : Evidence or None
+        What a diagnosis has gathered of the examples alone.
     twin : Experiment or None
         The healthy one beside a broken one; it is given the same steps.
     """
@@ -79,6 +87,7 @@ class Experiment:
         self._net = self._make_network()
         self.note = misfit(self._net, self.loss)
         examples(self._net, self.X, self.Y, self.loss)  # targets that cannot be are refused
+        self.known: Evidence | None = None
         self.twin: Experiment | None = None
         if settings.fault:
             self.twin = Experiment(Settings.read(settings.to_dict() | {"fault": None}))
@@ -117,10 +126,12 @@ class Experiment:
         self.step = self.epoch = self.position = 0
         self.J_batch, self.diverged = math.nan, ""
         self.actions: list[Action] = []
+        self.statistics: list[dict[str, Any]] = []
         self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
         self._order: NDArray[np.integer[Any]] = np.arange(0)
         self._session = self._open_session()
         self._record()
+        self.statistics.append(self.sample())
 
     def _open_session(self) -> Session:
         s = self.settings
@@ -256,8 +267,10 @@ class Experiment:
         self.position += len(order)
         if self.position >= len(self.training):
             self.position, self.epoch = 0, self.epoch + 1
-            if _worth_recording(self.epoch):
+            if self.epoch % stride(self.epoch) == 0:
                 self._record()
+            if self.epoch.bit_count() == 1:
+                self.statistics.append(self.sample())
         return count
 
     def _permutation(self) -> NDArray[np.int64]:
@@ -288,6 +301,18 @@ class Experiment:
             self.network, self.X[:, chosen], self.Y[:, chosen], self.loss, l1=s.l1, l2=s.l2
         )
 
+    def sample(self) -> dict[str, Any]:
+        """Return the statistics of a few training examples, as a diagnosis reads them."""
+        found = sample(self.network, self._few, self.loss, self._start)
+        if len(self.validation):
+            _, A = self._session.evaluate(self.X, self.Y, rows=self.validation)
+            found["val_score"] = score(self.Y[:, self.validation], A)
+        return {"epoch": self.epoch, "step": self.step, **found}
+
+    @cached_property
+    def _few(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return probe(self.X, self.Y, self._net, self.settings.seed, self.training)
+
     def digest(self) -> str:
         """Return the sha256 of all parameters."""
         found = hashlib.sha256()
@@ -317,11 +342,12 @@ class Experiment:
             self.curves[name].append(point[name])
 
 
-def _worth_recording(epoch: int) -> bool:
-    """Every epoch to the 200th, then about a hundred each time their number doubles.
+def stride(epoch: int) -> int:
+    """Return which multiples are recorded: each to the 200th, then ever fewer, evenly spaced.
 
-    >>> sum(map(_worth_recording, range(1, 10_001)))
+    >>> [stride(epoch) for epoch in (1, 199, 200, 399, 400)]
+    [1, 1, 2, 2, 4]
+    >>> sum(epoch % stride(epoch) == 0 for epoch in range(1, 10_001))
     756
     """
-    stride: int = 2 ** max(0, int(math.log2(epoch / 100)))
-    return epoch % stride == 0
+    return 1 << max(0, (epoch // 100).bit_length() - 1)

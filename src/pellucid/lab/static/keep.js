@@ -76,7 +76,7 @@ export function runs(lab) {
   return { draw, kept: () => kept };
 }
 
-const PARTS = { data: "Data", settings: "Learning", pass: "One pass", views: "Look closer", examples: "Examples", runs: "Runs", keep: "Link, script, drawing", presets: "Prepared experiments" };
+const PARTS = { data: "Data", settings: "Learning", pass: "One pass", views: "Look closer", examples: "Examples", runs: "Runs", diagnosis: "Diagnosis", keep: "Link, script, drawing", presets: "Prepared experiments" };
 
 /** What a teacher leaves out of the link. @param {Lab} lab */
 export function hiding(lab) {

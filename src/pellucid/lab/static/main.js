@@ -2,6 +2,7 @@
 /** The beginning: connect, ask what there is, open what the link says, and let every part draw itself. */
 
 import { curves } from "./curves.js";
+import { diagnosis } from "./diagnosis.js";
 import { say } from "./dom.js";
 import { examples } from "./examples.js";
 import { hiding, keep, runs } from "./keep.js";
@@ -30,6 +31,7 @@ parameters(lab);
 map(lab);
 const { draw, kept } = runs(lab);
 curves(lab, kept);
+diagnosis(lab);
 pass(lab);
 examples(lab);
 keep(lab);

@@ -3,6 +3,8 @@
 
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { expected } from "./views/expected.js";
+import { layers } from "./views/layers.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -13,7 +15,7 @@ import { confusion } from "./views/confusion.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion];
+export const VIEWS = [confusion, expected, layers];
 
 const PAUSE = 200;
 

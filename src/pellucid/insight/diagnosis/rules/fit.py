@@ -7,6 +7,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
     Rule,
     Seen,
+    epochs_of,
     hurts,
     mean_recall,
     noise_of_recall,
@@ -58,19 +59,19 @@ def _overfits(e: Evidence) -> list[Seen]:
     if len(val) < 4:
         return []
     least = min(val)
-    best = val.index(least) + 1
+    best = val.index(least)
     kept = e.best_epoch or len(val)
     at_end = val[min(kept, len(val)) - 1]
-    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best - 1]
+    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best]
     if not turned:
         return []
     gap = None if s is None or s.validation is None else s.train - s.validation
-    lost = _lost_score(e, best)
+    lost = _lost_score(e)
     serious = (gap is None or gap > GAP) and (hurts(e) or lost > 0.03)
     return [
         Seen(
             "warning" if serious else "info",
-            f"epoch {best}",
+            f"epoch {epochs_of(e)[best]}",
             f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
             f"J went on to {J[-1]:.3g}"
             + ("" if gap is None or s is None else f"; score {s.train:.2f} on training data, "
@@ -81,7 +82,7 @@ def _overfits(e: Evidence) -> list[Seen]:
     ]  # fmt: skip
 
 
-def _lost_score(e: Evidence, best: int) -> float:
+def _lost_score(e: Evidence) -> float:
     """By how much the validation score was better near the best epoch than at the end."""
     scores = [each["val_score"] for each in e.samples if "val_score" in each]
     return max(scores) - scores[-1] if scores else 0.0

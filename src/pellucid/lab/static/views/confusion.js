@@ -2,6 +2,7 @@
 /** Which classes are taken for which: a table of counts, for training and validation. */
 
 import { h, shown } from "../dom.js";
+import { PARTS, parts } from "./parts.js";
 
 /** The class of a column of A or Y: the largest row, or 0 and 1 about a half. @param {number[][]} rows @param {number} k */
 function classOf(rows, k) {
@@ -35,12 +36,9 @@ export const confusion = {
   name: "confusion",
   title: "Confusion",
   why: "A row for each class that was expected, a column for each that the network says: the diagonal is right.",
-  suits: (lab) => (lab.state.data.task === "regression" ? "The network answers with numbers here, not with classes." : ""),
+  suits: (lab) => (lab.state.data.task === "regression" ? "The network answers with numbers here, not with classes: see Expected and actual." : ""),
   make: (lab, box) => () => {
     const { data } = lab.state;
-    const learned = new Set(data.training);
-    const held = data.X[0].map((/** @type {any} */ _, /** @type {number} */ k) => k).filter((/** @type {number} */ k) => !learned.has(k));
-    const parts = [["Training", data.training], ["Validation", held]].filter(([, examples]) => examples.length);
-    box.replaceChildren(h("div", { class: "pair" }, parts.map(([title, examples]) => drawn(title, data.classes, counts(data, examples)))));
+    box.replaceChildren(h("div", { class: "pair" }, Object.entries(parts(data)).map(([name, examples]) => drawn(PARTS[name], data.classes, counts(data, examples)))));
   },
 };
