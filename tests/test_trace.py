@@ -329,6 +329,7 @@ def test_html_and_latex_show_the_same_cells(pieces):
     assert [len(each) for each in found] == [5, 7, 5]
     assert found[1][6][0] == f"{t.arrays['A*', 1][0, 29]:.4g}"
     assert re.search(r"\d \\cdot 10\^\{5\}", t.latex())
+    assert r"9.358 \cdot 10^{-14}" in preset("and-gate").trace().latex()
 
 
 def test_every_shape_is_told():
