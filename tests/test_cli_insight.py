@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from pellucid.activations import Sigmoid
 from pellucid.insight.trace import PRESETS
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -38,7 +39,8 @@ def test_a_row_of_a_table(run: Run, iris: str) -> None:
     assert "4-5-3, 1 example, loss categorical_cross_entropy" in text
     assert "Y = [1]" in text
     other = run("trace", iris, "sample:iris", "--row", "60", "--network", "2").stdout
-    assert other != text
+    assert ", network 2 of 2\n" in other
+    assert other.splitlines()[1:] != text.splitlines()[1:]
 
 
 def test_a_cell_and_a_check(run: Run) -> None:
@@ -47,6 +49,16 @@ def test_a_cell_and_a_check(run: Run) -> None:
     checked = run("trace", "--preset", "xor", "--cell", "dX[0, 1]", "--check").stdout
     assert "gradients agree with central differences" in checked
     assert re.search(r"^dZ1 +L ", checked, re.M)
+
+
+def test_a_check_that_fails_says_so_and_ends_with_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Sigmoid.backward
+    monkeypatch.setattr(Sigmoid, "backward", lambda g, dA, Z, A: 2 * right(g, dA, Z, A))
+    found = run("trace", "--preset", "xor", "--cell", "dX[0, 1]", "--check", code=1)
+    assert re.search(r"^dZ1 +L .*WRONG", found.stdout, re.M)
+    assert found.stderr == "pellucid: a gradient differs from the differences.\n"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +129,14 @@ def test_an_explanation(run: Run, iris: str) -> None:
     assert re.match(r"Row 60 of sample:iris: the probability of 'setosa' is [\d.e-]+\.\n", text)
     assert re.search(r"^petal width \(cm\) +1\.4 +[+-]\d", text, re.M)
     assert re.search(r"^Together: [+-]\d", text, re.M)
+
+
+def test_a_class_that_is_a_number_is_explained(run: Run) -> None:
+    rows = "\n".join(f"{k % 7},{int(k % 7 > 3)}" for k in range(60))
+    Path("small.csv").write_text(f"x,y\n{rows}\n", encoding="utf-8")
+    run("train", "small.csv", "--target", "y", "--hidden", "4", "--epochs", "3", "--ensemble", "1")
+    said = run("explain", "small.pellucid", "small.csv", "--row", "2", "--of", "1").stdout
+    assert "the probability of 1 is" in said
 
 
 @pytest.mark.parametrize(

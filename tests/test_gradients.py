@@ -282,6 +282,23 @@ def test_saturated_networks_are_right(hidden, output, entry, scale):
     assert scale < 30 or small > 0
 
 
+@pytest.mark.parametrize("weight", [None, 1e6])
+def test_the_noise_grows_with_examples_and_weights(weight):
+    net, X, Y = saturated("tanh", "softmax", 10, 3, m=60)
+    w = None if weight is None else np.full(60, weight)
+    check = check_gradients(net, X, Y, "cce", sample_weight=w)
+    assert check.ok, check
+    assert trace(net, X, Y, "cce", sample_weight=w).check().ok
+
+
+def test_the_noise_grows_with_the_terms_of_z():
+    net = Network([Dense(2, "sigmoid"), Dense(1, "sigmoid")], 1, dtype="float64", seed=0)
+    W2 = [[3e4, -3e4]]  # z[2] is a small difference of large terms
+    net.set_parameters({1: ([[12.0], [12.0]], [0.0, 0.0]), 2: (W2, [0.3])})
+    check = check_gradients(net, [[1.0, 1.7, 2.1]], [[0, 1, 1]], "bce")
+    assert check.ok, check
+
+
 def test_what_is_too_small_to_tell_is_counted():
     net = Network([Dense(1, "sigmoid"), Dense(1, "sigmoid")], 1, dtype="float64", seed=0)
     net.set_parameters({1: ([[30.0]], [0.0]), 2: ([[1.0]], [0.0])})
