@@ -3,8 +3,10 @@
 
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
 import { layers } from "./views/layers.js";
+import { surface } from "./views/surface.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -15,7 +17,7 @@ import { layers } from "./views/layers.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, expected, layers];
+export const VIEWS = [confusion, expected, layers, surface, costs];
 
 const PAUSE = 200;
 
@@ -90,5 +92,6 @@ export function views(lab) {
   }
 
   for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  lab.on("view", show);
   show();
 }
