@@ -21,7 +21,8 @@ from pellucid.lab.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
-HEALTHY = [name for name in PRESETS if name not in ("xor-linear", "dropped-transpose")]
+ILL = ("xor-linear", "squared-error", "dropped-transpose")
+HEALTHY = [name for name in PRESETS if name not in ILL]
 CIRCLES = {
     "data": {"name": "circles", "noise": 0.1, "m": 200, "split": 0.25},
     "layers": [{"units": 6}, {"units": 6}],
@@ -54,6 +55,10 @@ def test_a_linear_network_on_xor_is_told_what_it_lacks():
     assert serious(diagnose(e)) == ["no_non_linearity"]
     e.steps(100)
     assert serious(diagnose(e)) == ["no_non_linearity"]
+
+
+def test_squared_error_on_a_sigmoid_is_the_wrong_loss():
+    assert serious(diagnose(made(PRESETS["squared-error"].experiment))) == ["wrong_loss"]
 
 
 @pytest.mark.parametrize(

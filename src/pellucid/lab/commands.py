@@ -22,6 +22,7 @@ from pellucid.lab.layers import layers
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
+from pellucid.lab.surface import race, surface
 from pellucid.lab.trainer import Player, StopAt, Traced
 
 Arguments = dict[str, Any]
@@ -75,12 +76,12 @@ def _pause(player: Player, given: Arguments) -> Reply:
 
 def _epoch(player: Player, given: Arguments) -> Reply:
     e = _still(player)
-    e.steps(e.left_in_epoch())
+    e.steps(e.left_in_epoch(), closely=True)
     return _state(player)
 
 
 def _batch(player: Player, given: Arguments) -> Reply:
-    _still(player).steps(1)
+    _still(player).steps(1, closely=True)
     return _state(player)
 
 
@@ -219,6 +220,20 @@ def _metrics(player: Player, given: Arguments) -> Reply:
     return metrics(_experiment(player))
 
 
+def _surface(player: Player, given: Arguments) -> tuple[Reply, bytes]:
+    header, J = surface(_experiment(player), given, playing=player.playing)
+    return _framed(player, frames.VIEW, header, {"J": J})
+
+
+def _race(player: Player, given: Arguments) -> Reply:
+    return {"runs": race(_still(player), given)}
+
+
+def _costs(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    return {**e.costs.told(), "batch_size": e.batch_size, "m": len(e.training)}
+
+
 # Arguments ----------------------------------------------------------------------------------------
 
 
@@ -310,6 +325,9 @@ COMMANDS: dict[str, Command] = {
     "boundary": _boundary,
     "unit_maps": _unit_maps,
     "hidden": _hidden,
+    "surface": _surface,
+    "race": _race,
+    "costs": _costs,
     "ack": _acknowledge,
     "script": _script,
     "diagnosis": _diagnosis,

@@ -66,7 +66,13 @@ def catalogue() -> State:
             if k is not LBFGS
         ],
         "presets": [
-            {"name": p.name, "title": p.title, "why": p.why, "experiment": p.experiment}
+            {
+                "name": p.name,
+                "title": p.title,
+                "why": p.why,
+                "experiment": p.experiment,
+                "view": p.view,
+            }
             for p in PRESETS.values()
         ],
         "faults": [{"name": f.name, "title": f.title, "why": f.why} for f in FAULTS.values()],

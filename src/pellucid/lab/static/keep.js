@@ -20,7 +20,9 @@ export function keep(lab) {
     const preset = presets.find((/** @type {any} */ each) => each.name === name);
     if (!preset) return;
     lab.unit = null;
+    if (preset.view) lab.view = preset.view;
     await lab.open(preset.experiment);
+    lab.tell("view");
     say(preset.why ?? preset.title);
   }));
   at("keep").append(

@@ -40,6 +40,8 @@ export class Lab extends EventTarget {
     /** @type {string[]} */ this.hidden = [];
     /** The name of the view that is looked at; "" is the first. */
     this.view = "";
+    /** @type {Record<string, any>} what each view keeps in the link, by its name */
+    this.looks = {};
     /** @type {[number, number] | null} the unit whose map is shown; null is the output */
     this.unit = null;
     /** The two inputs on the axes of the map; the others are held at their mean. */
@@ -47,6 +49,8 @@ export class Lab extends EventTarget {
     /** @type {any} the frame of the last boundary */
     this.boundary = null;
     this.opened = 0;
+    /** Experiments that were asked for and have not come: what is asked meanwhile would be of another one. */
+    this.opening = 0;
     /** @type {any} the newest frame not yet drawn */
     this.newest = null;
     this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
@@ -114,7 +118,8 @@ export class Lab extends EventTarget {
   /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
   async open(experiment) {
     const mine = ++this.opened;
-    const state = await this.ask("open", { experiment });
+    this.opening += 1;
+    const state = await this.ask("open", { experiment }).finally(() => (this.opening -= 1));
     if (mine === this.opened) this.take(state);
   }
 
@@ -155,7 +160,7 @@ export class Lab extends EventTarget {
   }
 
   keepInLink() {
-    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view });
+    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view, looks: this.looks });
     history.replaceState(null, "", `#${link}`);
   }
 

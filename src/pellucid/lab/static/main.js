@@ -20,6 +20,7 @@ await lab.socket.connect();
 lab.catalogue = await lab.ask("catalogue");
 const link = fromLink(location.hash.slice(1)) ?? {};
 if (typeof link.view === "string") lab.view = link.view;
+if (link.looks && typeof link.looks === "object") lab.looks = link.looks;
 lab.hidden = Array.isArray(link.hidden) ? link.hidden.filter((/** @type {any} */ id) => typeof id === "string") : [];
 
 training(lab);

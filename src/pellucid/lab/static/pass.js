@@ -55,7 +55,7 @@ export function pass(lab) {
     const mine = ++asked;
     const examples = chosen();
     const fresh = await lab.ask("trace", { examples });
-    if (mine !== asked) return;
+    if (mine !== asked || lab.opening) return;
     trace = fresh;
     const backward = trace.steps.findIndex((/** @type {any} */ step) => step.letter.startsWith("d"));
     const phases = trace.steps.map((/** @type {any} */ step, /** @type {number} */ k) => ({ ...step, phase: k < backward ? "Forward" : "Backward" }));
@@ -64,12 +64,13 @@ export function pass(lab) {
     const kept = Math.min(current, steps.length - 1);
     verdict = null;
     await choose(kept, Math.min(row, (steps[kept].rows || 1) - 1), Math.min(column, (steps[kept].columns || 1) - 1), false);
-    if (mine === asked && lab.state.n_parameters <= SMALL && examples.length <= 8) await checked();
+    if (mine === asked && !lab.opening && lab.state.n_parameters <= SMALL && examples.length <= 8) await checked();
     else drawCheck();
   }
 
   /** @param {number} step @param {number} r @param {number} c @param {boolean} [aloud] */
   async function choose(step, r = 0, c = 0, aloud = true) {
+    if (lab.opening) return; // the next experiment begins a pass of its own
     [current, row, column] = [step, r, c];
     cell = null;
     const { letter, layer, rows } = steps[step];

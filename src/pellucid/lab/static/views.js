@@ -4,9 +4,11 @@
 import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
 import { confusion } from "./views/confusion.js";
+import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
 import { hidden } from "./views/hidden.js";
 import { layers } from "./views/layers.js";
+import { surface } from "./views/surface.js";
 import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -18,7 +20,7 @@ import { weights } from "./views/weights.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, expected, hidden, layers, weights];
+export const VIEWS = [confusion, expected, hidden, layers, weights, surface, costs];
 
 const PAUSE = 200;
 
@@ -93,6 +95,7 @@ export function views(lab) {
   }
 
   for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  lab.on("view", show);
   onTheme(refresh);
   show();
 }
