@@ -321,6 +321,27 @@ def test_a_page_that_reads_nothing_holds_nobody(lab, page):
     assert eventually(lambda: len(trainers()) == 1)
 
 
+def test_training_goes_on_behind_a_page_that_reads_nothing(lab):
+    """Its own training too: nothing that the trainer does waits for what is sent."""
+    before = set(lab.trainers)
+    with Page(lab) as slow:
+        slow.ask("open", experiment=MOONS)
+        (trainer,) = lab.trainers - before
+        player = trainer.player
+        slow.ask("play")
+        for _ in range(200):  # 32 MB of maps, far more than the buffers between hold
+            slow.say("boundary", size=200)
+
+        def stuck(since):
+            time.sleep(0.5)
+            return player.sequence == since
+
+        assert eventually(lambda: stuck(player.sequence))
+        assert 0 < player.sequence < 200
+        step = player.experiment.step
+        assert eventually(lambda: player.experiment.step > step + 2000)
+
+
 def test_a_page_that_vanishes_ends_its_training(lab):
     before = len(trainers())
     page = Page(lab)

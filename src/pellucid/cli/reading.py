@@ -39,10 +39,13 @@ def read_rows(
         return _images(data, image.height, target, header)
     if os.path.isdir(data):
         raise DataError(f"{data!r} is a folder; the model was trained on a table.")
-    coded = [name for name, kind in kinds.items() if getattr(kind, "from_numbers", None) is False]
-    decimal = model.data.get("decimal")  # 1,234 alone does not tell
     table = read_table(
-        data, target=target, columns=list(kinds), header=header, texts=coded, decimal=decimal
+        data,
+        target=target,
+        columns=list(kinds),
+        header=header,
+        texts=model.codes,
+        decimal=model.data.get("decimal"),  # 1,234 alone does not tell
     )
     return table, []
 

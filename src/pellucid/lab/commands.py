@@ -6,6 +6,7 @@ frame that follows. A ValueError becomes the reply ``{"error": ...}``.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -18,18 +19,20 @@ from pellucid.lab.boundary import View, boundary, unit_maps
 from pellucid.lab.diagnosis import diagnose, diagnosis_state
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.hidden import hidden
+from pellucid.lab.keep import knows_columns, zipped
 from pellucid.lab.layers import layers
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
 from pellucid.lab.surface import race, surface
 from pellucid.lab.trainer import Player, StopAt, Traced
+from pellucid.lab.uploads import choose_target
 
 Arguments = dict[str, Any]
 Reply = dict[str, Any]
 Command = Callable[[Player, Arguments], "Reply | tuple[Reply, bytes]"]
 
-MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 50_000
+MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 200_000
 MOST_CHECKED_PARAMETERS = 5_000
 LARGEST_VIEW, MOST_UNIT_MAPS = 200, 64
 
@@ -206,6 +209,16 @@ def _script(player: Player, given: Arguments) -> Reply:
     return {"python": script(_experiment(player))}
 
 
+def _save(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    name, content = zipped(e)
+    return {"name": name, "zip": base64.b64encode(content).decode(), "columns": knows_columns(e)}
+
+
+def _learn_table(player: Player, given: Arguments) -> Reply:
+    return choose_target(given.get("table"), given.get("target"), given.get("model"))
+
+
 def _diagnosis(player: Player, given: Arguments) -> Reply:
     whole = given.get("whole", False) is True
     e = _still(player) if whole else _experiment(player)
@@ -330,6 +343,8 @@ COMMANDS: dict[str, Command] = {
     "costs": _costs,
     "ack": _acknowledge,
     "script": _script,
+    "save": _save,
+    "learn_table": _learn_table,
     "diagnosis": _diagnosis,
     "layers": _layers,
     "metrics": _metrics,

@@ -3,6 +3,7 @@
 
 import { onTheme } from "./colours.js";
 import { at, h, say, shown } from "./dom.js";
+import { live, write } from "./live.js";
 import { paintImage } from "./pictures.js";
 import { pointsOf, replacePoints, targetOf } from "./points.js";
 
@@ -18,7 +19,7 @@ export function examples(lab) {
   function answers() {
     const { A } = lab.state.data;
     at("table").querySelectorAll("td.actual").forEach((/** @type {HTMLElement} */ cell) => {
-      cell.textContent = shown(A[Number(cell.dataset.row)][Number(cell.dataset.column)]);
+      write(cell, shown(A[Number(cell.dataset.row)][Number(cell.dataset.column)]));
     });
   }
 
@@ -98,13 +99,8 @@ export function examples(lab) {
         turn(PAGE, "Next ten", start + PAGE < count))]));
   }
 
-  let last = 0;
   const all = () => { draw(); answers(); };
   lab.on("state", all);
   onTheme(all);
-  lab.on("numbers", () => {
-    if (performance.now() - last < 200) return;
-    last = performance.now();
-    answers();
-  });
+  lab.on("numbers", live(at("table"), 4, answers));
 }

@@ -11,7 +11,7 @@ const MOST_PRODUCTS = 5e7;
  * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings
  * @typedef {{data: any, layers: LayerSettings[], output: {activation: string}, loss: string,
  *   initializer: string, seed: number, optimizer: string, learning_rate: number, batch_size: number,
- *   l1: number, l2: number, fault: string | null, parameters?: any}} Experiment
+ *   l1: number, l2: number, fault: string | null, parameters?: any, model?: string | null}} Experiment
  */
 
 /** @param {any} value */
@@ -30,7 +30,11 @@ export const fromLink = (text) => {
   }
 };
 
-/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "unit" (what the map shows), "boundary". */
+/**
+ * Events: "leaving" (something else is asked for; what is asked of the present state is of no use),
+ * "state" (everything anew), "numbers" (parameters and curves), "play",
+ * "unit" (what the map shows), "boundary".
+ */
 export class Lab extends EventTarget {
   constructor() {
     super();
@@ -51,6 +55,8 @@ export class Lab extends EventTarget {
     this.opened = 0;
     /** Experiments that were asked for and have not come: what is asked meanwhile would be of another one. */
     this.opening = 0;
+    /** @type {Experiment | null} what the link asked for and the server does not hold yet */
+    this.missing = null;
     /** @type {any} the newest frame not yet drawn */
     this.newest = null;
     this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
@@ -119,6 +125,7 @@ export class Lab extends EventTarget {
   async open(experiment) {
     const mine = ++this.opened;
     this.opening += 1;
+    this.tell("leaving");
     const state = await this.ask("open", { experiment }).finally(() => (this.opening -= 1));
     if (mine === this.opened) this.take(state);
   }
@@ -130,7 +137,7 @@ export class Lab extends EventTarget {
    */
   async change(settings) {
     const before = this.experiment;
-    const typed = "layers" in settings ? { parameters: null } : {}; // typed weights no longer fit
+    const typed = "layers" in settings || "initializer" in settings ? { parameters: null, model: null } : {}; // such weights no longer fit
     const wanted = { ...before, ...typed, ...settings };
     this.state.experiment = wanted;
     try {
@@ -180,6 +187,7 @@ export class Lab extends EventTarget {
 
   /** @param {number | null} speed */
   async play(speed) {
+    this.tell("leaving");
     await this.watch();
     this.take(await this.ask("play", { speed }));
   }

@@ -3,11 +3,27 @@
 
 import { classes, css, diverging, ink, mix, onTheme, paper } from "./colours.js";
 import { at, choice, h, keepFocus, number, shown } from "./dom.js";
+import { live } from "./live.js";
 import { pointer, targetOf } from "./points.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
 const SIZE = 400;
+
+const STEPS = 255;
+/** @type {{undecided: number, ramp: Uint32Array, sure: Uint32Array[]} | null} colours as the bytes of a pixel, from one end to the other */
+let shades = null;
+onTheme(() => (shades = null));
+
+function makeShades() {
+  const ground = paper();
+  /** @param {import("./colours.js").Colour} colour */
+  const pixel = ([r, g, b]) => (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
+  /** @param {(share: number) => import("./colours.js").Colour} colour */
+  const table = (colour) => Uint32Array.from({ length: STEPS + 1 }, (_, k) => pixel(colour(k / STEPS)));
+  const sure = classes().map((hue) => table((share) => mix(ground, hue, 0.12 + 0.5 * share)));
+  return { undecided: pixel(ground), ramp: table((share) => diverging(share)), sure };
+}
 
 /**
  * Paint a boundary into a canvas of its own size, the largest x2 on top.
@@ -19,25 +35,24 @@ export function paint(canvas, { shape, values }, [low, high]) {
   const size = shape[shape.length - 1];
   const layers = shape.length === 3 ? shape[0] : 1;
   const cells = size * size;
-  canvas.width = canvas.height = size;
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
   const context = canvas.getContext("2d");
   const image = context.createImageData(size, size);
-  const [ground, hues] = [paper(), classes()];
-  const table = Array.from({ length: 256 }, (_, k) => diverging(k / 255));
+  const pixels = new Uint32Array(image.data.buffer);
+  const { undecided, ramp, sure } = (shades ??= makeShades());
+  /** @param {Uint32Array} table @param {number} share */
+  const at = (table, share) => (Number.isFinite(share) ? table[Math.round(STEPS * Math.max(0, Math.min(1, share)))] : undecided);
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       const cell = (size - 1 - row) * size + column;
-      let colour = ground;
-      if (layers === 1) {
-        const share = (values[cell] - low) / (high - low);
-        if (Number.isFinite(share)) colour = table[Math.max(0, Math.min(255, Math.round(share * 255)))];
-      } else {
+      let colour;
+      if (layers === 1) colour = at(ramp, (values[cell] - low) / (high - low));
+      else {
         let best = 0;
         for (let k = 1; k < layers; k++) if (values[k * cells + cell] > values[best * cells + cell]) best = k;
-        const sure = (values[best * cells + cell] - 1 / layers) / (1 - 1 / layers);
-        colour = mix(ground, hues[best % hues.length], 0.12 + 0.5 * Math.max(0, Math.min(1, sure)));
+        colour = at(sure[best % sure.length], (values[best * cells + cell] - 1 / layers) / (1 - 1 / layers));
       }
-      image.data.set([...colour, 255], 4 * (row * size + column));
+      pixels[row * size + column] = colour;
     }
   }
   context.putImageData(image, 0, 0);
@@ -81,9 +96,12 @@ export function map(lab) {
     field.hidden = scale.hidden = !lab.plane;
     if (!lab.plane || !lab.boundary) return;
     const { boundary } = lab.boundary.arrays;
-    paint(field, boundary, ends(lab, lab.unit, boundary.values));
     const [low, high] = ends(lab, lab.unit, boundary.values);
+    paint(field, boundary, [low, high]);
     const several = boundary.shape.length === 3 && boundary.shape[0] > 1;
+    const told = [css(paper()), ...(several ? lab.state.data.classes : [shown(low), shown(high)])].join();
+    if (scale.dataset.told === told) return;
+    scale.dataset.told = told;
     scale.replaceChildren(...(several
       ? lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
           h("span", {}, swatch(css(classes()[k % classes().length])), ` ${name}`))
@@ -199,7 +217,7 @@ export function map(lab) {
   const all = () => { drawTools(); drawField(); drawPoints(); };
   lab.on("state", all);
   lab.on("unit", () => { drawTools(); drawPoints(); });
-  lab.on("boundary", () => { drawField(); if (!lab.state.playing || !lab.plane) drawPoints(); });
+  lab.on("boundary", live(box, Infinity, () => { drawField(); if (!lab.state.playing || !lab.plane) drawPoints(); }));
   onTheme(all);
   new ResizeObserver(() => lab.state.data && drawPoints()).observe(points);
 }

@@ -35,7 +35,7 @@ export function pass(lab) {
       from, many),
     strip, view, check);
   box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (/** @type {HTMLElement} */ (event.target).matches("input, select")) return;
+    if (/** @type {HTMLElement} */ (event.target).matches("input, select, .formula, .scroll")) return; // these have their own use of the arrows
     /** @type {Record<string, () => any>} */
     const moves = { ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1), ArrowDown: () => moveStep(1), ArrowUp: () => moveStep(-1) };
     if (!(event.key in moves)) return;
@@ -52,7 +52,22 @@ export function pass(lab) {
 
   let asked = 0;
   async function load() {
+    if (lab.state.playing) return void lab.pause(); // which loads the pass
     const mine = ++asked;
+    try {
+      await loaded(mine);
+    } catch (error) {
+      if (mine !== asked) return; // of an experiment that is no longer open
+      trace = null;
+      steps = [];
+      strip.replaceChildren();
+      check.replaceChildren();
+      view.replaceChildren(h("p", { class: "note" }, /** @type {Error} */ (error).message));
+    }
+  }
+
+  /** @param {number} mine */
+  async function loaded(mine) {
     const examples = chosen();
     const fresh = await lab.ask("trace", { examples });
     if (mine !== asked || lab.opening) return;
@@ -73,6 +88,7 @@ export function pass(lab) {
     if (lab.opening) return; // the next experiment begins a pass of its own
     [current, row, column] = [step, r, c];
     cell = null;
+    if (lab.state.playing) return void lab.pause(); // which loads the pass, with this cell
     const { letter, layer, rows } = steps[step];
     if (rows) {
       const mine = asked;
@@ -109,7 +125,7 @@ export function pass(lab) {
     drawStrip();
     const step = steps[current];
     view.replaceChildren(...(step.phase === "Loss" ? lossStep() : step.phase === "Update" ? updateStep() : matrixStep(step)));
-    if (inside) /** @type {HTMLElement | null} */ (view.querySelector("[tabindex='0']"))?.focus();
+    if (inside) /** @type {HTMLElement | null} */ (view.querySelector("button[tabindex='0']"))?.focus();
   }
 
   function drawStrip() {
@@ -136,7 +152,7 @@ export function pass(lab) {
     };
     return [
       h("h3", {}, `${step.phase}: ${step.result}`),
-      h("div", { class: "formula" }, written(step.mathml)),
+      formula("Formula", written(step.mathml)),
       h("p", { class: "note" }, step.why),
       step.broken && h("p", { class: "warning" }, step.broken),
       h("div", { class: "equation" },
@@ -147,10 +163,13 @@ export function pass(lab) {
           : matrix(part.name, trace.arrays[part.name], { transposed: part.transposed, around: near(part.name), sources }))),
       cell && h("div", { class: "cell", "data-value": cell.value },
         h("h4", {}, `${step.result}, row ${row}, column ${column}`),
-        h("div", { class: "formula" }, ofCell(cell.formula)),
-        h("div", { class: "formula numbers" }, ofCell(cell.numbers))),
+        formula("Formula of the cell", ofCell(cell.formula)),
+        formula("The same with its numbers", ofCell(cell.numbers))),
     ].filter(Boolean);
   }
+
+  /** Long ones are scrolled, by keyboard too. @param {string} label @param {Node} math */
+  const formula = (label, math) => h("div", { class: "formula", tabindex: 0, role: "group", "aria-label": label }, math);
 
   function lossStep() {
     const L = lab.state.n.length - 1;
@@ -189,6 +208,7 @@ export function pass(lab) {
   }
 
   async function checked() {
+    if (lab.state.playing) await lab.pause();
     const mine = asked;
     const found = await lab.ask("check");
     if (mine !== asked) return;
@@ -213,6 +233,7 @@ export function pass(lab) {
     return h("p", { class: "warning" }, `The gradient is wrong in ${wrong.join(", ")}: it does not agree with central differences. ${verdict.why ?? ""}`);
   }
 
+  lab.on("leaving", () => asked++);
   lab.on("state", () => {
     if (!lab.state.playing) {
       updated = null;

@@ -13,7 +13,7 @@ export function dataSettings(lab) {
     const set = datasets.find((/** @type {any} */ each) => each.name === data.name);
     const change = (/** @type {any} */ settings) => lab.change({ data: { ...data, points: null, ...settings } });
     const choose = (/** @type {string} */ name) => {
-      const { output, loss, parameters, ...others } = lab.experiment; // those that suit the new data are the server's choice
+      const { output, loss, parameters, model, ...others } = lab.experiment; // those that suit the new data are the server's choice
       lab.unit = null;
       lab.open(/** @type {any} */ ({ ...others, data: { name, split: data.split, seed: data.seed } })).catch(() => lab.tell("state"));
     };

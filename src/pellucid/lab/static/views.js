@@ -3,6 +3,7 @@
 
 import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
+import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
 import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
@@ -94,8 +95,9 @@ export function views(lab) {
     await parts.draw();
   }
 
-  for (const event of ["state", "numbers"]) lab.on(event, refresh);
-  lab.on("view", show);
+  lab.on("state", refresh);
+  lab.on("numbers", live(box, 1000 / PAUSE, refresh));
   onTheme(refresh);
+  lab.on("view", show);
   show();
 }
