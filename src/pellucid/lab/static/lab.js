@@ -53,8 +53,6 @@ export class Lab extends EventTarget {
     /** @type {any} the frame of the last boundary */
     this.boundary = null;
     this.opened = 0;
-    /** Experiments that were asked for and have not come: what is asked meanwhile would be of another one. */
-    this.opening = 0;
     /** @type {Experiment | null} what the link asked for and the server does not hold yet */
     this.missing = null;
     /** @type {any} the newest frame not yet drawn */
@@ -124,9 +122,8 @@ export class Lab extends EventTarget {
   /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
   async open(experiment) {
     const mine = ++this.opened;
-    this.opening += 1;
     this.tell("leaving");
-    const state = await this.ask("open", { experiment }).finally(() => (this.opening -= 1));
+    const state = await this.ask("open", { experiment });
     if (mine === this.opened) this.take(state);
   }
 

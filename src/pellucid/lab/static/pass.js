@@ -70,7 +70,7 @@ export function pass(lab) {
   async function loaded(mine) {
     const examples = chosen();
     const fresh = await lab.ask("trace", { examples });
-    if (mine !== asked || lab.opening) return;
+    if (mine !== asked) return;
     trace = fresh;
     const backward = trace.steps.findIndex((/** @type {any} */ step) => step.letter.startsWith("d"));
     const phases = trace.steps.map((/** @type {any} */ step, /** @type {number} */ k) => ({ ...step, phase: k < backward ? "Forward" : "Backward" }));
@@ -79,13 +79,12 @@ export function pass(lab) {
     const kept = Math.min(current, steps.length - 1);
     verdict = null;
     await choose(kept, Math.min(row, (steps[kept].rows || 1) - 1), Math.min(column, (steps[kept].columns || 1) - 1), false);
-    if (mine === asked && !lab.opening && lab.state.n_parameters <= SMALL && examples.length <= 8) await checked();
+    if (mine === asked && lab.state.n_parameters <= SMALL && examples.length <= 8) await checked();
     else drawCheck();
   }
 
   /** @param {number} step @param {number} r @param {number} c @param {boolean} [aloud] */
   async function choose(step, r = 0, c = 0, aloud = true) {
-    if (lab.opening) return; // the next experiment begins a pass of its own
     [current, row, column] = [step, r, c];
     cell = null;
     if (lab.state.playing) return void lab.pause(); // which loads the pass, with this cell
