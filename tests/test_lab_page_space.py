@@ -190,7 +190,7 @@ def test_the_hidden_space_is_drawn_while_playing_and_needs_two_units(page):
     expect(panel.locator("tbody tr")).to_have_count(4)
     before = panel.locator("path.bent").get_attribute("d")
     page.get_by_role("button", name="Play").click()
-    panel.locator("svg.space").scroll_into_view_if_needed()
+    panel.evaluate("(e) => e.scrollIntoView()")
     until(page, lambda: panel.locator("path.bent").get_attribute("d") != before)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()  # the view did not stop it
     page.get_by_role("button", name="Pause").click()
@@ -226,7 +226,7 @@ def test_each_unit_of_the_first_layer_is_a_picture_of_its_weights(page):
     assert abs(int(pixel[2]) - int(pixel[0])) > 100  # its own largest has the full colour
     before = panel.locator("li").first.inner_text()
     page.get_by_role("button", name="Play").click()
-    panel.locator("li").first.scroll_into_view_if_needed()  # what is not in sight is not drawn
+    panel.evaluate("(e) => e.scrollIntoView()")  # what is not in sight is not drawn
     until(page, lambda: panel.locator("li").first.inner_text() != before)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
