@@ -87,6 +87,14 @@ def row_of(table: Table, row: int) -> Table:
     """Return one row of a table, counted from 1."""
     from pellucid.tables.table import count
 
+    if table.kept is not None:  # --row counts those without a target too
+        found = table.rows(table.kept == row - 1)
+        if not found.m:
+            raise DataError(
+                f"{table.source}: row {row} has no target, or is beyond the last row. Choose one "
+                f"of the {count(table.m, 'row')} with a target."
+            )
+        return found
     if row > table.m:
         raise DataError(f"{table.source} has {count(table.m, 'row')}; --row {row} is beyond them.")
     return table.rows(slice(row - 1, row))

@@ -150,7 +150,7 @@ def _check(player: Player, given: Arguments) -> Reply:
     return {
         "ok": found.ok,
         "by_name": found.by_name,
-        "of": found.of,
+        "verdict": found.verdict,
         "tolerance": found.tolerance,
         "near_kink": found.near_kink,
         "fused": found.fused,
