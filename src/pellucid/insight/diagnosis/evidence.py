@@ -55,10 +55,12 @@ class Scores:
 
     train: float
     validation: float | None
+    compared: float
+    """On the rows where the reference was measured: the validation data, or a third of all."""
     train_recalls: list[float] = field(default_factory=list)
     """For each class the share that is found."""
     recalls: list[float] = field(default_factory=list)
-    """The same of the validation data, or else of the training data."""
+    """The same on the rows of ``compared``; ``rows`` is their number."""
     rows: int = 0
 
 
@@ -168,7 +170,8 @@ def _scores(
     target: Target, network: Network, subject: Subject, A: NDArray[Any], Y: NDArray[Any]
 ) -> Scores:
     train = _skill(target, A, Y)
-    last, validation = (A, Y), None
+    third = _third(Y.shape[1])
+    last, validation = (A[:, third], Y[:, third]), None
     if subject.validation is not None:
         Xv, Yv = subject.validation
         Yv = _targets(Yv, network.n[-1])
@@ -176,7 +179,12 @@ def _scores(
             last = network.forward(Xv), Yv
             validation = _skill(target, *last)
     recalls = _recalls(target, A, Y), _recalls(target, *last)
-    return Scores(train, validation, recalls[0], recalls[1], last[1].shape[1])
+    return Scores(train, validation, _skill(target, *last), *recalls, last[1].shape[1])
+
+
+def _third(m: int) -> NDArray[np.intp]:
+    """The rows that a reference is measured on where there are no validation data."""
+    return facts.take_rows(m)[::3]
 
 
 def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:

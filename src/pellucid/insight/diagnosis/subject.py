@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,12 +110,21 @@ def _drop_in(
 
     return Subject(
         network,
-        getattr(estimator, "history_", None),
+        _whole(estimator),
         columns(data),
         columns(validation),
         estimator._loss() if loss is None else find_loss(loss),
         tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
     )
+
+
+def _whole(estimator: Any) -> History | None:
+    """Its history; after warm starts or partial fits the curve of all of them, nothing else."""
+    history, J = getattr(estimator, "history_", None), estimator.loss_curve_
+    if history is None or len(J) == history.epochs:
+        return history
+    rates = [history["learning_rate"][-1]] * len(J)
+    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[])
 
 
 def _table_model(

@@ -134,7 +134,9 @@ def leaks(e: Evidence) -> list[Seen]:
         evidence = f"it alone says {percent(most)} of the target, the next one {percent(second)}"
         return [_leak(e, best, evidence)]
     rest = max((e.without_best_column - floor) / max(1 - floor, 1e-9), 0.0)
-    if rest > 0.95 or 1 - rest < 3 * (1 - most):
+    wrong = max(1 - e.without_best_column, 0.0)
+    noise = math.sqrt(wrong * (1 - wrong) / e.reference.rows) / max(1 - floor, 1e-9)
+    if rest > 0.95 or 1 - rest < 3 * (1 - most) or most - rest < 3 * noise:
         return []
     evidence = f"it alone says {percent(most)} of the target; all others together {percent(rest)}"
     return [_leak(e, best, evidence)]

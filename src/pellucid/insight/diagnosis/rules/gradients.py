@@ -41,7 +41,7 @@ def _vanishing(e: Evidence) -> list[Seen]:
             "layer 1",
             f"at the start the entries of dW[1] are {share:.1g} of those of "
             f"dW[{layers[-1]['layer']}]",
-            "Take ReLU and a start that suits it" if bounded else "Take fewer layers.",
+            "Take ReLU and a start that suits it." if bounded else "Take fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
         )
     ]

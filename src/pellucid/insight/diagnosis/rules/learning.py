@@ -7,10 +7,12 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    GAP,
     SHORT,
     Rule,
     Seen,
     falling,
+    gap,
     hurts,
     neglects,
     percent,
@@ -54,9 +56,20 @@ SMALL_BATCH, GOOD_BATCH = 4, 32
 
 def _rates(e: Evidence) -> tuple[float, float, float]:
     """The learning rate; a step relative to the weights, the longest layer: first and typical."""
-    rate = float(e.settings.get("learning_rate", math.nan))
-    sizes = [max(step_sizes(e, sample)) for sample in e.samples] or [0.0]
-    return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
+    sizes = [max(step_sizes(e, sample)) for sample in _looks(e)] or [0.0]
+    return _rate(e), sizes[0], sorted(sizes)[len(sizes) // 2]
+
+
+def _looks(e: Evidence) -> list[dict[str, Any]]:
+    """The statistics taken while training; where there are none, those of the end."""
+    if e.samples or not e.layers or "dW_norm" not in e.layers[0]:
+        return e.samples
+    return [{"epoch": len(e.curves.get("loss", [])), "layers": e.layers}]
+
+
+def _rate(e: Evidence) -> float:
+    """The learning rate that was asked for."""
+    return float(e.settings.get("learning_rate", math.nan))
 
 
 def _steps(e: Evidence) -> int:
@@ -173,6 +186,8 @@ def _oscillates(e: Evidence) -> list[Seen]:
 def _behind(e: Evidence) -> bool:
     """Whether more could be learned: also from the training data, and no validation loss turned."""
     short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
+    if short is not None and short < 0 and (gap(e) or 0.0) > GAP:
+        return False
     turned = bool(val) and min(val[-max(1, len(val) // 4) :]) > 1.05 * min(val)
     by_heart = e.scores is not None and e.scores.train > KNOWN
     behind = short is None or short > 0 or neglects(e, "train") > 0 or not by_heart
@@ -188,10 +203,12 @@ def _falls(e: Evidence) -> bool:
 
 def _too_low(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
-    if not e.samples or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
+    if not e.settings or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
     rate, _, typical = _rates(e)
     if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
+        return []
+    if max(e.curves.get("learning_rate", [rate])) < rate / 2:  # it ended while warming up
         return []
     better = rate * min(1000.0, max(10.0, GOOD_STEP / typical))
     return [

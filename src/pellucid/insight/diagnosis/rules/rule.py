@@ -64,6 +64,8 @@ SHORT = 0.05
 """A network hurts where it stays behind what simple learners reach by more than this: the same 5 %
 from which the benchmark counts a fault; and by more than chance may do. On its own training data
 half of it is too much already."""
+GAP = 0.08
+"""Training score minus validation score: that much was learned by heart."""
 LEARNED = 0.3
 """Without data to compare with: J fell by so large a share of its first value, so it learns."""
 
@@ -75,10 +77,19 @@ def shortfall(e: Evidence, on: str) -> float | None:
     """
     if e.scores is None or e.reference is None:
         return None
-    held_out = e.scores.validation is not None and on == "validation"
-    own = e.scores.validation if held_out else e.scores.train
-    assert own is not None
-    return (e.reference.score - own) / max(e.reference.score, 0.1)
+    own = e.scores.compared if on == "validation" else e.scores.train
+    return (e.reference.score - own) / _best(e)
+
+
+def _best(e: Evidence) -> float:
+    """What shares of a score are shares of."""
+    return max(e.reference.score, 0.1) if e.reference else 1.0
+
+
+def gap(e: Evidence) -> float | None:
+    """The score on the training data minus that on the validation data, where there are any."""
+    s = e.scores
+    return None if s is None or s.validation is None else s.train - s.validation
 
 
 def neglects(e: Evidence, on: str) -> float:
@@ -112,7 +123,7 @@ def hurts(e: Evidence, short: float = SHORT) -> bool:
         of_score, of_recall = noise(e), noise_of_recall(e)
         return (
             behind > short + of_score
-            or (on_train > short / 2 + 2 * of_score and behind > of_score)
+            or (on_train > short / 2 + 2 * of_score / _best(e) and behind > of_score)
             or lost > short + of_recall
             or (neglects(e, "train") > short / 2 + 2 * of_recall and lost > of_recall)
         )
@@ -168,7 +179,7 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
     spec = e.settings.get("optimizer", "adam")
     name = spec if isinstance(spec, str) else spec["name"]
     parameters = {} if isinstance(spec, str) else spec
-    alpha = max(e.curves.get("learning_rate", [])[:3] or [e.settings.get("learning_rate", 0.0)])
+    alpha = rate_at(e, sample["epoch"])
     sizes = []
     for layer in sample["layers"]:
         rate = alpha * layer.get("rate_factor", 1.0)
@@ -183,6 +194,12 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
             step = rate * size
         sizes.append(step / max(layer["W_norm"], 0.5 * math.sqrt(layer["units"])))
     return sizes
+
+
+def rate_at(e: Evidence, epoch: int) -> float:
+    """The learning rate at the end of an epoch; of 0, the largest of the first three."""
+    rates = e.curves.get("learning_rate") or [e.settings.get("learning_rate", 0.0)]
+    return float(max(rates[:3]) if epoch == 0 else rates[min(epoch, len(rates)) - 1])
 
 
 def percent(share: float) -> str:

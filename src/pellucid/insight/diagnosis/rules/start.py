@@ -151,7 +151,9 @@ def _linear(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "every hidden layer",
-            f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'",
+            f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'"
+            if len(inner) > 1
+            else "the hidden layer has g(z) = z, so the network is W'x + b'",
             "Give the hidden layers a bend.",
             {"activation": "relu"},
         )
@@ -218,6 +220,6 @@ RULES = (
         "With the identity everywhere the output is a linear combination of the input, however "
         "many layers there are: W' = W[2]W[1] (lecture 003).",
         _linear,
-        ("underfitting", "stopped_too_early", "learning_rate_too_low"),
+        ("underfitting", "stopped_too_early", "learning_rate_too_low", "batch_too_large"),
     ),
 )
