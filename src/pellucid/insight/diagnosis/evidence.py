@@ -82,6 +82,7 @@ class Evidence:
     message: str = ""
     best_epoch: int = 0
     names: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
     columns: Columns | None = None
     m: int = 0
     target: Target | None = None
@@ -106,15 +107,28 @@ class Evidence:
         """The name of a column, or its number as an input."""
         return f"column {self.names[j]!r}" if j < len(self.names) else f"input {j + 1}"
 
+    def class_(self, k: int) -> str:
+        """A class by its label, or its number."""
+        return f"class {self.classes[k] if k < len(self.classes) else k!r}"
 
-def gather(subject: Subject, task: str | None = None) -> Evidence:
-    """Return the evidence of a subject."""
-    found = Evidence(names=subject.names)
+
+OF_DATA = ("target", "columns", "reference", "pooled", "without_best_column")
+"""What the data alone say."""
+
+
+def gather(subject: Subject, task: str | None = None, known: Evidence | None = None) -> Evidence:
+    """Return the evidence of a subject; what its data alone say is taken from ``known``."""
+    found = Evidence(names=subject.names, classes=subject.classes)
     _from_history(found, subject)
     if subject.loss is not None:
         found.loss, found.loss_targets = subject.loss.name, subject.loss.targets
     if subject.data is not None:
-        _from_data(found, subject, task)
+        found.looked_at.append(DATA)
+        found.m = found.m or subject.data[0].shape[1]
+        if known is None:
+            _from_data(found, subject, task)
+        else:
+            vars(found).update({name: getattr(known, name) for name in OF_DATA})
     if subject.network is not None:
         _from_network(found, subject, subject.network)
     elif found.samples:
@@ -214,9 +228,7 @@ def _skill(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> float:
 
 def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
     assert subject.data is not None
-    found.looked_at.append(DATA)
     X, Y = subject.data
-    found.m = found.m or X.shape[1]
     found.target = target_of(Y, subject.loss, task)
     rows = facts.take_rows(X.shape[1])
     train = _table(X[:, rows], Y[..., rows], found.target)

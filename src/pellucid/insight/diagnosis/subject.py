@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +17,17 @@ from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 
 Pair = tuple[Any, Any]
+Settings = Mapping[str, Any]
 
 
 @dataclass
 class Subject:
-    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,)."""
+    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,).
+
+    ``names`` and ``classes`` are those of the inputs and the class numbers; ``others`` holds the
+    other networks of an ensemble with their histories; ``renamed`` brings suggested settings from
+    the names that :func:`pellucid.train` has for them to those of the model.
+    """
 
     network: Network | None = None
     history: History | None = None
@@ -27,6 +35,24 @@ class Subject:
     validation: Pair | None = None
     loss: Loss | None = None
     names: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
+    others: tuple[tuple[Network, History | None], ...] = ()
+    renamed: Callable[[Settings], dict[str, Any]] = dict
+
+    def more(self) -> list[str]:
+        """What was not given and would let the rules see more."""
+        lacking = []
+        if self.history is None:
+            lacking.append("the history of the training")
+        elif not self.history.statistics:
+            lacking.append("the statistics of pellucid.insight.Watch (callbacks=Watch())")
+        if self.network is None:
+            lacking.append("the network (network=...)")
+        if self.data is None:
+            lacking.append("the training data")
+        elif self.validation is None and "val_loss" not in (self.history or History()).curves:
+            lacking.append("data that it was not trained on (validation_data=...)")
+        return lacking
 
 
 def subject_of(
@@ -115,12 +141,24 @@ def _drop_in(
         columns(validation),
         estimator._loss() if loss is None else find_loss(loss),
         tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
+        tuple(np.asarray(getattr(estimator, "classes_", ())).tolist()),
+        renamed=_for_drop_in,
     )
+
+
+def _for_drop_in(fix: Settings) -> dict[str, Any]:
+    """Settings by scikit-learn's names."""
+    names = {"learning_rate": "learning_rate_init", "epochs": "max_iter"}
+    renamed = {names.get(name, name): value for name, value in fix.items()}
+    if "early_stopping" in renamed:
+        renamed |= {"early_stopping": True, "n_iter_no_change": fix["early_stopping"]}
+    return renamed
 
 
 def _whole(estimator: Any) -> History | None:
     """Its history; after warm starts or partial fits the curve of all of them, nothing else."""
-    history, J = getattr(estimator, "history_", None), estimator.loss_curve_
+    history: History | None = getattr(estimator, "history_", None)
+    J = estimator.loss_curve_
     if history is None or len(J) == history.epochs:
         return history
     rates = [history["learning_rate"][-1]] * len(J)
@@ -130,18 +168,34 @@ def _whole(estimator: Any) -> History | None:
 def _table_model(
     model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
 ) -> Subject:
-    """A table's model: its first network stands for all; X holds the table's own rows."""
-    network = model.networks[0]
-    history = History.from_dict(model.histories[0]) if model.histories else None
+    """A table's model; X holds the table's own rows."""
+    histories = map(History.from_dict, model.histories)
+    (network, history), *others = itertools.zip_longest(model.networks, histories)
+    columns_of = model.preprocessing.output_columns
+
+    def renamed(fix: Settings) -> dict[str, Any]:
+        names = {"early_stopping": "patience", "drop_columns": "drop"}
+        found = {names.get(name, name): value for name, value in fix.items()}
+        if "drop" in found:
+            found["drop"] = list(dict.fromkeys(columns_of[j] for j in found["drop"]))
+        return found
 
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
             return None
         return _checked(model.inputs(pair[0]).T, _as_learned(model, pair[1]), network, "X, y")
 
-    found = Subject(network, history, columns(data), columns(validation))
-    found.loss, found.names = _loss(loss, history, network), tuple(model.preprocessing.output_names)
-    return found
+    return Subject(
+        network,
+        history,
+        columns(data),
+        columns(validation),
+        _loss(loss, history, network),
+        tuple(model.preprocessing.output_names),
+        tuple(model.classes),
+        tuple(others),
+        renamed,
+    )
 
 
 def _as_learned(model: Any, y: Any) -> NDArray[Any]:

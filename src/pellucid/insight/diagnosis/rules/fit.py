@@ -44,11 +44,11 @@ def _imbalance(e: Evidence) -> list[Seen]:
     return [
         Seen(
             "warning",
-            f"class {k}",
-            f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
+            e.class_(k),
+            f"{percent(t.shares[k])} of the examples are of {e.class_(k)}; the network finds "
             f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
             f"accuracy of the classes of {r.weighted:.2f} against {own:.2f}",
-            "Weigh the classes.",
+            'Weigh the classes: class_weight="balanced".',
             {"class_weight": "balanced"},
         )
     ]

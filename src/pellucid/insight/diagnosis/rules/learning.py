@@ -171,14 +171,14 @@ def _oscillates(e: Evidence) -> list[Seen]:
     rough = roughness(e.curves.get("loss", []))
     if rough < ROUGH:
         return []
-    rate = float(e.settings.get("learning_rate", 0.01))
+    better = float(f"{e.settings.get('learning_rate', 0.01) / 10:.1g}")
     return [
         Seen(
             "warning" if hurts(e) else "info",
             "the second half of the epochs",
             f"from epoch to epoch J jumps by {percent(rough)} of itself",
-            f"Take a smaller learning rate, such as {rate / 10:.1g}.",
-            {"learning_rate": float(f"{rate / 10:.1g}")},
+            f"Take a smaller learning rate, such as {better:g}.",
+            {"learning_rate": better},
         )
     ]
 
@@ -206,19 +206,20 @@ def _too_low(e: Evidence) -> list[Seen]:
     if not e.settings or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
     rate, _, typical = _rates(e)
-    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
+    few = _steps(e) < FEW_STEPS / 4  # of which ordinary ones lead nowhere either
+    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP / (10 if few else 1):
         return []
     if max(e.curves.get("learning_rate", [rate])) < rate / 2:  # it ended while warming up
         return []
-    better = rate * min(1000.0, max(10.0, GOOD_STEP / typical))
+    better = float(f"{rate * min(1000.0, max(10.0, GOOD_STEP / typical)):.1g}")
     return [
         Seen(
             "warning",
             "every layer",
             f"with the learning rate {rate:g} a step moves the weights by {typical:.1g} of their "
             f"size; after {_steps(e)} steps J has gone from {_first_J(e):.3g} to {J[-1]:.3g}",
-            f"Take a learning rate near {better:.1g}.",
-            {"learning_rate": float(f"{better:.1g}")},
+            f"Take a learning rate near {better:g}.",
+            {"learning_rate": better},
         )
     ]
 
