@@ -12,6 +12,8 @@ from pellucid.training import Run
 class EpochEnd(Callback):
     """Keeps an estimator's curves and counters, and stops as scikit-learn stops."""
 
+    writes = False
+
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
         self._best_epoch = 0

@@ -44,6 +44,8 @@ class Watch(Callback):
     [0, 1, 8]
     """
 
+    writes = False
+
     def on_train_begin(self, run: Run) -> None:
         """Choose the examples, and take the first statistics."""
         self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
@@ -67,10 +69,10 @@ class Watch(Callback):
     def _take(self, run: Run) -> None:
         with _libraries().limit(limits=1, user_api="blas"):  # products so small lose by sharing
             found = measure(run.network, *self._probe, run.objective.loss)
+        parameters = run.network.parameters
         for layer in found["layers"]:
             name = f"W{layer['layer']}"
-            start = self._start[name]
-            layer["moved_since_start"] = _relative(run.network.parameters[name], start)
+            layer["moved_since_start"] = _relative(parameters[name], self._start[name])
         if run.validation is not None and run.validation_output is not None:
             found["val_score"] = score(run.validation.targets, run.validation_output)
         run.history.statistics.append(

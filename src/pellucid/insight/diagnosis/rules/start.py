@@ -7,9 +7,8 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts
+from pellucid.insight.diagnosis.statistics import ALIKE
 
-ALIKE = 1e-5
-"""Units whose W, b and dW differ by less than this share are the same unit."""
 LARGE = 4.0
 """Z this much larger than a start of variance 1 or 2 / fan_in makes it: two standard deviations
 of every unit then lie where sigmoid and tanh are flat."""
