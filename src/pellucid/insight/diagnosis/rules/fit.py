@@ -10,6 +10,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
     Rule,
     Seen,
+    by_heart,
     gap,
     hurts,
     mean_recall,
@@ -86,8 +87,7 @@ _FEWER: tuple[str, dict[str, Any]] = (
 
 def _by_heart(e: Evidence) -> list[Seen]:
     """Without a validation curve: better than others on its training data, worse on new ones."""
-    apart, short = gap(e), shortfall(e, "train")
-    if apart is None or short is None or apart < GAP or short > 0 or not hurts(e):
+    if not by_heart(e) or not hurts(e):
         return []
     assert e.reference is not None
     best = f"{e.reference.name} reaches {e.reference.score:.2f} there"

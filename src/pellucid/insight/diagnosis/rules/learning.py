@@ -7,12 +7,11 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
-    GAP,
     SHORT,
     Rule,
     Seen,
+    by_heart,
     falling,
-    gap,
     hurts,
     neglects,
     percent,
@@ -186,11 +185,9 @@ def _oscillates(e: Evidence) -> list[Seen]:
 def _behind(e: Evidence) -> bool:
     """Whether more could be learned: also from the training data, and no validation loss turned."""
     short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
-    if short is not None and short < 0 and (gap(e) or 0.0) > GAP:
-        return False
     turned = bool(val) and min(val[-max(1, len(val) // 4) :]) > 1.05 * min(val)
-    by_heart = e.scores is not None and e.scores.train > KNOWN
-    behind = short is None or short > 0 or neglects(e, "train") > 0 or not by_heart
+    known = e.scores is not None and e.scores.train > KNOWN
+    behind = short is None or short > 0 or neglects(e, "train") > 0 or not (known or by_heart(e))
     return behind and not turned and e.stopped != "diverged" and hurts(e, SHORT / 2)
 
 

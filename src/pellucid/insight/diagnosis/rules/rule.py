@@ -92,6 +92,12 @@ def gap(e: Evidence) -> float | None:
     return None if s is None or s.validation is None else s.train - s.validation
 
 
+def by_heart(e: Evidence) -> bool:
+    """Better than others on its training data, worse on validation data: it learned enough."""
+    short = shortfall(e, "train")
+    return short is not None and short < 0 and (gap(e) or 0.0) > GAP
+
+
 def neglects(e: Evidence, on: str) -> float:
     """How far the mean of the classes' accuracies stays behind; 0 for regression."""
     if e.scores is None or e.reference is None or not e.scores.recalls:
