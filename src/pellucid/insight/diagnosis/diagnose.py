@@ -75,6 +75,12 @@ def diagnose(
     if (X is None) != (Y is None):
         given, lacking = ("X", "Y") if Y is None else ("Y", "X")
         raise ValueError(f"diagnose: {given} is given without {lacking}; pass both or neither.")
+    if validation_data is not None:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            what = type(validation_data).__name__
+            raise ValueError(f"diagnose: validation_data must be a pair (Xv, Yv); got {what}.")
+        if X is None:
+            raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
     about = subject_of(subject, data, validation_data, loss, network)
     first = gather(about, task)

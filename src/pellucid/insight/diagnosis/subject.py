@@ -64,6 +64,8 @@ def subject_of(
 ) -> Subject:
     """Return the Subject that a history, network, estimator, table model or folder stands for."""
     history = None
+    if isinstance(given, type):
+        raise _refusal(given)
     if isinstance(given, (str, os.PathLike)):
         given, history = _from_folder(given)
     if isinstance(given, History):
@@ -86,8 +88,9 @@ def subject_of(
 
 def _refusal(given: Any) -> Exception:
     """The error for what cannot be diagnosed: not yet fitted, or something else."""
-    name = type(given).__name__
-    if hasattr(given, "fit"):
+    is_class = isinstance(given, type)
+    name = f"the class {given.__name__}" if is_class else type(given).__name__
+    if hasattr(given, "fit") and not is_class:
         from sklearn.exceptions import NotFittedError
 
         unfitted: Exception = NotFittedError(

@@ -162,6 +162,9 @@ def _ordinary(e: Evidence, but: int) -> int:
 def nothing(e: Evidence) -> list[Seen]:
     """No learner beats chance, and the network does not either."""
     r, s, t = e.pooled, e.scores, e.target
+    if t is not None and t.values == 1:
+        one = f"it is {t.low:g} in every row"
+        return [Seen("warning", "the target", one, "Check which column is the target.")]
     if r is None or t is None:
         return []
     if t.task == "regression":

@@ -91,7 +91,7 @@ def _first_J(e: Evidence) -> float:
 
 def _too_high(e: Evidence) -> list[Seen]:
     blown = e.stopped == "diverged"
-    if not e.settings or not e.samples:
+    if not e.settings or not _looks(e):
         return []
     J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
     wild = max(J, default=0.0) > WILD * _first_J(e)
@@ -118,7 +118,7 @@ def _too_high(e: Evidence) -> list[Seen]:
 def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[str]:
     """What a learning rate too high has done."""
     rose = max(J, default=0.0) / _first_J(e)
-    moved = max(x["moved_since_start"] for s in e.samples[:2] for x in s["layers"])
+    moved = max((x["moved_since_start"] for s in e.samples[:2] for x in s["layers"]), default=0.0)
     signs = []
     if e.stopped == "diverged" and first > LONG_STEP / 4:
         signs.append(e.message.split(":")[0])
