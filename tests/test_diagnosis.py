@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 from pellucid import (
     Dense,
@@ -150,6 +152,52 @@ def test_planted_fault_is_named(kind: str) -> None:
     assert kind in kinds, report
     if serious(report):
         assert kind == kinds[0] or kind not in serious(report), report
+
+
+def test_constant_weights_of_one_layer() -> None:
+    """The next layer tells its units apart, but slowly."""
+
+    def one_constant(shape: tuple[int, int]) -> Any:
+        return np.full(shape, 0.3) if shape[1] == 3 else np.random.default_rng(0).normal(size=shape)
+
+    assert serious(run(((8, "tanh"),), initializer=one_constant, epochs=20))[0] == (
+        "constant_initialisation"
+    )
+
+
+def test_learned_by_heart_without_a_validation_curve() -> None:
+    """More epochs would make it worse; dead units are not what is wrong."""
+    noisy = (X[0, :60] > 0) ^ (np.random.default_rng(0).random(60) < 0.3)
+    net = Network([Dense(200), Dense(200), Dense(1, "sigmoid")], 3, seed=1)
+    history = train(
+        net, X[:, :60], noisy, loss="bce", epochs=200, learning_rate=0.01, callbacks=Watch()
+    )
+    report = diagnose(history, X[:, :60], noisy, network=net, validation_data=(XV, XV[0] > 0))
+    assert serious(report) == ["overfitting"]
+    assert "on training data, 0." in report.findings[0].evidence
+
+
+def test_a_warm_up_that_was_cut_is_no_low_rate() -> None:
+    report = run(schedule={"name": "warm_up", "epochs": 400, "then": "constant"}, epochs=4)
+    assert serious(report) == ["stopped_too_early"]
+
+
+def test_a_good_column_of_few_rows_is_no_leak() -> None:
+    """By chance petal width alone is right on all 52 rows, the others on 28 of 35."""
+    rows, labels = load_iris(return_X_y=True)
+    rows, _, labels, _ = train_test_split(rows, labels, test_size=0.3, random_state=8)
+    inputs = StandardScaler().fit_transform(rows).T
+    net = Network([Dense(16), Dense(3, "softmax")], 4, seed=0)
+    history = train(net, inputs, labels, loss="cce", learning_rate=0.01, epochs=80)
+    assert diagnose(history, inputs, labels, network=net).ok
+
+
+def test_a_constant_target_says_nothing() -> None:
+    report = diagnose(Network([Dense(1, "sigmoid")], 3, seed=0), X, 0 * CURVED)
+    assert (report.findings[0].name, report.findings[0].evidence) == (
+        "nothing to learn",
+        "it is 0 in every row",
+    )
 
 
 def test_symmetry_is_named() -> None:
@@ -316,6 +364,108 @@ def test_regressor_with_raw_target() -> None:
     assert diagnose(model).looked_at == ["parameters", "loss curves"]
 
 
+def fitted(**settings: Any) -> MLPClassifier:
+    """A drop-in on the curved table."""
+    model = MLPClassifier(**{"hidden_layer_sizes": (24,), "random_state": 0} | settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(X.T, CURVED)
+
+
+def test_drop_in_is_judged_by_its_own_settings() -> None:
+    """Steps are counted by its batches; what it suggests are its own parameters."""
+    report = diagnose(fitted(max_iter=3), X.T, CURVED)
+    first = report.findings[0]
+    assert first.kind == "stopped_too_early"
+    assert "after 3 epochs, 6 steps" in first.evidence
+    assert MLPClassifier(**report.suggest()).max_iter == 100
+    frozen = diagnose(fitted(learning_rate_init=1e-7), X.T, CURVED)
+    assert serious(frozen) == ["learning_rate_too_low"]
+    assert "with the learning rate 1e-07" in frozen.findings[0].evidence
+    assert frozen.suggest() == {"learning_rate_init": 0.0001}
+
+
+def test_drop_in_stopped_early_is_judged_by_its_best_epoch() -> None:
+    model = fitted(early_stopping=True, max_iter=200, learning_rate_init=0.05, n_iter_no_change=30)
+    scores = model.validation_scores_
+    assert model.history_.best_epoch == int(np.argmax(scores)) + 1 < len(scores)
+
+
+def test_partial_fits_count_together() -> None:
+    model = MLPClassifier((24,), random_state=0, learning_rate_init=0.01)
+    for _ in range(150):
+        model.partial_fit(X.T, CURVED, classes=[0, 1])
+    assert model.history_.epochs == 1
+    assert diagnose(model, X.T, CURVED).ok
+
+
+def test_what_would_show_more() -> None:
+    model = fitted(max_iter=2)
+    assert diagnose(model).more == [
+        "the statistics of pellucid.insight.Watch (callbacks=Watch())",
+        "the training data",
+    ]
+    assert diagnose(model, X.T, CURVED).more[1:] == [
+        "data that it was not trained on (validation_data=...)"
+    ]
+    assert run(epochs=2).more == []
+    net = Network([Dense(1, "sigmoid")], 3, seed=0)
+    assert (
+        diagnose(net)
+        .text()
+        .endswith("More would be seen with the history of the training, the training data.")
+    )
+
+
+def ensemble(spoilt: int) -> TabularClassifier:
+    """Four networks, so many of which have lost all but one of their hidden units."""
+    model = TabularClassifier(hidden_layer_sizes=(16,), activation="relu", epochs=20, ensemble=4)
+    model.fit(X.T, CURVED)
+    for net in model.model_.networks[:spoilt]:
+        net.b[1][1:] = -100
+    return model
+
+
+@pytest.mark.parametrize(("spoilt", "severity"), [(1, "info"), (2, "warning")])
+def test_every_network_of_an_ensemble_is_judged(spoilt: int, severity: str) -> None:
+    model = ensemble(spoilt)
+    for history in model.model_.histories:
+        history["statistics"] = []
+    model.model_.networks.reverse()
+    report = diagnose(model, X.T, CURVED)
+    dead = next(f for f in report.findings if f.kind == "dead_units")
+    assert dead.severity == severity
+    assert report.looked_at[0] == "parameters of 4 networks"
+    assert f"(network {5 - spoilt}; {spoilt} of 4 show it)" in dead.evidence
+
+
+def test_what_all_networks_show_is_said_once() -> None:
+    model = TabularClassifier(activation="identity", hidden_layer_sizes=(4,), ensemble=3, epochs=9)
+    report = diagnose(model.fit(X.T, CURVED), X.T, CURVED)
+    assert [f.kind for f in report.findings].count("no_non_linearity") == 1
+    assert report.findings[0].evidence.endswith("so the network is W'x + b'")
+
+
+def test_a_table_is_told_which_of_its_columns_to_drop() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X.T, columns=["age", "income", "rooms"])
+    frame["kind"] = np.where(CURVED, "yes", "no")
+    model = TabularClassifier(hidden_layer_sizes=(4,), epochs=9, ensemble=1, keep=("kind",))
+    report = diagnose(model.fit(frame, CURVED), frame, CURVED)
+    assert report.findings[0].kind == "leak"
+    assert report.suggest()["drop"] == ["kind"]
+
+
+def test_a_class_is_named_by_its_label() -> None:
+    model = MLPClassifier((8,), random_state=0, max_iter=15, batch_size=16, learning_rate_init=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X.T, np.where(RARE, "sick", "fine"))
+    report = diagnose(model, X.T, np.where(RARE, "sick", "fine"))
+    assert report.findings[0].where == "class 'sick'"
+    assert "are of class 'sick'; the network finds" in report.findings[0].evidence
+
+
 def test_model_of_a_table() -> None:
     settings = TrainSettings(hidden_layer_sizes=(4,), learning_rate=0.001, epochs=5, ensemble=1)
     model = fit(prepare(read_table("sample:iris", target="target"), settings))
@@ -382,6 +532,12 @@ def test_bad_input() -> None:
         diagnose(net, X)
     with pytest.raises(TypeError, match="takes a History, a Network, a fitted estimator"):
         diagnose(42)
+    with pytest.raises(TypeError, match="got the class MLPClassifier"):
+        diagnose(MLPClassifier)
+    with pytest.raises(ValueError, match=r"must be a pair \(Xv, Yv\); got ndarray"):
+        diagnose(net, X, CURVED, validation_data=XV)
+    with pytest.raises(ValueError, match="validation_data is given without X and Y"):
+        diagnose(net, validation_data=(XV, CURVED_V))
     with pytest.raises(ValueError, match="task must be 'classification', 'regression'"):
         diagnose(net, task="guessing")
     with pytest.raises(ValueError, match="NaN or infinity"):

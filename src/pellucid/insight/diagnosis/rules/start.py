@@ -68,11 +68,11 @@ def _constant(e: Evidence) -> list[Seen]:
         if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
             continue
         equal = layer["W_std"] <= ALIKE * abs(layer["W_mean"])
-        if equal and layer["units"] > 1:
-            stay = layer["alike"] < ALIKE  # else later layers tell the units apart
+        stay = layer["alike"] < ALIKE  # else the next layer tells the units apart, if slowly
+        if equal and layer["units"] > 1 and (stay or (e.curves and hurts(e))):
             found.append(
                 Seen(
-                    "error" if stay else "warning" if hurts(e) else "info",
+                    "error" if stay else "warning",
                     f"layer {layer['layer']}",
                     f"all {layer['units'] * layer['fan_in']} weights are {layer['W_mean']:.3g} at "
                     f"the start, so its {layer['units']} units compute the same",
