@@ -23,7 +23,9 @@ from pellucid import (
 from pellucid.activations import ACTIVATIONS, Tanh
 from pellucid.insight import Diagnosis, Finding, Watch
 from pellucid.insight.diagnosis.backward import wrong_gradients
+from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
+from pellucid.insight.diagnosis.rules.rule import step_sizes
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
@@ -210,8 +212,56 @@ def test_learned_by_heart_without_a_validation_curve() -> None:
     assert "on training data, 0." in report.findings[0].evidence
 
 
+def test_units_that_died_are_not_what_is_wrong_with_learning_by_heart() -> None:
+    report = run(
+        ((400, "relu"), (400, "relu")), inputs=X[:, :60], Y=MISLABELLED,
+        validation=(XV, XV[0] > 0), epochs=100,
+    )  # fmt: skip
+    assert serious(report) == ["overfitting"]
+    dead = next(f for f in report.findings if f.where == "layer 2")
+    assert int(dead.evidence.split(" of 400 units are 0")[0]) > 200
+
+
+@pytest.mark.parametrize(("patience", "named"), [(None, True), (60, False)])
+def test_the_best_epoch_that_is_kept_does_not_overfit(patience: int | None, named: bool) -> None:
+    report = run(
+        ((64, "relu"),), inputs=X[:, :60], Y=MISLABELLED, validation=(XV, XV[0] > 0), epochs=100,
+        early_stopping=patience,
+    )  # fmt: skip
+    assert ("overfitting" in [f.kind for f in report.findings]) is named
+
+
+def test_how_long_a_step_is() -> None:
+    """alpha |dW| / (1 - beta) of W, or alpha sqrt(size) of W, by the rate of the epoch."""
+    layer = {"units": 4, "fan_in": 9, "W_norm": 2.0, "dW_norm": 0.5, "rate_factor": 3.0}
+    e = Evidence(curves={"learning_rate": [0.1, 0.4, 0.2, 0.8]}, settings={"optimizer": "adam"})
+    first, third = ({"epoch": k, "layers": [layer]} for k in (0, 3))
+    assert step_sizes(e, first) == pytest.approx([0.4 * 3 * 6 / 2])
+    assert step_sizes(e, third) == pytest.approx([0.2 * 3 * 6 / 2])
+    e.settings = {"optimizer": {"name": "classical_momentum", "beta": 0.75}}
+    assert step_sizes(e, third) == pytest.approx([0.2 * 3 * 0.5 / 0.25 / 2])
+    e.settings = {"optimizer": "gradient_descent"}
+    assert step_sizes(e, third) == pytest.approx([0.2 * 3 * 0.5 / 2])
+    assert step_sizes(e, {"epoch": 3, "layers": [layer | {"W_norm": 0.0}]}) == pytest.approx([0.3])
+
+
+def test_a_curve_that_goes_up_and_down() -> None:
+    J = [0.3, 0.7] * 20
+    report = diagnose(History(curves={"loss": J}, stopped="finished"))
+    assert serious(report) == ["oscillation"]
+    assert report.findings[0].evidence == "from epoch to epoch J jumps by 80 % of itself"
+    assert "oscillation" not in [
+        f.kind for f in diagnose(History(curves={"loss": [0.7 / k for k in range(1, 40)]})).findings
+    ]
+
+
+def test_one_unit_follows_one_line() -> None:
+    evidence = PLANTED["underfitting"]().findings[0].evidence
+    assert evidence.startswith("with a hidden layer of one unit the answer follows one straight li")
+
+
 def test_a_warm_up_that_was_cut_is_no_low_rate() -> None:
-    report = run(schedule={"name": "warm_up", "epochs": 400, "then": "constant"}, epochs=4)
+    report = run(schedule={"name": "warm_up", "epochs": 4000, "then": "constant"}, epochs=20)
     assert serious(report) == ["stopped_too_early"]
 
 
@@ -233,6 +283,12 @@ def test_a_constant_target_says_nothing() -> None:
     )
 
 
+def test_the_wrong_function_is_told_from_those_before_it() -> None:
+    report = run(((8, "tanh"), (8, WrongTanh()), (8, "tanh")), epochs=3)
+    assert report.findings[0].where == "layer 2"
+    assert "its function is wrong tanh" in report.findings[0].evidence
+
+
 def test_symmetry_is_named() -> None:
     """Equal units, but not equal weights."""
     net = Network([Dense(3, "tanh"), Dense(1, "sigmoid")], 2, seed=0)
@@ -246,10 +302,28 @@ def test_symmetry_is_named() -> None:
 def test_oscillation_and_divergence_are_consequences() -> None:
     report = run(output="identity", optimizer="gradient_descent", learning_rate=20.0)
     assert report.findings[0].kind == "learning_rate_too_high"
+    assert report.findings[0].severity == "error"
     later = {f.kind: f for f in report.findings[1:]}
     assert later["divergence"].severity == "info"
-    assert "layer" in later["divergence"].where
+    assert later["divergence"].where == "layer 2 first"  # of the longer step
     assert "step" in later["divergence"].evidence
+
+
+def test_a_momentum_that_never_forgets() -> None:
+    report = run(
+        output="identity", optimizer={"name": "classical_momentum", "beta": 0.999},
+        learning_rate=0.05,
+    )  # fmt: skip
+    assert report.findings[0].kind == "learning_rate_too_high"
+    assert report.suggest()["optimizer"]["beta"] == 0.9
+    assert "Take beta = 0.9 and learning rate = " in report.findings[0].advice
+
+
+def test_lbfgs_wants_all_examples_in_a_step() -> None:
+    """Stopped far too early, but not for the size of its batches."""
+    report = run(((8, "tanh"), (8, "tanh")), "identity", optimizer="lbfgs", epochs=16)
+    assert "stopped_too_early" in serious(report)
+    assert "batch_too_large" not in [f.kind for f in report.findings]
 
 
 def test_small_batches_with_long_steps() -> None:

@@ -82,7 +82,7 @@ def as_options(found: Diagnosis) -> str:
     """
     options = []
     for name, value in found.suggest().items():
-        if name in OPTIONS:
+        if name in OPTIONS and not isinstance(value, dict):
             each = value if name in REPEATED else [_text(value)]
             options += [f"--{OPTIONS[name]} {shlex.quote(one)}" for one in each]
     comments = [

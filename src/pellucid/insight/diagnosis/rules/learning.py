@@ -14,6 +14,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     falling,
     hurts,
     neglects,
+    optimizer_of,
     percent,
     shortfall,
     step_sizes,
@@ -56,7 +57,8 @@ SMALL_BATCH, GOOD_BATCH = 4, 32
 def _rates(e: Evidence) -> tuple[float, float, float]:
     """The learning rate; a step relative to the weights, the longest layer: first and typical."""
     sizes = [max(step_sizes(e, sample)) for sample in _looks(e)] or [0.0]
-    return _rate(e), sizes[0], sorted(sizes)[len(sizes) // 2]
+    rate = float(e.settings.get("learning_rate", math.nan))
+    return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
 
 
 def _looks(e: Evidence) -> list[dict[str, Any]]:
@@ -64,11 +66,6 @@ def _looks(e: Evidence) -> list[dict[str, Any]]:
     if e.samples or not e.layers or "dW_norm" not in e.layers[0]:
         return e.samples
     return [{"epoch": len(e.curves.get("loss", [])), "layers": e.layers}]
-
-
-def _rate(e: Evidence) -> float:
-    """The learning rate that was asked for."""
-    return float(e.settings.get("learning_rate", math.nan))
 
 
 def _steps(e: Evidence) -> int:
@@ -101,15 +98,18 @@ def _too_high(e: Evidence) -> list[Seen]:
     signs = _signs(e, J, first, typical)
     if not signs:
         return []
-    fix = _gentler(e, rate, first)
-    changes = " and ".join(f"{name} = {value:g}" for name, value in fix.items())
+    beta, better = _gentler(e, rate, first)
+    name, parameters = optimizer_of(e)
+    fix: dict[str, Any] = {"learning_rate": better}
+    if beta is not None:
+        fix["optimizer"] = {"name": name, **parameters, "beta": beta}
     return [
         Seen(
             "error" if blown else "warning",
             "every layer",
             f"with the learning rate {rate:g} a step moves a layer by "
             f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
-            f"Take {changes.replace('_', ' ')}.",
+            f"Take {'' if beta is None else f'beta = {beta:g} and '}learning rate = {better:g}.",
             fix,
         )
     ]
@@ -131,17 +131,15 @@ def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[st
     return signs
 
 
-def _gentler(e: Evidence, rate: float, first: float) -> dict[str, float]:
-    """A learning rate whose first step is of a good size; a momentum that forgets, too."""
-    spec = e.settings.get("optimizer")
-    beta = float(spec.get("beta", 0.0)) if isinstance(spec, dict) else 0.0
-    fix = {}
-    if beta > LONG_MEMORY:
-        fix["beta"] = 0.9
-        first *= (1 - beta) / (1 - 0.9)
+def _gentler(e: Evidence, rate: float, first: float) -> tuple[float | None, float]:
+    """A momentum that forgets, where it does not; a learning rate whose first step is good."""
+    beta, usual = float(optimizer_of(e)[1].get("beta", 0.0)), 0.9
+    forgetful = beta <= LONG_MEMORY
+    if not forgetful:
+        first *= (1 - beta) / (1 - usual)
     share = GOOD_STEP / max(first, 1e-12)
-    better = rate * min(1.0 if fix else 0.1, max(1e-4, share))
-    return {**fix, "learning_rate": float(f"{better:.1g}")}
+    better = rate * min(0.1 if forgetful else 1.0, max(1e-4, share))
+    return None if forgetful else usual, float(f"{better:.1g}")
 
 
 def _diverged(e: Evidence) -> list[Seen]:
@@ -198,15 +196,21 @@ def _falls(e: Evidence) -> bool:
     return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
 
 
+def _ended_warming_up(e: Evidence) -> bool:
+    """Whether the learning rate never came near what was asked for."""
+    asked = float(e.settings.get("learning_rate", 0.0))
+    return max(e.curves.get("learning_rate", []), default=math.inf) < asked / 2
+
+
 def _too_low(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if not e.settings or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
+    if _ended_warming_up(e):
+        return []
     rate, _, typical = _rates(e)
     few = _steps(e) < FEW_STEPS / 4  # of which ordinary ones lead nowhere either
     if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP / (10 if few else 1):
-        return []
-    if max(e.curves.get("learning_rate", [rate])) < rate / 2:  # it ended while warming up
         return []
     better = float(f"{rate * min(1000.0, max(10.0, GOOD_STEP / typical)):.1g}")
     return [
@@ -227,6 +231,8 @@ def _large_batch(e: Evidence) -> list[Seen]:
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
         return []
     if epochs < FEW_EPOCHS or batch <= GOOD_BATCH or not _behind(e):
+        return []
+    if optimizer_of(e)[0] == "lbfgs":  # it wants all examples in a step
         return []
     return [
         Seen(
@@ -258,7 +264,9 @@ def _early(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
-    if not _falls(e) and (_steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS):
+    if not (_falls(e) or _ended_warming_up(e)) and (
+        _steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS
+    ):
         return []
     fix: dict[str, Any] = {"epochs": max(100, 5 * len(J))}
     still = f", and in the last quarter of them it still fell by {percent(falling(J))}"
@@ -266,7 +274,7 @@ def _early(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"epoch {len(J)}",
-            f"after {len(J)} epochs, {_steps(e)} steps, J is {J[-1]:.3g}"
+            f"after {len(J)} epochs{f', {_steps(e)} steps' if e.settings else ''}, J is {J[-1]:.3g}"
             + (still if falling(J) > 0.005 else ""),
             f"Train for {fix['epochs']} epochs or more.",
             fix,

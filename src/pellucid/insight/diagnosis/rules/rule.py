@@ -182,9 +182,7 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
 
     A W that starts at 0, or near it, is taken for half of what is usual: |W| = sqrt(units).
     """
-    spec = e.settings.get("optimizer", "adam")
-    name = spec if isinstance(spec, str) else spec["name"]
-    parameters = {} if isinstance(spec, str) else spec
+    name, parameters = optimizer_of(e)
     alpha = rate_at(e, sample["epoch"])
     sizes = []
     for layer in sample["layers"]:
@@ -200,6 +198,14 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
             step = rate * size
         sizes.append(step / max(layer["W_norm"], 0.5 * math.sqrt(layer["units"])))
     return sizes
+
+
+def optimizer_of(e: Evidence) -> tuple[str, dict[str, Any]]:
+    """The optimizer's name, and its parameters."""
+    spec = e.settings.get("optimizer", "adam")
+    if isinstance(spec, str):
+        return spec, {}
+    return spec["name"], {name: value for name, value in spec.items() if name != "name"}
 
 
 def rate_at(e: Evidence, epoch: int) -> float:
