@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ("lab_browser",)
+
 
 @pytest.fixture(autouse=True)
 def _doctests_in_a_folder_of_their_own(request: pytest.FixtureRequest) -> None:

@@ -29,6 +29,7 @@ from pellucid.insight.diagnosis.rules.rule import step_sizes
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
+from pellucid.schedules import Schedule
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 400))
@@ -82,6 +83,23 @@ class WrongTanh(Tanh):
         return dA * (1 - A)
 
 
+class Turned(Dense):
+    """Its gradient goes back with the wrong sign."""
+
+    def backward(self, dA: Any, cache: Any, **how: Any) -> Any:
+        dA_prev, found = super().backward(dA, cache, **how)
+        return (None if dA_prev is None else -dA_prev), found
+
+
+class Upwards(Schedule):
+    """W := W + alpha dW."""
+
+    name, formula = "upwards", "-alpha"
+
+    def factor(self, steps: Any, **how: Any) -> Any:
+        return np.full(len(steps), -1.0)
+
+
 def rows(column: Any) -> np.ndarray:
     return np.vstack([X, column])
 
@@ -112,6 +130,7 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
     ),
     "dead_units": lambda: run(bias=-20.0),
     "saturated_units": lambda: run(((24, "tanh"),), bias=20.0),
+    "ascent": lambda: run(schedule=Upwards()),
     "learning_rate_too_high": lambda: run(learning_rate=3.0),
     "learning_rate_too_low": lambda: run(learning_rate=1e-6),
     "unscaled_inputs": lambda: run(inputs=X * np.array([[1], [1000], [0.01]]), validation=None),
@@ -143,6 +162,7 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
 
 
 ERRORS = (
+    "ascent",
     "zero_initialisation",
     "constant_initialisation",
     "dead_units",
@@ -445,6 +465,29 @@ def test_right_functions_pass_the_backward_check(
     for seed in range(3):
         Y = draw_targets(entry, outputs, 7, np.random.default_rng(seed))
         assert max(wrong_gradients(net, Y, entry).values()) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("layers", "where", "array"),
+    [
+        ((Dense(5, "tanh"), Dense(4, WrongTanh()), Dense(1, "sigmoid")), "layer 2", "db[2]"),
+        ((Dense(5, "tanh"), Dense(4, "tanh"), Turned(1, "sigmoid")), "layer 3", "dA[2]"),
+    ],
+)
+def test_a_wrong_backward_is_placed(layers: Any, where: str, array: str) -> None:
+    """A gradient that comes back wrong is the next layer's, not that of the one it arrives at."""
+    found = diagnose(Network(layers, 3, seed=0), X, CURVED, loss="bce").findings[0]
+    assert (found.kind, found.where) == ("wrong_backward", where)
+    assert found.evidence.startswith(array)
+
+
+def test_what_answers_well_is_not_hurt() -> None:
+    """Four examples, so no learner to compare with; J has not fallen: there is nothing to fall."""
+    net = GATE.build()
+    history = train(net, GATE.X, GATE.Y, loss=GATE.loss, epochs=3, callbacks=Watch())
+    report = diagnose(history, GATE.X, GATE.Y, network=net)
+    assert "weights_too_large" in [f.kind for f in report.findings]
+    assert report.ok, report
 
 
 # Bad input ----------------------------------------------------------------------------------------

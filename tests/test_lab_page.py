@@ -2,97 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lab_browser import choose, expect, number, says, told, until, weights
 from pellucid import Dense, Network, trace
 from pellucid.insight.trace.cells import shown
 from pellucid.insight.trace.steps import name as name_of
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs playwright")
-for package in ("starlette", "uvicorn", "websockets"):
-    pytest.importorskip(package, reason="the lab needs the extra lab")
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("chromium is missing: make browser installs it", allow_module_level=True)
-
-COMMAND = os.environ.get("PELLUCID_LAB_COMMAND", f"{sys.executable} -m pellucid lab")
 WIDTHS = (390, 1280, 1920)
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    command = [*shlex.split(COMMAND), "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            found = re.search(r"http\S+", server.stdout.readline())
-            assert found, "the server's first line holds its address"
-            yield found[0]
-        finally:
-            server.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    """The page with the XOR of lecture 003; a test fails on anything in the console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(address)
-    opened.wait_for_selector("body.ready")
-    opened.wait_for_selector("#steps .cell")
-    yield opened
-    context.close()
-    assert complaints == []
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-").replace(",", ""))
-
-
-def told(page: Any, name: str) -> float:
-    """A number of the line of numbers, such as J."""
-    return number(page.locator(f"#numbers div:has(dt:text-is('{name}')) dd").inner_text())
-
-
-def weights(page: Any) -> list[str]:
-    return [box.input_value() for box in page.locator("#parameters input").all()]
-
-
-def choose(page: Any, preset: str) -> None:
-    page.locator("#presets select").select_option(preset)
-    page.wait_for_selector("#steps .cell")
-
-
-def says(page: Any, text: str) -> None:
-    sync_api.expect(page.locator("#said")).to_contain_text(text)
-
-
-def until(page: Any, reached: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if reached():
-            return
-        page.wait_for_timeout(50)
-    pytest.fail("it was not reached in 15 seconds")
 
 
 # Training -----------------------------------------------------------------------------------------
@@ -103,7 +24,7 @@ def test_xor_plays_until_it_has_learned_and_resets_to_the_same_weights(page):
     page.get_by_role("button", name="Play").click()
     until(page, lambda: told(page, "J") < 0.1)
     page.get_by_role("button", name="Pause").click()
-    sync_api.expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
     assert told(page, "J") < 0.1
     outputs = [number(cell.inner_text()) for cell in page.locator("td.actual").all()]
     assert np.round(outputs).tolist() == [0, 1, 1, 0]
@@ -137,13 +58,13 @@ def test_single_steps_and_stopping(page):
 def test_the_and_gate_is_typed_by_hand(page):
     page.get_by_label("Data set").select_option("and")
     page.get_by_role("button", name="Remove layer 1").click()
-    sync_api.expect(page.locator("#parameters input")).to_have_count(3)
+    expect(page.locator("#parameters input")).to_have_count(3)
     cells = {"W[1], row 0, column 0": 20, "W[1], row 0, column 1": 20, "b[1], row 0, column 0": -30}
     for label, value in cells.items():
         page.get_by_label(label, exact=True).fill(str(value))
         page.keyboard.press("Enter")
         says(page, "is now")
-    sync_api.expect(page.locator("td.actual").last).to_have_text("1")
+    expect(page.locator("td.actual").last).to_have_text("1")
     outputs = {
         tuple(number(row.locator("input").nth(k).input_value()) for k in (0, 1)): number(
             row.locator("td.actual").inner_text()
@@ -158,12 +79,12 @@ def test_the_and_gate_is_typed_by_hand(page):
 def test_units_and_layers_on_the_drawing(page):
     page.get_by_role("button", name="Add a layer after layer 1").click()
     drawing = page.locator("svg.network")
-    sync_api.expect(drawing).to_have_attribute("aria-label", "Network 2-4-4-1")
+    expect(drawing).to_have_attribute("aria-label", "Network 2-4-4-1")
     page.get_by_role("button", name="One unit less in layer 2").click()
     page.get_by_label("Activation of layer 1").select_option("relu")  # before the reply
     row = page.locator("#dimensions tbody tr").first
-    sync_api.expect(row).to_have_text("14relu(4, 2)(4, 1)(4, m)12")
-    sync_api.expect(drawing).to_have_attribute("aria-label", "Network 2-4-3-1")
+    expect(row).to_have_text("14relu(4, 2)(4, 1)(4, m)12")
+    expect(drawing).to_have_attribute("aria-label", "Network 2-4-3-1")
     assert len(page.locator("svg.network path.weight").all()) == 2 * 4 + 4 * 3 + 3
     page.get_by_role("button", name="Unit 1 of layer 1").focus()
     page.keyboard.press("Enter")
@@ -209,10 +130,10 @@ def test_every_number_of_the_pass_is_that_of_the_trace(page):
             )
             seen.append(name)
         page.locator("#steps [aria-current=step]").press("ArrowDown")
-        sync_api.expect(page.locator("#steps [aria-current=step]")).not_to_have_text(name)
+        expect(page.locator("#steps [aria-current=step]")).not_to_have_text(name)
     assert seen == [name_of(step.key) for step in expected.steps]
     assert page.locator("#steps [aria-current=step]").inner_text() == "new W, b"
-    sync_api.expect(page.locator("#steps .good")).to_contain_text("The gradient is right")
+    expect(page.locator("#steps .good")).to_contain_text("The gradient is right")
 
 
 def test_a_cell_shows_what_it_was_made_of(page):
@@ -238,9 +159,9 @@ def test_the_update_shows_old_and_new(page):
 
 def test_a_fault_turns_the_check_red_beside_a_healthy_twin(page):
     page.get_by_label("Fault").select_option("wrong_layer_derivative")
-    sync_api.expect(page.locator("#steps .check .warning")).to_contain_text("The gradient is wrong")
+    expect(page.locator("#steps .check .warning")).to_contain_text("The gradient is wrong")
     page.get_by_role("button", name="One epoch").click()
-    sync_api.expect(page.locator("#curves")).to_contain_text("healthy twin")
+    expect(page.locator("#curves")).to_contain_text("healthy twin")
 
 
 # Data, keeping, and how it is ---------------------------------------------------------------------
@@ -248,21 +169,21 @@ def test_a_fault_turns_the_check_red_beside_a_healthy_twin(page):
 
 def test_points_are_added_by_a_click_and_typed_over(page):
     page.locator("#map .canvas").click(position={"x": 140, "y": 140})
-    sync_api.expect(page.locator("#table tbody tr")).to_have_count(5)
+    expect(page.locator("#table tbody tr")).to_have_count(5)
     page.get_by_label("x1 of example 4").fill("0.25")
     page.keyboard.press("Enter")
-    sync_api.expect(page.get_by_label("x1 of example 4")).to_have_value("0.25")
+    expect(page.get_by_label("x1 of example 4")).to_have_value("0.25")
     page.get_by_role("button", name="Add an example").click()
-    sync_api.expect(page.locator("#table tbody tr")).to_have_count(6)
+    expect(page.locator("#table tbody tr")).to_have_count(6)
     page.get_by_role("button", name="Remove example 0").click()
-    sync_api.expect(page.get_by_label("x1 of example 3")).to_have_value("0.25")
+    expect(page.get_by_label("x1 of example 3")).to_have_value("0.25")
     page.get_by_role("button", name="Take the original points again").click()
-    sync_api.expect(page.locator("#table tbody tr")).to_have_count(4)
+    expect(page.locator("#table tbody tr")).to_have_count(4)
 
 
 def test_the_link_holds_the_state_and_no_secret(page):
     page.get_by_role("button", name="One unit more in layer 1").click()
-    sync_api.expect(page.locator("svg.network")).to_have_attribute("aria-label", "Network 2-5-1")
+    expect(page.locator("svg.network")).to_have_attribute("aria-label", "Network 2-5-1")
     page.get_by_label("Runs", exact=True).uncheck()
     before = weights(page)
     assert "token" not in page.url
@@ -322,3 +243,26 @@ def test_names_and_headers(page):
     )
     assert bare == []
     assert page.locator("#said").get_attribute("aria-live") == "polite"
+
+
+def test_the_confusion_matrix_counts_each_example_once(page):
+    choose(page, "three-classes")
+    page.get_by_role("button", name="One epoch").click()
+    page.get_by_role("tab", name="Confusion").click()
+    for title in ("Training", "Validation"):
+        table = page.locator(
+            "#view-confusion table", has=page.locator(f"caption:has-text('{title}')")
+        )
+        cells = [int(text) for text in table.locator("td").all_inner_texts()]
+        right, of = re.search(
+            r"(\d+) of (\d+) right", table.locator("caption").inner_text()
+        ).groups()
+        assert (sum(cells[::4]), sum(cells)) == (int(right), int(of))
+
+
+def test_the_chosen_view_is_in_the_link(page):
+    page.locator("#views [role=tab]").last.click()
+    chosen = page.locator("#views [role=tab][aria-selected=true]").inner_text()
+    page.reload()
+    page.wait_for_selector("body.ready")
+    assert page.locator("#views [role=tab][aria-selected=true]").inner_text() == chosen

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
-from pellucid.insight import diagnose
 from pellucid.lab import frames
 from pellucid.lab.boundary import View, boundary
+from pellucid.lab.diagnosis import diagnose, diagnosis_state
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.layers import layers
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
-from pellucid.lab.state import catalogue, cell_state, copies, state_of, trace_state
+from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
+from pellucid.lab.surface import race, surface
 from pellucid.lab.trainer import Player, StopAt, Traced
 
 Arguments = dict[str, Any]
@@ -71,12 +73,12 @@ def _pause(player: Player, given: Arguments) -> Reply:
 
 def _epoch(player: Player, given: Arguments) -> Reply:
     e = _still(player)
-    e.steps(e.left_in_epoch())
+    e.steps(e.left_in_epoch(), closely=True)
     return _state(player)
 
 
 def _batch(player: Player, given: Arguments) -> Reply:
-    _still(player).steps(1)
+    _still(player).steps(1, closely=True)
     return _state(player)
 
 
@@ -197,8 +199,33 @@ def _script(player: Player, given: Arguments) -> Reply:
 
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:
-    e = _still(player)
-    return diagnose(e.network, e.X, e.Y, loss=e.loss).to_dict()
+    whole = given.get("whole", False) is True
+    e = _still(player) if whole else _experiment(player)
+    return diagnosis_state(e, diagnose(e, whole=whole))
+
+
+def _layers(player: Player, given: Arguments) -> Reply:
+    return layers(_experiment(player), given.get("gradient", "dZ"))
+
+
+def _metrics(player: Player, given: Arguments) -> Reply:
+    return metrics(_experiment(player))
+
+
+def _surface(player: Player, given: Arguments) -> tuple[Reply, bytes]:
+    header, J = surface(_experiment(player), given, playing=player.playing)
+    player.sequence += 1
+    frame = frames.pack(frames.VIEW, player.sequence, header, {"J": J})
+    return {"sequence": player.sequence}, frame
+
+
+def _race(player: Player, given: Arguments) -> Reply:
+    return {"runs": race(_still(player), given)}
+
+
+def _costs(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    return {**e.costs.told(), "batch_size": e.batch_size, "m": len(e.training)}
 
 
 # Arguments ----------------------------------------------------------------------------------------
@@ -276,8 +303,13 @@ COMMANDS: dict[str, Command] = {
     "watch": _watch,
     "boundary": _boundary,
     "hidden": _hidden,
+    "surface": _surface,
+    "race": _race,
+    "costs": _costs,
     "ack": _acknowledge,
     "script": _script,
     "diagnosis": _diagnosis,
+    "layers": _layers,
+    "metrics": _metrics,
 }
 """Every command by its name. A new one is a function and a line here."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,12 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.engines import Objective, Session, choose_engine
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.statistics import score
+from pellucid.insight.diagnosis.watch import probe, sample
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
+from pellucid.lab.recording import Costs, Path
 from pellucid.lab.settings import Settings
 from pellucid.layers import Dense
 from pellucid.losses import loss
@@ -63,8 +68,16 @@ class Experiment:
         ``"epoch"`` and, at those epochs, the loss and the accuracy of both parts.
     actions : list
         Everything that was done, for :meth:`replay`.
+    statistics : list of dict
+        What :meth:`sample` said before the first step and after the epochs 1, 2, 4, 8, ...
     diverged : str
         Why no more steps are possible, or "".
+    known : Evidence or None
+        What a diagnosis has gathered of the examples alone.
+    path : Path
+        Where the parameters were since the first step, or since a cell was typed over.
+    costs : Costs
+        The last costs of one example, of a mini-batch and of all training examples.
     twin : Experiment or None
         The healthy one beside a broken one; it is given the same steps.
     """
@@ -79,6 +92,7 @@ class Experiment:
         self._net = self._make_network()
         self.note = misfit(self._net, self.loss)
         examples(self._net, self.X, self.Y, self.loss)  # targets that cannot be are refused
+        self.known: Evidence | None = None
         self.twin: Experiment | None = None
         if settings.fault:
             self.twin = Experiment(Settings.read(settings.to_dict() | {"fault": None}))
@@ -117,10 +131,15 @@ class Experiment:
         self.step = self.epoch = self.position = 0
         self.J_batch, self.diverged = math.nan, ""
         self.actions: list[Action] = []
+        self.statistics: list[dict[str, Any]] = []
         self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
+        self.path = Path(self._net.n_parameters)
+        self.costs = Costs(len(self.training), self.batch_size)
         self._order: NDArray[np.integer[Any]] = np.arange(0)
+        self._drawn = -1  # the epoch whose order that is
         self._session = self._open_session()
         self._record()
+        self.statistics.append(self.sample())
 
     def _open_session(self) -> Session:
         s = self.settings
@@ -162,15 +181,19 @@ class Experiment:
 
     # Doing ----------------------------------------------------------------------------------------
 
-    def steps(self, count: int) -> int:
-        """Do so many mini-batches and return how many were done: fewer where it diverges."""
-        done = self._steps(count)
+    def steps(self, count: int, *, closely: bool = False) -> int:
+        """Do so many mini-batches and return how many were done: fewer where it diverges.
+
+        ``closely`` takes the three costs at each of them, for whoever goes step by step.
+        """
+        done = self._steps(count, closely)
         self._note("steps", done)
         twin_done = self.twin.steps(count) if self.twin else 0
         return max(done, twin_done)
 
     def example(self) -> int:
         """Do one step on the next example alone."""
+        self._look(closely=True)
         done = self._run(1, alone=True)
         self._note("example", done)
         return max(done, self.twin.example() if self.twin else 0)
@@ -181,21 +204,16 @@ class Experiment:
 
     def set_cell(self, letter: str, layer: int, row: int, column: int, value: float) -> None:
         """Type one cell of W[l] or b[l] over."""
-        array = self._array(letter, layer)
-        rows, columns = array.shape
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise ValueError(
-                f"{letter}[{layer}] has the shape {array.shape}: row must be 0 to {rows - 1} and "
-                f"column 0 to {columns - 1}; got [{row}, {column}]."
-            )
-        array[row, column] = value
+        self.array_with(letter, layer, row, column)[row, column] = value
         self._session.take()
+        self.path.restart()
         self.actions.append(["set_cell", letter, layer, row, column, float(value)])
         if self.twin:
             self.twin.set_cell(letter, layer, row, column, value)
 
     def update(self, chosen: list[int]) -> None:
         """Do one step of plain gradient descent on these examples, as a trace shows it."""
+        self._look(closely=True)
         found = self.trace(chosen)
         for l in found.gradients.dW:
             self.network.W[l] -= np.float32(self.learning_rate) * found.gradients.dW[l]
@@ -229,20 +247,35 @@ class Experiment:
         if self.twin:
             self.twin.close()
 
-    def _steps(self, count: int) -> int:
+    def _steps(self, count: int, closely: bool) -> int:
         done = 0
         while done < count and not self.diverged:
-            done += self._run(min(count - done, self.left_in_epoch()))
+            free = self._look(closely)
+            done += self._run(min(count - done, self.left_in_epoch(), free))
         return done
+
+    def _look(self, closely: bool) -> int:
+        """Record what is due before the next step, and return after how many steps more is due."""
+        if self.path.wait(self.step) == 0:
+            self.path.add(self.step, self.network.parameters)
+        if self.costs.wait(self.step, closely) == 0:
+            batch = self._next_examples(self.batch_size)
+            means = (self._mean(rows) for rows in (batch[:1], batch, self.training))
+            self.costs.add(self.step, *means)
+        after = self.step + 1
+        return 1 + min(self.path.wait(after), self.costs.wait(after, closely))
+
+    def _next_examples(self, count: int) -> NDArray[np.integer[Any]]:
+        """The examples that come next in this epoch."""
+        if self._drawn != self.epoch:
+            self._order, self._drawn = self.training[self._permutation()], self.epoch
+        return self._order[self.position : self.position + count]
 
     def _run(self, count: int, alone: bool = False) -> int:
         """Do steps of the present epoch: mini-batches, or one example alone."""
         if self.diverged:
             return 0
-        if self.position == 0:
-            self._order = self.training[self._permutation()]
-        size = 1 if alone else self.batch_size
-        order = self._order[self.position : self.position + count * size]
+        order = self._next_examples(count * (1 if alone else self.batch_size))
         rates = np.full(count, self.learning_rate)
         costs = self._session.run(self.X, self.Y, order, 0, count, learning_rate=rates)
         self.J_batch = float(costs[-1])
@@ -256,8 +289,10 @@ class Experiment:
         self.position += len(order)
         if self.position >= len(self.training):
             self.position, self.epoch = 0, self.epoch + 1
-            if _worth_recording(self.epoch):
+            if self.epoch % stride(self.epoch) == 0:
                 self._record()
+            if self.epoch.bit_count() == 1:
+                self.statistics.append(self.sample())
         return count
 
     def _permutation(self) -> NDArray[np.int64]:
@@ -274,8 +309,7 @@ class Experiment:
 
     def cost(self) -> float:
         """Return J of all training examples, penalties included."""
-        mean, _ = self._session.evaluate(self.X, self.Y, rows=self.training)
-        return mean + penalty(self.network.layers, self.settings.l1, self.settings.l2)
+        return self._mean(self.training)
 
     def outputs(self) -> NDArray[Any]:
         """Return A[L] of all examples."""
@@ -288,6 +322,18 @@ class Experiment:
             self.network, self.X[:, chosen], self.Y[:, chosen], self.loss, l1=s.l1, l2=s.l2
         )
 
+    def sample(self) -> dict[str, Any]:
+        """Return the statistics of a few training examples, as a diagnosis reads them."""
+        found = sample(self.network, self._few, self.loss, self._start)
+        if len(self.validation):
+            _, A = self._session.evaluate(self.X, self.Y, rows=self.validation)
+            found["val_score"] = score(self.Y[:, self.validation], A)
+        return {"epoch": self.epoch, "step": self.step, **found}
+
+    @cached_property
+    def _few(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return probe(self.X, self.Y, self._net, self.settings.seed, self.training)
+
     def digest(self) -> str:
         """Return the sha256 of all parameters."""
         found = hashlib.sha256()
@@ -295,13 +341,27 @@ class Experiment:
             found.update(array.tobytes("C"))
         return found.hexdigest()
 
-    def _array(self, letter: str, layer: int) -> NDArray[Any]:
+    def array_with(self, letter: str, layer: int, row: int, column: int) -> NDArray[Any]:
+        """Return W[l] or b[l] if it has this cell; ValueError says what there is instead."""
         if letter not in ("W", "b") or layer not in self.network.W:
             raise ValueError(
                 f"there is no {letter}[{layer}]; the network has W and b of the layers 1 to "
                 f"{self.network.L}."
             )
-        return (self.network.W if letter == "W" else self.network.b)[layer]
+        array = (self.network.W if letter == "W" else self.network.b)[layer]
+        rows, columns = array.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ValueError(
+                f"{letter}[{layer}] has the shape {array.shape}: row must be 0 to {rows - 1} and "
+                f"column 0 to {columns - 1}; got [{row}, {column}]."
+            )
+        return array
+
+    def _mean(self, rows: NDArray[np.integer[Any]]) -> float:
+        """J over these examples, without dropout."""
+        mean, _ = self._session.evaluate(self.X, self.Y, rows=rows)
+        l1, l2 = self.settings.l1, self.settings.l2
+        return mean + (penalty(self.network.layers, l1, l2) if l1 or l2 else 0.0)
 
     def _record(self) -> None:
         """Add a point to each curve."""
@@ -317,11 +377,12 @@ class Experiment:
             self.curves[name].append(point[name])
 
 
-def _worth_recording(epoch: int) -> bool:
-    """Every epoch to the 200th, then about a hundred each time their number doubles.
+def stride(epoch: int) -> int:
+    """Return which multiples are recorded: each to the 200th, then ever fewer, evenly spaced.
 
-    >>> sum(map(_worth_recording, range(1, 10_001)))
+    >>> [stride(epoch) for epoch in (1, 199, 200, 399, 400)]
+    [1, 1, 2, 2, 4]
+    >>> sum(epoch % stride(epoch) == 0 for epoch in range(1, 10_001))
     756
     """
-    stride: int = 2 ** max(0, int(math.log2(epoch / 100)))
-    return epoch % stride == 0
+    return 1 << max(0, (epoch // 100).bit_length() - 1)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TRAINING, BOUNDARY = 1, 2
+TRAINING, BOUNDARY, VIEW = 1, 2, 3
 
 
 def pack(

@@ -11,13 +11,14 @@ class Preset:
     """One entry of :data:`PRESETS`.
 
     ``experiment`` is what :meth:`pellucid.lab.settings.Settings.read` takes; ``"parameters"`` in it
-    holds weights by name.
+    holds weights by name. ``view`` is the one to look at under "Look closer", by its name.
     """
 
     name: str
     title: str
     why: str
     experiment: dict[str, Any]
+    view: str = ""
 
 
 def _xor(activation: str) -> dict[str, Any]:
@@ -100,6 +101,23 @@ PRESETS: dict[str, Preset] = {
                 "batch_size": 5,
                 "seed": 1,
             },
+        ),
+        Preset(
+            "squared-error",
+            "Squared error against cross-entropy",
+            "One sigmoid unit that is wrong and sure of it: with the squared error it stands on a "
+            "plateau and hardly learns, with the cross-entropy it runs down a slope. This is why "
+            "logistic regression takes the cross-entropy: its J is convex (lecture 002).",
+            {
+                "data": {"name": "or"},
+                "layers": [],
+                "loss": "half_squared_error",
+                "optimizer": "gradient_descent",
+                "learning_rate": 1.0,
+                "batch_size": 4,
+                "parameters": {"W1": [[-6, -4]], "b1": [[-1]]},
+            },
+            "surface",
         ),
         Preset(
             "digits",

@@ -22,6 +22,7 @@ from pellucid.lab.faults import FAULTS, Fault
 from pellucid.lab.presets import PRESETS
 from pellucid.lab.settings import SUITS
 from pellucid.losses import LOSSES
+from pellucid.metrics import METRICS
 from pellucid.optimizers import LBFGS, OPTIMIZERS
 
 State = dict[str, Any]
@@ -65,7 +66,13 @@ def catalogue() -> State:
             if k is not LBFGS
         ],
         "presets": [
-            {"name": p.name, "title": p.title, "why": p.why, "experiment": p.experiment}
+            {
+                "name": p.name,
+                "title": p.title,
+                "why": p.why,
+                "experiment": p.experiment,
+                "view": p.view,
+            }
             for p in PRESETS.values()
         ],
         "faults": [{"name": f.name, "title": f.title, "why": f.why} for f in FAULTS.values()],
@@ -127,6 +134,18 @@ def classes(experiment: Experiment) -> list[str]:
 def since(curves: dict[str, list[float]], seen: int) -> dict[str, list[float]]:
     """Return the points of the curves after the first ``seen``."""
     return {name: values[seen:] for name, values in curves.items()}
+
+
+def metrics(experiment: Experiment) -> State:
+    """Return what is measured of the answers to each part; no examples, no numbers."""
+    e = experiment
+    names = ["root_mean_squared_error", "r2"] if e.dataset.task == "regression" else ["accuracy"]
+    A = e.outputs()
+    return {
+        part: {name: METRICS[name](e.Y[:, rows], A[:, rows]) for name in names}
+        for part, rows in (("training", e.training), ("validation", e.validation))
+        if len(rows)
+    }
 
 
 # Traces -------------------------------------------------------------------------------------------

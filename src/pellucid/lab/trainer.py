@@ -116,7 +116,7 @@ class Player:
         wanted = self._due()
         if wanted:
             started = time.perf_counter()
-            e.steps(wanted)
+            e.steps(wanted, closely=self.speed is not None)
             taken = time.perf_counter() - started
             if wanted == self._chunk:
                 self._chunk = max(1, min(4096, int(wanted * min(2.0, SLICE / max(taken, 1e-6)))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def of_ones_own(network: Network, loss: Loss) -> bool:
 
 
 def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
-    """Return, for each parameter, by what share dJ along a random direction differs.
+    """Return, for each dW[l], db[l] and dA[l], by what share dJ along a random direction differs.
 
     Of the network's functions, not of its state: in float64, with fresh weights of a good size and
     a few random inputs, where differences are exact. Each array is moved as a whole; of three
@@ -50,17 +51,22 @@ def _differences(
         array[...] = rng.normal(size=array.shape) / math.sqrt(fan_in)
     X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
 
-    def J() -> float:
-        return float(propagation.cost(propagation.forward(net.layers, X), Y, loss))
+    def J(A: NDArray[Any] = X, after: int = 0) -> float:
+        return float(propagation.cost(propagation.forward(net.layers[after:], A), Y, loss))
 
+    found = {}
     with np.errstate(all="ignore"):
-        gradients = propagation.backward(propagation.forward(net.layers, X), Y, loss)
-        cost = J()
-        return {
-            f"d{letter}[{layer.number}]": _difference(array, got["d" + letter], J, cost, rng)
-            for layer, got in zip(net.layers, gradients.by_layer, strict=True)
-            for letter, array in layer.parameters.items()
-        }
+        cache = propagation.forward(net.layers, X)
+        gradients, cost = propagation.backward(cache, Y, loss), J()
+        for k, (layer, got) in enumerate(zip(net.layers, gradients.by_layer, strict=True), 1):
+            for letter, array in layer.parameters.items():
+                name = f"d{letter}[{layer.number}]"
+                found[name] = _difference(array, got["d" + letter], J, cost, rng)
+            if k < len(net.layers) and net.layers[k].number > layer.number:  # no Scale of its own
+                A, dA = cache.A[layer.number].copy(), gradients.dA[layer.number] / Y.shape[1]
+                after = partial(J, A, k)
+                found[f"dA[{layer.number}]"] = _difference(A, dA, after, cost, rng)
+    return found
 
 
 def _difference(

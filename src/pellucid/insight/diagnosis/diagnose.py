@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pellucid.insight.diagnosis.evidence import PARAMETERS, gather
+from pellucid.insight.diagnosis.evidence import PARAMETERS, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.subject import subject_of
@@ -83,11 +83,13 @@ def diagnose(
             raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
     about = subject_of(subject, data, validation_data, loss, network)
-    first = gather(about, task)
+    data_alone = of_data(about, task)
+    first = gather(about, task, data_alone)
     each = [findings(first)]
     for other, history in about.others:
-        each.append(findings(gather(replace(about, network=other, history=history), task, first)))
-    looked_at = list(first.looked_at)
+        one = replace(about, network=other, history=history)
+        each.append(findings(gather(one, task, data_alone)))
+    looked_at = first.looked_at
     if about.others:
         looked_at[looked_at.index(PARAMETERS)] += f" of {len(each)} networks"
     found = [replace(f, fix=about.renamed(f.fix)) for f in _together(each)]

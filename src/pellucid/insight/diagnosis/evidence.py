@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -112,27 +112,29 @@ class Evidence:
         return f"class {self.classes[k] if k < len(self.classes) else k!r}"
 
 
-OF_DATA = ("target", "columns", "reference", "pooled", "without_best_column")
-"""What the data alone say."""
-
-
 def gather(subject: Subject, task: str | None = None, known: Evidence | None = None) -> Evidence:
-    """Return the evidence of a subject; what its data alone say is taken from ``known``."""
-    found = Evidence(names=subject.names, classes=subject.classes)
+    """Return the evidence of a subject; ``known`` is what :func:`of_data` returned of its data."""
+    known = of_data(subject, task) if known is None else known
+    found = replace(known, looked_at=list(known.looked_at))
     _from_history(found, subject)
-    if subject.loss is not None:
-        found.loss, found.loss_targets = subject.loss.name, subject.loss.targets
-    if subject.data is not None:
-        found.looked_at.append(DATA)
-        found.m = found.m or subject.data[0].shape[1]
-        if known is None:
-            _from_data(found, subject, task)
-        else:
-            vars(found).update({name: getattr(known, name) for name in OF_DATA})
     if subject.network is not None:
         _from_network(found, subject, subject.network)
     elif found.samples:
         found.activations = [each["g"] for each in found.samples[-1]["layers"]]
+    found.looked_at.sort(key=(PARAMETERS, LOSSES, STATISTICS, DATA).index)
+    return found
+
+
+def of_data(subject: Subject, task: str | None = None, *, compare: bool = True) -> Evidence:
+    """Return what the data and the loss alone tell.
+
+    Without ``compare`` no simple learners are fitted to them, which is what takes seconds.
+    """
+    found = Evidence(names=subject.names, classes=subject.classes)
+    if subject.loss is not None:
+        found.loss, found.loss_targets = subject.loss.name, subject.loss.targets
+    if subject.data is not None:
+        _from_data(found, subject, task, compare)
     return found
 
 
@@ -144,13 +146,13 @@ def _from_history(found: Evidence, subject: Subject) -> None:
     found.curves, found.settings = history.curves, history.settings
     found.stopped, found.message = history.stopped, history.message
     found.best_epoch, found.samples = history.best_epoch, history.statistics
-    found.m = int(history.settings.get("examples", 0))
+    found.m = int(history.settings.get("examples", 0)) or found.m
     if history.statistics:
         found.looked_at.append(STATISTICS)
 
 
 def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
-    found.looked_at.insert(0, PARAMETERS)
+    found.looked_at.append(PARAMETERS)
     dense = [layer for layer in network.layers if isinstance(layer, Dense)]
     found.activations = [layer.activation.name for layer in dense]
     found.layers = [of_parameters(layer) for layer in dense]
@@ -164,7 +166,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
         return
     few = probe(X, Y, network, 0)
     found.layers = measure(network, *few, subject.loss)["layers"]
-    if of_ones_own(network, subject.loss):
+    if of_ones_own(network, subject.loss) and not found.wrong_gradients:
         found.wrong_gradients = wrong_gradients(network, Y[:, :7], subject.loss)
     found.scores = _scores(found.target, network, subject, A, Y)
 
@@ -226,9 +228,11 @@ def _skill(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> float:
     return float(np.mean(_classes(A, target) == _classes(Y, target)))
 
 
-def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
+def _from_data(found: Evidence, subject: Subject, task: str | None, compare: bool) -> None:
     assert subject.data is not None
+    found.looked_at.append(DATA)
     X, Y = subject.data
+    found.m = X.shape[1]
     found.target = target_of(Y, subject.loss, task)
     rows = facts.take_rows(X.shape[1])
     train = _table(X[:, rows], Y[..., rows], found.target)
@@ -240,8 +244,13 @@ def _from_data(found: Evidence, subject: Subject, task: str | None) -> None:
     else:
         held_out = _table(*subject.validation, found.target)
         _drift(found, train, held_out)
-    if len(train.y) < 20 or len(held_out.y) < 8:
-        return
+    if compare and len(train.y) >= 20 and len(held_out.y) >= 8:
+        _compare(found, train, held_out)
+
+
+def _compare(found: Evidence, train: Table, held_out: Table) -> None:
+    """What simple learners make of the data."""
+    assert found.columns is not None
     found.reference = reference(train, held_out)
     chance = 1 / max(train.classes, 1) if train.classes else 0.0
     if found.reference.weighted < chance + NEAR_CHANCE:

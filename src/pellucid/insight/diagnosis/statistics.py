@@ -13,6 +13,7 @@ from pellucid.layers import Dense
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
+from pellucid.propagation import Cache, Gradients
 
 FLAT = 0.02
 """Share of its largest slope below which a unit of a bounded activation is saturated."""
@@ -38,12 +39,13 @@ def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> d
         cache = propagation.forward(network.layers, X)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
-        layers = [
-            _of_layer(layer, kept, got)
-            for layer, kept, got in zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
-            if isinstance(layer, Dense)
-        ]
-        return {"J": float(J), "layers": layers}
+        return {"J": float(J), "layers": of_pass(cache, gradients)}
+
+
+def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:
+    """Return for each layer what :func:`measure` says of it, of a pass that is there already."""
+    each = zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
+    return [_of_layer(layer, kept, got) for layer, kept, got in each if isinstance(layer, Dense)]
 
 
 def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from threadpoolctl import ThreadpoolController
 from pellucid import philox
 from pellucid.callbacks import Callback
 from pellucid.insight.diagnosis.statistics import measure, norm, score
-from pellucid.losses import one_hot
+from pellucid.losses import Loss, one_hot
+from pellucid.network import Network
 
 if TYPE_CHECKING:
     from pellucid.training import Run
@@ -67,17 +70,34 @@ class Watch(Callback):
             self._take(run)
 
     def _take(self, run: Run) -> None:
-        with _libraries().limit(limits=1, user_api="blas"):  # products so small lose by sharing
-            found = measure(run.network, *self._probe, run.objective.loss)
-        parameters = run.network.parameters
-        for layer in found["layers"]:
-            name = f"W{layer['layer']}"
-            layer["moved_since_start"] = _relative(parameters[name], self._start[name])
+        found = sample(run.network, self._probe, run.objective.loss, self._start)
         if run.validation is not None and run.validation_output is not None:
             found["val_score"] = score(run.validation.targets, run.validation_output)
         run.history.statistics.append(
             {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch, **found}
         )
+
+
+def sample(
+    network: Network,
+    few: tuple[NDArray[Any], NDArray[Any]],
+    loss: Loss,
+    start: Mapping[str, NDArray[Any]],
+) -> dict[str, Any]:
+    """Return the statistics of a few examples, and how far each W is from where it started."""
+    with one_thread():
+        found = measure(network, *few, loss)
+    parameters = network.parameters
+    for layer in found["layers"]:
+        name = f"W{layer['layer']}"
+        layer["moved_since_start"] = _relative(parameters[name], start[name])
+    return found
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep matrix products in this thread meanwhile: those of a few examples lose by sharing."""
+    limited: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limited
 
 
 @functools.cache

@@ -20,7 +20,9 @@ export function keep(lab) {
     const preset = presets.find((/** @type {any} */ each) => each.name === name);
     if (!preset) return;
     lab.unit = null;
+    if (preset.view) lab.view = preset.view;
     await lab.open(preset.experiment);
+    lab.tell("view");
     say(preset.why ?? preset.title);
   }));
   at("keep").append(
@@ -76,7 +78,7 @@ export function runs(lab) {
   return { draw, kept: () => kept };
 }
 
-const PARTS = { data: "Data", settings: "Learning", pass: "One pass", examples: "Examples", runs: "Runs", keep: "Link, script, drawing", presets: "Prepared experiments" };
+const PARTS = { data: "Data", settings: "Learning", pass: "One pass", views: "Look closer", examples: "Examples", runs: "Runs", diagnosis: "Diagnosis", keep: "Link, script, drawing", presets: "Prepared experiments" };
 
 /** What a teacher leaves out of the link. @param {Lab} lab */
 export function hiding(lab) {

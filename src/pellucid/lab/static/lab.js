@@ -35,6 +35,10 @@ export class Lab extends EventTarget {
     /** @type {any} */ this.catalogue = {};
     /** @type {any} */ this.state = {};
     /** @type {string[]} */ this.hidden = [];
+    /** The name of the view that is looked at; "" is the first. */
+    this.view = "";
+    /** @type {Record<string, any>} what each view keeps in the link, by its name */
+    this.looks = {};
     /** @type {[number, number] | null} the unit whose map is shown; null is the output */
     this.unit = null;
     /** @type {any} the frame of the last boundary */
@@ -135,7 +139,7 @@ export class Lab extends EventTarget {
   }
 
   keepInLink() {
-    const link = toLink({ experiment: this.experiment, hidden: this.hidden });
+    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view, looks: this.looks });
     history.replaceState(null, "", `#${link}`);
   }
 

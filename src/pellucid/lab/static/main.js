@@ -2,6 +2,7 @@
 /** The beginning: connect, ask what there is, open what the link says, and let every part draw itself. */
 
 import { curves } from "./curves.js";
+import { diagnosis } from "./diagnosis.js";
 import { say } from "./dom.js";
 import { examples } from "./examples.js";
 import { hiding, keep, runs } from "./keep.js";
@@ -12,11 +13,14 @@ import { dimensions, parameters } from "./parameters.js";
 import { pass } from "./pass.js";
 import { dataSettings, learning } from "./settings.js";
 import { training } from "./training.js";
+import { views } from "./views.js";
 
 const lab = new Lab();
 await lab.socket.connect();
 lab.catalogue = await lab.ask("catalogue");
 const link = fromLink(location.hash.slice(1)) ?? {};
+if (typeof link.view === "string") lab.view = link.view;
+if (link.looks && typeof link.looks === "object") lab.looks = link.looks;
 lab.hidden = Array.isArray(link.hidden) ? link.hidden.filter((/** @type {any} */ id) => typeof id === "string") : [];
 
 training(lab);
@@ -28,6 +32,7 @@ parameters(lab);
 map(lab);
 const { draw, kept } = runs(lab);
 curves(lab, kept);
+diagnosis(lab);
 pass(lab);
 examples(lab);
 keep(lab);
@@ -40,5 +45,6 @@ try {
   say("The link held no experiment that could be opened; this is the first of the prepared ones.");
 }
 draw();
+views(lab);
 hiding(lab);
 document.body.classList.add("ready");

@@ -1,7 +1,7 @@
 // @ts-check
 /** The drawing: units, weights as lines, and the layers' controls above them. */
 
-import { at, h, s, say, shown } from "./dom.js";
+import { at, h, number, s, say, shown } from "./dom.js";
 import { ends, paint } from "./map.js";
 
 const [GAP, RADIUS, MOST] = [58, 21, 8];
@@ -59,6 +59,8 @@ export function network(lab) {
         units,
         h("button", { class: "small", "aria-label": `One unit more in layer ${layer}`, disabled: n[layer] >= 64, onclick: () => changeUnits(layer, 1) }, "+")),
       g,
+      number("Dropout", experiment.layers[layer - 1].dropout ?? 0, (dropout) => changeLayer(layer, { dropout }),
+        { min: 0, max: 0.9, "aria-label": `Dropout of layer ${layer}`, title: "Share of the units left out of each step" }),
       h("button", { class: "quiet", "aria-label": `Remove layer ${layer}`, onclick: () => changeLayer(layer, null) }, "Remove"),
     ];
   }

@@ -48,9 +48,7 @@ export function learning(lab) {
       choice("Initial weights", initializers, experiment.initializer ?? "", (name) => lab.change({ initializer: /** @type {any} */ (name || null) })),
       number("Seed", experiment.seed, (seed) => lab.change({ seed }), { min: 0, step: 1 }),
       number("Penalty L2", experiment.l2, (l2) => lab.change({ l2 }), { min: 0 }),
-      number("Penalty L1", experiment.l1, (l1) => lab.change({ l1 }), { min: 0 }),
-      experiment.layers.length > 0 && number("Dropout", experiment.layers[0].dropout ?? 0,
-        (dropout) => lab.change({ layers: experiment.layers.map((layer) => ({ ...layer, dropout })) }), { min: 0, max: 0.9 })),
+      number("Penalty L1", experiment.l1, (l1) => lab.change({ l1 }), { min: 0 })),
     ]);
     const { faults } = catalogue;
     const fault = faults.find((/** @type {any} */ each) => each.name === experiment.fault);

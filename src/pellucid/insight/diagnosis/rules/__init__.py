@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.finding import Finding
 from pellucid.insight.diagnosis.rules import data, fit, gradients, learning, start, task
@@ -17,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     gradients.BORN_DEAD,
     gradients.BORN_SATURATED,
     gradients.VANISHING,
+    learning.ASCENT,
     learning.TOO_HIGH,
     learning.DIVERGENCE,
     learning.SMALL_BATCHES,
@@ -30,12 +33,14 @@ RULES: tuple[Rule, ...] = (
 KINDS: tuple[str, ...] = tuple(dict.fromkeys(rule.kind for rule in RULES))
 
 
-def findings(e: Evidence) -> list[Finding]:
-    """Apply every rule; what another finding explains becomes info."""
+def findings(e: Evidence, without: Container[str] = ()) -> list[Finding]:
+    """Apply every rule but those of some kinds; what another finding explains becomes info."""
     found: list[Finding] = []
     explained: set[str] = set()
     for rank, rule in enumerate(RULES):
         kind = rule.kind
+        if kind in without:
+            continue
         for k, seen in enumerate(rule.look(e)):
             if any(f.kind == kind and f.where == seen.where for f in found):
                 continue

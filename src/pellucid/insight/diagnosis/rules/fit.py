@@ -11,6 +11,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     Rule,
     Seen,
     by_heart,
+    epochs_of,
     gap,
     hurts,
     mean_recall,
@@ -60,10 +61,10 @@ def _overfits(e: Evidence) -> list[Seen]:
     if len(val) < 4:
         return _by_heart(e)
     least = min(val)
-    best = val.index(least) + 1
+    best = val.index(least)
     kept = e.best_epoch or len(val)
     at_end = val[min(kept, len(val)) - 1]
-    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best - 1]
+    turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best]
     if not turned:
         return []
     apart = gap(e)
@@ -71,7 +72,7 @@ def _overfits(e: Evidence) -> list[Seen]:
     return [
         Seen(
             "warning" if serious else "info",
-            f"epoch {best}",
+            f"epoch {epochs_of(e)[best]}",
             f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
             f"J went on to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
             *_FEWER,

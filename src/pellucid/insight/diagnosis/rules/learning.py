@@ -11,6 +11,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     Rule,
     Seen,
     by_heart,
+    epochs_of,
     falling,
     hurts,
     neglects,
@@ -65,12 +66,16 @@ def _looks(e: Evidence) -> list[dict[str, Any]]:
     """The statistics taken while training; where there are none, those of the end."""
     if e.samples or not e.layers or "dW_norm" not in e.layers[0]:
         return e.samples
-    return [{"epoch": len(e.curves.get("loss", [])), "layers": e.layers}]
+    return [{"epoch": _epochs(e), "layers": e.layers}]
 
 
 def _steps(e: Evidence) -> int:
     batch = max(int(e.settings.get("batch_size", 1)), 1)
-    return -(-int(e.settings.get("examples", e.m)) // batch) * len(e.curves.get("loss", []))
+    return -(-int(e.settings.get("examples", e.m)) // batch) * _epochs(e)
+
+
+def _epochs(e: Evidence) -> int:
+    return max(epochs_of(e), default=0)
 
 
 def roughness(curve: list[float]) -> float:
@@ -84,6 +89,24 @@ def roughness(curve: list[float]) -> float:
 
 def _first_J(e: Evidence) -> float:
     return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
+
+
+def _ascends(e: Evidence) -> list[Seen]:
+    rates = [*e.curves.get("learning_rate", []), e.settings.get("learning_rate", 0.0)]
+    J, lowest = [v for v in e.curves.get("loss", []) if math.isfinite(v)], min(rates)
+    if lowest >= 0:
+        return []
+    gone = f"; J has gone from {_first_J(e):.3g} to {J[-1]:.3g}" if J else ""
+    return [
+        Seen(
+            "error",
+            "every layer",
+            f"the learning rate is {lowest:g}, so every step goes along dW instead of "
+            f"against it{gone}",
+            f"Take its opposite, {-lowest:g}.",
+            {"learning_rate": -lowest},
+        )
+    ]
 
 
 def _too_high(e: Evidence) -> list[Seen]:
@@ -199,7 +222,7 @@ def _falls(e: Evidence) -> bool:
 def _ended_warming_up(e: Evidence) -> bool:
     """Whether the learning rate never came near what was asked for."""
     asked = float(e.settings.get("learning_rate", 0.0))
-    return max(e.curves.get("learning_rate", []), default=math.inf) < asked / 2
+    return asked > 0 and max(e.curves.get("learning_rate", []), default=math.inf) < asked / 2
 
 
 def _too_low(e: Evidence) -> list[Seen]:
@@ -227,7 +250,7 @@ def _too_low(e: Evidence) -> list[Seen]:
 
 def _large_batch(e: Evidence) -> list[Seen]:
     batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
-    epochs = len(e.curves.get("loss", []))
+    epochs = _epochs(e)
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
         return []
     if epochs < FEW_EPOCHS or batch <= GOOD_BATCH or not _behind(e):
@@ -264,17 +287,18 @@ def _early(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
     if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
+    epochs = _epochs(e)
     if not (_falls(e) or _ended_warming_up(e)) and (
-        _steps(e) > FEW_STEPS / 4 or len(J) > FEW_EPOCHS
+        _steps(e) > FEW_STEPS / 4 or epochs > FEW_EPOCHS
     ):
         return []
-    fix: dict[str, Any] = {"epochs": max(100, 5 * len(J))}
+    fix: dict[str, Any] = {"epochs": max(100, 5 * epochs)}
     still = f", and in the last quarter of them it still fell by {percent(falling(J))}"
     return [
         Seen(
             "warning",
-            f"epoch {len(J)}",
-            f"after {len(J)} epochs{f', {_steps(e)} steps' if e.settings else ''}, J is {J[-1]:.3g}"
+            f"epoch {epochs}",
+            f"after {epochs} epochs{f', {_steps(e)} steps' if e.settings else ''}, J is {J[-1]:.3g}"
             + (still if falling(J) > 0.005 else ""),
             f"Train for {fix['epochs']} epochs or more.",
             fix,
@@ -295,6 +319,12 @@ DIVERGENCE = Rule(
     "A step that overshoots makes the next gradient larger, and so on until a number is infinite.",
     _diverged,
     ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
+)
+ASCENT = Rule(
+    "ascent",
+    "W := W - α dJ/dW goes down only where α is above 0: dJ/dW points to where J grows.",
+    _ascends,
+    ("learning_rate_too_high", *TOO_HIGH.explains),
 )
 SMALL_BATCHES = Rule(
     "batch_too_small",

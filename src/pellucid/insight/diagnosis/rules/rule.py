@@ -43,6 +43,7 @@ class Rule:
 
 
 TRAINING = (
+    "ascent",
     "learning_rate_too_high",
     "learning_rate_too_low",
     "oscillation",
@@ -66,6 +67,8 @@ from which the benchmark counts a fault; and by more than chance may do. On its 
 half of it is too much already."""
 GAP = 0.08
 """Training score minus validation score: that much was learned by heart."""
+WELL = 0.95
+"""Without data to compare with: a score on the training data that leaves nothing to be wished."""
 LEARNED = 0.3
 """Without data to compare with: J fell by so large a share of its first value, so it learns."""
 
@@ -133,9 +136,19 @@ def hurts(e: Evidence, short: float = SHORT) -> bool:
             or lost > short + of_recall
             or (neglects(e, "train") > short / 2 + 2 * of_recall and lost > of_recall)
         )
+    if e.scores is not None and answers_well(e):
+        return False
     J = e.curves.get("loss", [])
     first = e.start["J"] if e.start else (J[0] if J else math.nan)
     return bool(J) and not J[-1] < (1 - LEARNED) * first
+
+
+def answers_well(e: Evidence) -> bool:
+    """Whether the network answers its training data well, each class of them."""
+    if e.scores is None:
+        return False
+    recalls = e.scores.train_recalls
+    return min(e.scores.train, mean_recall(e, "train") if recalls else 1.0) > WELL
 
 
 def noise(e: Evidence) -> float:
@@ -144,6 +157,11 @@ def noise(e: Evidence) -> float:
         return 0.0
     wrong = min(max(1 - min(e.reference.score, e.scores.train), 0.02), 0.5)
     return math.sqrt(wrong * (1 - wrong) / max(e.scores.rows, 1))
+
+
+def epochs_of(e: Evidence) -> list[int]:
+    """The epoch of each point of the curves: every one from 1 on, unless a curve "epoch" says."""
+    return [int(k) for k in e.curves.get("epoch", range(1, len(e.curves.get("loss", [])) + 1))]
 
 
 def hidden(layers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

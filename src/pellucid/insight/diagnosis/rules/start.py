@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts
+from pellucid.insight.diagnosis.rules.rule import Rule, Seen, answers_well, hidden, hurts
 from pellucid.insight.diagnosis.statistics import ALIKE
 
 LARGE = 4.0
@@ -39,11 +39,6 @@ def _first(e: Evidence) -> list[dict[str, Any]]:
     if e.start is not None:
         return list(e.start["layers"])
     return [] if e.curves else list(e.layers or [])
-
-
-def _works(e: Evidence) -> bool:
-    """Whether a network without a history answers its own data well: it may have been made so."""
-    return e.scores is not None and e.scores.train > 0.95
 
 
 def _zero(e: Evidence) -> list[Seen]:
@@ -108,7 +103,7 @@ def _large(e: Evidence) -> list[Seen]:
     for layer in hidden(_first(e)) or _first(e):
         ratio = size(layer) / suited(layer)
         if ratio > LARGE:
-            harm = hurts(e) if e.curves else not _works(e)
+            harm = hurts(e) if e.curves else not answers_well(e)  # made by hand
             found.append(
                 Seen(
                     "warning" if harm else "info",

@@ -153,16 +153,16 @@ def _backward(e: Evidence) -> list[Seen]:
         return []
     # What lies before a wrong function gets its gradient through it: the last one is nearest.
     last = list(wrong)[-1]
-    number = last[last.index("[") + 1 : -1]
-    g = e.activations[int(number) - 1] if number.isdigit() else "?"
-    return [
-        Seen(
-            "error",
-            f"layer {number}",
-            f"{last} differs from differences of J by {percent(wrong[last])}; its function is {g}",
-            "Correct its backward; pellucid.check_gradients shows every array.",
-        )
-    ]
+    l = int(last[last.index("[") + 1 : -1])
+    differs = f"{last} differs from differences of J by {percent(wrong[last])}"
+    if last.startswith("dA"):
+        layer, evidence = l + 1, f"{differs}, while its own dW[{l + 1}] is right"
+        advice = f"Correct its backward: dA[{l}] = W[{l + 1}]^T dZ[{l + 1}]"
+    else:
+        layer, evidence = l, f"{differs}; its function is {e.activations[l - 1]}"
+        advice = f"Correct its backward: dZ[{l}] = dA[{l}] * g'(Z[{l}])"
+    more = "; pellucid.check_gradients shows every array."
+    return [Seen("error", f"layer {layer}", evidence, advice + more)]
 
 
 _ALL = ("wrong_output", "wrong_loss", *TRAINING, "weights_too_large", "weights_too_small")

@@ -1,0 +1,111 @@
+"""The lab's page in a headless Chromium: fixtures and helpers of the tests that drive it.
+
+Without playwright or chromium the fixtures skip the tests that ask for them, and say why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+with contextlib.suppress(ImportError):  # the fixture browser says that it is missing
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=30_000)  # milliseconds: the cores may be busy
+
+COMMAND = os.environ.get("PELLUCID_LAB_COMMAND", f"{sys.executable} -m pellucid lab")
+
+
+def missing() -> str | None:
+    """Why the page cannot be driven here."""
+    for package in ("starlette", "uvicorn", "websockets"):
+        if importlib.util.find_spec(package) is None:
+            return f"{package} is missing: pip install 'pellucid[lab]'"
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is missing: make browser installs it"
+    if shutil.which("chromium") is None:
+        return "chromium is missing: make browser installs it"
+    return None
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address that `pellucid lab` prints."""
+    if reason := missing():
+        pytest.skip(reason)
+    command = [*shlex.split(COMMAND), "--no-browser", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            found = re.search(r"http\S+", server.stdout.readline())
+            assert found, "the server's first line holds its address"
+            yield found[0]
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if reason := missing():
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """The page with the XOR of lecture 003; a test fails on anything in the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(address)
+    opened.wait_for_selector("body.ready")
+    opened.wait_for_selector("#steps .cell")
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def told(page: Any, name: str) -> float:
+    """A number of the line of numbers, such as J."""
+    return number(page.locator(f"#numbers div:has(dt:text-is('{name}')) dd").inner_text())
+
+
+def weights(page: Any) -> list[str]:
+    return [box.input_value() for box in page.locator("#parameters input").all()]
+
+
+def choose(page: Any, preset: str) -> None:
+    page.locator("#presets select").select_option(preset)
+    page.wait_for_selector("#steps .cell")
+
+
+def says(page: Any, text: str) -> None:
+    expect(page.locator("#said")).to_contain_text(text)
+
+
+def until(page: Any, reached: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if reached():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("it was not reached in 30 seconds")
