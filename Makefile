@@ -26,7 +26,7 @@ CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test browser check check-cpp sanitize neon bench format docs clean
+.PHONY: help demo test browser node check check-cpp check-js sanitize neon bench format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -54,17 +54,19 @@ test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## tests, and the doctests
 	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob=README.md \
 	    --pyargs tests/ pellucid $(wildcard README.md) $(ARGS)
 
-# The page's tests drive the system's browser: apt-get where this may install, else a word on how.
-browser: $(VENV)/browser.stamp  ## Debian's chromium and playwright, for the tests of the lab's page
-	@command -v chromium >/dev/null || \
-	    { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy --no-install-recommends chromium; } || \
-	    { echo "make browser: 'chromium' was not found; on Debian: apt install chromium" >&2; exit 1; }
+# The page's tests drive the system's browser, and its types are checked with the system's Node:
+# apt-get where this may install, else a word on how.
+debian = command -v $(1) >/dev/null || \
+    { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy --no-install-recommends $(2); } || \
+    { echo "make $@: '$(1)' was not found; on Debian: apt install $(2)" >&2; exit 1; }
 
-$(VENV)/browser.stamp: $(VENV)/venv.stamp
-	$(PIP) install --quiet playwright
-	@touch $@
+browser: $(VENV)/browser.txt  ## Debian's chromium, playwright and axe, for the tests of the lab's page
+	@$(call debian,chromium,chromium)
 
-check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cpp)  ## formatting, lint, types, docstrings; C++ warnings
+node:  ## Debian's Node and npm, for the types of the lab's page
+	@$(call debian,npm,nodejs npm)
+
+check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cpp) check-js  ## formatting, lint, types, docstrings; C++ warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -78,6 +80,17 @@ check-cpp: $(VENV)/build.txt $(VENV)/dev.txt
 	    -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	    -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
 	$(WITH_CMAKE) cmake --build build/check
+
+# tsconfig.json says what is checked. Where there is no Node, or no way to npm, this says so instead.
+TYPESCRIPT := 7.0.2
+TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
+NPM := NODE_OPTIONS=--use-openssl-ca npm --no-audit --no-fund --loglevel=error --fetch-retries=1
+check-js: $(VENV)/venv.stamp
+	@skipped="make check: SKIPPED the types of the lab's page:"; \
+	if ! command -v npm >/dev/null; then echo "$$skipped npm was not found; make node installs it"; \
+	elif ! { [ -e $(TSC) ] || $(NPM) install --no-save --prefix $(VENV)/typescript-$(TYPESCRIPT) \
+	    typescript@$(TYPESCRIPT); }; then echo "$$skipped npm could not install TypeScript"; \
+	else echo "tsc --project ."; $(TSC) --project .; fi
 
 sanitize: $(VENV)/build.txt  ## the C++ tests under the address, undefined behaviour and thread sanitizers
 	@for kind in address,undefined thread; do \

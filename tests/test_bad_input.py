@@ -243,7 +243,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "an unknown class": (
         csv(GOOD + "\n1,2,u,c"),
         ("evaluate", "t.pellucid", "bad.csv"),
-        "the target holds 'c', which the model does not know; its classes are 'a', 'b'",
+        "the target holds 'c', which is none of the classes 'a', 'b'",
     ),
     # The model folder
     "no model": (

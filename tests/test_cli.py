@@ -180,7 +180,7 @@ def test_evaluate_refuses(refused: Refused, model: Path) -> None:
     assert re.search("has no column 'kind'", refused("evaluate", str(model), "u.csv"))
     Path("u.csv").write_text(Path("t.csv").read_text() + "\n1,2,2024-01-01,c")
     message = refused("evaluate", str(model), "u.csv")
-    assert re.search(r"the target holds 'c', which the model does not know; its classes", message)
+    assert re.search(r"the target holds 'c', which is none of the classes", message)
 
 
 # samples ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from pellucid import Dense, MLPClassifier, Network, save
+from pellucid.activations import Sigmoid
 from pellucid.cli.diagnose import as_options
 from pellucid.insight import Diagnosis, Finding, Watch
 from pellucid.insight.trace import PRESETS
@@ -38,11 +39,12 @@ def test_every_preset_is_shown(run: Run) -> None:
 
 def test_a_row_of_a_table(run: Run, iris: str) -> None:
     text = run("trace", iris, "sample:iris", "--row", "60").stdout
-    assert text.startswith("Row 60 of sample:iris, target = 'versicolor'\n")
+    assert text.startswith("Row 60 of sample:iris, target = 'versicolor', network 1 of 2\n")
     assert "4-5-3, 1 example, loss categorical_cross_entropy" in text
-    assert "Y = [1 ]" in text
+    assert "Y = [1]" in text
     other = run("trace", iris, "sample:iris", "--row", "60", "--network", "2").stdout
-    assert other != text
+    assert ", network 2 of 2\n" in other
+    assert other.splitlines()[1:] != text.splitlines()[1:]
 
 
 def test_a_cell_and_a_check(run: Run) -> None:
@@ -51,6 +53,16 @@ def test_a_cell_and_a_check(run: Run) -> None:
     checked = run("trace", "--preset", "xor", "--cell", "dX[0, 1]", "--check").stdout
     assert "gradients agree with central differences" in checked
     assert re.search(r"^dZ1 +L ", checked, re.M)
+
+
+def test_a_check_that_fails_says_so_and_ends_with_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Sigmoid.backward
+    monkeypatch.setattr(Sigmoid, "backward", lambda g, dA, Z, A: 2 * right(g, dA, Z, A))
+    found = run("trace", "--preset", "xor", "--cell", "dX[0, 1]", "--check", code=1)
+    assert re.search(r"^dZ1 +L .*WRONG", found.stdout, re.M)
+    assert found.stderr == "pellucid: a gradient differs from the differences.\n"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,48 @@ def test_files(run: Run, refused: Refused, name: str, start: str) -> None:
     assert Path(name).read_text(encoding="utf-8") != content
 
 
+def test_rows_without_a_target_keep_their_number(run: Run, refused: Refused, iris: str) -> None:
+    names = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm),target"
+    rows = ["1,2,3,4,setosa", "2,2,3,4,", "3,2,3,4,virginica", "4,2,3,4,"]
+    Path("gaps.csv").write_text("\n".join([names, *rows]), encoding="utf-8")
+    assert "target = 'virginica'" in run("trace", iris, "gaps.csv", "--row", "3").stdout
+    for row in ("2", "4", "5"):
+        message = refused("trace", iris, "gaps.csv", "--row", row)
+        assert f"gaps.csv: row {row} has no target, or is beyond the last row" in message
+
+
+@pytest.mark.parametrize("command", ["trace", "diagnose"])
+def test_a_target_that_was_not_learned_is_refused(
+    run: Run, refused: Refused, iris: str, command: str
+) -> None:
+    names = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm),target\n"
+    Path("daisy.csv").write_text(names + "1,2,3,4,daisy\n", encoding="utf-8")
+    message = refused(command, iris, "daisy.csv")
+    assert "daisy.csv: the target holds 'daisy', which is none of the classes 'setosa'" in message
+    run("train", "sample:diabetes", "--hidden", "5", "--epochs", "2", "--ensemble", "1")
+    names = "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,target\n"
+    Path("text.csv").write_text(names + "1,2,3,4,5,6,7,8,9,10,much\n", encoding="utf-8")
+    message = refused(command, "diabetes.pellucid", "text.csv")
+    assert "text.csv: the target 'target' holds texts, such as 'much'" in message
+
+
+def test_a_number_is_traced_as_it_was_learned(run: Run) -> None:
+    run("train", "sample:diabetes", "--hidden", "5", "--epochs", "2", "--ensemble", "1")
+    text = run("trace", "diabetes.pellucid", "sample:diabetes", "--row", "5").stdout
+    found = re.match(r"Row 5 of .*, target = 135, Y = \(target - (\S+)\) / (\S+)\n", text)
+    assert found is not None
+    mean, std = map(float, found.groups())
+    Y = re.search(r"^Y = \[(\S+)\]$", text, re.M)
+    assert Y is not None
+    assert float(Y[1]) == pytest.approx((135 - mean) / std, abs=1e-3)
+
+
 def test_json(run: Run, iris: str) -> None:
+    cell = json.loads(run("trace", "--preset", "xor", "--cell", "Z[1][1,2]", "--json").stdout)
+    assert cell["value"] == -20 + 30
+    assert cell["sources"] == {
+        "W[1][1, 0]": -20, "X[0, 2]": 1, "W[1][1, 1]": -20, "X[1, 2]": 0, "b[1][1, 0]": 30,
+    }  # fmt: skip
     data = json.loads(run("trace", "--preset", "and-gate", "--json").stdout)
     assert data["arrays"]["Z[1]"] == [[-30, -10, -10, 10]]
     data = json.loads(run("explain", iris, "sample:iris", "--row", "3", "--json").stdout)
@@ -80,6 +133,14 @@ def test_an_explanation(run: Run, iris: str) -> None:
     assert re.match(r"Row 60 of sample:iris: the probability of 'setosa' is [\d.e-]+\.\n", text)
     assert re.search(r"^petal width \(cm\) +1\.4 +[+-]\d", text, re.M)
     assert re.search(r"^Together: [+-]\d", text, re.M)
+
+
+def test_a_class_that_is_a_number_is_explained(run: Run) -> None:
+    rows = "\n".join(f"{k % 7},{int(k % 7 > 3)}" for k in range(60))
+    Path("small.csv").write_text(f"x,y\n{rows}\n", encoding="utf-8")
+    run("train", "small.csv", "--target", "y", "--hidden", "4", "--epochs", "3", "--ensemble", "1")
+    said = run("explain", "small.pellucid", "small.csv", "--row", "2", "--of", "1").stdout
+    assert "the probability of 1 is" in said
 
 
 @pytest.mark.parametrize(
@@ -95,6 +156,13 @@ def test_an_explanation(run: Run, iris: str) -> None:
         (["trace", "--preset", "xor", "--cell", "dW[3][0,0]"], r"--cell .*no dW\[3\]"),
         (["trace", "--preset", "xor", "--out", "t.pdf"], r"--out must end in \.html, \.tex, \.txt"),
         (["trace", "no.pellucid", "sample:iris"], r"no\.pellucid"),
+        (["trace", "--preset", "xor", "--row", "2"], r"--preset shows all its examples; leave out"),
+        (["trace", "--preset", "xor", "--network", "2"], r"--preset shows all its examples"),
+        (["trace", "--preset", "xor", "--cell", "g'[1][0,0]"], r"g'\[1\] stands in dZ\[1\]"),
+        (
+            ["trace", "--preset", "xor", "--json", "--out", "t.txt"],
+            r"--out writes the whole trace; leave out --json and --cell",
+        ),
     ],
 )
 def test_what_is_refused(refused: Refused, arguments: list[str], message: str) -> None:

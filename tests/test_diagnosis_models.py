@@ -93,6 +93,22 @@ def test_partial_fits_count_together() -> None:
     assert diagnose(model, X.T, CURVED).ok
 
 
+def test_a_few_partial_fits_are_counted() -> None:
+    model = MLPClassifier((24,), random_state=0)
+    for _ in range(3):
+        model.partial_fit(X.T, CURVED, classes=[0, 1])
+    assert "after 3 epochs, 6 steps" in diagnose(model, X.T, CURVED).findings[0].evidence
+
+
+def test_an_error_of_one_network_is_an_error() -> None:
+    model = ensemble(1)
+    for history in model.model_.histories:
+        history["statistics"] = []
+    model.model_.networks[0].b[1][...] = -100
+    report = diagnose(model, X.T, CURVED)
+    assert (report.findings[0].kind, report.findings[0].severity) == ("dead_units", "error")
+
+
 def test_what_would_show_more() -> None:
     model = fitted(max_iter=2)
     assert diagnose(model).more == [
@@ -198,5 +214,6 @@ def test_history_alone() -> None:
             callbacks=Watch(), epochs=20,
         )  # fmt: skip
     assert history.stopped == "diverged"
+    assert len(history.statistics) == 2  # before, and what is left
     assert diagnose(history).findings[0].kind == "learning_rate_too_high"
     assert diagnose(History.from_dict(history.to_dict())).findings == diagnose(history).findings

@@ -100,6 +100,8 @@ def test_numbers_have_no_class(rows: pd.DataFrame) -> None:
         explain(model, rows, of=1)
     with pytest.raises(ValueError, match="row must be 0 to 1; got 2"):
         explain(model, rows[:2]).row(2)
+    with pytest.raises(ValueError, match=r"row must be 0 to 1; got 0\.5"):
+        explain(model, rows[:2]).row(0.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

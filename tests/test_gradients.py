@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
+import re
 import zlib
 from itertools import product
 
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, Scale, check_gradients
-from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, activation
+from pellucid import Dense, Network, Scale, check_gradients, trace
+from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, Sigmoid, activation
+from pellucid.insight.trace import preset
 from pellucid.layers import LAYERS
 from pellucid.losses import LOSSES, Huber, Loss, MeanSquaredError, Quantile, loss
 
@@ -244,6 +247,107 @@ def test_a_gradient_that_is_not_finite_is_found():
     check = check_gradients(net, [[np.inf]], [[1.0]], "mae")
     assert not check.ok
     assert check.largest == np.inf
+    assert "gradients are not finite in dW1, db1, dX" in check.verdict
+    assert re.search(r"^dW1 +J +not finite$", str(check), re.M)
+
+
+# --- saturated networks: what rounding leaves of a difference ---
+
+
+def saturated(hidden, output, scale, seed, m=4):
+    """Weights times ``scale``, and the targets that the network hits."""
+    rng = np.random.default_rng(seed)
+    net = Network([Dense(4, hidden), Dense(3 if output == "softmax" else 1, output)], 2, seed=seed)
+    for array in net.parameters.values():
+        array[...] = rng.normal(size=array.shape) * scale
+    X = rng.normal(size=(2, m))
+    A = net.forward(X)
+    if output == "softmax":
+        return net, X, A.argmax(axis=0)
+    return net, X, (A > 0.5).astype(int) if output == "sigmoid" else A
+
+
+@pytest.mark.parametrize("scale", [1, 10, 30])
+@pytest.mark.parametrize("hidden", ["sigmoid", "tanh", "softplus", "gelu"])
+@pytest.mark.parametrize(
+    ("output", "entry"), [("sigmoid", "bce"), ("softmax", "cce"), ("identity", "mse")]
+)
+def test_saturated_networks_are_right(hidden, output, entry, scale):
+    small = 0
+    for seed in range(5):
+        net, X, Y = saturated(hidden, output, scale, seed)
+        check = trace(net, X, Y, entry).check()
+        assert check.ok or check.near_kink, f"{check} {seed}"
+        small += sum(each.too_small for each in check.arrays.values())
+    assert scale < 30 or small > 0
+
+
+@pytest.mark.parametrize("weight", [None, 1e6])
+def test_the_noise_grows_with_examples_and_weights(weight):
+    net, X, Y = saturated("tanh", "softmax", 10, 3, m=60)
+    w = None if weight is None else np.full(60, weight)
+    check = check_gradients(net, X, Y, "cce", sample_weight=w)
+    assert check.ok, check
+    assert trace(net, X, Y, "cce", sample_weight=w).check().ok
+
+
+def test_the_noise_grows_with_the_terms_of_z():
+    net = Network([Dense(2, "sigmoid"), Dense(1, "sigmoid")], 1, dtype="float64", seed=0)
+    W2 = [[3e4, -3e4]]  # z[2] is a small difference of large terms
+    net.set_parameters({1: ([[12.0], [12.0]], [0.0, 0.0]), 2: (W2, [0.3])})
+    check = check_gradients(net, [[1.0, 1.7, 2.1]], [[0, 1, 1]], "bce")
+    assert check.ok, check
+
+
+def test_what_is_too_small_to_tell_is_counted():
+    net = Network([Dense(1, "sigmoid"), Dense(1, "sigmoid")], 1, dtype="float64", seed=0)
+    net.set_parameters({1: ([[30.0]], [0.0]), 2: ([[1.0]], [0.0])})
+    check = check_gradients(net, [[1.0, 1.1]], [[0, 1]], "bce")
+    assert {name for name, each in check.arrays.items() if each.too_small} == {"dW1", "db1", "dX"}
+    assert check.arrays["dX"].too_small == 2
+    assert "; 4 of 6 numbers are too small for differences to tell" in check.verdict
+    assert re.search(r"^dX .* 2 of 2 too small to tell$", str(check), re.M)
+    net.W[1][...] = 0  # what is 0 on both sides is right, not too small
+    assert not check_gradients(net, [[0.0, 0.0]], [[0, 1]], "bce").arrays["dW1"].too_small
+
+
+@pytest.mark.parametrize("fault", [1.5, 0.0, -1.0])
+def test_a_wrong_gradient_of_a_saturated_network_is_found(fault, monkeypatch):
+    gate = preset("xor")  # weights of 20: its dZ[1] are about 4e-8
+    right = Sigmoid.backward
+    assert gate.trace().check().ok
+    monkeypatch.setattr(Sigmoid, "backward", lambda self, dA, Z, A: fault * right(self, dA, Z, A))
+    check = gate.trace().check()
+    assert {"dZ1", "dW1", "db1", "dX"} == {n for n, e in check.by_name.items() if e > 1e-6}
+    assert "gradients differ from central differences in dW1, db1, dX, dZ1" in check.verdict
+
+
+def test_a_function_that_bends_too_much_for_the_step_is_right():
+    net = Network([Dense(1, "tanh"), Dense(1, "identity")], 1, dtype="float64", seed=0)
+    net.set_parameters({1: ([[1000.0]], [0.3]), 2: ([[1.0]], [0.0])})
+    X, Y, h = np.array([[1e-4]]), [[0.0]], 1e-5
+    found = net.backward(net.forward(X, cache=True), Y, "mse", inputs=True).dX
+    plain = (net.loss(X + h, Y, "mse") - net.loss(X - h, Y, "mse")) / (2 * h)
+    assert abs(plain / found[0, 0] - 1) > 1e-5
+    assert check_gradients(net, X, Y, "mse").ok
+
+
+@pytest.mark.parametrize("step", [0, -1e-5, math.nan, math.inf])
+def test_a_step_that_is_none_is_refused(step):
+    net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
+    with pytest.raises(ValueError, match=r"step must be a positive number, such as 1e-5; got "):
+        check_gradients(net, np.ones((2, 2)), [0, 1], "bce", step=step)
+
+
+def test_the_derivative_of_a_loss_is_held_against_differences_too(rng):
+    net = Network([Dense(3, "tanh"), Dense(3, "identity")], n_inputs=3, seed=2)
+    X, Y = rng.normal(size=(2, 3, 6))
+    w = rng.uniform(0.5, 2, 6)
+    check = trace(net, X, Y, MeanSquaredError(), sample_weight=w).check()
+    assert check.ok
+    assert "dA2" in check.by_name
+    wrong = trace(net, X, Y, TimesK(), sample_weight=w).check()
+    assert wrong.by_name["dA2"] > 0.1
 
 
 # --- what the check says and leaves alone ---

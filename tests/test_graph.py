@@ -13,7 +13,17 @@ import pytest
 
 from pellucid import Dense, Network, check_gradients, train
 from pellucid.activations import ACTIVATIONS, Activation
-from pellucid.graph import OPERATIONS, Graph, Node, activation, call, loss, register, variable
+from pellucid.graph import (
+    OPERATIONS,
+    Graph,
+    Node,
+    activation,
+    call,
+    functions,
+    loss,
+    register,
+    variable,
+)
 from pellucid.losses import LOSSES, Loss
 
 LECTURE = "u = b c; v = a + u; J = 3 v"
@@ -35,6 +45,28 @@ def test_the_graph_of_the_lecture():
     assert J.derivatives == {"a": 3, "b": 6, "c": 9, "u": 3, "v": 3}
     assert J.nudge("v", 0.001) == {"v": 0.001, "J": 0.003}
     assert J.nudge("c", 0.001) == {"c": 0.001, "u": 0.003, "v": 0.003, "J": 0.009}
+
+
+def test_a_nudge_keeps_its_digits_and_drops_those_of_rounding():
+    assert Graph("J = 3 a", a=1e6).nudge("a", 0.001)["J"] == 0.003
+    assert Graph("J = a / 7", a=0.007).nudge("a", 1e-9)["J"] == pytest.approx(1e-9 / 7, rel=1e-4)
+    assert Graph("J = a b", a=[1.0, 2.0], b=3).nudge("a", [0.001, 0])["J"].tolist() == [0.003, 0]
+
+
+def test_any_name_may_be_a_variable():
+    assert Graph("J = last + self", last=1, self=2).forward(self=3) == 4.0
+
+
+def test_numpys_functions_are_operations():
+    x, y = variable("x", 0.5), variable("y", [1.0, -2.0])
+    graph = Graph((np.log1p(np.exp(x)) * np.abs(y) + np.ones(2)).sum())
+    assert graph.values["J"] == pytest.approx(2 + 3 * np.log1p(np.exp(0.5)))
+    assert graph.derivatives["x"] == pytest.approx(3 / (1 + np.exp(-0.5)))
+
+
+def test_what_is_infinite_says_so_without_warnings():
+    graph = Graph("J = a / b", a=1, b=0)
+    assert (graph.values["J"], graph.derivatives["b"]) == (np.inf, -np.inf)
 
 
 def test_new_values_go_through_the_graph():
@@ -60,6 +92,7 @@ def test_new_values_go_through_the_graph():
         ("(a + b)(a - b)", 16),
         ("-(a + b) c", -16),
         ("1.5 a", 7.5),
+        ("(a + b)c", 16),
     ],
 )
 def test_text_means_what_it_means_on_paper(text, value):
@@ -129,6 +162,23 @@ def test_logistic_regression_is_the_lectures(rng):
     assert J.derivatives["b"] == pytest.approx(dz.mean())
 
 
+def test_equal_numbers_share_a_derivative():
+    assert Graph("max(a, b)", a=1, b=1).derivatives == {"a": 0, "b": 1}
+    assert Graph("min(a, b)", a=1, b=1).derivatives == {"a": 0, "b": 1}
+    x = call("max", variable("x", [2, 2, 1]))
+    assert Graph(x).derivatives["x"].tolist() == [0.5, 0.5, 0]
+
+
+def test_every_edge_goes_from_left_to_right():
+    svg = Graph("s = 3 x; p = x + 1; q = 2 p; J = s + q", x=1).svg()
+    edges = re.findall(r'class="edge" d="M(\d+),\d+ C.* (\d+),\d+"', svg)
+    assert len(edges) == 6  # that of x to s is cut at the column of p
+    assert all(int(start) < int(end) for start, end in edges)
+    boxes = [int(x) for x in re.findall(r'class="node" x="(\d+)"', svg)]
+    ends = set(boxes) | {x + 150 for x in boxes}
+    assert sum(int(x) not in ends for edge in edges for x in edge) == 2
+
+
 def test_a_node_used_twice_gets_both_derivatives():
     x = variable("x", 3)
     assert Graph(x * x + x).derivatives["x"] == 7.0
@@ -182,6 +232,13 @@ def test_a_name_in_the_drawing_is_escaped():
         ),
         ("J = a", {"a": "five"}, r"computes with numbers and arrays; got 'five'"),
         ("J = " + "(" * 30000, {}, r"30004 characters; at most"),
+        (
+            "J = " + "-" * 1500 + "a",
+            {"a": 1},
+            r"nested too deeply|-{56}\.\.\.' cannot",
+        ),
+        ("J = sin a", {"a": 1}, r"sin is an operation; write sin\(\.\.\.\)"),
+        ("J = a", {"a": None}, r"computes with numbers and arrays; got None|has no value"),
     ],
 )
 def test_what_is_no_graph_is_refused(text, values, message):
@@ -207,6 +264,13 @@ def test_a_cycle_of_nodes_is_refused():
         (lambda: Graph(variable("x", 1) + variable("x", 2)), "two nodes are called 'x'"),
         (lambda: Graph("J = a", a=1).nudge("b"), "no node 'b'"),
         (lambda: list(variable("x", [1, 2])), "cannot be taken apart"),
+        (lambda: Graph("J = a", a=1).nudge("a", float("nan")), "moved by a finite number, such as"),
+        (lambda: Graph("J = a", a=[1, 2]).nudge("a", [1, 2, 3]), r"of its shape \(2,\); got \[1"),
+        (lambda: Graph("J = a", a=1).nudge("a", "much"), "numbers and arrays; got 'much'"),
+        (lambda: Graph(variable("x", [1, 2]).sum(axis=5)), r"the shapes \(2,\), axis=5"),
+        (lambda: Graph(call("exp", variable("x", 1), axis=3)), r"exp cannot take .*, axis=3"),
+        (lambda: np.exp2(variable("x", 1)), r"unknown operation 'exp2' \(did you mean 'exp'"),
+        (lambda: np.add.reduce(variable("x", 1)), r"cannot take part in np\.add\.reduce"),
     ],
 )
 def test_messages_of_nodes(build, message):
@@ -300,6 +364,28 @@ def test_a_function_that_is_wrong_is_not_registered(entry, message):
     with pytest.raises((ValueError, TypeError), match=message):
         register(entry)
     assert (dict(ACTIVATIONS), dict(LOSSES)) == before
+
+
+@pytest.mark.parametrize(("factor", "gives"), [(1.0001, r"\S+"), (np.nan, "nan")])
+def test_a_derivative_that_is_a_little_wrong_is_refused(factor, gives):
+    @dataclass(frozen=True)
+    class Near(Wrong):
+        name = "near"
+
+        def backward(self, dA, Z, A):
+            return dA * 2 * Z * factor
+
+    with pytest.raises(
+        ValueError, match=rf"'near': its derivative is wrong: at z = .* it gives {gives},"
+    ):
+        register(Near())
+
+
+def test_a_kink_that_is_named_is_kept_away_from():
+    kink = float(1.5 * functions._drawn((4, 6), 1)[2, 3])
+    with pytest.raises(ValueError, match="its derivative is wrong"):
+        activation("bent", lambda z: call("maximum", z, kink))
+    assert activation("bent", lambda z: call("maximum", z, kink), kinks=(kink,)).name == "bent"
 
 
 def test_a_function_that_returns_no_node_is_refused():

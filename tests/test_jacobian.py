@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, Scale, input_gradients, jacobian
+from pellucid import (
+    Dense,
+    MLPClassifier,
+    Network,
+    Scale,
+    check_gradients,
+    input_gradients,
+    jacobian,
+)
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight import integrated_gradients
 
@@ -71,10 +79,12 @@ def test_an_input_that_counts_for_nothing_gets_nothing():
 @pytest.mark.parametrize(
     ("outputs", "baseline", "message"),
     [
-        (3, None, r"outputs must be 0 to 2; got 3"),
-        (-1, None, r"outputs must be 0 to 2; got -1"),
-        (0.5, None, r"outputs must be 0 to 2; got 0\.5"),
-        (0, [1, 2], r"baseline must hold 4 numbers, one an input; got 2"),
+        (3, None, r"outputs must be 0 to 2, .*; got 3"),
+        (-1, None, r"outputs must be 0 to 2, .*; got -1"),
+        (0.5, None, r"outputs must be 0 to 2, .*; got 0\.5"),
+        ([0, 1, 2], None, r"one for all or for each of the 2 examples; got \[0, 1, 2\]"),
+        (0, [1, 2], r"baseline must hold 4 numbers, one an input; got \[1, 2\]"),
+        (0, [1, 2, 3, np.nan], r"baseline must hold 4 numbers, one an input; got \[1, 2, 3, nan\]"),
     ],
 )
 def test_what_cannot_be_attributed_is_refused(outputs, baseline, message):
@@ -87,3 +97,23 @@ def test_wrong_shapes_are_refused():
     net = Network([Dense(3, "softmax")], 4, seed=0)
     with pytest.raises(ValueError, match=r"X.*\(4, m\)"):
         jacobian(net, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("points", [0, -1, 2.5])
+def test_points_of_the_integral_are_counted(points):
+    with pytest.raises(ValueError, match=r"points must be a whole number of 1 or more; got "):
+        integrated_gradients(Network([Dense(1)], 1, seed=0), [[1.0]], 0, points=points)
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        jacobian,
+        lambda net, X: input_gradients(net, X, [1], "mse"),
+        lambda net, X: integrated_gradients(net, X, 0),
+        lambda net, X: check_gradients(net, X, [1], "mse"),
+    ],
+)
+def test_what_is_no_network_is_refused(take):
+    with pytest.raises(TypeError, match=r"takes a Network; got MLPClassifier.*An estimator has"):
+        take(MLPClassifier(), [[1.0]])

@@ -133,7 +133,7 @@ def test_every_number_of_the_pass_is_that_of_the_trace(page):
         expect(page.locator("#steps [aria-current=step]")).not_to_have_text(name)
     assert seen == [name_of(step.key) for step in expected.steps]
     assert page.locator("#steps [aria-current=step]").inner_text() == "new W, b"
-    expect(page.locator("#steps .good")).to_contain_text("The gradient is right")
+    expect(page.locator("#steps .good")).to_contain_text("gradients agree with central")
 
 
 def test_a_cell_shows_what_it_was_made_of(page):
@@ -159,7 +159,7 @@ def test_the_update_shows_old_and_new(page):
 
 def test_a_fault_turns_the_check_red_beside_a_healthy_twin(page):
     page.get_by_label("Fault").select_option("wrong_layer_derivative")
-    expect(page.locator("#steps .check .warning")).to_contain_text("The gradient is wrong")
+    expect(page.locator("#steps .check .warning")).to_contain_text("gradients differ from central")
     page.get_by_role("button", name="One epoch").click()
     expect(page.locator("#curves")).to_contain_text("healthy twin")
 

@@ -271,6 +271,12 @@ ABSURD = [
     ("boundary", {"columns": [0, 0]}, "two different inputs"),
     ("watch", {"boundary": True, "size": 0}, "size must be"),
     ("hidden", {"layer": 99}, "layer must be"),
+    ("hidden", {"layer": 1, "axes": [0, 0]}, "two different units; got 0 twice"),
+    ("hidden", {"layer": 1, "axes": [0, 99]}, "axes must be a whole number from 0 to"),
+    ("hidden", {"layer": 1, "axes": "01"}, "axes must be two numbers of units"),
+    ("hidden", {"layer": 2}, "layer 2 has 1 unit;"),
+    ("unit_maps", {"most": 65}, "most must be"),
+    ("unit_maps", {"size": 10**6}, "size must be"),
     ("stop_at", {"epoch": 0}, "epoch must be"),
     ("stop_at", {"loss": []}, "loss must be"),
 ]
@@ -289,3 +295,39 @@ def test_before_anything_is_open(lab):
     with open_socket(lab) as ws:
         for k, do in enumerate(["play", "epoch", "trace", "cell", "script", "boundary", "hidden"]):
             assert "No experiment is open" in ask(ws, do, k, layer=1)["error"]
+
+
+# In a frame ---------------------------------------------------------------------------------------
+
+
+def test_only_a_notebook_s_lab_may_be_framed_and_by_this_computer_s_pages_alone(lab):
+    def framers(lab):
+        policy = http(lab, Cookie=f"{lab.app.cookie}={lab.app.secret}")[1][
+            "content-security-policy"
+        ]
+        return policy.split("frame-ancestors ")[1].split(";")[0]
+
+    assert framers(lab) == "'none'"
+    with Lab(framed=True) as framed:
+        assert framers(framed) == "http://127.0.0.1:* http://localhost:*"
+
+
+def test_a_link_in_another_s_page_leads_in_by_a_page_of_the_lab_s_own(lab, cookie):
+    """A strict cookie would not be sent after a redirect that another's page began."""
+    path, far = f"/?token={lab.app.token}", {"Sec_Fetch_Site": "cross-site"}
+    status, headers, body = http(lab, path, **far)
+    assert (status, headers["content-type"]) == (200, "text/html")
+    assert headers["set-cookie"] == f"{cookie}; Path=/; HttpOnly; SameSite=Strict"
+    assert b'src="/static/enter.js"' in body
+    assert lab.app.token.encode() not in body
+    status, headers, _ = http(lab, "/?token=wrong", **far)
+    assert (status, "set-cookie" in headers) == (403, False)
+
+
+def test_a_ticket_is_good_once(lab, cookie):
+    path = f"/?token={lab.app.ticket()}"
+    assert http(lab, path)[0] == 303
+    assert http(lab, path)[0] == 403
+    status, headers, _ = http(lab, path, Cookie=cookie)  # who is in already is led on
+    assert (status, headers["location"], "set-cookie" in headers) == (303, "/", False)
+    assert http(lab, f"/?token={lab.app.token}")[0] == 303  # the printed one stays good

@@ -266,12 +266,21 @@ def test_the_diagnosis_of_a_start_at_zero(page):
     assert found["findings"][0]["kind"] == "zero_initialisation"
 
 
-def test_the_hidden_space_of_all_examples(page):
+def test_the_hidden_space_and_the_maps_of_all_units_come_in_frames(page):
     state = page.ask("open", experiment=MOONS)
-    found = page.ask("hidden", layer=1)
-    W, b, X = state["parameters"]["W1"], state["parameters"]["b1"], state["data"]["X"]
-    assert np.allclose(found["A"], np.tanh(np.array(W) @ X + b), atol=1e-6)
-    assert page.ask("hidden", layer=0)["A"] == X
+    asked = [page.ask("hidden", layer=1, axes=[2, 0]), page.ask("unit_maps", size=20, most=3)]
+    while len(page.frames) < 2:
+        page.read()
+    (_, first, header, arrays), (_, second, _, maps) = page.frames
+    assert [first, second] == [reply["sequence"] for reply in asked]
+    W, b = (np.array(state["parameters"][key]) for key in ("W1", "b1"))
+    X = np.array(state["data"]["X"])
+    assert header["examples"] == list(range(100))
+    assert np.allclose(arrays["points"], np.tanh(W @ X + b)[[2, 0]], atol=1e-6)
+    assert {name: each.shape for name, each in maps.items()} == {
+        "A1": (3, 20, 20),
+        "A2": (1, 20, 20),
+    }
 
 
 def test_the_address_carries_the_experiment_to_begin_with():
@@ -310,6 +319,27 @@ def test_a_page_that_reads_nothing_holds_nobody(lab, page):
             page.ask("epoch")
         assert time.monotonic() - started < 5
     assert eventually(lambda: len(trainers()) == 1)
+
+
+def test_training_goes_on_behind_a_page_that_reads_nothing(lab):
+    """Its own training too: nothing that the trainer does waits for what is sent."""
+    before = set(lab.trainers)
+    with Page(lab) as slow:
+        slow.ask("open", experiment=MOONS)
+        (trainer,) = lab.trainers - before
+        player = trainer.player
+        slow.ask("play")
+        for _ in range(200):  # 32 MB of maps, far more than the buffers between hold
+            slow.say("boundary", size=200)
+
+        def stuck(since):
+            time.sleep(0.5)
+            return player.sequence == since
+
+        assert eventually(lambda: stuck(player.sequence))
+        assert 0 < player.sequence < 200
+        step = player.experiment.step
+        assert eventually(lambda: player.experiment.step > step + 2000)
 
 
 def test_a_page_that_vanishes_ends_its_training(lab):

@@ -487,7 +487,7 @@ def test_importances_find_what_matters() -> None:
         reg.feature_importances(data, labels)
     with pytest.raises(DataError, match="y is 7 in every row, so that R squared"):
         reg.feature_importances(data, np.full(300, 7.0))
-    with pytest.raises(DataError, match="y: the target holds 'left', which the model does not"):
+    with pytest.raises(DataError, match="y: the target holds 'left', which is none of the classes"):
         clf.feature_importances(data, ["left"] * 300)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 
 from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.insight.trace.notation import latex, mathml
+from pellucid.insight.trace.text import matrix
 from pellucid.losses import LOSSES
 
 
@@ -74,8 +77,8 @@ def test_a_deep_network_is_right_everywhere(pieces, weighted):
     assert check.ok, check
     wanted = {"dX", "dZ1", "dZ2", "dZ3", "dA2", "dA*1", "dW1", "db2", "ds0", "ds1"}
     assert wanted <= set(check.by_name)
-    assert {check.of[k] for k in ("dZ1", "dA2", "dX")} == {"L"}
-    assert {check.of[k] for k in ("dW1", "db2", "ds0")} == {"J"}
+    assert {check.arrays[k].of for k in ("dZ1", "dA2", "dX")} == {"L"}
+    assert {check.arrays[k].of for k in ("dW1", "db2", "ds0")} == {"J"}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -118,6 +121,16 @@ def test_float32_numbers_are_the_references(pieces):
     assert check.fused is None or check.fused < 1e-5
 
 
+@pytest.mark.parametrize("letter", ["dW", "db", "ds"])
+def test_the_fused_engine_is_held_against_every_gradient(letter, pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    if t.check().fused is None:
+        pytest.skip("no fused engine is built")
+    next(found for found in t.gradients.by_layer if letter in found)[letter] *= 1.5
+    assert t.check().fused == pytest.approx(1 / 3, rel=1e-3)
+
+
 # Cells --------------------------------------------------------------------------------------------
 
 
@@ -143,6 +156,48 @@ def test_every_step_has_cells(pieces):
     t = trace(deep(), X, Y, "categorical_cross_entropy")
     for step in t.steps:
         assert_cells(t, step)
+
+
+def worked_out(numbers: str) -> tuple[float, float]:
+    """What the sum that is shown comes to, and its result: "= 1/4 (2 * 3 + 1) + 0.5 4 = 3.75"."""
+    _, written, result = numbers.split("= ")
+    written = re.sub(r"(?<=[\d)]) (?=[(\d]|-\d)", " * ", written)  # side by side is a product
+    return eval(written), float(result)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("g", "loss"), [("identity", "mse"), ("sigmoid", "bce")])
+def test_what_a_cell_shows_comes_to_its_value(g, loss, weighted, rng):
+    layers = [Scale(), Dense(4, "tanh", weight_decay_factor=2.0), Scale(), Dense(2, g)]
+    net = Network(layers, n_inputs=3, seed=0, dtype="float64")
+    for s in net.s.values():
+        s[...] = rng.uniform(0.5, 2, s.shape)
+    terms = {"sample_weight": [0.5, 2.0, 1.0, 0.25], "l1": 0.3, "l2": 0.7} if weighted else {}
+    t = trace(net, rng.normal(size=(3, 4)), rng.uniform(size=(2, 4)), loss, **terms)
+    seen = set()
+    for step in t.steps:
+        letter, layer = step.key
+        if letter == "A" or step.key == ("dA", 2):  # functions, not sums
+            continue
+        for row, column in np.ndindex(step.values.shape):
+            cell = t.cell(letter, layer=layer, row=row, column=column)
+            sides = worked_out(cell.numbers)
+            assert sides[0] == pytest.approx(sides[1], abs=5e-3), str(cell)
+            assert sides[1] == pytest.approx(cell.value, rel=1e-3)
+        seen.add(letter)
+    assert seen == {"A*", "Z", "dZ", "dW", "db", "dA", "dA*", "ds", "dX"}
+
+
+def test_a_long_sum_says_how_much_it_leaves_out(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    cell = t.cell("dW", layer=2, row=1, column=3)
+    terms = re.search(r"\((.*)\)", cell.numbers)[1].split(" + ")
+    assert terms[-2] == "... 24 more ..."
+    assert [len(cell.terms), len(terms)] == [30, 7]
+    assert terms[-1] == " * ".join(f"{f.value:.4g}" for f in cell.terms[-1])
+    softmax = t.cell("A", layer=3, row=0, column=2)
+    assert len(softmax.sources) == 3
 
 
 def test_a_cell_shows_the_sum_that_made_it():
@@ -185,6 +240,10 @@ def test_a_softmax_cell_comes_from_its_whole_column(pieces):
         ),
         ("dw", {"layer": 1, "row": 0, "column": 0}, r"unknown array 'dw'. Known are: Z, A, dZ, dW"),
         ("W", {"layer": 1, "row": 0, "column": 0}, r"W\[1\] is given, not computed"),
+        ("g'", {"layer": 1, "row": 0, "column": 0}, r"g'\[1\] stands in dZ\[1\]"),
+        ("dA", {"layer": 2, "row": 0, "column": 0}, r"cross_entropy goes straight to dZ\[2\]"),
+        ("Z", {"layer": 1, "row": "0", "column": 0}, r"row must be 0 to 1; got '0'"),
+        ("Z", {"layer": 1, "row": 0, "column": 0.5}, r"column must be 0 to 3; got 0\.5"),
     ],
 )
 def test_a_cell_that_is_not_there_is_refused(letter, where, message):
@@ -209,9 +268,81 @@ def test_no_line_is_wider_than_the_terminal(width, name, pieces):
 def test_the_text_puts_the_numbers_into_the_formula():
     text = preset("and-gate").trace().text(100)
     assert (
-        "Z[1] = W[1] X + b[1]    (1x4)\n  [20  20 ] [0  0  1  1 ] + [-30 ] = [-30  -10  -10  10 ]"
-        in text
+        "Z[1] = W[1] X + b[1]    (1x4: W[1] 1x2, X 2x4, b[1] 1x1)\n"
+        "  [20  20] [0  0  1  1] + [-30] = [-30  -10  -10  10]" in text
     )
+
+
+def test_a_large_matrix_shows_its_first_and_last_rows_and_columns():
+    assert matrix(np.arange(81.0).reshape(9, 9), 4, 5) == [
+        "[  0    1    2    3  ...    8]",
+        "[  9   10   11   12  ...   17]",
+        "[ 18   19   20   21  ...   26]",
+        "[...  ...  ...  ...  ...  ...]",
+        "[ 72   73   74   75  ...   80]",
+    ]
+    assert matrix(np.arange(8.0)[np.newaxis], 6, 8) == ["[0  1  2  3  4  5  6  7]"]
+    assert matrix(np.arange(9.0)[np.newaxis], 6, 8) == ["[0  1  2  3  4  5  6  ...  8]"]
+
+
+def test_what_stands_beside_a_matrix_is_at_half_its_height():
+    lines = preset("pass-the-class").trace().text(100).splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith("Z[1] = ")) + 1
+    assert [bool(re.search(r" \+ .* = ", line)) for line in lines[first : first + 3]] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def elided(values, rows, columns, number):
+    """The cells that should be shown, None for those that stand for many."""
+
+    def places(count, most):
+        return range(count) if count <= most else [*range(most - 1), None, count - 1]
+
+    return [
+        [None if None in (r, c) else number(values[r, c]) for c in places(values.shape[1], columns)]
+        for r in places(len(values), rows)
+    ]
+
+
+def test_html_and_latex_show_the_same_cells(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X * 1e6, Y, "cce")
+    step = next(step for step in t.steps if step.key == ("dW", 2))
+    shown = [t.arrays["dZ", 2], t.arrays["A*", 1].T, step.values]
+    section = re.search(r'<section aria-label="dW\[2\]">.*?</section>', t.html())[0]
+    tables = [
+        [re.findall(r"<mtd><m[no]>(.*?)</m[no]></mtd>", row) for row in table.split("</mtr>")[:-1]]
+        for table in re.findall(r"<mtable>(.*?)</mtable>", section)
+    ]
+    dots = {"⋱", "⋮", "⋯"}
+    for table, values in zip(tables, shown, strict=True):
+        expected = elided(values, 8, 8, lambda x: f"{x:.4g}".replace("-", "−"))
+        assert [[None if x in dots else x for x in row] for row in table] == expected
+    assert [tables[1][0][7], tables[1][7][0], tables[1][7][7]] == ["⋯", "⋮", "⋱"]
+    lines = t.latex().split("The mean over the examples of what came in")[2].splitlines()
+    matrices = re.findall(r"\\begin{bmatrix}(.*?)\\end{bmatrix}", lines[1])
+    found = [[row.split(" & ") for row in each.split(r" \\ ")] for each in matrices]
+    assert [found[1][0][5], found[1][5][0], found[1][5][5]] == [r"\cdots", r"\vdots", r"\ddots"]
+    assert [len(each) for each in found] == [5, 7, 5]
+    assert found[1][6][0] == f"{t.arrays['A*', 1][0, 29]:.4g}"
+    assert re.search(r"\d \\cdot 10\^\{5\}", t.latex())
+    assert r"9.358 \cdot 10^{-14}" in preset("and-gate").trace().latex()
+
+
+def test_every_shape_is_told():
+    t = preset("pass-the-class").trace()
+    assert "dW[1] = (1/m) dZ[1] X^T    (3x2: dZ[1] 3x5, X^T 5x2)" in t.text(100)
+    assert "dZ[1] 3×5, X^T 5×2" in t.html()
+    assert "(3x2: dZ[1] 3x5, X\\textasciicircum{}T 5x2)" in t.latex()
+
+
+def test_a_number_near_1_shows_what_is_left_of_it():
+    t = preset("xor").trace()
+    assert t.cell("dZ", layer=2, row=0, column=1).numbers == "= 0.9999545 - 1 = -4.548e-05"
+    assert "1.000001" not in trace(deep(), np.ones((10, 1)), [0], "cce").text()
 
 
 # HTML, LaTeX, data --------------------------------------------------------------------------------
@@ -275,6 +406,16 @@ def test_networks_and_histories_show_themselves_too():
     points = re.findall(r'points="([^"]*)"', shown)
     assert [len(p.split()) for p in points] == [5, 5]
     assert "all 5 epochs done" in shown
+    losses = history["loss"] + history["val_loss"]
+    assert f"drawn from {min(losses):.4g} to {max(losses):.4g}" in shown
+    places = [float(place.split(",")[1]) for p in points for place in p.split()]
+    assert (min(places), max(places)) == (0, 100)
+    assert places[0] < places[4]  # up is a large loss
+    once = History(curves={"loss": [0.5, math.nan]})._repr_html_()
+    assert 'points="0.0,0.0 0.0,0.0"' in once
+    for nothing in (History(), History(curves={"loss": [math.inf]}, message="<b>")):
+        assert "<svg" not in nothing._repr_html_()
+        assert "<b>" not in nothing._repr_html_()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -335,6 +476,8 @@ def test_the_data_are_plain_and_complete(pieces):
         ((deep(), np.ones((10, 2)), [0, 1, 2], "cce"), r"Y"),
         ((deep(), np.ones((10, 0)), [], "cce"), r"no examples"),
         ((deep(), np.ones((10, 2)), [0, 1], "cross"), r"unknown loss 'cross'"),
+        ((deep(), np.full((10, 2), np.nan), [0, 1], "cce"), r"X holds NaN or infinity"),
+        (("m.pellucid", [[0]], [0], "bce"), r"got 'm\.pellucid'.*pellucid\.load\(path\)"),
     ],
 )
 def test_what_cannot_be_traced_is_refused(arguments, message):

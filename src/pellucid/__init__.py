@@ -33,6 +33,7 @@ _EXPORTS = {
     "input_gradients": "pellucid.insight",
     "explain": "pellucid.insight",
     "jacobian": "pellucid.insight",
+    "open_lab": "pellucid.lab.notebook",
     "trace": "pellucid.insight",
 }
 """The public names and where they live; each is imported when first asked for."""

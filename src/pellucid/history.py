@@ -77,12 +77,15 @@ class History:
         colours = {"loss": "#1a7f37", "val_loss": "#b3471d"}
         shown = {name: self.curves[name] for name in colours if name in self.curves}
         finite = [v for values in shown.values() for v in values if math.isfinite(v)]
+        if not finite:
+            return f"<p>{escape(repr(self))}<br>{escape(self.message)}</p>"
+        low, high = min(finite), max(finite)
         lines = []
         for name, values in shown.items():
-            points = _points(values, min(finite, default=0.0), max(finite, default=1.0))
+            points = _points(values, low, high)
             lines.append(
                 f'<polyline points="{points}" fill="none" stroke="{colours[name]}" '
-                f'stroke-width="2"><title>{name}</title></polyline>'
+                f'stroke-width="2" stroke-linecap="round"><title>{name}</title></polyline>'
             )
         legend = ", ".join(
             f'<span style="color:{colours[name]}">{name} {values[-1]:.4g}</span>'
@@ -92,7 +95,7 @@ class History:
         return (
             f"<div><p>{escape(repr(self))}<br>{escape(self.message)}</p>"
             f'<svg viewBox="-4 -4 408 108" width="408" role="img" aria-label="losses by epoch">'
-            f"{''.join(lines)}</svg><p>{legend}</p></div>"
+            f"{''.join(lines)}</svg><p>{legend}; drawn from {low:.4g} to {high:.4g}</p></div>"
         )
 
     def __repr__(self) -> str:
@@ -103,10 +106,11 @@ class History:
 
 
 def _points(values: Sequence[float], low: float, high: float) -> str:
-    """A curve in a box of 400 x 100, its lowest point at the bottom."""
+    """A curve in a box of 400 x 100, its lowest point at the bottom; one point alone is a dot."""
     spread, last = high - low or 1.0, max(1, len(values) - 1)
-    return " ".join(
+    places = [
         f"{400 * k / last:.1f},{100 * (high - v) / spread:.1f}"
         for k, v in enumerate(values)
         if math.isfinite(v)
-    )
+    ]
+    return " ".join(places * 2 if len(places) == 1 else places)

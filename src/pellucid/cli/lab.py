@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import webbrowser
 from typing import Annotated, Any
 
 import typer
 
 from pellucid.cli.output import console, say
+from pellucid.errors import SettingsError
 
 
 def lab(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL|DATA",
+            help="A model folder to open, or a table of your own to learn, as train takes it.",
+            show_default="the sets of the lab",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A table of your own to learn, as train takes it.",
-            show_default="the sets of the lab",
+            help="After MODEL: the table to see it on, through its own preprocessing.",
+            show_default="inputs drawn by chance",
         ),
     ] = None,
     target: Annotated[
@@ -42,10 +52,11 @@ def lab(
       pellucid lab
       pellucid lab --port 8642 --no-browser
       pellucid lab houses.csv --target price
+      pellucid lab iris.pellucid sample:iris
     """
     from pellucid.lab.server import Lab
 
-    made = Lab(port, experiment=None if data is None else _experiment(data, target))
+    made = Lab(port, experiment=None if source is None else _experiment(source, data, target))
     say(console(), f"The lab is at {made.address}")
     say(console(stderr=True), "Ctrl-C ends it.")
     if browser:
@@ -54,14 +65,24 @@ def lab(
         made.run()
 
 
-def _experiment(data: str, target: str | None) -> dict[str, Any]:
-    """What the page begins with: a small network on the user's table."""
-    from pellucid.lab.table import add_table
+def _experiment(source: str, data: str | None, target: str | None) -> dict[str, Any]:
+    """What the page begins with: the user's model, or a small network on the user's table."""
+    from pellucid.lab.datasets import dataset
+    from pellucid.lab.models import open_model
+    from pellucid.lab.own import WEIGHTS
+    from pellucid.lab.table import add_table, first_experiment
+    from pellucid.persistence.folder import MODEL_JSON
 
-    found = add_table(data, target)
-    say(console(stderr=True), found.note)
-    return {
-        "data": {"name": found.name, "split": 0.25},
-        "layers": [{"units": 16}, {"units": 8}],
-        "learning_rate": 0.003,
-    }
+    out = console(stderr=True)
+    model = source.endswith(".pellucid") or os.path.exists(os.path.join(source, MODEL_JSON))
+    if model or data is not None:
+        if data is None and target is not None:
+            raise SettingsError(("target", "names a column of DATA; name DATA after MODEL."))
+        experiment = open_model(source, data, target)
+        say(out, WEIGHTS[experiment["model"]].note)
+        found = dataset(experiment["data"]["name"])
+    else:
+        found = add_table(source, target)
+        experiment = first_experiment(found)
+    say(out, found.note)
+    return experiment

@@ -39,10 +39,13 @@ def read_rows(
         return _images(data, image.height, target, header)
     if os.path.isdir(data):
         raise DataError(f"{data!r} is a folder; the model was trained on a table.")
-    coded = [name for name, kind in kinds.items() if getattr(kind, "from_numbers", None) is False]
-    decimal = model.data.get("decimal")  # 1,234 alone does not tell
     table = read_table(
-        data, target=target, columns=list(kinds), header=header, texts=coded, decimal=decimal
+        data,
+        target=target,
+        columns=list(kinds),
+        header=header,
+        texts=model.codes,
+        decimal=model.data.get("decimal"),  # 1,234 alone does not tell
     )
     return table, []
 
@@ -84,6 +87,14 @@ def row_of(table: Table, row: int) -> Table:
     """Return one row of a table, counted from 1."""
     from pellucid.tables.table import count
 
+    if table.kept is not None:  # --row counts those without a target too
+        found = table.rows(table.kept == row - 1)
+        if not found.m:
+            raise DataError(
+                f"{table.source}: row {row} has no target, or is beyond the last row. Choose one "
+                f"of the {count(table.m, 'row')} with a target."
+            )
+        return found
     if row > table.m:
         raise DataError(f"{table.source} has {count(table.m, 'row')}; --row {row} is beyond them.")
     return table.rows(slice(row - 1, row))

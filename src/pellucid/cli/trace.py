@@ -13,7 +13,7 @@ from pellucid.cli.reading import read_model, read_rows, row_of
 from pellucid.errors import SettingsError
 
 if TYPE_CHECKING:
-    from pellucid.insight.trace import Trace
+    from pellucid.insight.trace import Cell, Trace
     from pellucid.tables import Table, TableModel
 
 FORMATS = {".html": "html", ".tex": "latex", ".txt": "text"}
@@ -70,9 +70,12 @@ def trace(
         return
     if out is not None:
         _check_out(out, overwrite)
+        if json or cell is not None:
+            raise SettingsError(("out", "writes the whole trace; leave out --json and --cell."))
     found = _trace(model, data, row, preset, network, header)
     if cell is not None:
-        say(console(), str(_cell(found, cell)))
+        picked = _cell(found, cell)
+        print_json(picked.to_dict()) if json else say(console(), str(picked))
     elif json:
         print_json(found.to_dict())
     elif out is not None:
@@ -97,6 +100,8 @@ def _trace(
     if preset is not None:
         if model is not None:
             raise SettingsError(("preset", "stands for a network and data; leave out MODEL."))
+        if (row, network) != (1, 1):
+            raise SettingsError(("preset", "shows all its examples; leave out --row, --network."))
         try:
             return find_preset(preset).trace()
         except ValueError as error:
@@ -110,30 +115,29 @@ def _trace(
 
 def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
     """The trace of one row: its inputs as the network gets them, its target as it learned it."""
-    import numpy as np
-
     from pellucid.insight.trace import trace as traced
-    from pellucid.tables.evaluate import class_numbers
+    from pellucid.tables.evaluate import as_learned
     from pellucid.tables.recipe import OUTPUTS
 
     if network > len(model.networks):
         of = len(model.networks)
         raise SettingsError(("network", f"must be at most {of}, the networks of this model."))
     assert rows.y is not None
-    if model.task == "regression":
-        t = (rows.y.astype(np.float64) - model.target_mean) / model.target_std
-    else:
-        t = class_numbers(rows.y, model.classes)
     title = f"Row {row} of {rows.source}, {model.target} = {rows.y[0].item()!r}"
+    if model.task == "regression":
+        title += f", Y = ({model.target} - {model.target_mean:.4g}) / {model.target_std:.4g}"
+    if len(model.networks) > 1:
+        title += f", network {network} of {len(model.networks)}"
     net, loss = model.networks[network - 1], OUTPUTS[model.task][1]
+    t = as_learned(model, rows.y, rows.source)
     return traced(net, model.inputs(rows).T, t, loss, title=title)
 
 
-def _cell(found: Trace, written: str) -> object:
+def _cell(found: Trace, written: str) -> Cell:
     """The cell that is written as in the lectures: dW[2][0, 3], or X-less dX[0, 1]."""
     import re
 
-    parts = re.fullmatch(r"\s*([A-Za-z*]+)(?:\[(\d+)\])?\[(\d+)\s*,\s*(\d+)\]\s*", written)
+    parts = re.fullmatch(r"\s*([A-Za-z*']+)(?:\[(\d+)\])?\[(\d+)\s*,\s*(\d+)\]\s*", written)
     if parts is None:
         raise SettingsError(
             ("cell", f"must be written as 'dW[2][0, 3]', layer, row, column; got {written!r}.")

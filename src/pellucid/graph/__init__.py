@@ -14,7 +14,7 @@ gives each node, by the chain rule, the derivative of the last one with respect 
 0.003
 
 The same graph written in Python, where arrays, broadcasting and every function of
-:data:`OPERATIONS` may be used:
+:data:`OPERATIONS` may be used, as ``call("exp", v)`` or, where NumPy has it, ``np.exp(v)``:
 
 >>> from pellucid.graph import variable
 >>> a, b, c = variable("a", 5), variable("b", 3), variable("c", 2)

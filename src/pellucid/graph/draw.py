@@ -123,7 +123,7 @@ def _box(node: Node, place: tuple[float, float], value: Any, d: Any, last: bool)
     text = node.expression()
     if node.operation is not None and (node.name or last):
         text = f"{node.name or 'J'} = {text}"
-    text = text if len(text) <= 18 else text[:17] + "…"
+    text = text if len(text) <= 16 else text[:15] + "…"
     lines = [
         f'<rect class="node" x="{x - BOX / 2:.0f}" y="{y - 16:.0f}" width="{BOX}" height="32" '
         f'rx="{8 if node.operation else 16}"/>',

@@ -203,11 +203,10 @@ def _check_activation(g: Activation) -> None:
 
 def _check_loss(loss: Loss) -> None:
     """Compare derivative(Y, A) with differences of the sum of value(Y, A)."""
-    U = 0.5 + 0.4 * np.tanh(_drawn((3, 5), 3))
-    Y = np.floor(U * 2) if loss.targets in ("unit", "non-negative") else _drawn(U.shape, 4)
+    A = 0.5 + 0.4 * np.tanh(_drawn((3, 5), 3))
+    Y = np.floor(A * 2) if loss.targets in ("unit", "non-negative") else _drawn(A.shape, 4)
     if loss.targets == "distribution":
         Y = np.eye(3)[:, np.arange(5) % 3]
-    A = U / U.sum(axis=0) if loss.targets == "distribution" else U
     _shaped(f"loss {loss.name!r}: value", loss.value(Y, A), (5,))
     found = _shaped(f"loss {loss.name!r}: derivative", loss.derivative(Y, A), A.shape)
     differences = _differences(lambda A: float(np.sum(loss.value(Y, A))), A)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ class Graph:
     J = 3 (a + b c)    33           1
     """
 
-    def __init__(self, last: Node | str, **values: Any) -> None:
+    def __init__(self, last: Node | str, /, **values: Any) -> None:
         self.last = parse(last, values) if isinstance(last, str) else last
         if not isinstance(self.last, Node):
             raise TypeError(f"a Graph is made of a node or of text; got {last!r}.")
@@ -65,7 +66,7 @@ class Graph:
         self._check_names(values)
         self.forward(**values)
 
-    def forward(self, **values: Any) -> Any:
+    def forward(self, /, **values: Any) -> Any:
         """Compute every node from left to right, with new values where given; return the last."""
         self._check_names(values)
         self._given = {**getattr(self, "_given", {}), **values}
@@ -97,12 +98,11 @@ class Graph:
         """
         self._check_names({name: 0}, any_node=True)
         node = self.by_name[name]
-        after = self._evaluate({node: self._value[node] + by})
+        after = self._evaluate({node: self._value[node] + _step(by, node, self._value[node])})
         moved = {}
         for each, other in self.by_name.items():
             if node is other or node in _ordered(other):
-                # the change itself: rounding of values around it is not what moved
-                moved[each] = _plain(np.round(after[other] - self._value[other], 12))
+                moved[each] = _plain(_moved(self._value[other], after[other]))
         return moved
 
     def text(self) -> str:
@@ -174,7 +174,10 @@ class Graph:
             if node.operation is None:
                 continue
             inputs = [self._value[each] for each in node.inputs]
-            found = node.operation.derivative(d[node], self._value[node], *inputs, **node.options)
+            with np.errstate(all="ignore"):  # 1 / 0 is infinite, here as in the forward pass
+                found = node.operation.derivative(
+                    d[node], self._value[node], *inputs, **node.options
+                )
             for each, part in zip(node.inputs, found, strict=True):
                 d[each] = d[each] + unbroadcast(part, self._value[each].shape)
         return d
@@ -198,11 +201,30 @@ def _computed(node: Node, inputs: list[Values]) -> Values:
     try:
         with np.errstate(all="ignore"):
             return np.asarray(node.operation.value(*inputs, **node.options), dtype=np.float64)
-    except ValueError:
+    except (TypeError, ValueError):
         shapes = " and ".join(str(each.shape) for each in inputs)
+        with_ = "".join(f", {name}={value!r}" for name, value in node.options.items())
         raise ValueError(
-            f"{node.expression()}: {node.operation.name} cannot take the shapes {shapes}."
+            f"{node.expression()}: {node.operation.name} cannot take the shapes {shapes}{with_}."
         ) from None
+
+
+def _step(by: Any, node: Node, value: Values) -> Values:
+    """What a node is moved by: a number, or one for each of its numbers."""
+    step = as_values(by)
+    if not np.isfinite(step).all() or step.shape not in ((), value.shape):
+        raise ValueError(
+            f"{node.name} is moved by a finite number, such as 0.001, or by an array of its shape "
+            f"{value.shape}; got {by!r}."
+        )
+    return step
+
+
+def _moved(before: Values, after: Values) -> Values:
+    """The change alone, without the last digits, which are the rounding of the values."""
+    size = max(float(np.abs(each).max(initial=0.0)) for each in (before, after))
+    change: Values = after - before
+    return np.round(change, 14 - math.ceil(math.log10(size))) if 0 < size < math.inf else change
 
 
 def _ordered(last: Node) -> list[Node]:

@@ -25,8 +25,6 @@ class Node:
     'x^2 + 1'
     """
 
-    __array_ufunc__ = None  # array + node is the node's __radd__, not NumPy's
-
     def __init__(
         self,
         operation: Operation | None = None,
@@ -67,6 +65,12 @@ class Node:
             tight = rank < outer or (rank == outer and place > 0) or negative
             parts.append(f"({text})" if outer < 9 and tight else text)
         return _spaced(self.operation.shown.format(*parts), self.operation, parts)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Node:
+        """``np.exp(node)`` and ``array + node``: the operation of NumPy's name."""
+        if method != "__call__" or options:
+            raise TypeError(f"a node cannot take part in np.{ufunc.__name__}.{method}, or options.")
+        return call("abs" if ufunc is np.absolute else ufunc.__name__, *inputs)
 
     def __iter__(self) -> Iterator[Node]:
         raise TypeError(f"{self!r} cannot be taken apart.")
@@ -174,9 +178,11 @@ def call(operation: str, *inputs: Any, **options: Any) -> Node:
 def as_values(value: Any) -> Values:
     """Return a number or array in float64; TypeError for anything else."""
     try:
-        return np.array(value, dtype=np.float64)
+        if value is not None:  # NumPy would make it NaN
+            return np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"a graph computes with numbers and arrays; got {value!r}.") from None
+        pass
+    raise TypeError(f"a graph computes with numbers and arrays; got {value!r}.")
 
 
 def check_name(name: str) -> None:

@@ -24,6 +24,8 @@ _SHORT = {"max": "maximum", "min": "minimum"}
 _JUXTAPOSED = re.compile(r"(?<=[\w.)])[ \t]+(?=[A-Za-z_(0-9])|(?<=\))(?=[\w(])")
 _NUMBER_BEFORE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?![eE][-+]?\d|[\d.])(?=[A-Za-z_(])")
 MAX_LENGTH = 20_000
+SHOWN = 60
+"""Characters of a line in a message."""
 
 
 def parse(text: str, values: Mapping[str, Any]) -> Node:
@@ -44,6 +46,8 @@ def parse(text: str, values: Mapping[str, Any]) -> Node:
                 f"the graph has a cycle: {' -> '.join(circle)}. A value cannot depend on itself; "
                 "give one of them another name."
             )
+        if name not in lines and name in OPERATIONS and name not in values:
+            raise ValueError(f"{name} is an operation; write {name}(...).")
         if name not in lines:
             found[name] = variable(name, values.get(name))
         else:
@@ -52,7 +56,10 @@ def parse(text: str, values: Mapping[str, Any]) -> Node:
             under_way.pop()
         return found[name]
 
-    last = node_of(list(lines)[-1])
+    try:
+        last = node_of(list(lines)[-1])
+    except RecursionError:
+        raise ValueError("the expression is nested too deeply; cut it into named lines.") from None
     unused = [name for name in lines if name not in found]
     if unused:
         raise ValueError(f"{unused[0]} is not part of the last line, {last.name}; leave it out.")
@@ -86,8 +93,9 @@ def _expression(text: str, piece: str) -> ast.expr:
     try:
         return ast.parse(spelled, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        shown = piece if len(piece) <= SHOWN else f"{piece[:SHOWN]}..."
         raise ValueError(
-            f"{piece!r} cannot be read; expected numbers, names, + - * / ^ @, parentheses and "
+            f"{shown!r} cannot be read; expected numbers, names, + - * / ^ @, parentheses and "
             f"{', '.join(OPERATIONS)}."
         ) from None
 

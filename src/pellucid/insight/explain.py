@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Explanation:
 
     def row(self, row: int) -> dict[str, float]:
         """Return the contributions to one row's prediction, the largest first."""
-        if not 0 <= row < len(self.value):
+        if not isinstance(row, Integral) or row not in range(len(self.value)):
             raise ValueError(f"row must be 0 to {len(self.value) - 1}; got {row!r}.")
         pairs = zip(self.columns, self.contributions[row].tolist(), strict=True)
         return dict(sorted(pairs, key=lambda pair: -abs(pair[1])))

@@ -21,9 +21,30 @@ Floats = NDArray[np.float64]
 NEAR = 1e-3
 """Closer than this to a kink, a difference may straddle it."""
 
-NOISE = 2e-9
-"""J is rounded by about 1e-16 J, so a difference by 1e-16 J / step; this, divided by the step, is
-the share of J below which gradients are lost in that to the tolerance of 1e-6."""
+ROUNDINGS = 10
+"""A number worked out in some steps is off by a few machine epsilons of what was added up to it."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One array of gradients beside its central differences.
+
+    Attributes
+    ----------
+    of : str
+        What it is a derivative of: "J", or the loss of each example.
+    error : float
+        Relative to its largest entry; infinity where a number is not finite.
+    too_small : int
+        How many of its numbers are so small, though not 0, that differences cannot tell.
+    count : int
+        How many numbers it has.
+    """
+
+    of: str
+    error: float
+    too_small: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -32,8 +53,8 @@ class GradientCheck:
 
     Attributes
     ----------
-    by_name : dict
-        The error of each array: ``dW1``, ``db1``, ``ds1``, ..., ``dX``.
+    arrays : dict of Compared
+        By name: ``dW1``, ``db1``, ``ds1``, ..., ``dX``; ``by_name`` holds their errors alone.
     tolerance : float
         What an error may be at most.
     near_kink : tuple of str
@@ -41,9 +62,14 @@ class GradientCheck:
         there, so draw other numbers before you believe a large error.
     """
 
-    by_name: dict[str, float]
+    arrays: dict[str, Compared]
     tolerance: float
     near_kink: tuple[str, ...] = ()
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The error of each array."""
+        return {name: each.error for name, each in self.arrays.items()}
 
     @property
     def largest(self) -> float:
@@ -55,14 +81,33 @@ class GradientCheck:
         """True where no error is above the tolerance."""
         return self.largest <= self.tolerance
 
+    @property
+    def verdict(self) -> str:
+        """The result as a sentence."""
+        wrong = [n for n, error in self.by_name.items() if self.tolerance < error < math.inf]
+        endless = [n for n, error in self.by_name.items() if error == math.inf]
+        small = sum(each.too_small for each in self.arrays.values())
+        count = sum(each.count for each in self.arrays.values())
+        said = "agree with central differences"
+        if wrong:
+            said = f"differ from central differences in {', '.join(wrong)}"
+        if endless:
+            said = f"{said + ', and ' if wrong else ''}are not finite in {', '.join(endless)}"
+        said = f"gradients {said} (tolerance {self.tolerance:g})"
+        if wrong and self.near_kink:
+            said += "; near a kink, where differences mean nothing"
+        if small:
+            said += f"; {small} of {count} numbers are too small for differences to tell"
+        return said
+
     def __str__(self) -> str:
         lines = ["array   derivative of  error"]
-        for name, error in self.by_name.items():
-            of = "w_i L_i" if name == "dX" else "J"
-            verdict = "" if error <= self.tolerance else "  WRONG"
-            lines.append(f"{name:<6}  {of:<13}  {error:.1e}{verdict}")
-        verdict = "agree with" if self.ok else "differ from"
-        lines.append(f"gradients {verdict} central differences (tolerance {self.tolerance:g})")
+        for name, each in self.arrays.items():
+            wrong = "" if each.error <= self.tolerance else "  WRONG"
+            error = f"{each.error:.1e}{wrong}" if each.error < math.inf else "not finite"
+            few = f"  {each.too_small} of {each.count} too small to tell" if each.too_small else ""
+            lines.append(f"{name:<6}  {each.of:<13}  {error}{few}")
+        lines.append(self.verdict)
         lines += [f"near a kink, differences mean nothing: {place}" for place in self.near_kink]
         return "\n".join(lines)
 
@@ -89,10 +134,12 @@ def check_gradients(
 
     The error of an array D against its differences D' is ::
 
-        max |D - D'| / max(max |D|, max |D'|, 2e-9 |J| / step)
+        max |D - D'| / max(max |D|, max |D'|, noise / tolerance)
 
-    over its entries, with (sum of w_i) |J| for dX: relative to the largest entry, because the small
-    ones carry the rounding of J. Everything is done on a float64 copy; the network stays as it is.
+    over its entries: relative to the largest, because the small ones carry the rounding of J. The
+    noise is what rounding does to a difference, :func:`noise`; where gradients vanish in it, as in
+    saturated networks, no difference can tell whether they are right, and ``too_small`` counts
+    them. Everything is done on a float64 copy; the network stays as it is.
 
     Parameters
     ----------
@@ -119,6 +166,11 @@ def check_gradients(
     -------
     GradientCheck
 
+    Raises
+    ------
+    ValueError
+        For a step that is no positive number, and for what ``network.loss`` refuses.
+
     Examples
     --------
     >>> from pellucid import Dense, Network, check_gradients
@@ -129,7 +181,10 @@ def check_gradients(
     >>> list(check.by_name)
     ['dW1', 'db1', 'dW2', 'db2', 'dX']
     """
+    check_network(network, "check_gradients")
     loss = find_loss(loss)
+    if not 0 < step < math.inf:
+        raise ValueError(f"step must be a positive number, such as 1e-5; got {step!r}.")
     net = in_float64(network)
     terms: dict[str, Any] = {"sample_weight": sample_weight, "l1": l1, "l2": l2}
     if masks is not None:
@@ -141,23 +196,67 @@ def check_gradients(
     def J() -> float:
         if masks is None:
             return net.loss(X, Y, loss, **terms)
-        targets, w = net._checked_targets(X.shape[1], Y, loss, sample_weight)[1:]
         return propagation.cost(forward(X), targets, loss, w, l1=l1, l2=l2)
 
     cache = net.forward(X, cache=True)  # the network checks X
     X = cache.X.copy()  # ours to move
+    targets, w = net._checked_targets(X.shape[1], Y, loss, sample_weight)[1:]
     if masks is not None:
         cache = forward(X)
     gradients = net.backward(cache, Y, loss, inputs=True, **terms)
 
-    cost = J()
-    total = X.shape[1] if sample_weight is None else float(np.sum(sample_weight, dtype=np.float64))
-    by_name = {}
+    total = propagation.total_weight(X, w)
+    size = float(sizes(cache, gradients, targets, loss, w).sum()) / total
+    size += propagation.penalty(net.layers, l1, l2)
+    arrays = {}
     for name, array, found in _arrays(net, X, gradients):
-        scale = total if name == "dX" else 1.0
-        differences = scale * _central_differences(J, array, step)
-        by_name[name] = relative_error(found, differences, NOISE / step * scale * abs(cost))
-    return GradientCheck(by_name, tolerance, _near_kink(cache, Y, loss, l1))
+        of, scale = ("w_i L_i", total) if name == "dX" else ("J", 1.0)
+
+        def differences(h: float, array: Floats = array, scale: float = scale) -> Floats:
+            return scale * _central_differences(J, array, h)
+
+        lost = scale * noise(size, step)
+        arrays[name] = compared(of, found, differences, step, lost, tolerance)
+    return GradientCheck(arrays, tolerance, _near_kink(cache, Y, loss, l1))
+
+
+def sizes(
+    cache: Cache, gradients: Gradients, Y: Any, loss: Loss, sample_weight: Floats | None
+) -> Floats:
+    """Return the size of what is added up to the weighted loss of each example, (m,).
+
+    w_i (L_i + sum_k (1 + |a_k| + |y_k|)), and for each layer sum_k |dz_k| (|W||a| + |b|)_k, the
+    terms of z_k times what its rounding does to the loss.
+    """
+    A = cache.caches[-1].output
+    added = (1 + np.abs(A) + np.abs(Y)).sum(axis=0) + np.abs(propagation.losses(cache, Y, loss))
+    found: Floats = added if sample_weight is None else added * sample_weight
+    for layer, kept in zip(cache.layers, cache.caches, strict=True):
+        if layer.computes_Z:
+            terms = np.abs(layer.parameters["W"]) @ np.abs(kept.A_prev)
+            terms += np.abs(layer.parameters["b"])
+            found = found + (np.abs(gradients.dZ[layer.number]) * terms).sum(axis=0)
+    return found
+
+
+def noise(size: float, step: float) -> float:
+    """Return 10 eps size / step: what rounding does to (J(w + step) - J(w - step)) / (2 step).
+
+    J is off by a few machine epsilons of the size of its terms (Higham, Accuracy and Stability of
+    Numerical Algorithms, 2nd edition, 3.1), the difference by that over the step (Nocedal and
+    Wright, Numerical Optimization, 2nd edition, 8.1).
+    """
+    return ROUNDINGS * float(np.finfo(np.float64).eps) * size / step
+
+
+def check_network(network: Any, what: str) -> None:
+    """Refuse what is no network, with the way to one."""
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"{what} takes a Network; got {network!r}. An estimator has one after fit, "
+            "estimator.network_, a table's estimator some, estimator.model_.networks; a folder's "
+            "is pellucid.load(path)."
+        )
 
 
 def in_float64(network: Network) -> Network:
@@ -191,12 +290,35 @@ def _central_differences(J: Callable[[], float], array: Floats, step: float) -> 
     return differences
 
 
-def relative_error(found: Floats, differences: Floats, floor: float) -> float:
-    """Return the largest difference of two arrays, relative to their largest entry or the floor."""
+def compared(
+    of: str,
+    found: Floats,
+    differences: Callable[[float], Floats],
+    step: float,
+    lost: float,
+    tolerance: float,
+) -> Compared:
+    """Hold an array of gradients against its differences, of which rounding may take ``lost``.
+
+    Central differences D'(step) are off by some step^2, too, the more a function bends. What seems
+    wrong is compared once more with (4 D'(step) - D'(2 step)) / 3, Richardson's extrapolation,
+    which has no such term.
+    """
+    once = differences(step)
+    result = _beside(of, found, once, lost, tolerance)
+    if result.error <= tolerance:
+        return result
+    return _beside(of, found, (4 * once - differences(2 * step)) / 3, 2 * lost, tolerance)
+
+
+def _beside(of: str, found: Floats, differences: Floats, lost: float, tolerance: float) -> Compared:
     if found.shape != differences.shape or not np.isfinite([found, differences]).all():
-        return math.inf
-    largest = max(np.abs(found).max(), np.abs(differences).max(), floor)
-    return float(np.abs(found - differences).max() / largest) if largest > 0 else 0.0
+        return Compared(of, math.inf, 0, found.size)
+    each = np.maximum(np.abs(found), np.abs(differences))
+    bound = max(tolerance * float(each.max()), lost)
+    error = float(np.abs(found - differences).max())
+    small = int(((each > 0) & (each <= bound)).sum())
+    return Compared(of, tolerance * error / bound if error else 0.0, small, found.size)
 
 
 def _near_kink(cache: Cache, Y: Any, loss: Loss, l1: float) -> tuple[str, ...]:

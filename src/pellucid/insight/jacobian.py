@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.insight.gradient_check import check_network
 from pellucid.losses import Loss
 from pellucid.network import Network
 from pellucid.propagation import Cache
@@ -42,6 +44,7 @@ def jacobian(network: Network, X: Any) -> NDArray[Any]:
     array([[1., 2., 3.],
            [4., 5., 6.]])
     """
+    check_network(network, "jacobian")
     cache = network.forward(X, cache=True)
     n_outputs, m = cache.A[network.L].shape
     found = np.empty((n_outputs, network.n_inputs, m), dtype=network.dtype)
@@ -68,6 +71,7 @@ def input_gradients(
     array([[19.999],
            [19.999]])
     """
+    check_network(network, "input_gradients")
     cache = network.forward(X, cache=True)
     found: NDArray[Any] = network.backward(
         cache, Y, loss, sample_weight=sample_weight, inputs=True
@@ -107,14 +111,25 @@ def integrated_gradients(
     ... )
     (array([0.3418, 0.3418]), 0.6836...)
     """
+    check_network(network, "integrated_gradients")
+    if not isinstance(points, Integral) or points < 1:
+        raise ValueError(f"points must be a whole number of 1 or more; got {points!r}.")
     X = np.asarray(network.forward(X, cache=True).X, dtype=np.float64)
     start = np.zeros((len(X), 1)) if baseline is None else np.reshape(baseline, (-1, 1))
-    if len(start) != len(X):
-        raise ValueError(f"baseline must hold {len(X)} numbers, one an input; got {len(start)}.")
+    if len(start) != len(X) or start.dtype.kind not in "biuf" or not np.isfinite(start).all():
+        raise ValueError(f"baseline must hold {len(X)} numbers, one an input; got {baseline!r}.")
     n_outputs, m = network.n[-1], X.shape[1]
-    chosen = np.broadcast_to(np.asarray(outputs), (m,))
-    if chosen.dtype.kind not in "iu" or (chosen < 0).any() or (chosen >= n_outputs).any():
-        raise ValueError(f"outputs must be 0 to {n_outputs - 1}; got {outputs!r}.")
+    chosen = np.asarray(outputs)
+    if (
+        chosen.shape not in ((), (m,))
+        or chosen.dtype.kind not in "iu"
+        or (chosen < 0).any()
+        or (chosen >= n_outputs).any()
+    ):
+        raise ValueError(
+            f"outputs must be 0 to {n_outputs - 1}, one for all or for each of the {m} examples; "
+            f"got {outputs!r}."
+        )
     dA = np.zeros((n_outputs, m), dtype=network.dtype)
     dA[chosen, np.arange(m)] = 1
     total = np.zeros(X.shape)

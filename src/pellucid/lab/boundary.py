@@ -53,18 +53,41 @@ def boundary(experiment: Experiment, view: View) -> tuple[NDArray[np.float32], d
     Row r counts the second input upwards, column c the first; with one input there is one row.
     The plane is one batch.
     """
+    X, shape, header = _plane(experiment, view)
+    A = _answers(experiment, X, view.unit)
+    return np.ascontiguousarray(A.reshape(-1, *shape), dtype=np.float32), header
+
+
+def unit_maps(
+    experiment: Experiment, view: View, most: int
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """Return the values of the first units of every layer, "A1" to "AL", (units, rows, columns).
+
+    The maps of all units are one pass.
+    """
+    X, shape, header = _plane(experiment, view)
+    network = experiment.network
+    A = propagation.forward(network.layers, X).A
+    layers = range(1, network.L + 1)
+    return {f"A{l}": A[l][:most].reshape(-1, *shape) for l in layers}, header
+
+
+def _plane(
+    experiment: Experiment, view: View
+) -> tuple[NDArray[np.float32], tuple[int, int], dict[str, Any]]:
+    """The inputs at every place of the plane, (n[0], places), its rows and columns, a header."""
     X, axes = experiment.X, list(view.columns[: len(experiment.X)])
     extent = extent_of(X)
     ticks = (np.arange(view.size) + 0.5) / view.size
     lines = [extent[k][0] + ticks * (extent[k][1] - extent[k][0]) for k in axes]
     grid = np.meshgrid(*lines)
-    points = np.repeat(X.mean(axis=1, keepdims=True), grid[0].size, axis=1)
+    points = np.empty((len(X), grid[0].size), dtype=np.float32, order="F")
+    points[:] = X.mean(axis=1, keepdims=True)
     for k, values in zip(axes, grid, strict=True):
         points[k] = values.ravel()
-    A = _answers(experiment, np.asfortranarray(points, dtype=np.float32), view.unit)
-    shape = (len(A), view.size if len(axes) > 1 else 1, view.size)
     header = {"extent": [extent[k] for k in axes], "columns": axes, "unit": view.unit}
-    return np.ascontiguousarray(A.reshape(shape), dtype=np.float32), header
+    shape = (view.size if len(axes) > 1 else 1, view.size)
+    return points, shape, header
 
 
 def _answers(

@@ -6,29 +6,35 @@ frame that follows. A ValueError becomes the reply ``{"error": ...}``.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pellucid._catalogue import did_you_mean
 from pellucid.lab import frames
-from pellucid.lab.boundary import View, boundary
+from pellucid.lab.boundary import View, boundary, unit_maps
 from pellucid.lab.diagnosis import diagnose, diagnosis_state
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.hidden import hidden
+from pellucid.lab.keep import knows_columns, zipped
 from pellucid.lab.layers import layers
 from pellucid.lab.script import script
 from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
 from pellucid.lab.surface import race, surface
 from pellucid.lab.trainer import Player, StopAt, Traced
+from pellucid.lab.uploads import choose_target
 
 Arguments = dict[str, Any]
 Reply = dict[str, Any]
 Command = Callable[[Player, Arguments], "Reply | tuple[Reply, bytes]"]
 
-MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 50_000
+MOST_TRACED, MOST_TRACED_PARAMETERS = 64, 200_000
 MOST_CHECKED_PARAMETERS = 5_000
-LARGEST_VIEW = 200
+LARGEST_VIEW, MOST_UNIT_MAPS = 200, 64
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +150,7 @@ def _check(player: Player, given: Arguments) -> Reply:
     return {
         "ok": found.ok,
         "by_name": found.by_name,
-        "of": found.of,
+        "verdict": found.verdict,
         "tolerance": found.tolerance,
         "near_kink": found.near_kink,
         "fused": found.fused,
@@ -177,16 +183,21 @@ def _watch(player: Player, given: Arguments) -> Reply:
 
 def _boundary(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     values, header = boundary(_experiment(player), _view(player, given))
-    player.sequence += 1
-    frame = frames.pack(frames.BOUNDARY, player.sequence, header, {"boundary": values})
-    return {"sequence": player.sequence}, frame
+    return _framed(player, frames.BOUNDARY, header, {"boundary": values})
 
 
-def _hidden(player: Player, given: Arguments) -> Reply:
+def _unit_maps(player: Player, given: Arguments) -> tuple[Reply, bytes]:
+    most = whole(given, "most", 1, MOST_UNIT_MAPS, 8)
+    arrays, header = unit_maps(_experiment(player), _view(player, given), most)
+    return _framed(player, frames.VIEW, header, arrays)
+
+
+def _hidden(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     e = _experiment(player)
     layer = whole(given, "layer", 0, e.network.L, None)
-    cache = e.network.forward(e.X, cache=True)
-    return {"layer": layer, "A": cache.A[layer], "Z": cache.Z.get(layer)}
+    axes = _pair(given, "axes", "units", e.network.n[layer])
+    arrays, header = hidden(e, layer, axes)
+    return _framed(player, frames.VIEW, header, arrays)
 
 
 def _acknowledge(player: Player, given: Arguments) -> Reply:
@@ -196,6 +207,16 @@ def _acknowledge(player: Player, given: Arguments) -> Reply:
 
 def _script(player: Player, given: Arguments) -> Reply:
     return {"python": script(_experiment(player))}
+
+
+def _save(player: Player, given: Arguments) -> Reply:
+    e = _experiment(player)
+    name, content = zipped(e)
+    return {"name": name, "zip": base64.b64encode(content).decode(), "columns": knows_columns(e)}
+
+
+def _learn_table(player: Player, given: Arguments) -> Reply:
+    return choose_target(given.get("table"), given.get("target"), given.get("model"))
 
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:
@@ -269,20 +290,35 @@ def _place(given: Arguments) -> tuple[str, int, int, int]:
 
 def _view(player: Player, given: Arguments) -> View:
     e = _experiment(player)
-    unit, columns = given.get("unit"), given.get("columns")
-    n = e.network.n
+    unit, n = given.get("unit"), e.network.n
     if unit is not None:
         if not isinstance(unit, list) or len(unit) != 2:
             raise ValueError(f"unit must be [layer, unit] or null; got {unit!r:.40}.")
         layer = whole({"layer of unit": unit[0]}, "layer of unit", 1, e.network.L, None)
         unit = (layer, whole({"unit": unit[1]}, "unit", 0, n[layer] - 1, None))
-    columns = [0, min(1, n[0] - 1)] if columns is None else columns
-    if not isinstance(columns, list) or len(columns) != 2:
-        raise ValueError(f"columns must be two numbers of inputs; got {columns!r:.40}.")
-    first, second = (whole({"column": k}, "column", 0, n[0] - 1, None) for k in columns)
-    if first == second and n[0] > 1:
-        raise ValueError("columns must be two different inputs.")
-    return View(whole(given, "size", 2, LARGEST_VIEW, 100), unit, (first, second))
+    columns = _pair(given, "columns", "inputs", n[0]) or (0, min(1, n[0] - 1))
+    return View(whole(given, "size", 2, LARGEST_VIEW, 100), unit, columns)
+
+
+def _pair(given: Arguments, name: str, kind: str, count: int) -> tuple[int, int] | None:
+    """Two different numbers from 0, None where none are given; of one alone both may be it."""
+    pair = given.get(name)
+    if pair is None:
+        return None
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ValueError(f"{name} must be two numbers of {kind}; got {pair!r:.40}.")
+    first, second = (whole({name: k}, name, 0, count - 1, None) for k in pair)
+    if first == second and count > 1:
+        raise ValueError(f"{name} must be two different {kind}; got {first} twice.")
+    return first, second
+
+
+def _framed(
+    player: Player, kind: int, header: Reply, arrays: dict[str, NDArray[Any]]
+) -> tuple[Reply, bytes]:
+    """The reply that announces a frame, and the frame."""
+    player.sequence += 1
+    return {"sequence": player.sequence}, frames.pack(kind, player.sequence, header, arrays)
 
 
 COMMANDS: dict[str, Command] = {
@@ -302,12 +338,15 @@ COMMANDS: dict[str, Command] = {
     "update": _update,
     "watch": _watch,
     "boundary": _boundary,
+    "unit_maps": _unit_maps,
     "hidden": _hidden,
     "surface": _surface,
     "race": _race,
     "costs": _costs,
     "ack": _acknowledge,
     "script": _script,
+    "save": _save,
+    "learn_table": _learn_table,
     "diagnosis": _diagnosis,
     "layers": _layers,
     "metrics": _metrics,

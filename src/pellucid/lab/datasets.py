@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from pellucid._catalogue import did_you_mean
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import one_hot
+
+if TYPE_CHECKING:
+    from pellucid.lab.own import Own
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
@@ -43,8 +47,10 @@ class Dataset:
         Examples unless asked otherwise; ``most`` is the largest number there can be.
     noise : bool
         Whether there is noise to choose.
-    origin : (str, str) or None
-        The file and the target of the user's own table.
+    own : Own or None
+        What is known beside this of data of the user's own.
+    image : (int, int, int) or None
+        Where the inputs are an image from 0 to 1: its rows, in them columns, in them channels.
     """
 
     name: str
@@ -57,7 +63,8 @@ class Dataset:
     most: int = 20_000
     noise: bool = True
     note: str = ""
-    origin: tuple[str, str] | None = None
+    own: Own | None = None
+    image: tuple[int, int, int] | None = None
 
     def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:
         """Return X, (n[0], m), and Y, (n[L], m).
@@ -183,7 +190,7 @@ DATASETS: dict[str, Dataset] = {
                 note="Size in 1000 square feet, price in 100,000 dollars (lecture 002)."),
         Dataset("digits", "Digits", tuple(f"pixel {r},{c}" for r in range(8) for c in range(8)),
                 tuple("0123456789"), "multiclass", _digits, 500, 1797,
-                note="Handwritten, 8 x 8 pixels from 0 to 1."),
+                note="Handwritten, 8 x 8 pixels from 0 to 1.", image=(8, 8, 1)),
     )
 }  # fmt: skip
 """Every data set by its name. A new one is an entry here."""
@@ -198,6 +205,11 @@ def dataset(name: str) -> Dataset:
     parity, circles, moons, spiral, three-classes, sine, plane, pass-the-class, movie-taste,
     house-prices, digits.
     """
+    if name.startswith("own-") and name not in DATASETS:
+        raise ValueError(
+            "this experiment is on data of your own that this lab does not hold (or the file has "
+            "changed since). Open the same file here once more."
+        )
     if name not in DATASETS:
         raise ValueError(
             f"there is no data set {name!r}{did_you_mean(name, DATASETS)}. Known are: "

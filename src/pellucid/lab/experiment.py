@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ from pellucid.insight.diagnosis.statistics import score
 from pellucid.insight.diagnosis.watch import probe, sample
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
+from pellucid.lab.own import weights
 from pellucid.lab.recording import Costs, Path
 from pellucid.lab.settings import Settings
 from pellucid.layers import Dense
@@ -58,6 +59,9 @@ class Experiment:
     Attributes
     ----------
     settings : Settings
+    dataset : Dataset
+    weights : Weights or None
+        Those of the model that was opened.
     X, Y : array
         (n[0], m) and (n[L], m), float32.
     training, validation : array of int
@@ -85,6 +89,7 @@ class Experiment:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.fault = settings, settings.broken
         self.dataset = dataset(settings.data.name)
+        self.weights = weights(settings.model) if settings.model else None
         X, Y = settings.data.make()
         self.X, self.Y = (np.asfortranarray(each, dtype=np.float32) for each in (X, Y))
         self.training, self.validation = self._parts()
@@ -119,7 +124,10 @@ class Experiment:
                 f"a network of {made.n_parameters:,} parameters is too large to be looked at; the "
                 f"lab takes up to {MOST_PARAMETERS:,}. Take fewer units."
             )
-        for key, values in (s.parameters or {}).items():
+        if broken and broken.initializer:
+            return made
+        given: Mapping[str, Any] = self.weights.parameters if self.weights else {}
+        for key, values in {**given, **(s.parameters or {})}.items():
             if key not in made.parameters or np.shape(values) != made.parameters[key].shape:
                 shapes = {name: array.shape for name, array in made.parameters.items()}
                 raise ValueError(f"parameters.{key:.8} does not fit this network: {shapes}.")

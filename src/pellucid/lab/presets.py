@@ -48,6 +48,13 @@ PRESETS: dict[str, Preset] = {
             _xor("identity"),
         ),
         Preset(
+            "xor-hidden-space",
+            "XOR with two hidden units",
+            "Under Hidden space: two units bend the plane until one straight line separates the "
+            "classes. With seed 1 it gets stuck half-way.",
+            _xor("tanh") | {"layers": [{"units": 2}], "l2": 0.003, "seed": 3},
+        ),
+        Preset(
             "and-gate",
             "The AND gate by hand",
             "One sigmoid unit, W = (20, 20) and b = -30: no training at all (lecture 003).",

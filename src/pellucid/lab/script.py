@@ -6,6 +6,7 @@ import json
 import pprint
 
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.own import recalled
 
 _SCRIPT = '''"""Made by pellucid lab: does again what was done there.
 
@@ -16,7 +17,7 @@ import json
 
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import Settings
-{table}
+{own}
 settings = json.loads(
     """
 {settings}
@@ -38,7 +39,5 @@ def script(experiment: Experiment) -> str:
     """Return the script."""
     settings = json.dumps(experiment.settings.to_dict(), indent=2).replace("\\", "\\\\")
     actions = pprint.pformat(experiment.actions, width=96)
-    origin, table = experiment.dataset.origin, ""
-    if origin is not None:
-        table = f"from pellucid.lab.table import add_table\n\nadd_table{origin!r}\n"
-    return _SCRIPT.format(settings=settings, actions=actions, table=table)
+    own = recalled(experiment.dataset, experiment.weights)
+    return _SCRIPT.format(settings=settings, actions=actions, own=own)

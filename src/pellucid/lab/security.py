@@ -26,8 +26,14 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 POLICY = (
     "default-src 'self'; connect-src 'self' {sockets}; img-src 'self' data: blob:; "
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors {framers}"
 )
+IN_NOTEBOOKS = "http://127.0.0.1:* http://localhost:*"
+"""Pages of this computer, whatever their port: those that may frame a notebook's lab."""
+UPLOADS = "/upload/"
+"""The paths that take POST begin so."""
+BYTES = "application/octet-stream"
+"""What a POST must say it is: a type that no page may send elsewhere without being asked first."""
 
 
 class Guard:
@@ -39,13 +45,25 @@ class Guard:
         What the printed address carries; ``secret`` is the value of the cookie.
     hosts : frozenset of str
         What Host may be: names with the port.
+    framers : str
+        Which pages may frame this one, as a CSP says it.
     """
 
-    def __init__(self, app: App, port: int) -> None:
-        self.app = app
+    def __init__(self, app: App, port: int, framers: str = "'none'") -> None:
+        self.app, self.framers = app, framers
+        self._tickets: set[str] = set()
         self.token, self.secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.cookie = f"pellucid_lab_{port}"
         self.hosts = frozenset(f"{name}:{port}" for name in LOOPBACK)
+
+    def ticket(self) -> str:
+        """Return a token for one use, so that what stays in a notebook's file opens nothing.
+
+        With the cookie already there a used one leads on all the same.
+        """
+        made = secrets.token_urlsafe(24)
+        self._tickets.add(made)
+        return made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,27 +79,51 @@ class Guard:
         host = _header(scope, b"host")
         status, text, more = self._verdict(scope)
         guarded = self._with_headers(send, host)
-        if status == 200:
+        if status == 200 and not text:
             await self.app(scope, receive, guarded)
         else:
             await _answer(guarded, status, text, more)
 
     def _verdict(self, scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
-        """The status of an HTTP request, and what is said where it is not 200."""
+        """The status of an HTTP request, and what is said; nothing where the app answers."""
         reason = self._refusal(scope)
         if reason:
             return 403, reason, []
+        if scope["method"] == "POST" and scope["path"].startswith(UPLOADS):
+            return self._verdict_on_upload(scope)
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "the lab answers GET alone; all else goes through its socket.", []
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if "token" in query:
-            if not _same(query["token"][0], self.token):
+            if not self._is_token(query["token"][0]):
+                if self._has_cookie(scope):
+                    return 303, "", [(b"location", b"/")]
                 return 403, "this token is not, or no longer, the lab's. " + _NO_COOKIE, []
             cookie = f"{self.cookie}={self.secret}; Path=/; HttpOnly; SameSite=Strict"
-            return 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())]
+            set_it = (b"set-cookie", cookie.encode())
+            if _header(scope, b"sec-fetch-site") == "cross-site":  # a link in another's page
+                return 200, _ENTER, [set_it]
+            return 303, "", [(b"location", b"/"), set_it]
         if not self._has_cookie(scope):
             return 401, _NO_COOKIE, []
         return 200, "", []
+
+    def _verdict_on_upload(self, scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
+        """More than for GET: an Origin, and a type that a form cannot have."""
+        if not self._has_cookie(scope):
+            return 401, _NO_COOKIE, []
+        if _header(scope, b"origin") is None:
+            return 403, "an upload needs an Origin.", []
+        if _header(scope, b"content-type") != BYTES:
+            return 415, f"an upload must be {BYTES}.", []
+        return 200, "", []
+
+    def _is_token(self, given: str) -> bool:
+        used = next((each for each in self._tickets if _same(given, each)), None)
+        if used is not None:
+            self._tickets.discard(used)
+            return True
+        return _same(given, self.token)
 
     def _refusal(self, scope: Scope) -> str:
         """Why Host or Origin is not acceptable, or ""."""
@@ -105,7 +147,7 @@ class Guard:
 
     def _with_headers(self, send: Send, host: str | None) -> Send:
         known = host if host is not None and host.lower() in self.hosts else ""
-        policy = POLICY.format(sockets=f"ws://{known}" if known else "")
+        policy = POLICY.format(sockets=f"ws://{known}" if known else "", framers=self.framers)
         added = [
             (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),
@@ -132,6 +174,9 @@ class Guard:
 
 
 _NO_COOKIE = "Open the address that pellucid lab printed, with its token."
+_ENTER = '<!doctype html><title>Pellucid lab</title><script src="/static/enter.js"></script>'
+"""A page that goes on to the lab by itself: a strict cookie is not sent where another's page, or
+its redirect, leads to."""
 
 
 async def _answer(
@@ -142,7 +187,7 @@ async def _answer(
     prefix: str = "http.response",
 ) -> None:
     body = f"{text}\n".encode() if text else b""
-    kind = (b"content-type", b"text/plain; charset=utf-8")
+    kind = (b"content-type", b"text/html" if text is _ENTER else b"text/plain; charset=utf-8")
     size = (b"content-length", str(len(body)).encode())
     start = {"type": f"{prefix}.start", "status": status, "headers": [kind, size, *headers]}
     await send(start)

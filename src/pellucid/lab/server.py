@@ -7,6 +7,7 @@ import base64
 import contextlib
 import importlib
 import json
+import logging
 import os
 import socket as sockets
 import threading
@@ -16,14 +17,22 @@ from typing import Any
 
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
-from pellucid.lab.frames import dumps
-from pellucid.lab.security import Guard
+from pellucid.lab.frames import dumps, plain
+from pellucid.lab.security import IN_NOTEBOOKS, Guard
+from pellucid.lab.state import LARGEST_UPLOAD
 from pellucid.lab.trainer import Message, Trainer
+from pellucid.lab.uploads import KINDS, received
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
 LARGEST_MESSAGE = 2 * 2**20
 MOST_CLIENTS = 32
+MOST_UPLOADS = 2
+"""At a time; further ones wait."""
+LONGEST_UPLOAD = 60.0
+"""Seconds until all of one has arrived."""
 NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 """Why a socket is closed, in the numbers of RFC 6455."""
 
@@ -40,6 +49,8 @@ class Lab:
         One for each page that is connected.
     experiment : dict or None
         What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+    framed : bool
+        Whether other pages of this computer may have it in a frame, as a notebook's does.
 
     Examples
     --------
@@ -48,12 +59,14 @@ class Lab:
     http://127.0.0.1:43127/?token=...
     """
 
-    def __init__(self, port: int = 0, experiment: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, port: int = 0, experiment: dict[str, Any] | None = None, framed: bool = False
+    ) -> None:
         _require()
         self.experiment = experiment
         self._listening = _listen(port)
         self.port = int(self._listening.getsockname()[1])
-        self.app = Guard(_application(self), self.port)
+        self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
         self.trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
         self._thread: threading.Thread | None = None
@@ -64,8 +77,7 @@ class Lab:
         where = f"http://{HOST}:{self.port}/?token={self.app.token}"
         if self.experiment is None:
             return where
-        text = dumps({"experiment": self.experiment}).encode()
-        return f"{where}#{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
+        return where + link_of(self.experiment)
 
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
@@ -92,6 +104,12 @@ class Lab:
             trainer.stop()
         for trainer in ending:
             trainer.join()
+
+
+def link_of(experiment: dict[str, Any]) -> str:
+    """Return what stands behind an address so that the page opens this experiment."""
+    text = dumps({"experiment": experiment}).encode()
+    return f"#{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
 
 
 class Client:
@@ -195,7 +213,7 @@ def _require() -> None:
 
 def _application(lab: Lab) -> Any:
     from starlette.applications import Starlette
-    from starlette.responses import FileResponse
+    from starlette.responses import FileResponse, JSONResponse
     from starlette.routing import Mount, Route, WebSocketRoute
     from starlette.staticfiles import StaticFiles
 
@@ -209,14 +227,58 @@ def _application(lab: Lab) -> Any:
             return
         await Client(lab, websocket).serve()
 
+    async def upload(request: Any) -> Any:
+        async with receiving:
+            return JSONResponse(*await _received(request))
+
+    receiving = asyncio.Semaphore(MOST_UPLOADS)
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
         lab.end_trainers()
 
     static = StaticFiles(directory=STATIC, check_dir=False)
-    routes = [Route("/", page), WebSocketRoute("/socket", talk), Mount("/static", static)]
+    routes = [
+        Route("/", page),
+        Route("/upload/{kind}", upload, methods=["POST"]),
+        WebSocketRoute("/socket", talk),
+        Mount("/static", static),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _received(request: Any) -> tuple[dict[str, Any], int]:
+    """The answer to an upload and its status; what is too large is refused before it is read."""
+    from starlette.requests import ClientDisconnect
+
+    kind, name = request.path_params["kind"], request.query_params.get("name", "")
+    length = request.headers.get("content-length", "")
+    if kind not in KINDS:
+        return {"error": f"there is no upload {kind!r:.40}."}, 404
+    if not length.isdecimal() or len(length) > 15:
+        return {"error": "an upload must say how long it is."}, 411
+    if int(length) > LARGEST_UPLOAD:
+        most = f"{LARGEST_UPLOAD // 2**20} MiB"
+        return {
+            "error": f"{int(length) / 2**20:,.0f} MiB are too many; up to {most} are read."
+        }, 413
+    content = bytearray()
+    try:
+        async with asyncio.timeout(LONGEST_UPLOAD):
+            async for chunk in request.stream():
+                content += chunk
+        found = await asyncio.to_thread(received, kind, name, bytes(content))
+    except ClientDisconnect:
+        return {}, 400
+    except TimeoutError:
+        return {"error": "the upload took too long."}, 408
+    except ValueError as error:  # an answer like any other: the page says it
+        return {"error": " ".join(str(error).split())}, 200
+    except Exception as error:
+        logger.exception("upload %s", kind)
+        return {"error": f"internal error: {type(error).__name__}"}, 500
+    return plain(found), 200
 
 
 def _uvicorn_server(app: Any) -> Any:

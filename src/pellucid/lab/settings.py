@@ -65,6 +65,9 @@ class LayerSettings:
 class Settings:
     """Everything an experiment starts from; :meth:`read` makes it from plain data.
 
+    ``model`` names weights of :data:`pellucid.lab.own.WEIGHTS` to begin with, ``parameters`` holds
+    such weights themselves.
+
     >>> made = Settings.read({"data": {"name": "xor"}, "layers": [{"units": 2}]})
     >>> made.loss, made.output, made.layers[0].activation
     ('binary_cross_entropy', 'sigmoid', 'tanh')
@@ -85,6 +88,7 @@ class Settings:
     l2: float
     fault: str | None
     parameters: dict[str, list[list[float]]] | None = None
+    model: str | None = None
 
     @classmethod
     def read(cls, given: Any) -> Settings:
@@ -99,7 +103,7 @@ class Settings:
         if isinstance(found, LBFGS):
             raise ValueError("optimizer: lbfgs takes no single steps; the lab trains with others.")
         start = given.get("initializer")
-        broken = given.get("fault")
+        broken, model = given.get("fault"), given.get("model")
         return cls(
             data,
             tuple(_read_layer(k, layer) for k, layer in enumerate(layers, start=1)),
@@ -114,6 +118,7 @@ class Settings:
             real(given, "l2", 0.0, 1e3, 0.0),
             None if broken is None else fault(_text("fault", broken)).name,
             _read_parameters(given.get("parameters")),
+            None if model is None else _text("model", model),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pellucid.insight.trace.notation import mathml
 from pellucid.insight.trace.steps import Key, Matrix, Step
 from pellucid.insight.trace.steps import name as name_of
 from pellucid.lab.boundary import extent_of
-from pellucid.lab.datasets import DATASETS
+from pellucid.lab.datasets import DATASETS, Dataset
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.faults import FAULTS, Fault
 from pellucid.lab.presets import PRESETS
@@ -27,24 +27,15 @@ from pellucid.optimizers import LBFGS, OPTIMIZERS
 
 State = dict[str, Any]
 
+LARGEST_UPLOAD = 32 * 2**20
+"""Bytes of a file that a page may send."""
+
 
 def catalogue() -> State:
     """Return everything there is to choose from, out of the tables."""
     return {
-        "datasets": [
-            {
-                "name": d.name,
-                "title": d.title,
-                "inputs": d.inputs,
-                "outputs": d.outputs,
-                "task": d.task,
-                "m": d.m,
-                "most": d.most,
-                "noise": d.noise,
-                "note": d.note,
-            }
-            for d in DATASETS.values()
-        ],
+        "largest_upload": LARGEST_UPLOAD,
+        "datasets": [dataset_state(d) for d in list(DATASETS.values())],
         "activations": [
             {
                 "name": g.name,
@@ -82,6 +73,22 @@ def catalogue() -> State:
     }
 
 
+def dataset_state(d: Dataset) -> State:
+    """Return what there is to know of a data set before it is drawn."""
+    return {
+        "name": d.name,
+        "title": d.title,
+        "inputs": d.inputs,
+        "outputs": d.outputs,
+        "task": d.task,
+        "m": d.m,
+        "most": d.most,
+        "noise": d.noise,
+        "note": d.note,
+        "own": d.own is not None,
+    }
+
+
 def state_of(experiment: Experiment, *, brief: bool = False) -> State:
     """Return the state; ``brief`` leaves out what only changes when an experiment is opened."""
     e = experiment
@@ -97,6 +104,7 @@ def state_of(experiment: Experiment, *, brief: bool = False) -> State:
             "classes": [] if e.dataset.task == "regression" else classes(e),
             "task": e.dataset.task,
             "extent": extent_of(e.X),
+            "image": e.dataset.image,
         }
     twin = None
     if e.twin is not None:
@@ -122,6 +130,7 @@ def state_of(experiment: Experiment, *, brief: bool = False) -> State:
         "engine": e.engine,
         "engine_note": e.engine_note,
         "actions": len(e.actions),
+        "opened": e.weights.note if e.weights else None,
     }
 
 

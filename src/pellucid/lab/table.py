@@ -4,57 +4,113 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pellucid.errors import DataError
-from pellucid.lab.datasets import DATASETS, Dataset, Floats, Random
+from pellucid.lab.datasets import Dataset
+from pellucid.lab.own import MOST_INPUTS, Own, add_data, most_rows
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images
-from pellucid.tables.read import read_raw
+from pellucid.tables.kinds import Image
+from pellucid.tables.model import TableModel
+from pellucid.tables.read import RawTable, read_raw
 from pellucid.tables.samples import PREFIX
 from pellucid.tables.settings import TrainSettings
 from pellucid.tables.table import Table, some
 
-NAME = "table"
-MOST_EXAMPLES, MOST_NUMBERS, MOST_INPUTS = 20_000, 400_000, 512
-
 
 def add_table(source: str, target: str | None = None) -> Dataset:
-    """Put a table into :data:`~pellucid.lab.datasets.DATASETS` under the name "table".
+    """Put a table into :data:`~pellucid.lab.datasets.DATASETS`.
 
     Columns are chosen, coded and standardised as in training; a number to learn is standardised.
-    Of more rows than the page can show, some are drawn by the seed.
+    Of more rows than the page can show, some are drawn by chance.
 
     >>> iris = add_table("sample:iris")
     >>> iris.inputs[0], iris.outputs, iris.task
     ('sepal length (cm)', ('setosa', 'versicolor', 'virginica'), 'multiclass')
     """
     table = _read(source, target)
+    path = source if source.startswith(PREFIX) else os.path.abspath(source)
+    call = f"add_table{(path, str(table.target))!r}"
+    return learn(
+        table,
+        source.removeprefix(PREFIX) if source.startswith(PREFIX) else Path(source).name,
+        f"from pellucid.lab.table import add_table\n\n{call}\n",
+    )
+
+
+def learn(table: Table, title: str, recall: str = "") -> Dataset:
+    """Make a data set of a table with its target; ``recall`` reads it once more in a script."""
     plan = prepare(table, TrainSettings(hidden_layer_sizes=(1,), ensemble=1))
-    n = plan.preprocessing.n_outputs
+    columns = TableModel(
+        plan.preprocessing,
+        [],
+        plan.task,
+        str(table.target),
+        plan.columns,
+        plan.classes,
+        target_mean=plan.target_mean,
+        target_std=plan.target_std,
+        data={"source": title, "rows": table.m, "reason": plan.reason, "left_out": plan.left_out},
+    )
+    return add_rows(columns, plan.Z, plan.t, title, note_of(plan), recall)
+
+
+def add_rows(
+    columns: TableModel, Z: np.ndarray, t: np.ndarray, title: str, note: str, recall: str = ""
+) -> Dataset:
+    """Make a data set of rows that the columns' preprocessing made ready, and their targets."""
+    n = columns.preprocessing.n_outputs
     if n > MOST_INPUTS:
         raise DataError(
-            f"{source} becomes {n} inputs; the lab shows up to {MOST_INPUTS}. Take fewer columns, "
+            f"{title} becomes {n:,} inputs; the lab shows up to {MOST_INPUTS}. Take fewer columns, "
             "or train with pellucid train."
         )
-    most = min(table.m, MOST_EXAMPLES, MOST_NUMBERS // n)
-    path = source if source.startswith(PREFIX) else os.path.abspath(source)
-    DATASETS[NAME] = Dataset(
-        NAME,
-        source.removeprefix(PREFIX) if source.startswith(PREFIX) else Path(source).name,
-        tuple(plan.preprocessing.output_names),
-        _outputs(plan),
-        plan.task,
-        lambda random, m, noise: _draw(plan, random, m),
-        most,
-        most,
-        noise=False,
-        note=_note(plan),
-        origin=(path, str(table.target)),
-    )
-    return DATASETS[NAME]
+    if len(Z) > most_rows(n):
+        chosen = np.random.Generator(np.random.Philox(0)).permutation(len(Z))[: most_rows(n)]
+        note += f" Of {len(Z):,} rows {most_rows(n):,} are here, drawn by chance."
+        Z, t = Z[np.sort(chosen)], t[np.sort(chosen)]
+    head = {
+        "title": title,
+        "inputs": tuple(columns.preprocessing.output_names),
+        "outputs": outputs_of(columns),
+        "task": columns.task,
+        "note": note,
+        "image": _image(columns),
+    }
+    X, Y = np.ascontiguousarray(Z.T, dtype=np.float32), np.asarray(t, dtype=np.float32)
+    return add_data(head, Own(X, Y, columns, recall=recall))
+
+
+def first_experiment(found: Dataset) -> dict[str, Any]:
+    """Return what a page begins with on a table: a small network."""
+    return {
+        "data": {"name": found.name, "split": 0.25},
+        "layers": [{"units": 16}, {"units": 8}],
+        "learning_rate": 0.003,
+    }
+
+
+def likely_target(raw: RawTable) -> str:
+    """Return the column that is learned unless another is chosen: "target", or the last."""
+    return "target" if "target" in raw.names else raw.names[-1]
+
+
+def outputs_of(columns: TableModel) -> tuple[str, ...]:
+    """Return what each output of a network for these columns stands for."""
+    if columns.task == "multiclass":
+        return tuple(map(str, columns.classes))
+    return (str(columns.classes[1] if columns.task == "binary" else columns.target),)
+
+
+def note_of(plan: Plan) -> str:
+    """Return in a sentence or two what is learned and which columns are left out, and why."""
+    note = f"{plan.reason}. Columns of numbers are standardised."
+    if plan.left_out:
+        note += f" Left out: {some([f'{name!r} {why}' for name, why in plan.left_out.items()])}."
+    return note
 
 
 def _read(source: str, target: str | None) -> Table:
@@ -71,22 +127,9 @@ def _read(source: str, target: str | None) -> Table:
     return table
 
 
-def _outputs(plan: Plan) -> tuple[str, ...]:
-    if plan.task == "multiclass":
-        return tuple(map(str, plan.classes))
-    return (str(plan.classes[1] if plan.task == "binary" else plan.table.target),)
-
-
-def _note(plan: Plan) -> str:
-    note = f"{plan.reason}. Columns of numbers are standardised."
-    if plan.left_out:
-        note += f" Left out: {some([f'{name!r} {why}' for name, why in plan.left_out.items()])}."
-    return note
-
-
-def _draw(plan: Plan, random: Random, m: int) -> tuple[Floats, Floats]:
-    """All rows as they come, or m of them by chance."""
-    rows: NDArray[np.int64] = np.arange(len(plan.Z))
-    if m < len(rows):
-        rows = np.sort(random.permutation(len(rows))[:m])
-    return plan.Z[rows].T.astype(np.float64), np.asarray(plan.t, dtype=np.float64)[rows]
+def _image(columns: TableModel) -> tuple[int, int, int] | None:
+    """The shape of the image that the inputs are, if they are one."""
+    match list(columns.preprocessing.columns.values()):
+        case [Image(height=height, width=width)]:
+            return height, width, 3
+    return None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
+from pellucid.tables.frame import labels_of
 from pellucid.tables.model import TableModel
 from pellucid.tables.table import Table, some
 
@@ -154,6 +155,18 @@ def _numbers_of(table: Table, target: str) -> Floats:
     return as_numbers(np.asarray(table.y), f"{table.source}: the target {target!r}")
 
 
+def as_learned(model: TableModel, y: Any, source: str = "y") -> NDArray[Any]:
+    """Return a target as the networks learned it, (m,): class numbers, or (y - mean) / std.
+
+    DataError for what is missing, for unknown classes, and for texts in place of numbers.
+    """
+    labels = labels_of(y, source)
+    if model.task != "regression":
+        return class_numbers(labels, model.classes, source)
+    y = as_numbers(labels, f"{source}: the target {model.target!r}")
+    return np.asarray((y - model.target_mean) / model.target_std)
+
+
 def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Numbers:
     """Return the number of each row's class; DataError for labels that are none of the classes.
 
@@ -168,9 +181,9 @@ def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Num
     unknown = [each for each in labels if each not in known and str(each) not in known]
     if unknown:
         raise DataError(
-            f"{source}: the target holds {some(list(map(repr, unknown)))}, which the model does "
-            f"not know; its classes are {some(list(map(repr, classes)))}. Leave those rows out, or "
-            "train on them too."
+            f"{source}: the target holds {some(list(map(repr, unknown)))}, which "
+            f"{'is' if len(unknown) == 1 else 'are'} none of the classes "
+            f"{some(list(map(repr, classes)))}. Leave those rows out, or train on them too."
         )
     numbers = [known[each] if each in known else known[str(each)] for each in labels]
     return np.array(numbers, dtype=np.int64)[places.ravel()]

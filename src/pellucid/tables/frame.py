@@ -118,7 +118,7 @@ def _take_target(table: Table, target: str) -> Table:
         lost, share = count(int((~given).sum()), "row"), 1 - given.mean()
         of_all = f" ({share:.0%} of all)" if share >= MANY else ""
         table.notes.append(f"{lost} without a target left out{of_all}")
-        table = table.rows(given)
+        table = replace(table.rows(given), kept=np.flatnonzero(given))
     y = _as_labels(labels[given], f"{table.source}: the target {target!r}")
     empty = [label for label in np.unique(y).tolist() if str(label).strip().casefold() in MISSING]
     if empty:

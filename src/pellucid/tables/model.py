@@ -128,6 +128,12 @@ class TableModel:
         table = rows if isinstance(rows, Table) else self._as_table(rows)
         return self.preprocessing.transform(table.columns, table.source)
 
+    @property
+    def codes(self) -> list[str]:
+        """The columns whose cells stay texts though all look like numbers, such as 02134."""
+        kinds = self.preprocessing.columns
+        return [name for name, kind in kinds.items() if getattr(kind, "from_numbers", 0) is False]
+
     def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return what :func:`pellucid.persistence.write_folder` takes."""
         network, weights = networks_to_model(self.networks)

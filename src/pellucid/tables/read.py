@@ -185,7 +185,17 @@ def read_raw(source: str, how: TextFormat | None = None) -> RawTable:
             f"{', '.join(_LINES)} (also with .gz), {', '.join(_BINARY)}, a folder of images, or "
             "sample:NAME. Save or export it as CSV (UTF-8), or rename it."
         )
-    content = _read_bytes(path)
+    return raw_of(source, _read_bytes(path), ending, how)
+
+
+def raw_of(
+    source: str, content: bytes, ending: str = ".csv", how: TextFormat | None = None
+) -> RawTable:
+    r"""Return the columns of a file's content; ``source`` is what messages call it.
+
+    >>> raw_of("mine", b"a,b\n1,2\n3,4\n").names
+    ['a', 'b']
+    """
     polars()
     notes: list[str] = []
     decimal = "."

@@ -42,6 +42,8 @@ class Table:
         What was found out on the way, such as ``"delimiter ';'"``.
     categorical : frozenset of str
         The columns that are declared categories where they come from.
+    kept : array of int or None
+        Which rows of what was read these are, from 0, where some were left out.
     decimal : str
         "," where a file wrote numbers with decimal commas.
 
@@ -59,6 +61,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     categorical: frozenset[str] = frozenset()
     decimal: str = "."
+    kept: NDArray[np.int64] | None = None
 
     @property
     def m(self) -> int:
@@ -70,7 +73,8 @@ class Table:
     def rows(self, index: Any) -> Table:
         """Return the table of these rows: row numbers, a mask or a slice."""
         columns = {name: values[index] for name, values in self.columns.items()}
-        return replace(self, columns=columns, y=None if self.y is None else self.y[index])
+        y, kept = (None if each is None else each[index] for each in (self.y, self.kept))
+        return replace(self, columns=columns, y=y, kept=kept)
 
     def select(self, names: Sequence[str]) -> Table:
         """Return the table with these columns in this order; DataError where one is missing."""

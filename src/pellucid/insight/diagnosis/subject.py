@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pellucid.history import History
 from pellucid.losses import Loss
@@ -172,6 +171,8 @@ def _table_model(
     model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
 ) -> Subject:
     """A table's model; X holds the table's own rows."""
+    from pellucid.tables.evaluate import as_learned
+
     histories = map(History.from_dict, model.histories)
     (network, history), *others = itertools.zip_longest(model.networks, histories)
     columns_of = model.preprocessing.output_columns
@@ -186,7 +187,8 @@ def _table_model(
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
             return None
-        return _checked(model.inputs(pair[0]).T, _as_learned(model, pair[1]), network, "X, y")
+        y = as_learned(model, pair[1], getattr(pair[0], "source", "y"))
+        return _checked(model.inputs(pair[0]).T, y, network, "X, y")
 
     return Subject(
         network,
@@ -199,20 +201,6 @@ def _table_model(
         tuple(others),
         renamed,
     )
-
-
-def _as_learned(model: Any, y: Any) -> NDArray[Any]:
-    """The target as the networks learned it: class numbers, 0 and 1, or standardised."""
-    y = np.asarray(y)
-    if model.task == "regression":
-        return np.asarray((y.astype(np.float64) - model.target_mean) / model.target_std)
-    known = {label: number for number, label in enumerate(model.classes)}
-    known |= {str(label): number for label, number in known.items()}
-    numbers = [known.get(label, known.get(str(label))) for label in y.tolist()]
-    if None in numbers:
-        wrong = y.tolist()[numbers.index(None)]
-        raise ValueError(f"y holds {wrong!r}, which is none of the classes {model.classes}.")
-    return np.array(numbers)
 
 
 def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:

@@ -51,6 +51,16 @@ class Cell:
     terms: list[tuple[Factor, ...]] = field(default_factory=list)
     sources: list[Factor] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data; the sources by the names of their cells."""
+        return {
+            "cell": f"{name(self.key)}[{self.row}, {self.column}]",
+            "value": self.value,
+            "formula": self.formula,
+            "numbers": self.numbers,
+            "sources": {str(factor): factor.value for factor in self.sources},
+        }
+
     def __str__(self) -> str:
         return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
 
@@ -174,9 +184,11 @@ def _written(terms: list[tuple[Factor, ...]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a number in four digits.
+    """Return a number in four digits; in more where it is nearly 1, for 1 - a to be seen.
 
-    >>> shown(0.123456), shown(-30.0), shown(1e-13)
-    ('0.1235', '-30', '1e-13')
+    >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460)
+    ('0.1235', '-30', '1e-13', '0.9999546')
     """
-    return f"{float(np.asarray(value)):.4g}"
+    number = float(np.asarray(value))
+    text = f"{number:.4g}"
+    return f"{number:.7g}" if text in ("1", "-1") else text

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid.engines import Objective, choose_engine
-from pellucid.insight.gradient_check import check_gradients, in_float64, relative_error
+from pellucid.insight.gradient_check import (
+    Compared,
+    GradientCheck,
+    check_gradients,
+    compared,
+    in_float64,
+    noise,
+    sizes,
+)
+from pellucid.layers import LayerCache
+from pellucid.losses import Loss
 from pellucid.optimizers import optimizer
 from pellucid.propagation import Cache
 
@@ -20,58 +30,28 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-TINY = 1e-4
-"""Arrays with smaller entries are held to it."""
-
 
 @dataclass(frozen=True)
-class TraceCheck:
+class TraceCheck(GradientCheck):
     """What :meth:`Trace.check` found; ``str()`` lays it out as a table.
 
     Attributes
     ----------
-    by_name : dict
-        The error of each array, relative to its largest entry.
-    of : dict
-        What each is a derivative of: "J", or "L", the loss of each example.
-    tolerance : float
-    near_kink : tuple of str
-        Where differences mean nothing because a function has a kink nearby.
+    arrays, tolerance, near_kink
+        As :class:`pellucid.insight.GradientCheck` has them; each array is a derivative of "J", or
+        of "L", the loss of each example.
     fused : float or None
         The largest relative difference of A[L], dW and db from the fused engine's; None where it
         cannot run the network, ``fused_note`` says why.
     """
 
-    by_name: dict[str, float]
-    of: dict[str, str]
-    tolerance: float
-    near_kink: tuple[str, ...]
-    fused: float | None
-    fused_note: str
-
-    @property
-    def largest(self) -> float:
-        """The largest error."""
-        return max(self.by_name.values())
-
-    @property
-    def ok(self) -> bool:
-        """True where no error is above the tolerance."""
-        return self.largest <= self.tolerance
+    fused: float | None = None
+    fused_note: str = ""
 
     def __str__(self) -> str:
-        lines = ["array   derivative of  error"]
-        for name, error in self.by_name.items():
-            wrong = "" if error <= self.tolerance else "  WRONG"
-            lines.append(f"{name:<6}  {self.of[name]:<13}  {error:.1e}{wrong}")
-        verdict = "agree with" if self.ok else "differ from"
-        lines.append(f"gradients {verdict} central differences (tolerance {self.tolerance:g})")
-        lines += [f"near a kink, differences mean nothing: {place}" for place in self.near_kink]
         if self.fused is None:
-            lines.append(f"fused engine: not compared, {self.fused_note}")
-        else:
-            lines.append(f"fused engine: largest relative difference {self.fused:.1e}")
-        return "\n".join(lines)
+            return f"{super().__str__()}\nfused engine: not compared, {self.fused_note}"
+        return f"{super().__str__()}\nfused engine: largest relative difference {self.fused:.1e}"
 
 
 def check_trace(trace: Trace, *, step: float, tolerance: float) -> TraceCheck:
@@ -87,66 +67,66 @@ def check_trace(trace: Trace, *, step: float, tolerance: float) -> TraceCheck:
         step=step,
         tolerance=tolerance,
     )
-    errors = _example_errors(trace, step)
-    by_name = {**{k: v for k, v in parameters.by_name.items() if k != "dX"}, **errors}
-    of = {name: "L" if name in errors else "J" for name in by_name}
+    examples = _by_example(trace, step, tolerance)
+    arrays = {**{k: v for k, v in parameters.arrays.items() if k != "dX"}, **examples}
     fused, note = _fused_difference(trace)
-    return TraceCheck(by_name, of, tolerance, parameters.near_kink, fused, note)
+    return TraceCheck(arrays, tolerance, parameters.near_kink, fused, note)
 
 
-def _example_errors(trace: Trace, step: float) -> dict[str, float]:
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported as wrong
+def _by_example(trace: Trace, step: float, tolerance: float) -> dict[str, Compared]:
     """dZ[l], dA[l] and dX: examples do not mix, so a whole row is moved at once."""
     net = in_float64(trace.network)
     cache = net.forward(np.asarray(trace.cache.X, dtype=np.float64), cache=True)
-    Y = np.asarray(trace.Y) if trace.Y.dtype.kind in "iu" else trace.Y.astype(np.float64)
+    Y = trace.Y.astype(np.float64)
     weight = None if trace.weight is None else trace.weight.astype(np.float64)
     gradients = propagation.backward(cache, Y, trace.loss, weight, inputs=True)
-    errors: dict[str, float] = {}
+    lost = noise(float(sizes(cache, gradients, Y, trace.loss, weight).max()), step)
+    arrays: dict[str, Compared] = {}
+
+    def hold(name: str, found: Floats, k: int, place: str, at: Floats) -> None:
+        each = _losses_after(cache, k, Y, trace.loss, weight, place)
+        arrays[name] = compared(
+            "L", found, lambda h: _row_differences(each, at, h), step, lost, tolerance
+        )
+
+    last = len(cache.layers) - 1
+    hold("dX", gradients.dX, 0, "input", cache.X)
     for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
         l = layer.number
-        if k == 0:
-            each = _losses_after(cache, 0, Y, trace.loss, weight, "input")
-            errors["dX"] = relative_error(
-                gradients.dX, _row_differences(each, kept.A_prev, step), TINY
-            )
         if layer.computes_Z:
-            each = _losses_after(cache, k, Y, trace.loss, weight, "Z")
-            errors[f"dZ{l}"] = relative_error(
-                gradients.dZ[l], _row_differences(each, kept.Z, step), TINY
-            )
-        if k < len(cache.layers) - 1:
-            each = _losses_after(cache, k + 1, Y, trace.loss, weight, "input")
-            name = f"dA{l}" if layer.computes_Z and cache.layers[k + 1].computes_Z else f"dA*{l}"
-            if layer.computes_Z and not cache.layers[k + 1].computes_Z:
-                continue  # only what leaves the Scale has a dA of its own in the gradients
-            errors[name] = relative_error(
-                gradients.dA[l], _row_differences(each, kept.output, step), TINY
-            )
-    return errors
+            hold(f"dZ{l}", gradients.dZ[l], k, "Z", kept.Z)
+        if k == last and l not in gradients.dA:
+            continue  # a fused pair goes straight to dZ[L]
+        if k < last and not cache.layers[k + 1].computes_Z:
+            continue  # only what leaves the Scale has a dA of its own in the gradients
+        name = f"dA{l}" if layer.computes_Z else f"dA*{l}"
+        hold(name, gradients.dA[l], k + 1, "input", kept.output)
+    return arrays
 
 
 def _losses_after(
-    cache: Cache, k: int, Y: Any, loss: Any, weight: Floats | None, place: str
+    cache: Cache, k: int, Y: Floats, loss: Loss, weight: Floats | None, place: str
 ) -> Callable[[Floats], Floats]:
-    """From Z, or the input, of layer k to the weighted loss of each example."""
+    """From Z, or the input, of layer k to the weighted loss of each example; k = L is A[L]."""
+    layers = cache.layers
 
-    def each(values: Floats) -> Floats:
-        layers, A = cache.layers, values
-        caches = list(cache.caches[:k])
+    def losses(values: Floats) -> Floats:
+        if k == len(layers):
+            return np.asarray(loss.value(Y, values))
+        A, caches = values, list(cache.caches[:k])
         for number, layer in enumerate(layers[k:]):
             if number == 0 and place == "Z":
-                kept = cache.caches[k]
-                assert layer.activation is not None
-                out = layer.activation(values)
-                made = type(kept)(kept.A_prev, out, values, out)
-                A = out
+                g = layer.activation
+                assert g is not None
+                A = g(values)
+                made = LayerCache(cache.caches[k].A_prev, A, values, A)
             else:
                 A, made = layer.forward(A)
             caches.append(made)
-        found: Floats = propagation.losses(Cache(layers, cache.X, caches), Y, loss)
-        return found if weight is None else found * weight
+        return np.asarray(propagation.losses(Cache(layers, cache.X, caches), Y, loss))
 
-    return each
+    return losses if weight is None else lambda values: losses(values) * weight
 
 
 def _row_differences(each: Callable[[Floats], Floats], at: Floats, step: float) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid.insight.trace.cells import shown
 from pellucid.insight.trace.notation import mathml
-from pellucid.insight.trace.steps import Matrix, Step, name
+from pellucid.insight.trace.steps import Matrix, Step, name, shapes
 from pellucid.insight.trace.text import count, picked
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ _STYLE = """
 .pellucid-trace{font:16px/1.5 system-ui,sans-serif;color-scheme:light dark;max-width:70rem}
 .pellucid-trace section{border-top:1px solid color-mix(in srgb,currentColor 20%,transparent);
  padding:.6rem 0}
-.pellucid-trace h3{margin:0;font-size:1rem;font-weight:600}
+.pellucid-trace h3{margin:0;font-size:1rem;font-weight:600;overflow-x:auto;overflow-y:hidden}
 .pellucid-trace p{margin:.2rem 0;opacity:.8}
 .pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0}
 .pellucid-trace mtd{padding:.1em .5em;font-variant-numeric:tabular-nums}
-.pellucid-trace .shape{opacity:.7;font-size:.85em;font-weight:400;margin-left:.6em}
+.pellucid-trace .shape{font-size:.85em}
 """
 
 
@@ -38,7 +38,8 @@ def page(trace: Trace) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>body{{margin:1rem auto;padding:0 1rem;max-width:70rem}}"
-        f":root{{color-scheme:light dark}}</style></head><body><main><h1>{title}</h1>"
+        f":root{{color-scheme:light dark}}h1{{overflow-wrap:anywhere}}</style></head>"
+        f"<body><main><h1>{title}</h1>"
         f"{fragment(trace)}</main></body></html>\n"
     )
 
@@ -49,7 +50,7 @@ def fragment(trace: Trace) -> str:
     m = trace.cache.X.shape[1]
     head = f"<p>{n}, {count(m)}, loss {escape(trace.loss.name)}, {_math(f'J = {trace.J:.6g}')}</p>"
     given = "".join(
-        f'<div class="numbers">{_math(f"{letter} = ", _matrix(values))}</div>'
+        _numbers(_math(f"{letter} = ", _matrix(values)), letter)
         for letter, values in (("X", trace.cache.X), ("Y", trace.Y))
     )
     parts = [f'<div class="pellucid-trace"><style>{_STYLE}</style>{head}{given}']
@@ -57,21 +58,24 @@ def fragment(trace: Trace) -> str:
         parts.append(f"<h2>{title}</h2>")
         parts += [_section(step) for step in steps]
     losses = _math("", f"<mi>ℒ</mi><mo>=</mo>{_matrix(trace.losses[np.newaxis])}")
-    parts.append(f'<h2>Loss of each example</h2><div class="numbers">{losses}</div></div>')
+    parts.append(f"<h2>Loss of each example</h2>{_numbers(losses, 'losses')}</div>")
     return "".join(parts)
 
 
 def _section(step: Step) -> str:
-    shape = " × ".join(map(str, step.values.shape))
     right = "".join(_part(part) for part in step.parts)
     numbers = f"{right}<mo>=</mo>{_matrix(step.values)}"
+    result = escape(name(step.key))
     return (
-        f'<section aria-label="{escape(name(step.key))}">'
-        f'<h3>{_math(step.formula)}<span class="shape">{shape}</span></h3>'
-        f"<p>{escape(step.why)}</p>"
-        f'<div class="numbers" tabindex="0" role="group" aria-label="{escape(name(step.key))} with '
-        f'its numbers">{_math("", numbers)}</div></section>'
+        f'<section aria-label="{result}"><h3 tabindex="0">{_math(step.formula)}</h3>'
+        f'<p class="shape">{escape(shapes(step, "×"))}</p><p>{escape(step.why)}</p>'
+        f"{_numbers(_math('', numbers), f'{result} with its numbers')}</section>"
     )
+
+
+def _numbers(math: str, label: str) -> str:
+    """A row that scrolls where it is too wide, by keyboard too."""
+    return f'<div class="numbers" tabindex="0" role="group" aria-label="{label}">{math}</div>'
 
 
 def _part(part: str | Matrix) -> str:

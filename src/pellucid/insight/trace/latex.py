@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid.insight.trace.cells import shown
 from pellucid.insight.trace.notation import latex
-from pellucid.insight.trace.steps import Matrix, Step, name
+from pellucid.insight.trace.steps import Matrix, Step, name, shapes
 from pellucid.insight.trace.text import count, picked
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ def document(trace: Trace) -> str:
 
 
 def _step(step: Step) -> list[str]:
-    shape = r" \times ".join(map(str, step.values.shape))
-    right = " ".join(_matrix(p.shown) if isinstance(p, Matrix) else latex(p) for p in step.parts)
+    right = r"\,".join(_matrix(p.shown) if isinstance(p, Matrix) else latex(p) for p in step.parts)
     return [
-        "\n" + _fitted(rf"{latex(step.formula)} \qquad ({shape})"),
-        f"{escaped(step.why)}",
+        "\n" + _fitted(latex(step.formula)),
+        rf"{escaped(step.why)} ({escaped(shapes(step))})",
         _fitted(f"{latex(name(step.key))} = {right} = {_matrix(step.values)}"),
     ]
 

@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     r"|(?P<symbol>.)"
 )
 _LATEX = {"*": r"\ast ", "|": "|", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#",
-          "_": r"\_", "$": r"\$", "~": r"\sim ", "\\": r"\backslash "}  # fmt: skip
+          "_": r"\_", "$": r"\$", "~": r"\sim ", ",": r",\;", "\\": r"\backslash "}  # fmt: skip
 _MATHML = {"*": "∗", "-": "−", "'": "′"}
 
 

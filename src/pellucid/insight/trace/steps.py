@@ -59,6 +59,19 @@ class Step:
     why: str = ""
 
 
+def shapes(step: Step, times: str = "x") -> str:
+    """Return the shape of the result and of what is put in, for the dimension check.
+
+    ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
+    """
+    parts = [p for p in step.parts if isinstance(p, Matrix)]
+    given = [
+        f"{name(p.key)}{'^T' if p.transposed else ''} {times.join(map(str, p.shown.shape))}"
+        for p in parts
+    ]
+    return f"{times.join(map(str, step.values.shape))}: {', '.join(dict.fromkeys(given))}"
+
+
 def forward_steps(cache: Cache) -> Iterator[Step]:
     """Z[l] and A[l] of every layer, from the first to the last."""
     before: Key = ("X", 0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.steps import Matrix, Step, name
+from pellucid.insight.trace.steps import Matrix, Step, name, shapes
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
@@ -55,8 +55,7 @@ def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
 
 def _step(step: Step, width: int) -> list[str]:
     """The formula, then the same with the numbers put in, side by side if they fit."""
-    shape = "x".join(map(str, step.values.shape))
-    lines = _fitted(f"{step.formula}    ({shape})", width)
+    lines = _fitted(f"{step.formula}    ({shapes(step)})", width)
     for columns in range(COLUMNS, 0, -1):
         blocks = [
             matrix(part.shown, ROWS, columns) if isinstance(part, Matrix) else [part]
@@ -86,10 +85,10 @@ def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Bl
     """Return a matrix as lines of one length.
 
     >>> print("\\n".join(matrix(np.array([[1.0, -0.5], [0.25, 3.0]]))))
-    [   1  -0.5 ]
-    [0.25     3 ]
+    [   1  -0.5]
+    [0.25     3]
     >>> matrix(np.arange(40.0).reshape(1, 40), columns=3)
-    ['[0  1  ...  39 ]']
+    ['[0  1  ...  39]']
     """
     if values.ndim < 2:
         return [shown(values)] if values.ndim == 0 else matrix(values[np.newaxis], rows, columns)
@@ -97,7 +96,7 @@ def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Bl
     cells = [[_cell(values, row, column) for column in picked_columns] for row in picked_rows]
     widths = [max(len(line[k]) for line in cells) for k in range(len(picked_columns))]
     return [
-        "[" + "  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) + " ]"
+        "[" + "  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) + "]"
         for line in cells
     ]
 

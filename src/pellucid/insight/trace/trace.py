@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid._catalogue import did_you_mean
+from pellucid.insight.gradient_check import check_network
 from pellucid.insight.trace.cells import Cell, cell_of
 from pellucid.insight.trace.check import TraceCheck, check_trace
 from pellucid.insight.trace.steps import Key, Matrix, Step, backward_steps, forward_steps, name
@@ -46,6 +49,10 @@ class Trace:
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
         self.cache = network.forward(X, cache=True)
+        if not np.isfinite(self.cache.X).all():
+            raise ValueError(
+                "X holds NaN or infinity. Remove those examples or fill the values in."
+            )
         m = self.cache.X.shape[1]
         _, targets, self.weight = network._checked_targets(m, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets
@@ -93,20 +100,26 @@ class Trace:
         step = computed[letter, layer]
         rows, columns = step.values.shape
         for what, index, count in (("row", row, rows), ("column", column, columns)):
-            if not 0 <= index < count:
+            if not isinstance(index, Integral) or index not in range(count):
                 raise ValueError(
                     f"{name(step.key)} has the shape {step.values.shape}: {what} must be 0 to "
                     f"{count - 1}; got {index!r}."
                 )
-        return cell_of(step, row, column)
+        return cell_of(step, int(row), int(column))
 
     def _unknown(self, letter: str, layer: int, computed: dict[Key, Step]) -> str:
+        if letter == "g'" and (letter, layer) in self.arrays:
+            return (
+                f"g'[{layer}] stands in dZ[{layer}], entry by entry; its numbers are in t.arrays."
+            )
         if (letter, layer) in self.arrays:
             return f"{name((letter, layer))} is given, not computed; its numbers are in t.arrays."
         letters = list(dict.fromkeys(key[0] for key in computed))
         if letter not in letters:
             known = ", ".join(letters)
             return f"unknown array {letter!r}{did_you_mean(letter, letters)}. Known are: {known}."
+        if (letter, layer) == ("dA", self.network.L):
+            return f"{self.loss.name} goes straight to dZ[{layer}] here; there is no dA[{layer}]."
         layers = ", ".join(str(key[1]) for key in sorted(computed) if key[0] == letter)
         return f"there is no {letter}[{layer}]; {letter} is computed in the layers: {layers}."
 
@@ -199,9 +212,5 @@ def trace(
     >>> t.check().ok
     True
     """
-    if not isinstance(network, Network):
-        raise TypeError(
-            f"trace takes a Network; got {network!r}. An estimator has one after fit: "
-            "estimator.network_."
-        )
+    check_network(network, "trace")
     return Trace(network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, title=title)

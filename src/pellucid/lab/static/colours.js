@@ -8,11 +8,16 @@ const dark = window.matchMedia("(prefers-color-scheme: dark)");
 /** Classes 0, 1, 2, ...; two classes are the two ends of the map. @returns {Colour[]} */
 export const classes = () =>
   dark.matches
-    ? [[240, 148, 84], [104, 170, 240], [120, 200, 140], [214, 150, 220], [220, 200, 100], [130, 210, 210]]
-    : [[190, 84, 24], [36, 104, 176], [38, 128, 74], [132, 66, 150], [140, 112, 10], [20, 120, 130]];
+    ? [[240, 148, 84], [104, 170, 240], [120, 200, 140], [214, 150, 220], [220, 200, 100], [130, 210, 210],
+      [250, 130, 172], [190, 150, 120], [150, 158, 170], [238, 238, 238]]
+    : [[190, 84, 24], [36, 104, 176], [38, 128, 74], [132, 66, 150], [140, 112, 10], [20, 120, 130],
+      [204, 60, 120], [112, 74, 52], [112, 118, 128], [30, 34, 40]];
 
 /** @returns {Colour} what the map has where the network is undecided */
 export const paper = () => (dark.matches ? [27, 31, 38] : [252, 252, 251]);
+
+/** @returns {Colour} what stands out most from it */
+export const ink = () => (dark.matches ? [230, 233, 237] : [28, 33, 40]);
 
 /** @param {Colour} from @param {Colour} to @param {number} share @returns {Colour} */
 export const mix = (from, to, share) =>

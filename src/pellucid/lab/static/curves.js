@@ -2,6 +2,7 @@
 /** The curves of loss and accuracy, for both parts, beside the twin and the runs that were kept. */
 
 import { at, h, s, shown } from "./dom.js";
+import { live } from "./live.js";
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [420, 170, 46, 24, 10];
 const POINTS = 400;
@@ -84,6 +85,6 @@ export function curves(lab, keptRuns) {
     at("curves").replaceChildren(...(charts.length ? charts : [h("p", { class: "note" }, "The curves begin with the first epoch.")]));
   }
   lab.on("state", draw);
-  lab.on("numbers", draw);
+  lab.on("numbers", live(at("curves"), 5, draw));
   lab.on("kept", draw);
 }

@@ -2,6 +2,7 @@
 /** The diagnosis as it arises: a line that stays in sight, and a panel that says why and what to change. */
 
 import { at, h, say } from "./dom.js";
+import { write } from "./live.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /** @typedef {{kind: string, name: string, severity: string, where: string, evidence: string, why: string, advice: string,
@@ -150,9 +151,4 @@ export function diagnosis(lab) {
 
   lab.on("state", refresh);
   lab.on("numbers", () => performance.now() - last > PAUSE && refresh());
-}
-
-/** @param {any} element @param {string} text */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

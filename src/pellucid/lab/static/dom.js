@@ -73,6 +73,16 @@ export function number(label, value, change, more = {}) {
 }
 
 /**
+ * Replace the contents, and leave the focus on the control in the same place.
+ * @param {any} box @param {any[]} children
+ */
+export function keepFocus(box, children) {
+  const focus = [...box.querySelectorAll("select, input")].indexOf(document.activeElement);
+  box.replaceChildren(...children.flat().filter(Boolean));
+  if (focus >= 0) box.querySelectorAll("select, input")[focus]?.focus();
+}
+
+/**
  * A number in four digits, as the trace writes it.
  * @param {number | null | undefined} value
  */

@@ -6,9 +6,9 @@ import { drawingAsFile } from "./network.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
-/** @param {string} name @param {string} type @param {string} text */
-function download(name, type, text) {
-  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+/** @param {string} name @param {string} type @param {BlobPart} content */
+export function download(name, type, content) {
+  const link = h("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name });
   link.click();
   URL.revokeObjectURL(link.href);
 }
@@ -78,7 +78,7 @@ export function runs(lab) {
   return { draw, kept: () => kept };
 }
 
-const PARTS = { data: "Data", settings: "Learning", pass: "One pass", views: "Look closer", examples: "Examples", runs: "Runs", diagnosis: "Diagnosis", keep: "Link, script, drawing", presets: "Prepared experiments" };
+const PARTS = { data: "Data", settings: "Learning", pass: "One pass", views: "Look closer", examples: "Examples", runs: "Runs", diagnosis: "Diagnosis", keep: "Link, model, script, drawing", presets: "Prepared experiments" };
 
 /** What a teacher leaves out of the link. @param {Lab} lab */
 export function hiding(lab) {

@@ -4,11 +4,14 @@
 import { Socket } from "./socket.js";
 import { say, shown } from "./dom.js";
 
+/** Cells of a map times parameters. */
+const MOST_PRODUCTS = 5e7;
+
 /**
  * @typedef {{units: number, activation: string, dropout?: number}} LayerSettings
  * @typedef {{data: any, layers: LayerSettings[], output: {activation: string}, loss: string,
  *   initializer: string, seed: number, optimizer: string, learning_rate: number, batch_size: number,
- *   l1: number, l2: number, fault: string | null, parameters?: any}} Experiment
+ *   l1: number, l2: number, fault: string | null, parameters?: any, model?: string | null}} Experiment
  */
 
 /** @param {any} value */
@@ -27,7 +30,11 @@ export const fromLink = (text) => {
   }
 };
 
-/** Events: "state" (everything anew), "numbers" (parameters and curves), "play", "boundary". */
+/**
+ * Events: "leaving" (something else is asked for; what is asked of the present state is of no use),
+ * "state" (everything anew), "numbers" (parameters and curves), "play",
+ * "unit" (what the map shows), "boundary".
+ */
 export class Lab extends EventTarget {
   constructor() {
     super();
@@ -41,9 +48,13 @@ export class Lab extends EventTarget {
     this.looks = {};
     /** @type {[number, number] | null} the unit whose map is shown; null is the output */
     this.unit = null;
+    /** The two inputs on the axes of the map; the others are held at their mean. */
+    this.columns = [0, 1];
     /** @type {any} the frame of the last boundary */
     this.boundary = null;
     this.opened = 0;
+    /** @type {Experiment | null} what the link asked for and the server does not hold yet */
+    this.missing = null;
     /** @type {any} the newest frame not yet drawn */
     this.newest = null;
     this.socket.addEventListener("frame", (event) => this.arrived(/** @type {CustomEvent} */ (event).detail));
@@ -64,14 +75,25 @@ export class Lab extends EventTarget {
     return this.state.experiment;
   }
 
-  /** Whether the inputs are two numbers, so that a map can be drawn. */
+  /** Whether the inputs are two numbers: points of the plane, that can be moved. */
   get flat() {
-    return this.state.n[0] === 2;
+    return this.state.n?.[0] === 2;
   }
 
-  /** Whether what the network answers can be drawn: over a plane, or over one number. */
-  get drawable() {
-    return this.state.n[0] <= 2;
+  /** Whether the map is a plane; over one input it is a line. */
+  get plane() {
+    return this.state.n[0] >= 2;
+  }
+
+  /** What a map is asked with: the larger the network, the fewer cells, so that a frame stays cheap. */
+  get mapped() {
+    const size = Math.floor(Math.sqrt(MOST_PRODUCTS / this.state.n_parameters));
+    return { size: Math.max(25, Math.min(100, size)), ...this.across };
+  }
+
+  /** The inputs on the axes, where there is a choice. */
+  get across() {
+    return this.state.n[0] > 2 ? { columns: this.columns } : {};
   }
 
   /** @param {string} name @param {any} [detail] */
@@ -100,6 +122,7 @@ export class Lab extends EventTarget {
   /** Only the newest of what was asked for is taken. @param {Experiment} experiment */
   async open(experiment) {
     const mine = ++this.opened;
+    this.tell("leaving");
     const state = await this.ask("open", { experiment });
     if (mine === this.opened) this.take(state);
   }
@@ -111,7 +134,7 @@ export class Lab extends EventTarget {
    */
   async change(settings) {
     const before = this.experiment;
-    const typed = "layers" in settings ? { parameters: null } : {}; // typed weights no longer fit
+    const typed = "layers" in settings || "initializer" in settings ? { parameters: null, model: null } : {}; // such weights no longer fit
     const wanted = { ...before, ...typed, ...settings };
     this.state.experiment = wanted;
     try {
@@ -124,8 +147,10 @@ export class Lab extends EventTarget {
 
   /** @param {any} state everything, as the server holds it */
   take(state) {
-    if (!state.brief) this.boundary = null;
-    else state.data = { ...this.state.data, ...state.data };
+    if (!state.brief) {
+      this.boundary = null;
+      if (String(state.data.inputs) !== String(this.state.data?.inputs)) this.columns = widest(state.data.X);
+    } else state.data = { ...this.state.data, ...state.data };
     this.state = state;
     if (this.newest) this.socket.acknowledge(this.newest.sequence);
     this.newest = null;
@@ -159,6 +184,7 @@ export class Lab extends EventTarget {
 
   /** @param {number | null} speed */
   async play(speed) {
+    this.tell("leaving");
     await this.watch();
     this.take(await this.ask("play", { speed }));
   }
@@ -168,21 +194,20 @@ export class Lab extends EventTarget {
   }
 
   watch() {
-    return this.ask("watch", { boundary: this.drawable, unit: this.unit });
+    return this.ask("watch", { boundary: true, unit: this.unit, ...this.mapped });
   }
 
-  /** @param {[number, number] | null} unit */
-  async show(unit) {
+  /** @param {[number, number] | null} unit @param {number[]} [columns] */
+  async show(unit, columns = this.columns) {
     this.unit = unit;
+    this.columns = columns;
     this.tell("unit");
     if (this.state.playing) await this.watch();
     await this.fetchBoundary();
   }
 
   async fetchBoundary() {
-    if (!this.drawable) return;
-    const frame = await this.ask("boundary", { size: 100, unit: this.unit });
-    this.boundary = frame;
+    this.boundary = await this.ask("boundary", { unit: this.unit, ...this.mapped });
     this.tell("boundary");
   }
 
@@ -218,6 +243,19 @@ export class Lab extends EventTarget {
     }
     this.tell("numbers");
   }
+}
+
+/**
+ * The two inputs that differ most between the examples; of equal ones the first.
+ * @param {number[][]} X
+ */
+export function widest(X) {
+  const spread = X.map((row) => {
+    const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
+    return Number((row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length).toPrecision(3));
+  });
+  const order = spread.map((_, k) => k).sort((a, b) => spread[b] - spread[a]);
+  return order.slice(0, 2).sort((a, b) => a - b);
 }
 
 /** @param {Record<string, number[]>} curves @param {Record<string, number[]> | undefined} more */

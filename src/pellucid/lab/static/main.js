@@ -9,6 +9,7 @@ import { hiding, keep, runs } from "./keep.js";
 import { Lab, fromLink } from "./lab.js";
 import { map } from "./map.js";
 import { network } from "./network.js";
+import { own } from "./own.js";
 import { dimensions, parameters } from "./parameters.js";
 import { pass } from "./pass.js";
 import { dataSettings, learning } from "./settings.js";
@@ -36,13 +37,16 @@ diagnosis(lab);
 pass(lab);
 examples(lab);
 keep(lab);
+own(lab);
 
 const start = lab.catalogue.presets[0].experiment;
 try {
   await lab.open(link.experiment ?? start);
-} catch {
+} catch (error) {
+  lab.missing = link.experiment;
   await lab.open(start);
-  say("The link held no experiment that could be opened; this is the first of the prepared ones.");
+  const why = /** @type {Error} */ (error).message;
+  say(`The experiment of the link cannot be opened: ${why} Until then this is the first of the prepared ones.`);
 }
 draw();
 views(lab);

@@ -1,12 +1,29 @@
 // @ts-check
 /** The map: what the network says at every place of the plane, and the examples on it. */
 
-import { classes, css, diverging, mix, onTheme, paper } from "./colours.js";
-import { at, choice, h, shown } from "./dom.js";
+import { classes, css, diverging, ink, mix, onTheme, paper } from "./colours.js";
+import { at, choice, h, keepFocus, number, shown } from "./dom.js";
+import { live } from "./live.js";
+import { pointer, targetOf } from "./points.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
 const SIZE = 400;
+
+const STEPS = 255;
+/** @type {{undecided: number, ramp: Uint32Array, sure: Uint32Array[]} | null} colours as the bytes of a pixel, from one end to the other */
+let shades = null;
+onTheme(() => (shades = null));
+
+function makeShades() {
+  const ground = paper();
+  /** @param {import("./colours.js").Colour} colour */
+  const pixel = ([r, g, b]) => (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
+  /** @param {(share: number) => import("./colours.js").Colour} colour */
+  const table = (colour) => Uint32Array.from({ length: STEPS + 1 }, (_, k) => pixel(colour(k / STEPS)));
+  const sure = classes().map((hue) => table((share) => mix(ground, hue, 0.12 + 0.5 * share)));
+  return { undecided: pixel(ground), ramp: table((share) => diverging(share)), sure };
+}
 
 /**
  * Paint a boundary into a canvas of its own size, the largest x2 on top.
@@ -18,25 +35,24 @@ export function paint(canvas, { shape, values }, [low, high]) {
   const size = shape[shape.length - 1];
   const layers = shape.length === 3 ? shape[0] : 1;
   const cells = size * size;
-  canvas.width = canvas.height = size;
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
   const context = canvas.getContext("2d");
   const image = context.createImageData(size, size);
-  const [ground, hues] = [paper(), classes()];
-  const table = Array.from({ length: 256 }, (_, k) => diverging(k / 255));
+  const pixels = new Uint32Array(image.data.buffer);
+  const { undecided, ramp, sure } = (shades ??= makeShades());
+  /** @param {Uint32Array} table @param {number} share */
+  const at = (table, share) => (Number.isFinite(share) ? table[Math.round(STEPS * Math.max(0, Math.min(1, share)))] : undecided);
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       const cell = (size - 1 - row) * size + column;
-      let colour = ground;
-      if (layers === 1) {
-        const share = (values[cell] - low) / (high - low);
-        if (Number.isFinite(share)) colour = table[Math.max(0, Math.min(255, Math.round(share * 255)))];
-      } else {
+      let colour;
+      if (layers === 1) colour = at(ramp, (values[cell] - low) / (high - low));
+      else {
         let best = 0;
         for (let k = 1; k < layers; k++) if (values[k * cells + cell] > values[best * cells + cell]) best = k;
-        const sure = (values[best * cells + cell] - 1 / layers) / (1 - 1 / layers);
-        colour = mix(ground, hues[best % hues.length], 0.12 + 0.5 * Math.max(0, Math.min(1, sure)));
+        colour = at(sure[best % sure.length], (values[best * cells + cell] - 1 / layers) / (1 - 1 / layers));
       }
-      image.data.set([...colour, 255], 4 * (row * size + column));
+      pixels[row * size + column] = colour;
     }
   }
   context.putImageData(image, 0, 0);
@@ -63,27 +79,29 @@ export function ends(lab, unit, values) {
 /** @param {Lab} lab */
 export function map(lab) {
   const field = h("canvas", { width: 100, height: 100 });
-  const points = h("canvas", {
-    width: SIZE, height: SIZE, tabindex: 0, role: "img",
-    onclick: (/** @type {MouseEvent} */ event) => clicked(event),
-  });
+  const points = h("canvas", { width: SIZE, height: SIZE, role: "img" });
   const note = h("p", { class: "note" });
   const scale = h("p", { class: "scale", "aria-hidden": "true" });
   const tools = h("div", { class: "row" });
   const box = h("figure", { class: "map" }, h("div", { class: "canvas" }, field, points), scale, tools, note);
   at("map").append(box);
-  let label = 1;
+  /** What a click on the map adds: a class or a value; or that it removes. @type {number | "remove"} */
+  let pen = 1;
+  const draft = pointer(lab, points, () => pen, () => drawPoints());
 
   /** Of the examples, with a margin: what the map covers. */
-  const range = () => lab.state.data.extent;
+  const range = () => (lab.plane ? lab.columns.map((column) => lab.state.data.extent[column]) : lab.state.data.extent);
 
   function drawField() {
-    field.hidden = scale.hidden = !lab.flat;
-    if (!lab.flat || !lab.boundary) return;
+    field.hidden = scale.hidden = !lab.plane;
+    if (!lab.plane || !lab.boundary) return;
     const { boundary } = lab.boundary.arrays;
-    paint(field, boundary, ends(lab, lab.unit, boundary.values));
     const [low, high] = ends(lab, lab.unit, boundary.values);
+    paint(field, boundary, [low, high]);
     const several = boundary.shape.length === 3 && boundary.shape[0] > 1;
+    const told = [css(paper()), ...(several ? lab.state.data.classes : [shown(low), shown(high)])].join();
+    if (scale.dataset.told === told) return;
+    scale.dataset.told = told;
     scale.replaceChildren(...(several
       ? lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
           h("span", {}, swatch(css(classes()[k % classes().length])), ` ${name}`))
@@ -124,88 +142,104 @@ export function map(lab) {
   }
 
   function drawPoints() {
-    if (!lab.drawable) return;
-    if (!lab.flat) return void drawLine();
+    if (!lab.plane) return void drawLine();
     const pixels = Math.round(points.clientWidth * devicePixelRatio) || SIZE;
     points.width = points.height = pixels;
     const context = points.getContext("2d");
-    const { X, training } = lab.state.data;
-    const learned = new Set(training);
+    const { data } = lab.state;
+    const [across, up] = lab.columns.map((column) => data.X[column]);
+    const [colour, learned] = [coloursOf(data), new Set(data.training)];
     const [[left, right], [bottom, top]] = range();
-    const radius = pixels / 400 * (X[0].length > 250 ? 3.4 : X[0].length > 60 ? 4.4 : 8);
+    const radius = (pixels / 400) * radiusOf(across.length);
     context.lineWidth = radius * 0.36;
-    for (let k = 0; k < X[0].length; k++) {
-      const x = ((X[0][k] - left) / (right - left)) * pixels;
-      const y = (1 - (X[1][k] - bottom) / (top - bottom)) * pixels;
-      const colour = css(colourOf(k));
+    const edge = css(edgeOf(data));
+    /** @param {number} x1 @param {number} x2 @param {string} hue @param {boolean} filled */
+    function dot(x1, x2, hue, filled) {
       context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fillStyle = learned.has(k) ? colour : css(paper());
-      context.strokeStyle = learned.has(k) ? css(paper()) : colour;
+      context.arc(((x1 - left) / (right - left)) * pixels, (1 - (x2 - bottom) / (top - bottom)) * pixels, radius, 0, 2 * Math.PI);
+      context.fillStyle = filled ? hue : css(paper());
+      context.strokeStyle = filled ? edge : hue;
       context.fill();
       context.stroke();
     }
+    for (let k = 0; k < across.length; k++) {
+      const [x1, x2] = k === draft.moved ? draft.to : [across[k], up[k]];
+      dot(x1, x2, colour(targetOf(data, k)), learned.has(k));
+    }
+    for (const [x1, x2, y] of draft.fresh) dot(x1, x2, colour(y), true);
   }
 
-  /** @param {number} k */
-  function colourOf(k) {
-    const { Y, classes: names } = lab.state.data;
-    const hues = classes();
-    if (Y.length > 1) return hues[Y.findIndex((/** @type {number[]} */ row) => row[k] === 1) % hues.length];
-    if (names?.length) return hues[Math.round(Y[0][k]) % hues.length];
-    const largest = Math.max(...Y[0].map(Math.abs), 1e-9);
-    return diverging(0.5 + Y[0][k] / largest / 2, 1);
+  /** What a click can do, with a choice for it. */
+  function penChoice() {
+    const { classes: names, Y } = lab.state.data;
+    /** @type {[string, string][]} */
+    const adds = names.length ? names.map((/** @type {any} */ name, /** @type {number} */ k) => [String(k), `adds a point of class ${name}`]) : [["value", "adds a point of this y"]];
+    if (pen !== "remove" && names.length && !(pen in names)) pen = names.length - 1;
+    const value = pen === "remove" ? "remove" : names.length ? String(pen) : "value";
+    const chosen = (/** @type {string} */ to) => {
+      pen = to === "remove" ? to : to === "value" ? Y[0][0] : Number(to);
+      drawTools();
+    };
+    return [
+      choice("A click", [...adds, ["remove", "removes the point under it"]], value, chosen),
+      value === "value" && number("y", shown(Number(pen)).replaceAll("−", "-"), (y) => (pen = y)),
+    ];
   }
 
-  /** @param {MouseEvent} event */
-  function clicked(event) {
-    if (!addable()) return;
-    const place = points.getBoundingClientRect();
-    const [[left, right], [bottom, top]] = range();
-    add(
-      left + ((event.clientX - place.left) / place.width) * (right - left),
-      top - ((event.clientY - place.top) / place.height) * (top - bottom),
-    );
-  }
-
-  const addable = () => lab.flat && lab.state.data.Y.length === 1 && lab.state.data.classes?.length === 2;
-
-  /** @param {number} x1 @param {number} x2 */
-  function add(x1, x2) {
-    const round = (/** @type {number} */ value) => Number(value.toPrecision(4));
-    const own = pointsOf(lab.state.data);
-    lab.change({ data: { ...lab.experiment.data, points: [...own, [round(x1), round(x2), label]] } });
+  /** The two inputs on the axes; where one is already on the other axis they change places. */
+  function axes() {
+    const [across, up] = lab.columns;
+    const inputs = lab.state.data.inputs.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name]);
+    return [
+      choice("Across", inputs, String(across), (to) => lab.show(lab.unit, [Number(to), Number(to) === up ? across : up])),
+      choice("Up", inputs, String(up), (to) => lab.show(lab.unit, [Number(to) === across ? up : across, Number(to)])),
+    ];
   }
 
   function drawTools() {
-    box.hidden = !lab.drawable;
-    if (!lab.drawable) return;
-    const units = lab.state.n.flatMap((/** @type {number} */ count, /** @type {number} */ layer) =>
+    const { n, data: { X, training } } = lab.state;
+    const units = n.flatMap((/** @type {number} */ count, /** @type {number} */ layer) =>
       layer === 0 ? [] : Array.from({ length: Math.min(count, 64) }, (_, k) => [`${layer},${k}`, `layer ${layer}, unit ${k}`]));
-    tools.replaceChildren(choice(lab.flat ? "The map shows" : "The line is", [["", "the output"], ...units], lab.unit?.join(",") ?? "",
-      (value) => void lab.show(value ? /** @type {[number, number]} */ (value.split(",").map(Number)) : null)));
-    if (addable()) {
-      tools.append(choice("A click adds", lab.state.data.classes.map((/** @type {any} */ name, /** @type {number} */ k) =>
-        [String(k), `a point of class ${name}`]), String(label), (value) => (label = Number(value))));
-    }
-    const { X, training } = lab.state.data;
+    keepFocus(tools, [
+      choice(lab.plane ? "The map shows" : "The line is", [["", "the output"], ...units], lab.unit?.join(",") ?? "",
+        (value) => void lab.show(value ? /** @type {[number, number]} */ (value.split(",").map(Number)) : null)),
+      ...(n[0] > 2 ? axes() : []), ...(lab.flat ? penChoice() : []),
+    ]);
     const others = X[0].length - training.length;
-    note.textContent = others
-      ? `${training.length} examples to learn from (filled), ${others} held back for validation (rings).`
-      : `${training.length} examples, all to learn from.`;
-    points.setAttribute("aria-label", `${lab.flat ? "Map of the plane" : "What the network answers"} with ${X[0].length} examples; the table of examples has them as numbers.`);
+    note.textContent = [
+      others ? `${training.length} examples to learn from (filled), ${others} held back for validation (rings).` : `${training.length} examples, all to learn from.`,
+      n[0] > 2 && `The other ${n[0] - 2} inputs are held at their mean.`,
+      lab.flat && "Drag a point to move it; hold and move to draw several. By keyboard: the table of examples.",
+    ].filter(Boolean).join(" ");
+    points.setAttribute("aria-label", `${lab.plane ? "Map of the plane" : "What the network answers"} with ${X[0].length} examples; the table of examples has them as numbers.`);
   }
 
   const all = () => { drawTools(); drawField(); drawPoints(); };
   lab.on("state", all);
-  lab.on("unit", drawTools);
-  lab.on("boundary", () => { drawField(); if (!lab.state.playing || !lab.flat) drawPoints(); });
+  lab.on("unit", () => { drawTools(); drawPoints(); });
+  lab.on("boundary", live(box, Infinity, () => { drawField(); if (!lab.state.playing || !lab.plane) drawPoints(); }));
   onTheme(all);
   new ResizeObserver(() => lab.state.data && drawPoints()).observe(points);
 }
 
-/** @param {any} data @returns {number[][]} x1, x2 and y of every example */
-export const pointsOf = ({ X, Y }) => X[0].map((/** @type {number} */ x1, /** @type {number} */ k) => [x1, X[1][k], Y[0][k]]);
+/**
+ * The colour of an example of a class or of a value.
+ * @param {any} data
+ * @returns {(y: number) => string}
+ */
+export function coloursOf({ Y, classes: names }) {
+  const hues = classes();
+  if (names.length) return (y) => css(hues[Math.round(y) % hues.length]);
+  let largest = 1e-9;
+  for (const value of Y[0]) largest = Math.max(largest, Math.abs(value));
+  return (y) => css(diverging(0.5 + y / largest / 2, 1));
+}
+
+/** What surrounds the dot of an example: a value near 0 has nearly the colour of the paper. @param {any} data */
+export const edgeOf = ({ classes: names }) => (names.length ? paper() : mix(paper(), ink(), 0.35));
+
+/** Of the dot of an example where the drawing is 400 wide. @param {number} count */
+export const radiusOf = (count) => (count > 250 ? 3.4 : count > 60 ? 4.4 : 8);
 
 /** @param {string} colour */
 export function swatch(colour) {

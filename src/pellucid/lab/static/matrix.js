@@ -33,7 +33,8 @@ export function matrix(name, values, how = {}) {
       pick ? h("button", { tabindex: here ? 0 : -1, "aria-pressed": String(here), "aria-label": `${name}, row ${row}, column ${column}: ${shown(value)}`, onclick: () => pick(row, column) }, shown(value)) : marked);
   }
 
-  return h("div", { class: "scroll" }, h("table", { class: `matrix${pick ? " result" : ""}` },
+  const reached = pick ? {} : { tabindex: 0, role: "group", "aria-label": `${title ?? name}${transposed ? ", transposed" : ""}` };
+  return h("div", { class: "scroll", ...reached }, h("table", { class: `matrix${pick ? " result" : ""}` },
     h("caption", {}, h("strong", {}, title ?? name, transposed && h("sup", {}, "T")), h("span", {}, `${part} ${height} × ${width}`)),
     h("thead", {}, h("tr", {}, h("td"), columns.map((j) => h("th", { scope: "col" }, String(j))))),
     h("tbody", {}, rows.map((i) => h("tr", {}, h("th", { scope: "row" }, String(i)), columns.map((j) => cell(i, j)))))));

@@ -2,6 +2,7 @@
 /** The drawing: units, weights as lines, and the layers' controls above them. */
 
 import { at, h, number, s, say, shown } from "./dom.js";
+import { live, put, write } from "./live.js";
 import { ends, paint } from "./map.js";
 
 const [GAP, RADIUS, MOST] = [58, 21, 8];
@@ -15,6 +16,10 @@ export function network(lab) {
     h("div", { class: "wide" }, controls, picture)), told);
   /** @type {[number, number] | null} the unit whose weights are shown as numbers */
   let chosen = null;
+  /** @type {{path: Element, layer: number, to: number, from: number}[]} */
+  let weights = [];
+  /** @type {{text: Element, value: () => string}[]} */
+  let labels = [];
   /** @type {Map<string, any>} */
   let maps = new Map();
 
@@ -90,25 +95,30 @@ export function network(lab) {
   }
 
   function draw() {
-    const { n, parameters, data } = lab.state;
+    const { n, data } = lab.state;
     const { width, height, at: where } = place();
     const drawing = s("svg", { viewBox: `0 0 ${width} ${height}`, height, class: "network", role: "group", "aria-label": `Network ${n.join("-")}` });
-    const lines = s("g"), units = s("g"), labels = s("g", { class: "labels" });
+    const lines = s("g"), units = s("g"), values = s("g", { class: "labels" });
+    weights = [];
+    labels = [];
+    /** @param {number} x @param {number} y @param {() => string} value */
+    function label(x, y, value) {
+      const text = s("text", { x, y, "text-anchor": "middle" });
+      labels.push({ text, value });
+      values.append(text);
+    }
     for (let layer = 1; layer < n.length; layer++) {
-      const W = parameters[`W${layer}`];
-      let largest = 1e-12;
-      for (const row of W) for (const value of row) largest = Math.max(largest, Math.abs(value));
       for (let to = 0; to < drawn(n[layer]); to++) {
         for (let from = 0; from < drawn(n[layer - 1]); from++) {
           const [a, b] = [where(layer - 1, from), where(layer, to)];
           const middle = (a.x + b.x) / 2;
-          const w = W[to][from];
-          lines.append(s("path", {
-            class: `weight ${w < 0 ? "minus" : "plus"}`, "data-layer": layer, "data-to": to, "data-from": from,
+          const path = s("path", {
+            "data-layer": layer, "data-to": to, "data-from": from,
             d: `M${a.x + RADIUS} ${a.y}C${middle} ${a.y} ${middle} ${b.y} ${b.x - RADIUS} ${b.y}`,
-            "stroke-width": (0.6 + 5.4 * Math.abs(w) / largest).toFixed(2),
-            onmouseenter: () => tell(`W[${layer}][${to}, ${from}] = ${shown(parameters[`W${layer}`][to][from])}`),
-          }));
+            onmouseenter: () => tell(`W[${layer}][${to}, ${from}] = ${shown(lab.state.parameters[`W${layer}`][to][from])}`),
+          });
+          weights.push({ path, layer, to, from });
+          lines.append(path);
         }
       }
     }
@@ -121,7 +131,7 @@ export function network(lab) {
         units.append(s("g", {
           class: `unit${mine ? " chosen" : ""}${lab.unit?.[0] === layer && lab.unit?.[1] === unit ? " shown" : ""}`,
           role: "button", tabindex: mine || (!chosen && layer === Math.min(1, n.length - 1) && unit === 0) ? 0 : -1,
-          "aria-label": layer === 0 ? `Input ${name}` : `Unit ${unit} of layer ${layer}: show its weights and its map`,
+          "aria-label": layer === 0 ? `Input ${short === name ? name : `${short}: ${name}`}` : `Unit ${unit} of layer ${layer}: show its weights and its map`,
           "data-unit": `${layer},${unit}`,
           onclick: () => pick([layer, unit]),
           onkeydown: (/** @type {KeyboardEvent} */ event) => moved(event, layer, unit),
@@ -135,22 +145,27 @@ export function network(lab) {
     });
     if (chosen?.[0]) {
       const [layer, unit] = chosen;
-      tell(sumOf(layer, unit));
       for (let from = 0; from < drawn(n[layer - 1]); from++) {
         const [a, b] = [where(layer - 1, from), where(layer, unit)];
         const t = drawn(n[layer - 1]) > 4 && from % 2 ? 0.5 : 0.3; // a place on the curve of this weight
         const x = a.x + RADIUS + (b.x - a.x - 2 * RADIUS) * (1.5 * t * (1 - t) + t ** 3);
         const y = a.y + (b.y - a.y) * (3 * t ** 2 - 2 * t ** 3);
-        labels.append(s("text", { x, y: y + 4, "text-anchor": "middle" }, shown(parameters[`W${layer}`][unit][from])));
+        label(x, y + 4, () => shown(lab.state.parameters[`W${layer}`][unit][from]));
       }
       const { x, y } = where(layer, unit);
-      labels.append(s("text", { x, y: y + RADIUS + 13, "text-anchor": "middle" }, `b ${shown(parameters[`b${layer}`][unit][0])}`));
+      label(x, y + RADIUS + 13, () => `b ${shown(lab.state.parameters[`b${layer}`][unit][0])}`);
     }
-    drawing.append(lines, units, labels);
+    drawing.append(lines, units, values);
+    update();
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.unit;
     picture.querySelector("svg")?.remove();
     picture.prepend(drawing);
     if (focused) picture.querySelector(`[data-unit="${focused}"]`)?.focus();
+    placeMaps();
+  }
+
+  function placeMaps() {
+    const { at: where } = place();
     for (const [key, canvas] of maps) {
       const [layer, unit] = key.split(",").map(Number);
       const { x, y } = where(layer, unit);
@@ -158,8 +173,21 @@ export function network(lab) {
     }
   }
 
+  /** The numbers in the drawing as they are now: widths and colours of the lines, and what is written. */
+  function update() {
+    const { parameters } = lab.state;
+    const largest = lab.state.n.map((/** @type {any} */ _, /** @type {number} */ layer) => (layer ? most(parameters[`W${layer}`]) : 0));
+    for (const { path, layer, to, from } of weights) {
+      const w = parameters[`W${layer}`][to][from];
+      put(path, "class", `weight ${w < 0 ? "minus" : "plus"}`);
+      put(path, "stroke-width", (0.6 + 5.4 * Math.abs(w) / largest[layer]).toFixed(1));
+    }
+    for (const { text, value } of labels) write(text, value());
+    if (chosen?.[0]) tell(sumOf(...chosen));
+  }
+
   /** @param {string} text */
-  const tell = (text) => void (told.textContent = text);
+  const tell = (text) => write(told, text);
 
   /** @param {number} layer @param {number} unit the sum that this unit makes, with its numbers */
   function sumOf(layer, unit) {
@@ -174,7 +202,7 @@ export function network(lab) {
   function pick(unit) {
     chosen = unit;
     if (unit[0]) say(sumOf(...unit));
-    if (unit[0] && lab.drawable) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
+    if (unit[0]) lab.show(unit[0] === lab.state.n.length - 1 && lab.state.n.at(-1) === 1 ? null : unit);
     draw();
     picture.querySelector(`[data-unit="${unit}"]`)?.focus();
   }
@@ -197,28 +225,29 @@ export function network(lab) {
     maps = kept;
   }
 
-  /** Ask for the map of every hidden unit that is drawn, one after the other. */
+  /** The maps of all units that are drawn: one request, one pass. */
   let round = 0;
   async function drawMaps() {
     const mine = ++round;
-    const { n } = lab.state;
+    if (!lab.plane) return;
+    const { arrays } = await lab.ask("unit_maps", { size: 30, most: MOST, ...lab.across });
+    if (mine !== round) return;
     const fresh = new Map();
-    for (let layer = 1; lab.flat && layer < n.length; layer++) {
-      for (let unit = 0; unit < drawn(n[layer]); unit++) {
-        const frame = await lab.ask("boundary", { size: 30, unit: [layer, unit] });
-        if (mine !== round) return;
+    for (const [name, { shape: [count, ...shape], values }] of Object.entries(arrays)) {
+      const [layer, cells] = [Number(name.slice(1)), values.length / count];
+      for (let unit = 0; unit < count; unit++) {
         const key = `${layer},${unit}`;
         const canvas = maps.get(key) ?? h("canvas", { class: "small-map", "aria-hidden": "true" });
-        paint(canvas, frame.arrays.boundary, ends(lab, [layer, unit], frame.arrays.boundary.values));
+        const own = values.subarray(unit * cells, (unit + 1) * cells);
+        paint(canvas, { shape, values: own }, ends(lab, [layer, unit], own));
         fresh.set(key, canvas);
       }
     }
     keepMaps(fresh);
-    picture.append(...maps.values());
-    draw();
+    for (const canvas of maps.values()) if (!canvas.parentNode) picture.append(canvas);
+    placeMaps();
   }
 
-  let lastMaps = 0;
   lab.on("state", () => {
     const { n } = lab.state;
     if (chosen && (chosen[0] >= n.length || chosen[1] >= drawn(n[chosen[0]]))) chosen = null;
@@ -227,16 +256,19 @@ export function network(lab) {
     draw();
     drawMaps();
   });
-  lab.on("numbers", () => {
-    draw();
-    if (performance.now() - lastMaps > 1000) {
-      lastMaps = performance.now();
-      drawMaps();
-    }
-  });
+  lab.on("numbers", live(picture, 10, update));
+  lab.on("numbers", live(picture, 1, drawMaps));
+  lab.on("leaving", () => round++);
   lab.on("play", () => lab.state.playing || drawMaps());
-  lab.on("unit", draw);
+  lab.on("unit", () => { draw(); drawMaps(); });
   new ResizeObserver(() => lab.state.n && draw()).observe(picture);
+}
+
+/** The largest number of a matrix, without its sign. @param {number[][]} W */
+function most(W) {
+  let largest = 1e-12;
+  for (const row of W) for (const value of row) largest = Math.max(largest, Math.abs(value));
+  return largest;
 }
 
 /** The drawing as a file of its own: the page's colours are written into it. */

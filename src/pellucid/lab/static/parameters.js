@@ -2,6 +2,7 @@
 /** The dimension table, and W and b as tables whose cells can be typed over. */
 
 import { at, h, say, shown } from "./dom.js";
+import { live } from "./live.js";
 
 const MOST = 12;
 
@@ -29,8 +30,11 @@ export function dimensions(lab) {
 
 /** @param {import("./lab.js").Lab} lab */
 export function parameters(lab) {
-  /** @type {Map<string, HTMLInputElement>} */
-  const inputs = new Map();
+  /** @typedef {{input: HTMLInputElement, name: string, row: number, column: number}} Cell */
+  /** @type {Cell[][]} of each layer */
+  let cells = [];
+  /** @type {(() => void)[]} what follows the numbers: the tables of each layer by themselves */
+  let following = [];
 
   /** @param {string} letter @param {number} layer @param {string[]} columns */
   function table(letter, layer, columns) {
@@ -61,7 +65,7 @@ export function parameters(lab) {
         say(`${letter}[${layer}][${row}, ${column}] is now ${shown(typed)}. J = ${shown(lab.state.J)}.`);
       },
     });
-    inputs.set(`${letter}${layer},${row},${column}`, input);
+    cells[layer].push({ input, name: `${letter}${layer}`, row, column });
     return input;
   }
 
@@ -72,24 +76,21 @@ export function parameters(lab) {
     const { n, data } = lab.state;
     if (layout === n.join("-")) return update();
     layout = n.join("-");
-    inputs.clear();
-    at("parameters").replaceChildren(...n.slice(1).map((/** @type {number} */ _, /** @type {number} */ k) => {
+    cells = n.map(() => []);
+    const pairs = n.slice(1).map((/** @type {number} */ _, /** @type {number} */ k) => {
       const from = Array.from({ length: n[k] }, (__, j) => (k === 0 ? data.inputs?.[j] ?? `x${j + 1}` : String(j)));
       return h("div", { class: "pair" }, table("W", k + 1, from), table("b", k + 1, ["0"]));
-    }));
+    });
+    at("parameters").replaceChildren(...pairs);
+    following = pairs.map((/** @type {Element} */ pair, /** @type {number} */ k) => live(pair, 4, () => update(cells[k + 1])));
   }
-  function update() {
-    for (const [key, input] of inputs) {
-      const [name, row, column] = key.split(",");
-      if (document.activeElement !== input) input.value = plain(lab.state.parameters[name][Number(row)][Number(column)]);
+  function update(those = cells.flat()) {
+    for (const { input, name, row, column } of those) {
+      const value = plain(lab.state.parameters[name][row][column]);
+      if (input.value !== value && document.activeElement !== input) input.value = value;
     }
   }
-  let last = 0;
   lab.on("state", draw);
-  lab.on("numbers", () => {
-    if (performance.now() - last < 200) return;
-    last = performance.now();
-    update();
-  });
+  lab.on("numbers", () => following.forEach((follow) => follow()));
   lab.on("play", () => lab.state.playing || update());
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The choices: data set, loss, optimizer and the rest, and the faults. */
 
-import { at, choice, h, number } from "./dom.js";
+import { at, choice, h, keepFocus, number } from "./dom.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
@@ -13,11 +13,11 @@ export function dataSettings(lab) {
     const set = datasets.find((/** @type {any} */ each) => each.name === data.name);
     const change = (/** @type {any} */ settings) => lab.change({ data: { ...data, points: null, ...settings } });
     const choose = (/** @type {string} */ name) => {
-      const { output, loss, parameters, ...others } = lab.experiment; // those that suit the new data are the server's choice
+      const { output, loss, parameters, model, ...others } = lab.experiment; // those that suit the new data are the server's choice
       lab.unit = null;
       lab.open(/** @type {any} */ ({ ...others, data: { name, split: data.split, seed: data.seed } })).catch(() => lab.tell("state"));
     };
-    keepFocus("data-settings", [
+    keepFocus(at("data-settings"), [
       choice("Data set", datasets.map((/** @type {any} */ each) => [each.name, each.title]), data.name, choose),
       h("p", { class: "note" }, set.note, data.points ? " The points were changed by hand. " : "",
         data.points && h("button", { class: "quiet", onclick: () => change({ m: undefined }) }, "Take the original points again")),
@@ -40,7 +40,7 @@ export function learning(lab) {
       catalogue.optimizers.find((/** @type {any} */ each) => each.name === name)?.learning_rate;
     /** @type {[string, string][]} */
     const initializers = [["", "to suit the activation"], ...named(catalogue.initializers)];
-    keepFocus("learning", [h("div", { class: "fields" },
+    keepFocus(at("learning"), [h("div", { class: "fields" },
       choice("Loss", named(catalogue.losses), experiment.loss, (loss) => lab.change({ loss })),
       choice("Optimizer", named(catalogue.optimizers), experiment.optimizer, (optimizer) => lab.change({ optimizer, learning_rate: rate(optimizer) })),
       number("Learning rate", experiment.learning_rate, (learning_rate) => lab.change({ learning_rate }), { min: 1e-9 }),
@@ -52,21 +52,10 @@ export function learning(lab) {
     ]);
     const { faults } = catalogue;
     const fault = faults.find((/** @type {any} */ each) => each.name === experiment.fault);
-    keepFocus("faults", [
+    keepFocus(at("faults"), [
       choice("Fault", [["", "none: it is healthy"], ...faults.map((/** @type {any} */ each) => [each.name, each.title])], experiment.fault ?? "",
         (name) => lab.change({ fault: name || null })),
       fault ? h("p", { class: "warning" }, fault.why) : h("p", { class: "note" }, "Choose a fault and train: a healthy twin from the same seed runs beside it."),
     ]);
   });
-}
-
-/**
- * Replace the contents, and leave the focus on the control of the same label.
- * @param {string} id @param {any[]} children
- */
-function keepFocus(id, children) {
-  const box = at(id);
-  const focus = [...box.querySelectorAll("select, input")].indexOf(document.activeElement);
-  box.replaceChildren(...children.filter(Boolean));
-  if (focus >= 0) box.querySelectorAll("select, input")[focus]?.focus();
 }

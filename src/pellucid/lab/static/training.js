@@ -2,6 +2,7 @@
 /** Play, pause, one step; how fast; when to stop; how far it is. */
 
 import { at, choice, h, number, say, shown } from "./dom.js";
+import { live, write } from "./live.js";
 
 /** @param {import("./lab.js").Lab} lab */
 export function training(lab) {
@@ -37,15 +38,23 @@ export function training(lab) {
 
   const report = () => say(`Epoch ${lab.state.epoch}, step ${lab.state.step}: J = ${shown(lab.state.J)}.`);
 
+  /** @type {Map<string, any>} */
+  const told = new Map();
   function numbers() {
     const { epoch, step, J, curves } = lab.state;
     const parts = [["Epoch", epoch.toLocaleString("en")], ["Step", step.toLocaleString("en")], ["J", shown(J)]];
     const accuracy = curves.accuracy?.findLast((/** @type {any} */ value) => value !== null);
     if (accuracy !== undefined) parts.push(["Accuracy", shown(accuracy)]);
-    at("numbers").replaceChildren(...parts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    const names = parts.map(([name]) => name);
+    if (names.join() !== [...told.keys()].join()) {
+      told.clear();
+      for (const name of names) told.set(name, h("dd"));
+      at("numbers").replaceChildren(...names.map((name) => h("div", {}, h("dt", {}, name), told.get(name))));
+    }
+    for (const [name, value] of parts) write(told.get(name), value);
   }
   lab.on("state", numbers);
-  lab.on("numbers", numbers);
+  lab.on("numbers", live(at("numbers"), 10, numbers));
   lab.on("play", () => {
     play.textContent = lab.state.playing ? "Pause" : "Play";
     document.body.classList.toggle("playing", lab.state.playing);

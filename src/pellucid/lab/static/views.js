@@ -1,12 +1,16 @@
 // @ts-check
 /** Looking closer: one view at a time, chosen by tabs. A new one is a module in views/ and a line here. */
 
+import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
+import { live } from "./live.js";
 import { confusion } from "./views/confusion.js";
 import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
+import { hidden } from "./views/hidden.js";
 import { layers } from "./views/layers.js";
 import { surface } from "./views/surface.js";
+import { weights } from "./views/weights.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /**
@@ -17,7 +21,7 @@ import { surface } from "./views/surface.js";
  */
 
 /** @type {View[]} */
-export const VIEWS = [confusion, expected, layers, surface, costs];
+export const VIEWS = [confusion, expected, hidden, layers, weights, surface, costs];
 
 const PAUSE = 200;
 
@@ -91,7 +95,9 @@ export function views(lab) {
     await parts.draw();
   }
 
-  for (const event of ["state", "numbers"]) lab.on(event, refresh);
+  lab.on("state", refresh);
+  lab.on("numbers", live(box, 1000 / PAUSE, refresh));
+  onTheme(refresh);
   lab.on("view", show);
   show();
 }

@@ -1,0 +1,447 @@
+"""A trained model in the lab: its network with what it has learned, on data of the user's.
+
+The lab has one network of Dense layers in float32. Of an ensemble it takes the first; a Scale is
+worked into the W behind it, W diag(s), which changes no answer beyond rounding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import DataError, ModelError
+from pellucid.lab.datasets import Dataset, dataset
+from pellucid.lab.experiment import Experiment
+from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows
+from pellucid.lab.settings import LARGEST_SEED, Settings
+from pellucid.lab.table import add_rows, outputs_of
+from pellucid.layers import Dense, Scale
+from pellucid.network import Network
+from pellucid.persistence import load_checkpoint, load_predictor, read_folder
+from pellucid.persistence.predictor import NetworkPredictor
+from pellucid.tables.evaluate import as_numbers, class_numbers
+from pellucid.tables.images import read_images
+from pellucid.tables.kinds import Image
+from pellucid.tables.model import TableModel
+from pellucid.tables.read import RawTable, raw_of, read_raw
+from pellucid.tables.table import Table, count
+from pellucid.tables.text import TextFormat
+
+Floats = NDArray[Any]
+
+DRAWN = 400
+"""Examples that are drawn where no data are given."""
+
+
+@dataclass
+class Model:
+    """A model as the lab shows it.
+
+    Attributes
+    ----------
+    title : str
+    predictor : TableModel or NetworkPredictor
+    layers : list of dict
+        The hidden layers, and ``output`` the last one's activation, as the lab's settings.
+    parameters : dict of array
+    training : dict
+        What it was trained with, as the lab's settings, as far as the lab has them.
+    features : list of str
+        What a network's inputs are called, where that is known.
+    data : dict or None
+        The examples that it was saved with, as the lab's settings.
+    notes : list of str
+        What differs in the lab.
+    """
+
+    title: str
+    predictor: TableModel | NetworkPredictor
+    layers: list[dict[str, Any]]
+    output: str
+    parameters: dict[str, NDArray[np.float32]]
+    training: dict[str, Any] = field(default_factory=dict)
+    features: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] | None = None
+
+    @property
+    def n(self) -> tuple[int, int]:
+        """n[0] and n[L]."""
+        return self.parameters["W1"].shape[1], self.parameters[f"b{len(self.layers) + 1}"].shape[0]
+
+    @property
+    def task(self) -> str:
+        """The task of the lab that has this output."""
+        if isinstance(self.predictor, TableModel):
+            return self.predictor.task
+        if self.output == "softmax":
+            return "multiclass"
+        return "binary" if self.output == "sigmoid" and self.n[1] == 1 else "regression"
+
+
+def open_model(path: str, data: str | None = None, target: str | None = None) -> dict[str, Any]:
+    """Return the experiment of a model folder, on a table where one is named.
+
+    Without ``data`` inputs are drawn by chance where the model's own lay, and what is expected is
+    what the model itself answers.
+
+    Raises
+    ------
+    ModelError, DataError
+        Where the folder or the table cannot be read, or the network is none that the lab shows.
+    """
+    model = read_model(path, Path(path).name)
+    given = [os.path.abspath(path)]
+    if data is not None:
+        given += [data if data.startswith("sample:") else os.path.abspath(data)]
+        given += [target] if target is not None else []
+    call = f"open_model({', '.join(map(repr, given))})"
+    recall = f"from pellucid.lab.models import open_model\n\n{call}\n"
+    if data is None:
+        return alone(model, recall)
+    return experiment_of(model, {"name": _on(model, data, target, recall).name}, recall)
+
+
+def alone(model: Model, recall: str = "") -> dict[str, Any]:
+    """Return the experiment of a model without a table: on what it was saved with, or drawn."""
+    if model.data is not None:
+        try:
+            settings = Settings.read({"data": model.data}).data
+            X, Y = settings.make()
+            fits = (len(X), len(Y)) == model.n and dataset(settings.name).task == model.task
+        except ValueError:
+            fits = False
+        if fits:
+            return experiment_of(model, model.data, recall)
+    return experiment_of(model, {"name": drawn(model, recall).name}, recall)
+
+
+def experiment_of(model: Model, data: Mapping[str, Any], recall: str = "") -> dict[str, Any]:
+    """Return a model on a data set as :meth:`~pellucid.lab.settings.Settings.read` takes it."""
+    note = " ".join([f"Opened: {model.title}.", *model.notes])
+    found = {
+        "data": data,
+        "layers": model.layers,
+        "output": {"activation": model.output},
+        **model.training,
+        "model": add_weights(Weights(model.parameters, model, note, recall)),
+    }
+    try:
+        made = Experiment(Settings.read(found))
+    except ValueError as error:
+        raise ModelError(f"the lab cannot show {model.title}: {error}") from None
+    made.close()
+    return made.settings.to_dict()
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def read_model(path: str | os.PathLike[str], title: str) -> Model:
+    """Return the model of a folder of any kind that Pellucid writes."""
+    folder = read_folder(path)
+    if folder.model["kind"] == "checkpoint":
+        network, training, _, _ = load_checkpoint(path)
+        history = training.get("history")
+        return model_of(NetworkPredictor(network), title, _settings_of(history))
+    predictor = load_predictor(path)
+    saved = folder.model.get("lab")
+    history = folder.document("history") if "history" in folder.contents else {}
+    settings = _settings_of(history[:1] if isinstance(history, list) else history)
+    fitted = folder.model.get("fitted")
+    fitted = fitted if isinstance(fitted, dict) else {}
+    names = fitted.get("feature_names_in_", [])
+    settings = settings or _of_drop_in(folder.model.get("parameters"))
+    made = model_of(predictor, title, settings, names if isinstance(names, list) else [])
+    made.data = saved.get("data") if isinstance(saved, dict) else None
+    return made
+
+
+def model_of(
+    predictor: TableModel | NetworkPredictor,
+    title: str,
+    settings: Mapping[str, Any],
+    features: Sequence[Any] = (),
+) -> Model:
+    """Return the model that predicts so; ``settings`` are those of its training's history."""
+    networks = predictor.networks if isinstance(predictor, TableModel) else [predictor.network]
+    layers, output, parameters, notes = _dense(title, networks[0])
+    if len(networks) > 1:
+        notes.insert(0, f"It is network 1 of {len(networks)}; the model answers with their mean.")
+    training, missing = _training(dict(settings), networks[0])
+    if missing:
+        notes.append(f"Here it trains without its {', '.join(missing)}.")
+    if len(parameters["W1"][0]) > MOST_INPUTS:
+        raise ModelError(
+            f"the lab cannot show {title}: it has {len(parameters['W1'][0]):,} inputs; up to "
+            f"{MOST_INPUTS} are shown."
+        )
+    named = len(features) == len(parameters["W1"][0])
+    names = list(map(str, features)) if named else []
+    return Model(title, predictor, layers, output, parameters, training, names, notes)
+
+
+def _dense(
+    title: str, network: Network
+) -> tuple[list[dict[str, Any]], str, dict[str, NDArray[np.float32]], list[str]]:
+    """The layers, the output's activation, W and b, and what is not as it was."""
+    notes: list[str] = []
+    layers: list[dict[str, Any]] = []
+    parameters: dict[str, NDArray[np.float32]] = {}
+    s: Floats | None = None
+    for layer in network.layers:
+        if type(layer) is Scale:
+            s = layer.parameters["s"] if s is None else s * layer.parameters["s"]
+            continue
+        g = getattr(layer, "activation", None)
+        if type(layer) is not Dense or g is None or not isinstance(g.spec(), str):
+            what = f"{layer!r}" if type(layer) is not Dense else f"the activation {g!r}"
+            raise ModelError(
+                f"the lab cannot show {title}: layer {layer.number} has {what}. It shows Dense "
+                "layers, with the activations as they stand in docs/catalogues.md."
+            )
+        W = layer.parameters["W"]
+        if s is not None:
+            W, s = W * s.T, None
+            notes.append(f"Its scale of A[{layer.number - 1}] is worked into W[{layer.number}].")
+        parameters[f"W{layer.number}"] = np.asarray(W, dtype=np.float32)
+        parameters[f"b{layer.number}"] = layer.parameters["b"].astype(np.float32)
+        layers.append({"units": layer.n_units, "activation": g.name, "dropout": layer.dropout})
+    if network.dtype != np.float32:
+        notes.append(f"Its {network.dtype} numbers are rounded to float32 here.")
+    return layers[:-1], layers[-1]["activation"], parameters, notes
+
+
+def _settings_of(history: Any) -> dict[str, Any]:
+    """The settings of a history, or of the first of several."""
+    history = history[0] if isinstance(history, list) and history else history
+    found = history.get("settings") if isinstance(history, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _of_drop_in(parameters: Any) -> dict[str, Any]:
+    """The settings of a drop-in; its history has none."""
+    if not isinstance(parameters, dict):
+        return {}
+    batch_size = parameters.get("batch_size")
+    solver = {"sgd": "nesterov"}.get(str(parameters.get("solver")), parameters.get("solver"))
+    return {
+        "optimizer": parameters.get("optimizer") or solver,
+        "learning_rate": parameters.get("learning_rate_init"),
+        "batch_size": {"auto": 200}.get(str(batch_size), batch_size),
+    }
+
+
+_LEFT_OUT = {"schedule": "constant", "label_smoothing": 0, "clip_norm": None, "clip_value": None}
+"""Settings of a training that the lab does not have, and what stands for none of each."""
+
+
+def _training(settings: dict[str, Any], network: Network) -> tuple[dict[str, Any], list[str]]:
+    """Which settings the lab's own reader takes, and the names of those that it does not have."""
+    missing = [name for name, none in _LEFT_OUT.items() if settings.get(name, none) != none]
+    seed = settings.get("seed") or network.seed
+    settings["seed"] = seed if isinstance(seed, int) and seed <= LARGEST_SEED else None
+    factors = [layer.rate_factor("W") for layer in network.layers if type(layer) is Dense]
+    rate = settings.get("learning_rate")
+    if min(factors) != 1 and isinstance(rate, (int, float)):
+        settings["learning_rate"] = rate * min(factors)
+        missing.append("learning rate for each layer (the smallest is taken)")
+    taken: dict[str, Any] = {}
+    for name in ("optimizer", "learning_rate", "batch_size", "l1", "l2", "seed", "loss"):
+        value = settings.get(name)
+        if isinstance(value, dict):  # an entry with numbers of its own
+            value = value.get("name")
+            missing.append(f"{value!s:.20}'s own constants")
+        try:
+            Settings.read({**taken, name: value})
+        except ValueError:
+            missing.append(name.replace("_", " "))
+        else:
+            taken |= {} if value is None else {name: value}
+    return taken, [name.replace("_", " ") for name in missing]
+
+
+# Data ---------------------------------------------------------------------------------------------
+
+
+def _on(model: Model, data: str, target: str | None, recall: str) -> Dataset:
+    """A table from a file, through the model's own preprocessing."""
+    title = data.removeprefix("sample:") if data.startswith("sample:") else Path(data).name
+    columns = model.predictor
+    if isinstance(columns, TableModel):
+        kinds = columns.preprocessing.columns.values()
+        image = next((kind for kind in kinds if isinstance(kind, Image)), None)
+        if image is not None:
+            table, _ = read_images(data, image.height)
+            return _prepared(model, columns, table, title, recall)
+        return from_raw(model, read_raw(data, format_of(columns)), target, title, recall)
+    return from_raw(model, read_raw(data), target, title, recall)
+
+
+def from_content(model: Model, content: bytes, target: str, title: str) -> Dataset:
+    """Return the data set of a text file's content, through the model's own preprocessing."""
+    columns = model.predictor
+    how = format_of(columns) if isinstance(columns, TableModel) else None
+    return from_raw(model, raw_of(title, content, how=how), target, title)
+
+
+def from_raw(
+    model: Model, raw: RawTable, target: str | None, title: str, recall: str = ""
+) -> Dataset:
+    """Return the data set of a table's columns, through the model's own preprocessing."""
+    columns = model.predictor
+    if isinstance(columns, TableModel):
+        if target not in (None, columns.target):
+            raise DataError(
+                f"{model.title} has learned {columns.target!r}; it cannot be asked for {target!r}."
+            )
+        table = raw.table(columns.target, list(columns.preprocessing.columns))
+        return _prepared(model, columns, table, title, recall)
+    return _plain(model, columns, raw.table(target or "target"), title, recall)
+
+
+def format_of(columns: TableModel) -> TextFormat:
+    """Return how a text file is read for a model: as the one that it was trained on."""
+    names = [*columns.preprocessing.columns, columns.target]
+    return TextFormat(None, names, columns.codes, columns.data.get("decimal"))
+
+
+def _prepared(model: Model, columns: TableModel, table: Table, title: str, recall: str) -> Dataset:
+    y = np.asarray(table.y)
+    if columns.task == "regression":
+        t: Floats = as_numbers(y, f"{title}: the target {columns.target!r}")
+        t = (t - columns.target_mean) / columns.target_std
+    else:
+        t = class_numbers(y, columns.classes, title)
+    note = f"{count(table.m, 'row')}, through the preprocessing of {model.title}."
+    return add_rows(columns, columns.inputs(table), t, title, note, recall)
+
+
+def _plain(
+    model: Model, predictor: NetworkPredictor, table: Table, title: str, recall: str
+) -> Dataset:
+    """The columns as they are, for a network that knows no columns."""
+    names = model.features if set(model.features) <= set(table.columns) else []
+    table = table.select(names or list(table.columns))
+    if len(table.columns) != model.n[0]:
+        raise DataError(
+            f"{title} has {count(len(table.columns), 'column')} beside {table.target!r}; the "
+            f"network of {model.title} takes {count(model.n[0], 'input')}."
+        )
+    for name, column in table.columns.items():
+        if column.dtype.kind != "f" or column.ndim > 1 or not np.isfinite(column).all():
+            raise DataError(
+                f"{title}: column {name!r} holds texts or is incomplete; the network of "
+                f"{model.title} takes numbers as they are."
+            )
+    X = np.stack(list(table.columns.values())).astype(np.float32)
+    note = f"{count(table.m, 'row')}, as they stand in the table."
+    Y = targets(model, predictor, np.asarray(table.y))
+    named: dict[str, Any] = {"inputs": list(table.columns), "target": str(table.target)}
+    return from_arrays(model, X, Y, title, note, **named, recall=recall)
+
+
+def targets(model: Model, predictor: NetworkPredictor, y: Floats) -> Floats:
+    """Return labels or numbers as the network learns them: class numbers, or numbers."""
+    if predictor.several or model.task == "regression":
+        return as_numbers(y, "the target")
+    if predictor.classes is not None:
+        return class_numbers(y, predictor.classes.tolist())
+    most = 2 if model.task == "binary" else model.n[1]
+    if y.dtype.kind in "bif" and set(np.unique(y).tolist()) <= set(range(most)):
+        return y.astype(np.int64)
+    known, numbers = np.unique(y, return_inverse=True)
+    if len(known) != most:
+        raise DataError(
+            f"the target holds {len(known)} different values; the network of {model.title} tells "
+            f"{most} classes apart: expected so many, or 0 to {most - 1}."
+        )
+    return numbers
+
+
+def from_arrays(
+    model: Model,
+    X: Floats,
+    Y: Floats,
+    title: str,
+    note: str,
+    *,
+    inputs: Sequence[str] = (),
+    target: str = "y",
+    recall: str = "",
+) -> Dataset:
+    """Return the data set of X, (n[0], m), and of class numbers or numbers Y, (m,) or (n[L], m)."""
+    n, k = model.n
+    predictor = model.predictor
+    labels: tuple[Any, ...] = ()
+    if isinstance(predictor, TableModel):
+        outputs, inputs = outputs_of(predictor), predictor.preprocessing.output_names
+    else:
+        labels = () if predictor.classes is None else tuple(predictor.classes.tolist())
+        outputs = tuple(map(str, labels[1:] if k == 1 else labels))
+        outputs = outputs or ((target,) if k == 1 else tuple(f"{target}{j}" for j in range(k)))
+    if X.shape[1] > most_rows(n):
+        rows = np.random.Generator(np.random.Philox(0)).permutation(X.shape[1])[: most_rows(n)]
+        note += f" Of {X.shape[1]:,} examples {most_rows(n):,} are here, drawn by chance."
+        X, Y = X[:, np.sort(rows)], Y[..., np.sort(rows)]
+    head = {
+        "title": title,
+        "inputs": tuple(inputs or model.features or [f"x{j + 1}" for j in range(n)]),
+        "outputs": outputs,
+        "task": model.task,
+        "note": note,
+    }
+    columns = predictor if isinstance(predictor, TableModel) else None
+    X, Y = (np.ascontiguousarray(each, dtype=np.float32) for each in (X, Y))
+    return add_data(head, Own(X, Y, columns, labels, recall))
+
+
+def drawn(model: Model, recall: str = "") -> Dataset:
+    """Return inputs drawn by chance, with what the model itself answers as what is expected."""
+    random = np.random.Generator(np.random.Philox(0))
+    n = model.n[0]
+    m = min(DRAWN, most_rows(n))
+    X = random.standard_normal((n, m)).astype(np.float32)
+    if isinstance(model.predictor, TableModel):
+        X = _drawn_columns(model.predictor, random, m)
+    layers = [*model.layers, {"units": model.n[1], "activation": model.output}]
+    network = Network([Dense(k["units"], k["activation"]) for k in layers], n, "zeros")
+    network.put_parameters(model.parameters)
+    A = network.forward(X)
+    if model.task == "regression":
+        noise = 0.1 * np.maximum(
+            A.std(axis=1, keepdims=True), 0.01
+        )  # with none all gradients were 0
+        Y: Floats = A + noise * random.standard_normal(A.shape)
+    else:
+        Y = (A[0] >= 0.5).astype(np.int64) if model.task == "binary" else A.argmax(axis=0)
+    note = (
+        "The model was opened without data: these inputs are drawn by chance within the range of "
+        "its own, and what is expected is what it answers itself, numbers with a little noise. "
+        "Open a table below to see it on yours."
+    )
+    return from_arrays(model, X, Y, f"Drawn for {model.title}", note, recall=recall)
+
+
+def _drawn_columns(columns: TableModel, random: np.random.Generator, m: int) -> NDArray[np.float32]:
+    """Inputs as the preprocessing makes them: numbers about 0, one category of several."""
+    found: list[Floats] = []
+    for kind in columns.preprocessing.columns.values():
+        k = kind.n_outputs
+        block = np.zeros((k, m))
+        if kind.kind == "number":
+            block[0] = np.clip(0.75 * random.standard_normal(m), -3, 3)
+        elif kind.kind == "binary":
+            block[0] = random.choice([-1.0, 1.0], m)
+        elif kind.kind == "category" and k:
+            block[random.integers(k, size=m), np.arange(m)] = 1
+        elif k:
+            block[:] = random.uniform(-1 if kind.kind == "date" else 0, 1, (k, m))
+        found.append(block)
+    return np.concatenate(found).astype(np.float32)

@@ -1,0 +1,168 @@
+"""What is the user's own: examples and trained weights, held while this process lives.
+
+Each is called by what is in it, so that a link or a script finds exactly these numbers or none.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.lab.datasets import DATASETS, Dataset, Floats, Random
+
+if TYPE_CHECKING:
+    from pellucid.lab.models import Model
+    from pellucid.tables.model import TableModel
+
+MOST_EXAMPLES, MOST_NUMBERS, MOST_INPUTS = 20_000, 400_000, 512
+MOST_KEPT = 16
+"""Data sets, and models, that are held; the oldest go first."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is known of data of the user's own.
+
+    Attributes
+    ----------
+    X, Y : array
+        (n[0], M), and (M,) or (k, M), float32: all rows that are held.
+    columns : TableModel or None
+        How the columns became X and what Y stands for; a saved model takes it along.
+    labels : list
+        What the classes are called where there are no columns.
+    recall : str
+        Python that puts the data here again from their file; "" where there is none.
+    """
+
+    X: NDArray[np.float32]
+    Y: NDArray[np.float32]
+    columns: TableModel | None = None
+    labels: tuple[Any, ...] = ()
+    recall: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Trained parameters by name, the model they are of, a note on it, :attr:`Own.recall`."""
+
+    parameters: Mapping[str, NDArray[np.float32]]
+    model: Model | None = None
+    note: str = ""
+    recall: str = ""
+
+
+WEIGHTS: dict[str, Weights] = {}
+"""The models opened, by the name of their weights."""
+
+
+def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
+    """Put data into :data:`~pellucid.lab.datasets.DATASETS`; ``head`` is title, inputs, ... of it.
+
+    >>> found = add_data(
+    ...     {"title": "mine", "inputs": ("x",), "outputs": ("y",), "task": "regression"},
+    ...     Own(np.zeros((1, 3), "f4"), np.ones(3, "f4")),
+    ... )
+    >>> found.name[:4], found.make(2, 0.0, seed=0)[1]
+    ('own-', array([[1., 1.]]))
+    >>> del DATASETS[found.name]
+    """
+    told = json.dumps([head[key] for key in ("inputs", "outputs", "task")]).encode()
+    name = f"own-{_digest(told, own.X, own.Y)}"
+    m = own.X.shape[1]
+
+    def draw(random: Random, wanted: int, noise: float) -> tuple[Floats, Floats]:
+        """All rows as they come, or some by chance."""
+        rows = np.arange(m) if wanted >= m else np.sort(random.permutation(m)[:wanted])
+        return own.X[:, rows].astype(np.float64), own.Y[..., rows].astype(np.float64)
+
+    made = Dataset(name, draw=draw, m=m, most=m, noise=False, own=own, **head)
+    DATASETS.pop(name, None)
+    for oldest in [key for key, entry in list(DATASETS.items()) if entry.own][: 1 - MOST_KEPT]:
+        DATASETS.pop(oldest, None)
+    DATASETS[name] = made
+    return made
+
+
+def most_rows(n_inputs: int) -> int:
+    """Return how many rows of so many inputs are held."""
+    return min(MOST_EXAMPLES, MOST_NUMBERS // n_inputs)
+
+
+def add_weights(held: Weights) -> str:
+    """Put trained parameters into :data:`WEIGHTS`; return their name."""
+    told = json.dumps(list(held.parameters)).encode()
+    name = f"own-{_digest(told, *held.parameters.values())}"
+    WEIGHTS.pop(name, None)
+    for oldest in list(WEIGHTS)[: 1 - MOST_KEPT]:
+        WEIGHTS.pop(oldest, None)
+    WEIGHTS[name] = held
+    return name
+
+
+def weights(name: str) -> Weights:
+    """Return the weights of this name.
+
+    >>> weights("own-0")
+    Traceback (most recent call last):
+    ValueError: this experiment begins with the weights of a model that this lab does not hold (or
+    the model has changed since). Open the same model here once more.
+    """
+    if name not in WEIGHTS:
+        raise ValueError(
+            "this experiment begins with the weights of a model that this lab does not hold (or "
+            "the model has changed since). Open the same model here once more."
+        )
+    return WEIGHTS[name]
+
+
+def _digest(told: bytes, *arrays: NDArray[Any]) -> str:
+    found = hashlib.sha256(told)
+    for array in arrays:
+        found.update(str(array.shape).encode() + array.tobytes())
+    return found.hexdigest()[:16]
+
+
+# In a script --------------------------------------------------------------------------------------
+
+
+def recalled(dataset: Dataset, held: Weights | None) -> str:
+    """Return Python that puts the data and the weights of an experiment here again, or "".
+
+    What came from a file is read from it once more; the numbers of all else are written out.
+    """
+    parts = []
+    if held is not None:
+        parts.append(held.recall or _written("add_weights", {}, held.parameters))
+    if dataset.own is not None:
+        head = {key: getattr(dataset, key) for key in ("title", "inputs", "outputs", "task")}
+        arrays = {"X": dataset.own.X, "Y": dataset.own.Y}
+        parts.append(dataset.own.recall or _written("add_data", head, arrays))
+    return "\n".join(dict.fromkeys(parts))
+
+
+def restore(what: str, head: dict[str, Any], text: str) -> None:
+    """Put here what a script holds as text: npz in base64."""
+    with np.load(io.BytesIO(base64.b64decode(text))) as file:
+        arrays = {key: file[key] for key in file.files}
+    if what == "add_weights":
+        add_weights(Weights(arrays))
+    else:
+        head |= {key: tuple(head[key]) for key in ("inputs", "outputs")}
+        add_data(head, Own(arrays["X"], arrays["Y"]))
+
+
+def _written(what: str, head: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **arrays)
+    text = base64.encodebytes(packed.getvalue()).decode()
+    start = "from pellucid.lab import own\n\n"
+    return f'{start}own.restore(\n    {what!r},\n    {head!r},\n    """\n{text}""",\n)\n'
