@@ -1,4 +1,4 @@
-"""``pellucid trace`` and ``pellucid explain``."""
+"""``pellucid trace``, ``pellucid explain`` and ``pellucid diagnose``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import Result
 
+from pellucid import Dense, MLPClassifier, Network, save
 from pellucid.activations import Sigmoid
+from pellucid.cli.diagnose import as_options
+from pellucid.insight import Diagnosis, Finding, Watch
 from pellucid.insight.trace import PRESETS
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -214,10 +218,39 @@ def test_a_healthy_training_is_left_in_peace(run: Run) -> None:
     said = run("train", "sample:breast_cancer", "--ensemble", "1", "--hidden", "64,64").stderr
     assert said == ""
     text = run("diagnose", "breast_cancer.pellucid").stdout
-    assert text == "Nothing found. Looked at: parameters, loss curves, statistics.\n"
+    assert text == (
+        "Nothing found. Looked at: parameters, loss curves, statistics.\n"
+        "More would be seen with the training data.\n"
+    )
     report = Path("breast_cancer.pellucid/report.html").read_text(encoding="utf-8")
     assert "Nothing was found that is known to go wrong" in report
     assert "What it goes by" in report
+
+
+def test_the_fix_of_a_table_can_be_pasted() -> None:
+    found = Diagnosis(
+        [
+            Finding("leak", "warning", "", "", "", "Leave it out.", {"drop": ["zip code", "id"]}),
+            Finding("underfitting", "warning", "", "", "", "", {"hidden_layer_sizes": [64, 32]}),
+            Finding("symmetry", "error", "", "", "", "Start random.", {"initializer": "he_normal"}),
+            Finding("overfitting", "info", "", "", "", "Stop early.", {"patience": 20}),
+        ]
+    )
+    assert as_options(found) == (
+        "--hidden 64,32 --drop 'zip code' --drop id\n# symmetry: Start random."
+    )
+    assert as_options(Diagnosis()) == ""
+
+
+def test_the_fix_of_another_model_is_python(run: Run) -> None:
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    frozen = MLPClassifier((8,), learning_rate_init=1e-7, random_state=0, callbacks=Watch())
+    save(frozen.fit(X, y), "frozen.pellucid")
+    net = Network([Dense(4), Dense(1, "sigmoid")], 2, "zeros")
+    save(net, "zeros.pellucid")
+    assert run("diagnose", "zeros.pellucid", "--fix").stdout == "initializer = 'he_normal'\n"
+    assert run("diagnose", "frozen.pellucid", "--fix").stdout == "learning_rate_init = 0.0001\n"
 
 
 def test_a_fault_of_the_diagnosis_does_not_lose_the_model(

@@ -147,6 +147,25 @@ def test_frames_while_playing_hold_the_parameters_the_curves_and_the_map(page):
     assert page.ask("batch")["step"] == state["step"] + 1  # it does pause
 
 
+@pytest.mark.parametrize(
+    ("do", "given"),
+    [
+        ("trace", {"examples": [0, 1]}),
+        ("cell", {"letter": "Z", "layer": 1, "row": 0, "column": 0}),
+        ("check", {}),
+    ],
+)
+def test_a_look_at_the_pass_never_pauses(page, do, given):
+    page.ask("open", experiment={"data": {"name": "xor"}, "layers": [{"units": 2}]})
+    page.ask("trace", examples=[2, 3])
+    page.ask("play")
+    page.ask(do, **given)
+    seen = len(page.frames)
+    page.watch(0.3)
+    assert len(page.frames) > seen + 1
+    assert page.frames[-1][2]["step"] > page.frames[seen][2]["step"]
+
+
 def test_a_frame_comes_only_after_the_last_was_acknowledged(page):
     page.ask("open", experiment=MOONS)
     page.ask("play")

@@ -160,7 +160,7 @@ def cost() -> list[str]:
     lines = [
         "## What Watch costs",
         "",
-        "Time in its hooks relative to all other time, one thread, the median of nine trainings.",
+        "Time in its hooks by all other time, one thread, the least of each over many trainings.",
         "",
         "| network | weights | examples, epochs | samples | Watch adds |",
         "| --- | --- | --- | --- | --- |",

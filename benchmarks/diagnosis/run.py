@@ -120,13 +120,15 @@ def judge(fault: Fault, twin: Result, faulty: Result) -> dict[str, Any]:
 
 _SAME = ("learning_rate", "epochs", "batch_size", "initializer", "activation", "standardise",
          "standardise_target", "class_weight", "early_stopping", "output", "loss", "bias",
-         "gradient_clip", "beta")  # fmt: skip
+         "gradient_clip")  # fmt: skip
 """Suggested settings that a Spec has by the same name."""
 
 
 def cured_spec(spec: Spec, fix: dict[str, Any]) -> Spec | None:
     """The faulty settings with the suggestion carried out; None where it changes nothing here."""
     changes = {name: value for name, value in fix.items() if name in _SAME}
+    if "optimizer" in fix:
+        changes["beta"] = fix["optimizer"]["beta"]
     if "hidden_layer_sizes" in fix:
         changes["hidden"] = tuple(fix["hidden_layer_sizes"])
     if "drop_columns" in fix:

@@ -35,6 +35,8 @@ class ProgressBar(Callback):
     The bar counts the epochs of all networks, so that the time left is that of the whole.
     """
 
+    writes = False
+
     def __init__(self, console: Console, networks: int = 1) -> None:
         self.bar = Progress(
             TextColumn("{task.fields[where]}"),
@@ -84,6 +86,8 @@ class ProgressBar(Callback):
 
 class ProgressLines(Callback):
     """A line for the first epoch, the last, and between them now and then."""
+
+    writes = False
 
     def __init__(self, console: Console, networks: int = 1) -> None:
         self.console = console

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from pellucid.training import Run
@@ -19,7 +19,8 @@ class Callback:
     Between epochs the network's arrays hold what was learned, and what a hook writes into them
     counts: the next epoch goes on from there (not with "lbfgs", whose next point is scipy's).
     Within an epoch they are the engine's: at ``on_batch_end`` the fused engine's stand as they were
-    when the epoch began, and what is written there is lost.
+    when the epoch began, and what is written there is lost. A callback that never writes may say so
+    with ``writes = False``: an epoch then begins without a look at what has changed.
 
     Examples
     --------
@@ -28,6 +29,8 @@ class Callback:
     ...         if run.history["loss"][-1] < 0.01:
     ...             run.stop("good enough")
     """
+
+    writes: ClassVar[bool] = True
 
     def on_train_begin(self, run: Run) -> None:
         """Before the first epoch."""

@@ -24,7 +24,7 @@ def diagnose(
     ] = None,
     header: options.Header = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Print the changed settings alone, as options of train.")
+        bool, typer.Option("--fix", help="Print the changed settings alone: options of train.")
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -53,7 +53,8 @@ def diagnose(
     if json:
         print_json({"model": str(model), **found.to_dict(), "suggested": found.suggest()})
     elif fix:
-        say(console(), as_options(found) or "Nothing to change.")
+        changed = as_options(found) if isinstance(loaded, TableModel) else as_python(found)
+        console().print(changed or "Nothing to change.", soft_wrap=True)  # to be pasted
     else:
         say(console(), found.text())
 
@@ -64,21 +65,38 @@ OPTIONS = {
     "learning_rate": "learning-rate",
     "epochs": "epochs",
     "batch_size": "batch-size",
-    "early_stopping": "patience",
+    "patience": "patience",
     "l2": "l2",
     "dropout": "dropout",
     "optimizer": "optimizer",
+    "drop": "drop",
 }
-"""The suggestions that are options of train; others are for Python."""
+"""The suggested settings of a table's model that are options of train."""
+REPEATED = ("drop",)
 
 
 def as_options(found: Diagnosis) -> str:
-    """Return the suggested settings as options of ``pellucid train``, a line for each other one."""
-    options, other = [], []
+    """Return the suggestions as options of ``pellucid train``; what it has none for, as comments.
+
+    A line begins with # where it is no option, so that all of it can be pasted.
+    """
+    options = []
     for name, value in found.suggest().items():
-        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        if name in OPTIONS and not isinstance(value, bool):
-            options.append(f"--{OPTIONS[name]} {shlex.quote(text)}")
-        else:
-            other.append(f"{name} = {value!r}")
-    return "\n".join([*([" ".join(options)] if options else []), *other])
+        if name in OPTIONS and not isinstance(value, dict):
+            each = value if name in REPEATED else [_text(value)]
+            options += [f"--{OPTIONS[name]} {shlex.quote(one)}" for one in each]
+    comments = [
+        f"# {finding.name}: {finding.advice}"
+        for finding in found.findings
+        if finding.severity != "info" and not set(finding.fix) <= set(OPTIONS)
+    ]
+    return "\n".join([*([" ".join(options)] if options else []), *comments])
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def as_python(found: Diagnosis) -> str:
+    """Return the suggestions as settings in Python, a line each."""
+    return "\n".join(f"{name} = {value!r}" for name, value in found.suggest().items())

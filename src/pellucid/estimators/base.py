@@ -186,6 +186,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         self.n_iter_ = 0
         run = self._run(X, y, sample_weight, validation_data, random_state, incremental)
+        run.note_settings()
         callbacks = [] if isinstance(run.optimizer, optimizers.LBFGS) else [EpochEnd(self)]
         run_training(
             run,

@@ -12,8 +12,11 @@ from pellucid.training import Run
 class EpochEnd(Callback):
     """Keeps an estimator's curves and counters, and stops as scikit-learn stops."""
 
+    writes = False
+
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
+        self._best_epoch = 0
 
     def on_epoch_end(self, run: Run) -> None:
         """Record the epoch; stop, or change the learning rate where it is due."""
@@ -41,8 +44,9 @@ class EpochEnd(Callback):
                 print(f"Validation score: {score:f}")
             improved = not score < est.best_validation_score_ + est.tol
             if score > est.best_validation_score_:
-                est.best_validation_score_ = score
+                est.best_validation_score_, self._best_epoch = score, run.epoch
                 run.best = run.network.copy_parameters()
+            run.history.best_epoch = self._best_epoch
         else:
             improved = not est.loss_ > est.best_loss_ - est.tol
             est.best_loss_ = min(est.best_loss_, est.loss_)

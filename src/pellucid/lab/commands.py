@@ -118,7 +118,7 @@ def _set_cell(player: Player, given: Arguments) -> Reply:
 
 
 def _trace(player: Player, given: Arguments) -> Reply:
-    e = _still(player)
+    e = _experiment(player)
     chosen = given.get("examples", [0])
     if not isinstance(chosen, list) or not 1 <= len(chosen) <= MOST_TRACED:
         raise ValueError(f"examples must be a list of 1 to {MOST_TRACED} numbers of examples.")
@@ -139,7 +139,7 @@ def _cell(player: Player, given: Arguments) -> Reply:
 
 
 def _check(player: Player, given: Arguments) -> Reply:
-    e = _still(player)
+    e = _experiment(player)
     if e.network.n_parameters > MOST_CHECKED_PARAMETERS:
         raise ValueError(
             f"checking {e.network.n_parameters:,} parameters by central differences takes too "
@@ -235,9 +235,7 @@ def _metrics(player: Player, given: Arguments) -> Reply:
 
 def _surface(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     header, J = surface(_experiment(player), given, playing=player.playing)
-    player.sequence += 1
-    frame = frames.pack(frames.VIEW, player.sequence, header, {"J": J})
-    return {"sequence": player.sequence}, frame
+    return _framed(player, frames.VIEW, header, {"J": J})
 
 
 def _race(player: Player, given: Arguments) -> Reply:
@@ -265,11 +263,11 @@ def _still(player: Player) -> Experiment:
 
 
 def _traced(player: Player) -> Traced:
-    """The pass that is looked at, as the parameters are now."""
-    e = _still(player)
+    """The pass that is looked at: as the parameters are now, or while it plays as it was shown."""
+    e = _experiment(player)
     if player.trace is None:
         raise ValueError('There is no pass to look at yet; send {"do": "trace"} first.')
-    if player.trace.mark != e.mark:
+    if player.trace.mark != e.mark and not player.playing:
         player.trace = Traced(player.trace.examples, e.trace(player.trace.examples), e.mark)
     return player.trace
 

@@ -233,7 +233,7 @@ def train(
         metrics,
         early_stopping_of(early_stopping),
     )
-    run.history.settings = _settings(run)
+    run.note_settings()
     if resume is not None:
         restore(run, resume)
     fault = misfit(network, loss)
@@ -304,24 +304,3 @@ def _validation_examples(network: Network, loss: Loss, given: Any) -> Examples:
         raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
     Xv, Yv, *weights = given
     return examples(network, Xv, Yv, loss, weights[0] if weights else None)
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """What was asked for, as plain data."""
-    objective = run.objective
-    return {
-        "loss": objective.loss.spec(),
-        "optimizer": run.optimizer.spec(),
-        "schedule": run.schedule.spec(),
-        "learning_rate": run.learning_rate,
-        "epochs": run.epochs,
-        "batch_size": run.batch_size,
-        "examples": run.data.m,
-        "validation_examples": run.validation.m if run.validation else 0,
-        "l1": objective.l1,
-        "l2": objective.l2,
-        "label_smoothing": objective.label_smoothing,
-        "clip_norm": objective.clip_norm,
-        "clip_value": objective.clip_value,
-        "seed": run.seed,
-    }

@@ -87,12 +87,13 @@ def descend(
     good: LastGood,
 ) -> None:
     """Gradient descent, epoch after epoch, until something says stop."""
+    writing = any(callback.writes for callback in callbacks)
     while run.epoch < run.epochs and not run.history.stopped:
         for callback in callbacks:
             callback.on_epoch_begin(run)
         if run.history.stopped:
             break
-        if callbacks and not good.holds():
+        if writing and not good.holds():
             session.take()  # a callback has written into the network
             good.keep()
         rates = _learning_rates(run)

@@ -165,6 +165,25 @@ class Run:
             return self.stopping.monitor
         return "val_loss" if self.validation is not None else "loss"
 
+    def note_settings(self) -> None:
+        """Keep in the history what was asked for, as plain data."""
+        self.history.settings = {
+            "loss": self.objective.loss.spec(),
+            "optimizer": self.optimizer.spec(),
+            "schedule": self.schedule.spec(),
+            "learning_rate": self.learning_rate,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "examples": self.data.m,
+            "validation_examples": self.validation.m if self.validation else 0,
+            "l1": self.objective.l1,
+            "l2": self.objective.l2,
+            "label_smoothing": self.objective.label_smoothing,
+            "clip_norm": self.objective.clip_norm,
+            "clip_value": self.objective.clip_value,
+            "seed": self.seed,
+        }
+
     def stop(
         self, message: str = "a callback stopped the training", reason: str = "callback"
     ) -> None:

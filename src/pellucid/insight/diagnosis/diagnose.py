@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from pellucid.insight.diagnosis.evidence import gather
-from pellucid.insight.diagnosis.finding import Diagnosis
+from pellucid.insight.diagnosis.evidence import PARAMETERS, gather, of_data
+from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.subject import subject_of
 from pellucid.losses import Loss
@@ -30,6 +31,9 @@ def diagnose(
     above all one that a :class:`~pellucid.insight.Watch` took part in; X and Y what the columns and
     the target are like, and, compared with simple learners, whether a symptom does any harm. What
     does none is "info". The same arguments give the same findings.
+
+    Of an ensemble every network is looked at; what fewer than half of them show is "info", unless
+    it is an error.
 
     Parameters
     ----------
@@ -71,6 +75,43 @@ def diagnose(
     if (X is None) != (Y is None):
         given, lacking = ("X", "Y") if Y is None else ("Y", "X")
         raise ValueError(f"diagnose: {given} is given without {lacking}; pass both or neither.")
+    if validation_data is not None:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            what = type(validation_data).__name__
+            raise ValueError(f"diagnose: validation_data must be a pair (Xv, Yv); got {what}.")
+        if X is None:
+            raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
-    found = gather(subject_of(subject, data, validation_data, loss, network), task)
-    return Diagnosis(findings(found), found.looked_at)
+    about = subject_of(subject, data, validation_data, loss, network)
+    data_alone = of_data(about, task)
+    first = gather(about, task, data_alone)
+    each = [findings(first)]
+    for other, history in about.others:
+        one = replace(about, network=other, history=history)
+        each.append(findings(gather(one, task, data_alone)))
+    looked_at = first.looked_at
+    if about.others:
+        looked_at[looked_at.index(PARAMETERS)] += f" of {len(each)} networks"
+    found = [replace(f, fix=about.renamed(f.fix)) for f in _together(each)]
+    return Diagnosis(found, looked_at, about.more())
+
+
+def _together(each: list[list[Finding]]) -> list[Finding]:
+    """The findings of all networks of an ensemble, those of one kind by the first that shows it."""
+    together = []
+    for kind in dict.fromkeys(f.kind for those in each for f in those):
+        by_network = [[f for f in those if f.kind == kind] for those in each]
+        serious = [k for k, those in enumerate(by_network) if any(map(_is_serious, those))]
+        error = any(f.severity == "error" for those in by_network for f in those)
+        harms = bool(serious) and (error or 2 * len(serious) >= len(each))
+        show = serious if harms else [k for k, those in enumerate(by_network) if those]
+        same = all(those == by_network[0] for those in by_network)
+        note = "" if same else f" (network {show[0] + 1}; {len(show)} of {len(each)} show it)"
+        for f in by_network[show[0]]:
+            severity = f.severity if harms else "info"
+            together.append(replace(f, severity=severity, evidence=f.evidence + note))
+    return together
+
+
+def _is_serious(finding: Finding) -> bool:
+    return finding.severity != "info"

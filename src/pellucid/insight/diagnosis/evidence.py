@@ -55,10 +55,12 @@ class Scores:
 
     train: float
     validation: float | None
+    compared: float
+    """On the rows where the reference was measured: the validation data, or a third of all."""
     train_recalls: list[float] = field(default_factory=list)
     """For each class the share that is found."""
     recalls: list[float] = field(default_factory=list)
-    """The same of the validation data, or else of the training data."""
+    """The same on the rows of ``compared``; ``rows`` is their number."""
     rows: int = 0
 
 
@@ -80,6 +82,7 @@ class Evidence:
     message: str = ""
     best_epoch: int = 0
     names: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
     columns: Columns | None = None
     m: int = 0
     target: Target | None = None
@@ -104,6 +107,10 @@ class Evidence:
         """The name of a column, or its number as an input."""
         return f"column {self.names[j]!r}" if j < len(self.names) else f"input {j + 1}"
 
+    def class_(self, k: int) -> str:
+        """A class by its label, or its number."""
+        return f"class {self.classes[k] if k < len(self.classes) else k!r}"
+
 
 def gather(subject: Subject, task: str | None = None, known: Evidence | None = None) -> Evidence:
     """Return the evidence of a subject; ``known`` is what :func:`of_data` returned of its data."""
@@ -123,7 +130,7 @@ def of_data(subject: Subject, task: str | None = None, *, compare: bool = True) 
 
     Without ``compare`` no simple learners are fitted to them, which is what takes seconds.
     """
-    found = Evidence(names=subject.names)
+    found = Evidence(names=subject.names, classes=subject.classes)
     if subject.loss is not None:
         found.loss, found.loss_targets = subject.loss.name, subject.loss.targets
     if subject.data is not None:
@@ -179,7 +186,8 @@ def _scores(
     target: Target, network: Network, subject: Subject, A: NDArray[Any], Y: NDArray[Any]
 ) -> Scores:
     train = _skill(target, A, Y)
-    last, validation = (A, Y), None
+    third = _third(Y.shape[1])
+    last, validation = (A[:, third], Y[:, third]), None
     if subject.validation is not None:
         Xv, Yv = subject.validation
         Yv = _targets(Yv, network.n[-1])
@@ -187,7 +195,12 @@ def _scores(
             last = network.forward(Xv), Yv
             validation = _skill(target, *last)
     recalls = _recalls(target, A, Y), _recalls(target, *last)
-    return Scores(train, validation, recalls[0], recalls[1], last[1].shape[1])
+    return Scores(train, validation, _skill(target, *last), *recalls, last[1].shape[1])
+
+
+def _third(m: int) -> NDArray[np.intp]:
+    """The rows that a reference is measured on where there are no validation data."""
+    return facts.take_rows(m)[::3]
 
 
 def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:

@@ -30,7 +30,9 @@ class Finding:
     advice : str
         What to change.
     fix : dict
-        The changed settings by their names in :func:`pellucid.train`, Dense and the estimators.
+        The changed settings by the names that the model has for them, or :func:`pellucid.train`,
+        Dense and Network. "standardise", "standardise_target", "drop_columns", "labels", "split",
+        "output" and "bias" are no settings: they say what to change in the data or the network.
     weight : float
         Among findings of one severity the heavier comes first.
     """
@@ -63,10 +65,13 @@ class Diagnosis:
     findings : list of Finding
     looked_at : list of str
         What the rules could see: "parameters", "loss curves", "statistics", "data".
+    more : list of str
+        What was not given and would let them see more.
     """
 
     findings: list[Finding] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.weight))
@@ -86,7 +91,7 @@ class Diagnosis:
     def text(self) -> str:
         """Return everything as text."""
         if not self.findings:
-            return f"Nothing found. Looked at: {', '.join(self.looked_at) or 'nothing'}."
+            return f"Nothing found. {self._seen()}"
         lines = []
         for finding in self.findings:
             where = f" ({finding.where})" if finding.where else ""
@@ -97,11 +102,17 @@ class Diagnosis:
                 f"  Do: {finding.advice}",
                 "",
             ]
-        return "\n".join([*lines, f"Looked at: {', '.join(self.looked_at)}."])
+        return "\n".join([*lines, self._seen()])
+
+    def _seen(self) -> str:
+        """What was looked at, and what would show more."""
+        seen = f"Looked at: {', '.join(self.looked_at) or 'nothing'}."
+        return seen + (f"\nMore would be seen with {', '.join(self.more)}." if self.more else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
-        return {"findings": [asdict(f) for f in self.findings], "looked_at": self.looked_at}
+        findings = [asdict(f) for f in self.findings]
+        return {"findings": findings, "looked_at": self.looked_at, "more": self.more}
 
     def html(self) -> str:
         """Return everything as a list in HTML."""
@@ -111,9 +122,8 @@ class Diagnosis:
             f"{escape(f.advice)}</li>"
             for f in self.findings
         )
-        looked = escape(", ".join(self.looked_at) or "nothing")
         found = f"<ul>{items}</ul>" if items else "<p>Nothing found.</p>"
-        return f'<div class="pellucid-diagnosis">{found}<p>Looked at: {looked}.</p></div>'
+        return f'<div class="pellucid-diagnosis">{found}<p>{escape(self._seen())}</p></div>'
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,14 @@ RECTIFIERS = ("relu",)
 
 COLUMNS = 16
 """Inputs by which units are compared: units that are one are equal in all of them."""
+ALIKE = 1e-5
+"""Units whose W, b and dW differ by less than this share are the same unit."""
 
 
 def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> dict[str, Any]:
     """Return the statistics of one forward and backward pass.
 
-    ``"J"``, ``"score"`` (accuracy or R squared) and, under ``"layers"``, what
+    ``"J"`` and, under ``"layers"``, what
     :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
     example) and ``saturated`` (units that are flat for 95 % of the examples).
     """
@@ -36,8 +39,7 @@ def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> d
         cache = propagation.forward(network.layers, X)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
-        layers = of_pass(cache, gradients)
-        return {"J": float(J), "score": score(Y, cache.A[network.L]), "layers": layers}
+        return {"J": float(J), "layers": of_pass(cache, gradients)}
 
 
 def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:
@@ -49,10 +51,12 @@ def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:
 def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:
     """Return what the parameters alone say of a layer.
 
-    ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W, b and dW
-    from the first unit's, relative to the largest entry; 0 where all units are the same.
+    ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W and b
+    from the first unit's, and where they are alike of its dW, relative to the largest entry; 0
+    where all units are the same.
     """
     W, b = layer.parameters["W"], layer.parameters["b"]
+    mean = float(np.add.reduce(W.ravel("K"))) / W.size
     return {
         "layer": layer.number,
         "g": layer.activation.name,
@@ -60,30 +64,26 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
         "fan_in": W.shape[1],
         "rate_factor": layer.rate_factor("W"),
         "W_norm": norm(W),
-        "W_std": float(W.std()),
-        "W_mean": float(W.mean()),
+        "W_std": norm(W - mean) / math.sqrt(W.size),
+        "W_mean": mean,
         "alike": _unlikeness(W, b, dW),
     }
 
 
 def score(Y: NDArray[Any], A: NDArray[Any]) -> float:
     """The accuracy where the targets are labels, else R squared; NaN where there is none."""
+    labels = Y.ndim == 1 or bool(np.all((Y == 0) | (Y == 1)))
     with np.errstate(all="ignore"):
-        return METRICS["accuracy" if are_labels(Y) else "r2"](Y, A)
-
-
-def are_labels(Y: NDArray[Any]) -> bool:
-    """Whether targets are class numbers (m,) or 0 and 1 alone."""
-    return Y.ndim == 1 or bool(np.all((Y == 0) | (Y == 1)))
+        return METRICS["accuracy" if labels else "r2"](Y, A)
 
 
 def norm(array: NDArray[Any]) -> float:
     """The root of the sum of squares."""
     flat = array.ravel("K")
     size = float(np.dot(flat, flat))
-    if not np.isfinite(size) or size < 1e-30:  # float32 holds no squares of such numbers
+    if not math.isfinite(size) or size < 1e-30:  # float32 holds no squares of such numbers
         size = float(np.sum(np.square(flat, dtype=np.float64)))
-    return float(np.sqrt(size))
+    return math.sqrt(size)
 
 
 def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
     rectified = layer.activation.name in RECTIFIERS
     return of_parameters(layer, got["dW"]) | {
         "dW_norm": norm(got["dW"]),
-        "Z_rms": norm(Z) / float(np.sqrt(Z.size)),
-        "dead": int((A.max(axis=1) == 0).sum()) if rectified else 0,
+        "Z_rms": norm(Z) / math.sqrt(Z.size),
+        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if rectified else 0,
         "saturated": _saturated(layer, kept),
     }
 
@@ -102,17 +102,22 @@ def _saturated(layer: Dense, kept: Any) -> int:
     steepest = _STEEPEST.get(layer.activation.name)
     if steepest is None:
         return 0
-    slope = layer.activation.backward(np.ones_like(kept.A), kept.Z, kept.A)
-    return int((np.mean(slope < FLAT * steepest, axis=1) >= 0.95).sum())
+    slope = layer.activation.backward(1.0, kept.Z, kept.A)
+    flat = np.count_nonzero(slope < FLAT * steepest, axis=1)
+    return int(np.count_nonzero(flat >= 0.95 * slope.shape[1]))
 
 
 def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any] | None) -> float:
     if len(W) < 2:
         return 1.0
     some = slice(None, None, -(-W.shape[1] // COLUMNS))
-    parts = [W[:, some], b]
-    if dW is not None:
-        parts.append(dW[:, some] / (np.abs(dW[:, some]).max() or 1.0))
-    both = np.concatenate(parts, axis=1)
-    largest = float(np.abs(both).max())
-    return float(np.abs(both - both[:1]).max()) / largest if largest > 0 else 0.0
+    unlike = _from_first(np.concatenate([W[:, some], b], axis=1))
+    if dW is None or unlike > ALIKE:
+        return unlike
+    return max(unlike, _from_first(dW[:, some]))
+
+
+def _from_first(units: NDArray[Any]) -> float:
+    """The largest difference from the first row, relative to the largest entry."""
+    largest = float(np.abs(units).max())
+    return float(np.abs(units - units[:1]).max()) / largest if largest > 0 else 0.0

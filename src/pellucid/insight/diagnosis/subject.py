@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,17 @@ from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 
 Pair = tuple[Any, Any]
+Settings = Mapping[str, Any]
 
 
 @dataclass
 class Subject:
-    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,)."""
+    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,).
+
+    ``names`` and ``classes`` are those of the inputs and the class numbers; ``others`` holds the
+    other networks of an ensemble with their histories; ``renamed`` brings suggested settings from
+    the names that :func:`pellucid.train` has for them to those of the model.
+    """
 
     network: Network | None = None
     history: History | None = None
@@ -26,6 +34,24 @@ class Subject:
     validation: Pair | None = None
     loss: Loss | None = None
     names: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
+    others: tuple[tuple[Network, History | None], ...] = ()
+    renamed: Callable[[Settings], dict[str, Any]] = dict
+
+    def more(self) -> list[str]:
+        """What was not given and would let the rules see more."""
+        lacking = []
+        if self.history is None:
+            lacking.append("the history of the training")
+        elif not self.history.statistics:
+            lacking.append("the statistics of pellucid.insight.Watch (callbacks=Watch())")
+        if self.network is None:
+            lacking.append("the network (network=...)")
+        if self.data is None:
+            lacking.append("the training data")
+        elif self.validation is None and "val_loss" not in (self.history or History()).curves:
+            lacking.append("data that it was not trained on (validation_data=...)")
+        return lacking
 
 
 def subject_of(
@@ -37,6 +63,8 @@ def subject_of(
 ) -> Subject:
     """Return the Subject that a history, network, estimator, table model or folder stands for."""
     history = None
+    if isinstance(given, type):
+        raise _refusal(given)
     if isinstance(given, (str, os.PathLike)):
         given, history = _from_folder(given)
     if isinstance(given, History):
@@ -59,8 +87,9 @@ def subject_of(
 
 def _refusal(given: Any) -> Exception:
     """The error for what cannot be diagnosed: not yet fitted, or something else."""
-    name = type(given).__name__
-    if hasattr(given, "fit"):
+    is_class = isinstance(given, type)
+    name = f"the class {given.__name__}" if is_class else type(given).__name__
+    if hasattr(given, "fit") and not is_class:
         from sklearn.exceptions import NotFittedError
 
         unfitted: Exception = NotFittedError(
@@ -109,22 +138,51 @@ def _drop_in(
 
     return Subject(
         network,
-        getattr(estimator, "history_", None),
+        _whole(estimator),
         columns(data),
         columns(validation),
         estimator._loss() if loss is None else find_loss(loss),
         tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
+        tuple(np.asarray(getattr(estimator, "classes_", ())).tolist()),
+        renamed=_for_drop_in,
     )
+
+
+def _for_drop_in(fix: Settings) -> dict[str, Any]:
+    """Settings by scikit-learn's names."""
+    names = {"learning_rate": "learning_rate_init", "epochs": "max_iter"}
+    renamed = {names.get(name, name): value for name, value in fix.items()}
+    if "early_stopping" in renamed:
+        renamed |= {"early_stopping": True, "n_iter_no_change": fix["early_stopping"]}
+    return renamed
+
+
+def _whole(estimator: Any) -> History | None:
+    """Its history; after warm starts or partial fits the curve of all of them, nothing else."""
+    history: History | None = getattr(estimator, "history_", None)
+    J = estimator.loss_curve_
+    if history is None or len(J) == history.epochs:
+        return history
+    rates = [history["learning_rate"][-1]] * len(J)
+    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[])
 
 
 def _table_model(
     model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
 ) -> Subject:
-    """A table's model: its first network stands for all; X holds the table's own rows."""
+    """A table's model; X holds the table's own rows."""
     from pellucid.tables.evaluate import as_learned
 
-    network = model.networks[0]
-    history = History.from_dict(model.histories[0]) if model.histories else None
+    histories = map(History.from_dict, model.histories)
+    (network, history), *others = itertools.zip_longest(model.networks, histories)
+    columns_of = model.preprocessing.output_columns
+
+    def renamed(fix: Settings) -> dict[str, Any]:
+        names = {"early_stopping": "patience", "drop_columns": "drop"}
+        found = {names.get(name, name): value for name, value in fix.items()}
+        if "drop" in found:
+            found["drop"] = list(dict.fromkeys(columns_of[j] for j in found["drop"]))
+        return found
 
     def columns(pair: Pair | None) -> Pair | None:
         if pair is None:
@@ -132,9 +190,17 @@ def _table_model(
         y = as_learned(model, pair[1], getattr(pair[0], "source", "y"))
         return _checked(model.inputs(pair[0]).T, y, network, "X, y")
 
-    found = Subject(network, history, columns(data), columns(validation))
-    found.loss, found.names = _loss(loss, history, network), tuple(model.preprocessing.output_names)
-    return found
+    return Subject(
+        network,
+        history,
+        columns(data),
+        columns(validation),
+        _loss(loss, history, network),
+        tuple(model.preprocessing.output_names),
+        tuple(model.classes),
+        tuple(others),
+        renamed,
+    )
 
 
 def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:

@@ -47,6 +47,8 @@ class Watch(Callback):
     [0, 1, 8]
     """
 
+    writes = False
+
     def on_train_begin(self, run: Run) -> None:
         """Choose the examples, and take the first statistics."""
         self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
@@ -85,9 +87,10 @@ def sample(
     """Return the statistics of a few examples, and how far each W is from where it started."""
     with one_thread():
         found = measure(network, *few, loss)
+    parameters = network.parameters
     for layer in found["layers"]:
         name = f"W{layer['layer']}"
-        layer["moved_since_start"] = _relative(network.parameters[name], start[name])
+        layer["moved_since_start"] = _relative(parameters[name], start[name])
     return found
 
 

@@ -28,7 +28,7 @@ export function examples(lab) {
     const input = h("input", {
       inputmode: "decimal", size: 7, autocomplete: "off", value: shown(value).replaceAll("−", "-"), "aria-label": `${label} of example ${k}`,
       onchange: () => {
-        const points = pointsOf(lab.state.data);
+        const points = pointsOf(lab);
         const typed = Number(input.value.replace("−", "-"));
         if (input.value.trim() === "" || !Number.isFinite(typed)) return void say(`${label} of example ${k} must be a number.`);
         points[k][column] = typed;
@@ -43,7 +43,7 @@ export function examples(lab) {
     const { data } = lab.state;
     const select = h("select", {
       "aria-label": `expected output of example ${k}`,
-      onchange: () => replacePoints(lab, pointsOf(data).map((point, other) => (other === k ? [point[0], point[1], Number(select.value)] : point))),
+      onchange: () => replacePoints(lab, pointsOf(lab).map((point, other) => (other === k ? [point[0], point[1], Number(select.value)] : point))),
     }, data.classes.map((/** @type {string} */ name, /** @type {number} */ value) => h("option", { value }, name)));
     select.value = String(targetOf(data, k));
     return select;
@@ -58,7 +58,7 @@ export function examples(lab) {
   }
 
   function add() {
-    const points = pointsOf(lab.state.data);
+    const points = pointsOf(lab);
     start = Math.floor(points.length / PAGE) * PAGE;
     replacePoints(lab, [...points, [...points[points.length - 1]]]);
   }
@@ -92,7 +92,7 @@ export function examples(lab) {
           h("td", {}, learned.has(k) ? "training" : "validation"),
           own && h("td", {}, h("button", {
             class: "small", disabled: count === 1, "aria-label": `Remove example ${k}`,
-            onclick: () => replacePoints(lab, pointsOf(data).filter((__, other) => other !== k)),
+            onclick: () => replacePoints(lab, pointsOf(lab).filter((__, other) => other !== k)),
           }, "Remove"))))))),
       ...(own ? [h("div", { class: "row" }, h("button", { onclick: add }, "Add an example"))] : []),
       ...(count <= PAGE ? [] : [h("div", { class: "row" }, turn(-PAGE, "Previous ten", start > 0), h("span", { class: "note" }, `${start} to ${Math.min(start + PAGE, count) - 1} of ${count}`),

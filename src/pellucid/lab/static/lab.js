@@ -184,8 +184,8 @@ export class Lab extends EventTarget {
 
   /** @param {number | null} speed */
   async play(speed) {
-    this.tell("leaving");
     await this.watch();
+    this.tell("leaving");
     this.take(await this.ask("play", { speed }));
   }
 

@@ -14,8 +14,14 @@ const [REACH, SPACING, HOLD] = [11, 14, 300]; // pixels of the page; millisecond
 /** The y of an example: the number of its class, or its value. @param {any} data @param {number} k */
 export const targetOf = ({ Y }, k) => (Y.length > 1 ? Y.findIndex((/** @type {number[]} */ row) => row[k] === 1) : Y[0][k]);
 
-/** @param {any} data @returns {number[][]} x1, x2 and y of every example */
-export const pointsOf = (data) => data.X[0].map((/** @type {number} */ x1, /** @type {number} */ k) => [x1, data.X[1][k], targetOf(data, k)]);
+/**
+ * x1, x2 and y of every example: those last asked for, so that quick changes add up before the replies.
+ * @param {Lab} lab @returns {number[][]}
+ */
+export function pointsOf(lab) {
+  const { data } = lab.state;
+  return structuredClone(lab.experiment.data.points) ?? data.X[0].map((/** @type {number} */ x1, /** @type {number} */ k) => [x1, data.X[1][k], targetOf(data, k)]);
+}
 
 /** The network starts again with these points. @param {Lab} lab @param {number[][]} points */
 export const replacePoints = (lab, points) => lab.change({ data: { ...lab.experiment.data, points } });
@@ -66,7 +72,7 @@ export function pointer(lab, canvas, pen, redraw) {
 
   /** @param {number} k */
   function remove(k) {
-    const points = pointsOf(lab.state.data);
+    const points = pointsOf(lab);
     if (k < 0) return;
     if (points.length === 1) say("The last example stays: there must be one to learn from.");
     else replacePoints(lab, points.filter((_, other) => other !== k));
@@ -103,7 +109,7 @@ export function pointer(lab, canvas, pen, redraw) {
   canvas.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
     if (!down) return;
     const { moved, to, fresh } = draft;
-    const points = pointsOf(lab.state.data);
+    const points = pointsOf(lab);
     const dragged = far;
     drop();
     if (pen() === "remove") return remove(under(event));

@@ -134,7 +134,9 @@ def leaks(e: Evidence) -> list[Seen]:
         evidence = f"it alone says {percent(most)} of the target, the next one {percent(second)}"
         return [_leak(e, best, evidence)]
     rest = max((e.without_best_column - floor) / max(1 - floor, 1e-9), 0.0)
-    if rest > 0.95 or 1 - rest < 3 * (1 - most):
+    wrong = max(1 - e.without_best_column, 0.0)
+    noise = math.sqrt(wrong * (1 - wrong) / e.reference.rows) / max(1 - floor, 1e-9)
+    if rest > 0.95 or 1 - rest < 3 * (1 - most) or most - rest < 3 * noise:
         return []
     evidence = f"it alone says {percent(most)} of the target; all others together {percent(rest)}"
     return [_leak(e, best, evidence)]
@@ -160,6 +162,9 @@ def _ordinary(e: Evidence, but: int) -> int:
 def nothing(e: Evidence) -> list[Seen]:
     """No learner beats chance, and the network does not either."""
     r, s, t = e.pooled, e.scores, e.target
+    if t is not None and t.values == 1:
+        one = f"it is {t.low:g} in every row"
+        return [Seen("warning", "the target", one, "Check which column is the target.")]
     if r is None or t is None:
         return []
     if t.task == "regression":

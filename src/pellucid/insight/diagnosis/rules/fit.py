@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    GAP,
     SHORT,
     Rule,
     Seen,
+    by_heart,
     epochs_of,
+    gap,
     hurts,
     mean_recall,
     noise_of_recall,
@@ -25,8 +30,6 @@ BENT = 0.1
 """So much better than a straight line: the data are curved."""
 TURNED = 1.15
 """The validation loss at the end, relative to its least."""
-GAP = 0.08
-"""Training score minus validation score."""
 
 
 def _imbalance(e: Evidence) -> list[Seen]:
@@ -43,11 +46,11 @@ def _imbalance(e: Evidence) -> list[Seen]:
     return [
         Seen(
             "warning",
-            f"class {k}",
-            f"{percent(t.shares[k])} of the examples are of class {k}; the network finds "
+            e.class_(k),
+            f"{percent(t.shares[k])} of the examples are of {e.class_(k)}; the network finds "
             f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
             f"accuracy of the classes of {r.weighted:.2f} against {own:.2f}",
-            "Weigh the classes.",
+            'Weigh the classes: class_weight="balanced".',
             {"class_weight": "balanced"},
         )
     ]
@@ -55,9 +58,8 @@ def _imbalance(e: Evidence) -> list[Seen]:
 
 def _overfits(e: Evidence) -> list[Seen]:
     val, J = e.curves.get("val_loss", []), e.curves.get("loss", [])
-    s = e.scores
     if len(val) < 4:
-        return []
+        return _by_heart(e)
     least = min(val)
     best = val.index(least)
     kept = e.best_epoch or len(val)
@@ -65,25 +67,42 @@ def _overfits(e: Evidence) -> list[Seen]:
     turned = at_end > TURNED * max(least, 1e-12) and J[-1] < J[best]
     if not turned:
         return []
-    gap = None if s is None or s.validation is None else s.train - s.validation
-    lost = _lost_score(e)
-    serious = (gap is None or gap > GAP) and (hurts(e) or lost > 0.03)
+    apart = gap(e)
+    serious = (apart is None or apart > GAP) and (hurts(e) or _lost_score(e) > 0.03)
     return [
         Seen(
             "warning" if serious else "info",
             f"epoch {epochs_of(e)[best]}",
             f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
-            f"J went on to {J[-1]:.3g}"
-            + ("" if gap is None or s is None else f"; score {s.train:.2f} on training data, "
-               f"{s.train - gap:.2f} on validation data"),
-            "Stop early, take more examples, fewer units, l2 or dropout.",
-            {"early_stopping": 20, "hidden_layer_sizes": [16]},
+            f"J went on to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
+            *_FEWER,
         )
-    ]  # fmt: skip
+    ]
+
+
+_FEWER: tuple[str, dict[str, Any]] = (
+    "Stop early, take more examples, fewer units, l2 or dropout.",
+    {"early_stopping": 20, "hidden_layer_sizes": [16]},
+)
+
+
+def _by_heart(e: Evidence) -> list[Seen]:
+    """Without a validation curve: better than others on its training data, worse on new ones."""
+    if not by_heart(e) or not hurts(e):
+        return []
+    assert e.reference is not None
+    best = f"{e.reference.name} reaches {e.reference.score:.2f} there"
+    return [Seen("warning", "all epochs", f"{_both_scores(e)}; {best}", *_FEWER)]
+
+
+def _both_scores(e: Evidence) -> str:
+    assert e.scores is not None
+    s = e.scores
+    return f"score {s.train:.2f} on training data, {s.validation:.2f} on validation data"
 
 
 def _lost_score(e: Evidence) -> float:
-    """By how much the validation score was better near the best epoch than at the end."""
+    """By how much the validation score was better at some epoch than at the end."""
     scores = [each["val_score"] for each in e.samples if "val_score" in each]
     return max(scores) - scores[-1] if scores else 0.0
 
@@ -122,7 +141,8 @@ def _underfits(e: Evidence) -> list[Seen]:
             f"{sum(widths)} hidden units",
             f"the score on training data is {e.scores.train:.2f}, while {e.reference.name} reaches "
             f"{e.reference.score:.2f} on rows held out",
-            "Take more units or another hidden layer.",
+            "Take more units or another hidden layer; or let it learn more: more epochs, a higher "
+            "learning rate, less l2 or dropout.",
             {"hidden_layer_sizes": more, "activation": "relu"},
         )
     ]

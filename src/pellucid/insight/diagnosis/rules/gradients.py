@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, hidden, hurts, percent
+from pellucid.insight.diagnosis.rules.rule import (
+    Rule,
+    Seen,
+    by_heart,
+    hidden,
+    hurts,
+    percent,
+)
 
 VANISHED = 0.01
 """An entry of the first layer's gradient as a share of one of the last layer's."""
@@ -41,7 +48,7 @@ def _vanishing(e: Evidence) -> list[Seen]:
             "layer 1",
             f"at the start the entries of dW[1] are {share:.1g} of those of "
             f"dW[{layers[-1]['layer']}]",
-            "Take ReLU and a start that suits it" if bounded else "Take fewer layers.",
+            "Take ReLU and a start that suits it." if bounded else "Take fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
         )
     ]
@@ -84,9 +91,10 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
     for layer in _now(e):
         share, first = _share(layer, what), start.get(layer["layer"], 0.0)
         most = max(share, first)
-        if most == 0 or (first >= MANY) != at_start:
+        if (share == 0 and first < MANY) or (first >= MANY) != at_start:
             continue
-        severity = ("error" if most == 1 else "warning") if most >= MANY and hurts(e) else "info"
+        harm = most >= MANY and hurts(e) and (at_start or not by_heart(e))
+        severity = ("error" if most == 1 else "warning") if harm else "info"
         found.append(
             Seen(
                 severity,

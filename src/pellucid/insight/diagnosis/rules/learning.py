@@ -10,10 +10,12 @@ from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
     Rule,
     Seen,
+    by_heart,
     epochs_of,
     falling,
     hurts,
     neglects,
+    optimizer_of,
     percent,
     shortfall,
     step_sizes,
@@ -55,9 +57,16 @@ SMALL_BATCH, GOOD_BATCH = 4, 32
 
 def _rates(e: Evidence) -> tuple[float, float, float]:
     """The learning rate; a step relative to the weights, the longest layer: first and typical."""
+    sizes = [max(step_sizes(e, sample)) for sample in _looks(e)] or [0.0]
     rate = float(e.settings.get("learning_rate", math.nan))
-    sizes = [max(step_sizes(e, sample)) for sample in e.samples] or [0.0]
     return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
+
+
+def _looks(e: Evidence) -> list[dict[str, Any]]:
+    """The statistics taken while training; where there are none, those of the end."""
+    if e.samples or not e.layers or "dW_norm" not in e.layers[0]:
+        return e.samples
+    return [{"epoch": _epochs(e), "layers": e.layers}]
 
 
 def _steps(e: Evidence) -> int:
@@ -102,7 +111,7 @@ def _ascends(e: Evidence) -> list[Seen]:
 
 def _too_high(e: Evidence) -> list[Seen]:
     blown = e.stopped == "diverged"
-    if not e.settings or not e.samples:
+    if not e.settings or not _looks(e):
         return []
     J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
     wild = max(J, default=0.0) > WILD * _first_J(e)
@@ -112,15 +121,18 @@ def _too_high(e: Evidence) -> list[Seen]:
     signs = _signs(e, J, first, typical)
     if not signs:
         return []
-    fix = _gentler(e, rate, first)
-    changes = " and ".join(f"{name} = {value:g}" for name, value in fix.items())
+    beta, better = _gentler(e, rate, first)
+    name, parameters = optimizer_of(e)
+    fix: dict[str, Any] = {"learning_rate": better}
+    if beta is not None:
+        fix["optimizer"] = {"name": name, **parameters, "beta": beta}
     return [
         Seen(
             "error" if blown else "warning",
             "every layer",
             f"with the learning rate {rate:g} a step moves a layer by "
             f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
-            f"Take {changes.replace('_', ' ')}.",
+            f"Take {'' if beta is None else f'beta = {beta:g} and '}learning rate = {better:g}.",
             fix,
         )
     ]
@@ -129,7 +141,7 @@ def _too_high(e: Evidence) -> list[Seen]:
 def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[str]:
     """What a learning rate too high has done."""
     rose = max(J, default=0.0) / _first_J(e)
-    moved = max(x["moved_since_start"] for s in e.samples[:2] for x in s["layers"])
+    moved = max((x["moved_since_start"] for s in e.samples[:2] for x in s["layers"]), default=0.0)
     signs = []
     if e.stopped == "diverged" and first > LONG_STEP / 4:
         signs.append(e.message.split(":")[0])
@@ -142,17 +154,15 @@ def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[st
     return signs
 
 
-def _gentler(e: Evidence, rate: float, first: float) -> dict[str, float]:
-    """A learning rate whose first step is of a good size; a momentum that forgets, too."""
-    spec = e.settings.get("optimizer")
-    beta = float(spec.get("beta", 0.0)) if isinstance(spec, dict) else 0.0
-    fix = {}
-    if beta > LONG_MEMORY:
-        fix["beta"] = 0.9
-        first *= (1 - beta) / (1 - 0.9)
+def _gentler(e: Evidence, rate: float, first: float) -> tuple[float | None, float]:
+    """A momentum that forgets, where it does not; a learning rate whose first step is good."""
+    beta, usual = float(optimizer_of(e)[1].get("beta", 0.0)), 0.9
+    forgetful = beta <= LONG_MEMORY
+    if not forgetful:
+        first *= (1 - beta) / (1 - usual)
     share = GOOD_STEP / max(first, 1e-12)
-    better = rate * min(1.0 if fix else 0.1, max(1e-4, share))
-    return {**fix, "learning_rate": float(f"{better:.1g}")}
+    better = rate * min(0.1 if forgetful else 1.0, max(1e-4, share))
+    return None if forgetful else usual, float(f"{better:.1g}")
 
 
 def _diverged(e: Evidence) -> list[Seen]:
@@ -181,14 +191,14 @@ def _oscillates(e: Evidence) -> list[Seen]:
     rough = roughness(e.curves.get("loss", []))
     if rough < ROUGH:
         return []
-    rate = float(e.settings.get("learning_rate", 0.01))
+    better = float(f"{e.settings.get('learning_rate', 0.01) / 10:.1g}")
     return [
         Seen(
             "warning" if hurts(e) else "info",
             "the second half of the epochs",
             f"from epoch to epoch J jumps by {percent(rough)} of itself",
-            f"Take a smaller learning rate, such as {rate / 10:.1g}.",
-            {"learning_rate": float(f"{rate / 10:.1g}")},
+            f"Take a smaller learning rate, such as {better:g}.",
+            {"learning_rate": better},
         )
     ]
 
@@ -197,8 +207,8 @@ def _behind(e: Evidence) -> bool:
     """Whether more could be learned: also from the training data, and no validation loss turned."""
     short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
     turned = bool(val) and min(val[-max(1, len(val) // 4) :]) > 1.05 * min(val)
-    by_heart = e.scores is not None and e.scores.train > KNOWN
-    behind = short is None or short > 0 or neglects(e, "train") > 0 or not by_heart
+    known = e.scores is not None and e.scores.train > KNOWN
+    behind = short is None or short > 0 or neglects(e, "train") > 0 or not (known or by_heart(e))
     return behind and not turned and e.stopped != "diverged" and hurts(e, SHORT / 2)
 
 
@@ -209,22 +219,31 @@ def _falls(e: Evidence) -> bool:
     return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
 
 
+def _ended_warming_up(e: Evidence) -> bool:
+    """Whether the learning rate never came near what was asked for."""
+    asked = float(e.settings.get("learning_rate", 0.0))
+    return asked > 0 and max(e.curves.get("learning_rate", []), default=math.inf) < asked / 2
+
+
 def _too_low(e: Evidence) -> list[Seen]:
     J = e.curves.get("loss", [])
-    if not e.samples or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
+    if not e.settings or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
+        return []
+    if _ended_warming_up(e):
         return []
     rate, _, typical = _rates(e)
-    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP:
+    few = _steps(e) < FEW_STEPS / 4  # of which ordinary ones lead nowhere either
+    if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP / (10 if few else 1):
         return []
-    better = rate * min(1000.0, max(10.0, GOOD_STEP / typical))
+    better = float(f"{rate * min(1000.0, max(10.0, GOOD_STEP / typical)):.1g}")
     return [
         Seen(
             "warning",
             "every layer",
             f"with the learning rate {rate:g} a step moves the weights by {typical:.1g} of their "
             f"size; after {_steps(e)} steps J has gone from {_first_J(e):.3g} to {J[-1]:.3g}",
-            f"Take a learning rate near {better:.1g}.",
-            {"learning_rate": float(f"{better:.1g}")},
+            f"Take a learning rate near {better:g}.",
+            {"learning_rate": better},
         )
     ]
 
@@ -235,6 +254,8 @@ def _large_batch(e: Evidence) -> list[Seen]:
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
         return []
     if epochs < FEW_EPOCHS or batch <= GOOD_BATCH or not _behind(e):
+        return []
+    if optimizer_of(e)[0] == "lbfgs":  # it wants all examples in a step
         return []
     return [
         Seen(
@@ -267,7 +288,9 @@ def _early(e: Evidence) -> list[Seen]:
     if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
     epochs = _epochs(e)
-    if not _falls(e) and (_steps(e) > FEW_STEPS / 4 or epochs > FEW_EPOCHS):
+    if not (_falls(e) or _ended_warming_up(e)) and (
+        _steps(e) > FEW_STEPS / 4 or epochs > FEW_EPOCHS
+    ):
         return []
     fix: dict[str, Any] = {"epochs": max(100, 5 * epochs)}
     still = f", and in the last quarter of them it still fell by {percent(falling(J))}"
@@ -275,7 +298,7 @@ def _early(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"epoch {epochs}",
-            f"after {epochs} epochs, {_steps(e)} steps, J is {J[-1]:.3g}"
+            f"after {epochs} epochs{f', {_steps(e)} steps' if e.settings else ''}, J is {J[-1]:.3g}"
             + (still if falling(J) > 0.005 else ""),
             f"Train for {fix['epochs']} epochs or more.",
             fix,

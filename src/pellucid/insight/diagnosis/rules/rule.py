@@ -65,6 +65,8 @@ SHORT = 0.05
 """A network hurts where it stays behind what simple learners reach by more than this: the same 5 %
 from which the benchmark counts a fault; and by more than chance may do. On its own training data
 half of it is too much already."""
+GAP = 0.08
+"""Training score minus validation score: that much was learned by heart."""
 WELL = 0.95
 """Without data to compare with: a score on the training data that leaves nothing to be wished."""
 LEARNED = 0.3
@@ -78,10 +80,25 @@ def shortfall(e: Evidence, on: str) -> float | None:
     """
     if e.scores is None or e.reference is None:
         return None
-    held_out = e.scores.validation is not None and on == "validation"
-    own = e.scores.validation if held_out else e.scores.train
-    assert own is not None
-    return (e.reference.score - own) / max(e.reference.score, 0.1)
+    own = e.scores.compared if on == "validation" else e.scores.train
+    return (e.reference.score - own) / _best(e)
+
+
+def _best(e: Evidence) -> float:
+    """What shares of a score are shares of."""
+    return max(e.reference.score, 0.1) if e.reference else 1.0
+
+
+def gap(e: Evidence) -> float | None:
+    """The score on the training data minus that on the validation data, where there are any."""
+    s = e.scores
+    return None if s is None or s.validation is None else s.train - s.validation
+
+
+def by_heart(e: Evidence) -> bool:
+    """Better than others on its training data, worse on validation data: it learned enough."""
+    short = shortfall(e, "train")
+    return short is not None and short < 0 and (gap(e) or 0.0) > GAP
 
 
 def neglects(e: Evidence, on: str) -> float:
@@ -115,7 +132,7 @@ def hurts(e: Evidence, short: float = SHORT) -> bool:
         of_score, of_recall = noise(e), noise_of_recall(e)
         return (
             behind > short + of_score
-            or (on_train > short / 2 + 2 * of_score and behind > of_score)
+            or (on_train > short / 2 + 2 * of_score / _best(e) and behind > of_score)
             or lost > short + of_recall
             or (neglects(e, "train") > short / 2 + 2 * of_recall and lost > of_recall)
         )
@@ -183,10 +200,8 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
 
     A W that starts at 0, or near it, is taken for half of what is usual: |W| = sqrt(units).
     """
-    spec = e.settings.get("optimizer", "adam")
-    name = spec if isinstance(spec, str) else spec["name"]
-    parameters = {} if isinstance(spec, str) else spec
-    alpha = max(e.curves.get("learning_rate", [])[:3] or [e.settings.get("learning_rate", 0.0)])
+    name, parameters = optimizer_of(e)
+    alpha = rate_at(e, sample["epoch"])
     sizes = []
     for layer in sample["layers"]:
         rate = alpha * layer.get("rate_factor", 1.0)
@@ -201,6 +216,20 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
             step = rate * size
         sizes.append(step / max(layer["W_norm"], 0.5 * math.sqrt(layer["units"])))
     return sizes
+
+
+def optimizer_of(e: Evidence) -> tuple[str, dict[str, Any]]:
+    """The optimizer's name, and its parameters."""
+    spec = e.settings.get("optimizer", "adam")
+    if isinstance(spec, str):
+        return spec, {}
+    return spec["name"], {name: value for name, value in spec.items() if name != "name"}
+
+
+def rate_at(e: Evidence, epoch: int) -> float:
+    """The learning rate at the end of an epoch; of 0, the largest of the first three."""
+    rates = e.curves.get("learning_rate") or [e.settings.get("learning_rate", 0.0)]
+    return float(max(rates[:3]) if epoch == 0 else rates[min(epoch, len(rates)) - 1])
 
 
 def percent(share: float) -> str:

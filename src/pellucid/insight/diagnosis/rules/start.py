@@ -7,9 +7,8 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen, answers_well, hidden, hurts
+from pellucid.insight.diagnosis.statistics import ALIKE
 
-ALIKE = 1e-5
-"""Units whose W, b and dW differ by less than this share are the same unit."""
 LARGE = 4.0
 """Z this much larger than a start of variance 1 or 2 / fan_in makes it: two standard deviations
 of every unit then lie where sigmoid and tanh are flat."""
@@ -64,10 +63,11 @@ def _constant(e: Evidence) -> list[Seen]:
         if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
             continue
         equal = layer["W_std"] <= ALIKE * abs(layer["W_mean"])
-        if equal and layer["units"] > 1 and layer["alike"] < ALIKE:
+        stay = layer["alike"] < ALIKE  # else the next layer tells the units apart, if slowly
+        if equal and layer["units"] > 1 and (stay or (e.curves and hurts(e))):
             found.append(
                 Seen(
-                    "error",
+                    "error" if stay else "warning",
                     f"layer {layer['layer']}",
                     f"all {layer['units'] * layer['fan_in']} weights are {layer['W_mean']:.3g} at "
                     f"the start, so its {layer['units']} units compute the same",
@@ -146,7 +146,9 @@ def _linear(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "every hidden layer",
-            f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'",
+            f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'"
+            if len(inner) > 1
+            else "the hidden layer has g(z) = z, so the network is W'x + b'",
             "Give the hidden layers a bend.",
             {"activation": "relu"},
         )
@@ -213,6 +215,6 @@ RULES = (
         "With the identity everywhere the output is a linear combination of the input, however "
         "many layers there are: W' = W[2]W[1] (lecture 003).",
         _linear,
-        ("underfitting", "stopped_too_early", "learning_rate_too_low"),
+        ("underfitting", "stopped_too_early", "learning_rate_too_low", "batch_too_large"),
     ),
 )
