@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 
 import numpy as np
@@ -26,6 +28,7 @@ from pellucid.lab import own, uploads
 from pellucid.lab.commands import handle
 from pellucid.lab.datasets import DATASETS, dataset
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.frames import dumps
 from pellucid.lab.keep import zipped
 from pellucid.lab.models import open_model
 from pellucid.lab.presets import PRESETS
@@ -182,7 +185,7 @@ def test_a_network_without_columns_takes_the_numbers_as_they_are(folders, tmp_pa
         ("net", "a,y\n" + "1,0\n2,1\n" * 4, "y", "has 1 column beside 'y'; the network of net"),
         ("net", "a,b,y\n" + "1,x,0\n2,z,1\n" * 4, "y", "column 'b' holds texts"),
         ("net", "a,b,y\n" + "1,2,5\n2,1,6\n3,3,7\n" * 4, "y", "3 different values"),
-        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "which the model does not know"),
+        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "none of the classes"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, None, "lacks 3 columns"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, "size", "has learned 'price'"),
     ],
@@ -198,7 +201,7 @@ def test_a_table_that_does_not_suit_the_model(folders, tmp_path, name, text, tar
     ("layers", "n_inputs", "message"),
     [
         ([Dense(512, "relu"), Dense(512, "relu"), Dense(512, "relu"), Dense(1, "sigmoid")], 400,
-         "a network of 731,137 parameters is too large to be looked at"),
+         "it has 731,137 parameters; up to 300,000 are shown"),
         ([Dense(513, "relu"), Dense(1, "sigmoid")], 2, "units must be a whole number"),
         ([Dense(2, "relu"), Dense(1, "sigmoid")], 513, "it has 513 inputs; up to 512 are shown"),
         ([Dense(2, LeakyReLU(slope=0.3)), Dense(1, "sigmoid")], 2, "LeakyReLU"),
@@ -459,3 +462,71 @@ def test_damaged_bytes_get_a_sentence_or_are_read_as_before(folders, kind):
         except ValueError:
             refused += 1
     assert refused > 20
+
+
+NONSENSE = [None, True, -1, 10**18, 10**400, 1e308, "", "\ud800", "dropout", [], [[0]], {}]
+
+
+@pytest.mark.parametrize("name", ["net", "dropin", "houses"])
+def test_a_model_json_with_nonsense_anywhere_gets_a_sentence_or_is_read(folders, name):
+    folder = folders / f"{name}.pellucid"
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    model = json.loads(files["model.json"])
+    places = list(places_in(model))
+    assert len(places) > 30
+    for place, key in places:
+        held = place[key]
+        for value in NONSENSE:
+            place[key] = value
+            files["model.json"] = json.dumps(model).encode()
+            listed = json.dumps([[file, len(content)] for file, content in files.items()])
+            content = listed.encode() + b"\n" + b"".join(files.values())
+            with contextlib.suppress(ValueError):
+                plain = received("folder", "x", content)
+                assert json.loads(dumps(plain))["experiment"]
+        place[key] = held
+
+
+def places_in(value):
+    """Every container and key of plain data."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], (dict, list)):
+            yield from places_in(value[key])
+
+
+def test_a_model_that_is_refused_takes_no_place_and_an_ensemble_a_small_one(folders, tmp_path):
+    large = Network([Dense(600, "relu"), Dense(600, "relu"), Dense(1, "sigmoid")], 2, seed=0)
+    save(large, tmp_path / "large.pellucid")
+    with pytest.raises(ModelError, match="363,001 parameters; up to 300,000 are shown"):
+        received("zip", "large", zip_of(tmp_path / "large.pellucid"))
+    assert not own.WEIGHTS
+    found = received("zip", "iris", zip_of(folders / "iris.pellucid"))
+    held = own.WEIGHTS[found["experiment"]["model"]].model
+    assert (held.predictor.networks, held.predictor.histories) == ([], [])
+    assert len(read_model(folders / "iris.pellucid").networks) > 1
+
+
+def test_data_put_here_once_more_are_never_gone_meanwhile():
+    """Every page has its thread, and one may look up what another opens again."""
+    head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
+    held = own.Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    name, ended, weights = own.add_data(head, held).name, threading.Event(), own.Weights({})
+    model = own.add_weights(weights)
+
+    def again():
+        while not ended.is_set():
+            own.add_data(head, held)
+            own.add_weights(weights)
+
+    thread, before = threading.Thread(target=again), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(20_000):
+            assert dataset(name).own is held
+            assert own.weights(model) is weights
+    finally:
+        sys.setswitchinterval(before)
+        ended.set()
+        thread.join()

@@ -6,6 +6,7 @@ Each is drawn from its seed alone, so the same settings give the same examples e
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -194,6 +195,8 @@ DATASETS: dict[str, Dataset] = {
     )
 }  # fmt: skip
 """Every data set by its name. A new one is an entry here."""
+LOCK = threading.Lock()
+"""Held where what is the user's own is put there or looked up: every page has its thread."""
 
 
 def dataset(name: str) -> Dataset:
@@ -205,14 +208,15 @@ def dataset(name: str) -> Dataset:
     parity, circles, moons, spiral, three-classes, sine, plane, pass-the-class, movie-taste,
     house-prices, digits.
     """
-    if name.startswith("own-") and name not in DATASETS:
+    with LOCK:
+        found, known = DATASETS.get(name), list(DATASETS)
+    if found is not None:
+        return found
+    if name.startswith("own-"):
         raise ValueError(
             "this experiment is on data of your own that this lab does not hold (or the file has "
             "changed since). Open the same file here once more."
         )
-    if name not in DATASETS:
-        raise ValueError(
-            f"there is no data set {name!r}{did_you_mean(name, DATASETS)}. Known are: "
-            f"{', '.join(DATASETS)}."
-        )
-    return DATASETS[name]
+    raise ValueError(
+        f"there is no data set {name!r}{did_you_mean(name, known)}. Known are: {', '.join(known)}."
+    )

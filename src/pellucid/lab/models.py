@@ -6,6 +6,7 @@ worked into the W behind it, W diag(s), which changes no answer beyond rounding.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from pellucid.errors import DataError, ModelError
 from pellucid.lab.datasets import Dataset, dataset
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows
+from pellucid.lab.experiment import MOST_PARAMETERS, Experiment
+from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows, rows_held
 from pellucid.lab.settings import LARGEST_SEED, Settings
-from pellucid.lab.table import add_rows, outputs_of
+from pellucid.lab.table import add_rows, learned, outputs_of
 from pellucid.layers import Dense, Scale
 from pellucid.network import Network
 from pellucid.persistence import load_checkpoint, load_predictor, read_folder
@@ -47,6 +48,7 @@ class Model:
     ----------
     title : str
     predictor : TableModel or NetworkPredictor
+        A TableModel without its networks.
     layers : list of dict
         The hidden layers, and ``output`` the last one's activation, as the lab's settings.
     parameters : dict of array
@@ -171,6 +173,11 @@ def model_of(
 ) -> Model:
     """Return the model that predicts so; ``settings`` are those of its training's history."""
     networks = predictor.networks if isinstance(predictor, TableModel) else [predictor.network]
+    if networks[0].n_parameters > MOST_PARAMETERS:
+        raise ModelError(
+            f"the lab cannot show {title}: it has {networks[0].n_parameters:,} parameters; up to "
+            f"{MOST_PARAMETERS:,} are shown."
+        )
     layers, output, parameters, notes = _dense(title, networks[0])
     if len(networks) > 1:
         notes.insert(0, f"It is network 1 of {len(networks)}; the model answers with their mean.")
@@ -182,6 +189,8 @@ def model_of(
             f"the lab cannot show {title}: it has {len(parameters['W1'][0]):,} inputs; up to "
             f"{MOST_INPUTS} are shown."
         )
+    if isinstance(predictor, TableModel):  # what is held is small: its columns and one network
+        predictor = dataclasses.replace(predictor, networks=[], histories=[])
     named = len(features) == len(parameters["W1"][0])
     names = list(map(str, features)) if named else []
     return Model(title, predictor, layers, output, parameters, training, names, notes)
@@ -313,12 +322,7 @@ def format_of(columns: TableModel) -> TextFormat:
 
 
 def _prepared(model: Model, columns: TableModel, table: Table, title: str, recall: str) -> Dataset:
-    y = np.asarray(table.y)
-    if columns.task == "regression":
-        t: Floats = as_numbers(y, f"{title}: the target {columns.target!r}")
-        t = (t - columns.target_mean) / columns.target_std
-    else:
-        t = class_numbers(y, columns.classes, title)
+    t = learned(columns, np.asarray(table.y), title)
     note = f"{count(table.m, 'row')}, through the preprocessing of {model.title}."
     return add_rows(columns, columns.inputs(table), t, title, note, recall)
 
@@ -386,19 +390,16 @@ def from_arrays(
         labels = () if predictor.classes is None else tuple(predictor.classes.tolist())
         outputs = tuple(map(str, labels[1:] if k == 1 else labels))
         outputs = outputs or ((target,) if k == 1 else tuple(f"{target}{j}" for j in range(k)))
-    if X.shape[1] > most_rows(n):
-        rows = np.random.Generator(np.random.Philox(0)).permutation(X.shape[1])[: most_rows(n)]
-        note += f" Of {X.shape[1]:,} examples {most_rows(n):,} are here, drawn by chance."
-        X, Y = X[:, np.sort(rows)], Y[..., np.sort(rows)]
+    rows, more = rows_held(X.shape[1], n, "examples")
     head = {
         "title": title,
         "inputs": tuple(inputs or model.features or [f"x{j + 1}" for j in range(n)]),
         "outputs": outputs,
         "task": model.task,
-        "note": note,
+        "note": note + more,
     }
     columns = predictor if isinstance(predictor, TableModel) else None
-    X, Y = (np.ascontiguousarray(each, dtype=np.float32) for each in (X, Y))
+    X, Y = (np.ascontiguousarray(each[..., rows], dtype=np.float32) for each in (X, Y))
     return add_data(head, Own(X, Y, columns, labels, recall))
 
 

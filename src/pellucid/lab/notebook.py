@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 from pellucid.lab.datasets import Dataset
 from pellucid.lab.models import Model, experiment_of, from_arrays, model_of, targets
 from pellucid.lab.server import HOST, Lab, link_of
-from pellucid.lab.table import add_rows
+from pellucid.lab.table import add_rows, learned
 from pellucid.network import Network
 from pellucid.persistence.predictor import NetworkPredictor
-from pellucid.tables.evaluate import as_numbers, class_numbers
 from pellucid.tables.model import TableModel
 from pellucid.tables.table import count
 
@@ -162,12 +161,7 @@ def _fitted(estimator: Any, X: Any, y: Any) -> tuple[Model, Dataset]:
         columns: TableModel = estimator.model_
         settings = columns.histories[0].get("settings", {}) if columns.histories else {}
         made = model_of(columns, f"your {type(estimator).__name__}", settings)
-        if columns.task == "regression":
-            t: NDArray[Any] = as_numbers(np.asarray(y), "y")
-            t = (t - columns.target_mean) / columns.target_std
-        else:
-            t = class_numbers(np.asarray(y), columns.classes)
-        Z = columns.inputs(X)
+        Z, t = columns.inputs(X), learned(columns, np.asarray(y), "y")
         return made, add_rows(columns, Z, t, "Your data", count(len(Z), "row"))
     if not hasattr(estimator, "network_"):
         raise TypeError(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.lab.datasets import DATASETS, Dataset, Floats, Random
+from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Random
 
 if TYPE_CHECKING:
     from pellucid.lab.models import Model
@@ -85,10 +85,11 @@ def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
         return own.X[:, rows].astype(np.float64), own.Y[..., rows].astype(np.float64)
 
     made = Dataset(name, draw=draw, m=m, most=m, noise=False, own=own, **head)
-    DATASETS.pop(name, None)
-    for oldest in [key for key, entry in list(DATASETS.items()) if entry.own][: 1 - MOST_KEPT]:
-        DATASETS.pop(oldest, None)
-    DATASETS[name] = made
+    with LOCK:
+        DATASETS.pop(name, None)
+        for oldest in [key for key, entry in DATASETS.items() if entry.own][: 1 - MOST_KEPT]:
+            DATASETS.pop(oldest)
+        DATASETS[name] = made
     return made
 
 
@@ -97,14 +98,24 @@ def most_rows(n_inputs: int) -> int:
     return min(MOST_EXAMPLES, MOST_NUMBERS // n_inputs)
 
 
+def rows_held(m: int, n_inputs: int, kind: str = "rows") -> tuple[Any, str]:
+    """Return which of m rows are held, and what to say where that is not all of them."""
+    most = most_rows(n_inputs)
+    if m <= most:
+        return slice(None), ""
+    rows = np.random.Generator(np.random.Philox(0)).permutation(m)[:most]
+    return np.sort(rows), f" Of {m:,} {kind} {most:,} are here, drawn by chance."
+
+
 def add_weights(held: Weights) -> str:
     """Put trained parameters into :data:`WEIGHTS`; return their name."""
     told = json.dumps(list(held.parameters)).encode()
     name = f"own-{_digest(told, *held.parameters.values())}"
-    WEIGHTS.pop(name, None)
-    for oldest in list(WEIGHTS)[: 1 - MOST_KEPT]:
-        WEIGHTS.pop(oldest, None)
-    WEIGHTS[name] = held
+    with LOCK:
+        WEIGHTS.pop(name, None)
+        for oldest in list(WEIGHTS)[: 1 - MOST_KEPT]:
+            WEIGHTS.pop(oldest)
+        WEIGHTS[name] = held
     return name
 
 
@@ -116,12 +127,14 @@ def weights(name: str) -> Weights:
     ValueError: this experiment begins with the weights of a model that this lab does not hold (or
     the model has changed since). Open the same model here once more.
     """
-    if name not in WEIGHTS:
+    with LOCK:
+        found = WEIGHTS.get(name)
+    if found is None:
         raise ValueError(
             "this experiment begins with the weights of a model that this lab does not hold (or "
             "the model has changed since). Open the same model here once more."
         )
-    return WEIGHTS[name]
+    return found
 
 
 def _digest(told: bytes, *arrays: NDArray[Any]) -> str:

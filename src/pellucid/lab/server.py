@@ -17,7 +17,7 @@ from typing import Any
 
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
-from pellucid.lab.frames import dumps, plain
+from pellucid.lab.frames import dumps
 from pellucid.lab.security import IN_NOTEBOOKS, Guard
 from pellucid.lab.state import LARGEST_UPLOAD
 from pellucid.lab.trainer import Message, Trainer
@@ -124,11 +124,11 @@ class Client:
 
     async def serve(self) -> None:
         """Until the page goes, or says something that is not understood."""
-        await self._websocket.accept()
-        self._lab.trainers.add(self._trainer)
+        self._lab.trainers.add(self._trainer)  # before anything is awaited: they are counted
         self._trainer.start()
         pushing = asyncio.create_task(self._send_pushed())
         try:
+            await self._websocket.accept()
             await self._read()
         finally:
             pushing.cancel()
@@ -213,7 +213,7 @@ def _require() -> None:
 
 def _application(lab: Lab) -> Any:
     from starlette.applications import Starlette
-    from starlette.responses import FileResponse, JSONResponse
+    from starlette.responses import FileResponse, Response
     from starlette.routing import Mount, Route, WebSocketRoute
     from starlette.staticfiles import StaticFiles
 
@@ -229,7 +229,8 @@ def _application(lab: Lab) -> Any:
 
     async def upload(request: Any) -> Any:
         async with receiving:
-            return JSONResponse(*await _received(request))
+            found, status = await _received(request)
+        return Response(dumps(found), status, media_type="application/json")
 
     receiving = asyncio.Semaphore(MOST_UPLOADS)
 
@@ -256,7 +257,8 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
     length = request.headers.get("content-length", "")
     if kind not in KINDS:
         return {"error": f"there is no upload {kind!r:.40}."}, 404
-    if not length.isdecimal() or len(length) > 15:
+    chunked = "transfer-encoding" in request.headers  # then the length that is said binds nobody
+    if chunked or not length.isdecimal() or len(length) > 15:
         return {"error": "an upload must say how long it is."}, 411
     if int(length) > LARGEST_UPLOAD:
         most = f"{LARGEST_UPLOAD // 2**20} MiB"
@@ -278,7 +280,7 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
     except Exception as error:
         logger.exception("upload %s", kind)
         return {"error": f"internal error: {type(error).__name__}"}, 500
-    return plain(found), 200
+    return found, 200
 
 
 def _uvicorn_server(app: Any) -> Any:

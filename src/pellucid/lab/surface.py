@@ -6,7 +6,6 @@ place, from the first layer that one of the two parameters belongs to.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from pellucid import philox, propagation
+from pellucid.insight.diagnosis.watch import one_thread
 from pellucid.insight.gradient_check import in_float64
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import real, whole
@@ -272,16 +271,10 @@ def cell(network: Network, place: Place) -> float:
     return float(array[place.row, place.column])
 
 
-@functools.cache
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 @contextmanager
 def _calmly() -> Iterator[None]:
     """Products as small as these lose by being shared among threads; what overflows is told."""
-    blas = _libraries().limit(limits=1, user_api="blas")
-    with blas, np.errstate(over="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         yield
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from pellucid.errors import DataError
 from pellucid.lab.datasets import Dataset
-from pellucid.lab.own import MOST_INPUTS, Own, add_data, most_rows
+from pellucid.lab.own import MOST_INPUTS, Own, add_data, rows_held
+from pellucid.tables.evaluate import as_numbers, class_numbers
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images
 from pellucid.tables.kinds import Image
@@ -68,19 +69,16 @@ def add_rows(
             f"{title} becomes {n:,} inputs; the lab shows up to {MOST_INPUTS}. Take fewer columns, "
             "or train with pellucid train."
         )
-    if len(Z) > most_rows(n):
-        chosen = np.random.Generator(np.random.Philox(0)).permutation(len(Z))[: most_rows(n)]
-        note += f" Of {len(Z):,} rows {most_rows(n):,} are here, drawn by chance."
-        Z, t = Z[np.sort(chosen)], t[np.sort(chosen)]
+    rows, more = rows_held(len(Z), n)
     head = {
         "title": title,
         "inputs": tuple(columns.preprocessing.output_names),
         "outputs": outputs_of(columns),
         "task": columns.task,
-        "note": note,
+        "note": note + more,
         "image": _image(columns),
     }
-    X, Y = np.ascontiguousarray(Z.T, dtype=np.float32), np.asarray(t, dtype=np.float32)
+    X, Y = np.ascontiguousarray(Z[rows].T, dtype=np.float32), np.asarray(t[rows], np.float32)
     return add_data(head, Own(X, Y, columns, recall=recall))
 
 
@@ -96,6 +94,14 @@ def first_experiment(found: Dataset) -> dict[str, Any]:
 def likely_target(raw: RawTable) -> str:
     """Return the column that is learned unless another is chosen: "target", or the last."""
     return "target" if "target" in raw.names else raw.names[-1]
+
+
+def learned(columns: TableModel, y: np.ndarray, source: str) -> np.ndarray:
+    """Return a target's labels or numbers as a network for these columns learns them."""
+    if columns.task == "regression":
+        t = as_numbers(y, f"{source}: the target {columns.target!r}")
+        return np.asarray((t - columns.target_mean) / columns.target_std)
+    return class_numbers(y, columns.classes, source)
 
 
 def outputs_of(columns: TableModel) -> tuple[str, ...]:

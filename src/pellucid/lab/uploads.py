@@ -75,12 +75,12 @@ def _table(name: str, content: bytes) -> dict[str, Any]:
 
 def choose_target(table: Any, target: Any, model: Any) -> dict[str, Any]:
     """Return the experiment of a table sent, through the preprocessing of a ``model`` or none."""
-    if not isinstance(table, str) or table not in TABLES:
-        raise ValueError("this table is no longer here; open its file once more.")
-    if not isinstance(target, str):
-        raise ValueError(f"target must be the name of a column; got {target!r:.40}.")
-    name, content = TABLES[table]
     with _lock:
+        if not isinstance(table, str) or table not in TABLES:
+            raise ValueError("this table is no longer here; open its file once more.")
+        if not isinstance(target, str):
+            raise ValueError(f"target must be the name of a column; got {target!r:.40}.")
+        name, content = TABLES[table]
         held = WEIGHTS.get(model) if isinstance(model, str) else None
         if held is None or held.model is None:
             return _opening(first_experiment(learn(raw_of(name, content).table(target), name)))
@@ -132,15 +132,14 @@ def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             entries = [each for each in file.infolist() if not each.is_dir()]
-            _check_names(name, [each.filename for each in entries])
-            wanted = {each.filename.split("/")[-1]: each for each in entries}
-            wanted = {short: each for short, each in wanted.items() if _FILE.fullmatch(short)}
-            _check_size(name, [each.file_size for each in wanted.values()])
-            if any(each.compress_type not in _METHODS for each in wanted.values()):
+            known = _model_files(name, [each.filename for each in entries])
+            wanted = [each for each in entries if each.filename in known]
+            _check_size(name, [each.file_size for each in wanted])
+            if any(each.compress_type not in _METHODS for each in wanted):
                 raise NotImplementedError("neither stored nor deflated")
-            for short, each in wanted.items():
+            for each in wanted:
                 with file.open(each) as inside:
-                    yield short, inside.read(each.file_size)
+                    yield known[each.filename], inside.read(each.file_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
             ValueError, MemoryError) as error:  # fmt: skip
         if isinstance(error, ModelError):
@@ -159,29 +158,32 @@ def _separated(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             raise ValueError("sizes")
     except (ValueError, TypeError, RecursionError):
         raise ModelError(f"{name} did not arrive whole; open it once more.") from None
-    _check_names(name, [file for file, _ in listed])
+    known = _model_files(name, [file for file, _ in listed])
     start = 0
     for file, size in listed:
-        short = file.split("/")[-1]
-        if _FILE.fullmatch(short):
-            yield short, rest[start : start + size]
+        if file in known:
+            yield known[file], rest[start : start + size]
         start += size
 
 
-def _check_names(name: str, names: list[str]) -> None:
-    """Refuse paths that lead elsewhere, several folders, and the same name twice."""
+def _model_files(name: str, names: list[str]) -> dict[str, str]:
+    """The paths that are files of a model folder, and each without its folder.
+
+    Paths that lead elsewhere, several folders, and the same name twice are refused.
+    """
     odd = [each for each in names if each[:1] == "/" or {"..", ""} & set(each.split("/"))
            or re.search(r"[\\:\0]", each)]  # fmt: skip
     if odd or len(names) > MOST_FILES:
         what = f"the name {odd[0]!r:.60}" if odd else f"{len(names)} files"
         raise ModelError(f"{name} holds {what}; expected one model folder that Pellucid saved.")
-    known = [each for each in names if _FILE.fullmatch(each.split("/")[-1])]
-    known = [each for each in known if not each.startswith("__MACOSX/")]
+    names = [each for each in names if not each.startswith("__MACOSX/")]
+    known = {each: each.split("/")[-1] for each in names if _FILE.fullmatch(each.split("/")[-1])}
     folders = {each.rpartition("/")[0] for each in known}
-    if len(folders) > 1 or len(set(known)) < len(known):
+    if len(folders) > 1 or any(names.count(each) > 1 for each in known):
         raise ModelError(
             f"{name} holds several folders or a file twice; expected one model folder."
         )
+    return known
 
 
 def _check_size(name: str, sizes: list[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -194,7 +195,7 @@ class Layer:
                 )
 
     def _check_factor(self, name: str, value: Any) -> None:
-        if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+        if not (isinstance(value, (int, float)) and 0 <= value <= sys.float_info.max):
             raise ValueError(f"{type(self).__name__}: {name} must be 0 or more; got {value!r}.")
 
     def __repr__(self) -> str:

@@ -193,7 +193,11 @@ def _load(path: str | os.PathLike[str], form: int) -> Any:
             f"{pellucid.__version__} does not know{did_you_mean(kind, _KINDS)}. "
             "If a newer Pellucid wrote it: pip install --upgrade pellucid."
         )
-    return importlib.import_module(_KINDS[kind][form]).from_folder(folder)
+    reader = importlib.import_module(_KINDS[kind][form])
+    try:
+        return reader.from_folder(folder)
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise folder.damaged(f"an entry is none of those expected: {error}") from None
 
 
 def from_folder(folder: ModelFolder) -> Network:

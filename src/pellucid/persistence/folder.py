@@ -347,7 +347,7 @@ def _read(path: Path, limit: int) -> bytes:
             f"damaged. {MEND}"
         )
     with open(path, "rb") as file:
-        return file.read(limit)
+        return file.read(status.st_size)  # a limit may be more than there is memory for
 
 
 def _kind_there(folder: Path) -> str:
