@@ -47,7 +47,9 @@ def layers(experiment: Experiment, gradient: str = "dZ") -> dict[str, Any]:
         cache = propagation.forward(e.network.layers, e.X[:, rows])
         found = propagation.backward(cache, e.Y[:, rows], e.loss, l1=s.l1, l2=s.l2)
     measured = of_pass(cache, found)
-    sizes = step_sizes(Evidence(settings=training_settings(e)), {"layers": measured})
+    sizes = step_sizes(
+        Evidence(settings=training_settings(e)), {"layers": measured, "epoch": e.epoch}
+    )
     A = {l: cache.A[l] for l in found.dZ}
     back = found.dZ if gradient == "dZ" else found.dW
     logs = {l: np.log10(np.abs(values[values != 0])) for l, values in back.items()}
