@@ -215,6 +215,10 @@ class Experiment:
         self.array_with(letter, layer, row, column)[row, column] = value
         self._session.take()
         self.path.restart()
+        if self.curves["epoch"][-1] == self.epoch and self.position == 0:
+            for values in self.curves.values():
+                values.pop()
+            self._record()
         self.actions.append(["set_cell", letter, layer, row, column, float(value)])
         if self.twin:
             self.twin.set_cell(letter, layer, row, column, value)
@@ -319,6 +323,11 @@ class Experiment:
         """Return J of all training examples, penalties included."""
         return self._mean(self.training)
 
+    def accuracy(self) -> float:
+        """Return the accuracy on all training examples; NaN for a regression."""
+        _, A = self._session.evaluate(self.X, self.Y, rows=self.training)
+        return self._accuracy(self.training, A)
+
     def outputs(self) -> NDArray[Any]:
         """Return A[L] of all examples."""
         return self.network.forward(self.X)
@@ -371,6 +380,11 @@ class Experiment:
         l1, l2 = self.settings.l1, self.settings.l2
         return mean + (penalty(self.network.layers, l1, l2) if l1 or l2 else 0.0)
 
+    def _accuracy(self, rows: NDArray[np.integer[Any]], A: NDArray[Any]) -> float:
+        if self.dataset.task == "regression":
+            return math.nan
+        return METRICS["accuracy"](self.Y[:, rows], A)
+
     def _record(self) -> None:
         """Add a point to each curve."""
         point = {"epoch": float(self.epoch)}
@@ -378,8 +392,7 @@ class Experiment:
             mean, accuracy = math.nan, math.nan
             if len(rows):
                 mean, A = self._session.evaluate(self.X, self.Y, rows=rows)
-                if self.dataset.task != "regression":
-                    accuracy = METRICS["accuracy"](self.Y[:, rows], A)
+                accuracy = self._accuracy(rows, A)
             point |= {f"{prefix}loss": mean, f"{prefix}accuracy": accuracy}
         for name in CURVES:
             self.curves[name].append(point[name])

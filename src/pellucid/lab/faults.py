@@ -89,7 +89,8 @@ FAULTS: dict[str, Fault] = {
             "A dropped transpose",
             "dA[l-1] is W[l]^T dZ[l]. Without the transpose every error goes back to the wrong "
             "unit, and every gradient below the last layer is wrong. The cost may fall all the "
-            "same, only more slowly: it is the gradient check that finds such a fault.",
+            "same, only more slowly: it is the gradient check that finds such a fault. With one "
+            "output W[L] is a row, which reads the same transposed: take two hidden layers.",
             layer=DroppedTranspose,
             steps=("dA", "dX"),
         ),

@@ -48,7 +48,7 @@ def layers(experiment: Experiment, gradient: str = "dZ") -> dict[str, Any]:
         found = propagation.backward(cache, e.Y[:, rows], e.loss, l1=s.l1, l2=s.l2)
     measured = of_pass(cache, found)
     sizes = step_sizes(
-        Evidence(settings=training_settings(e)), {"epoch": e.epoch, "layers": measured}
+        Evidence(settings=training_settings(e)), {"layers": measured, "epoch": e.epoch}
     )
     A = {l: cache.A[l] for l in found.dZ}
     back = found.dZ if gradient == "dZ" else found.dW

@@ -121,6 +121,7 @@ def state_of(experiment: Experiment, *, brief: bool = False) -> State:
         "step": e.step,
         "position": e.position,
         "J": e.cost(),
+        "accuracy": e.accuracy(),
         "J_batch": e.J_batch,
         "curves": e.curves,
         "twin": twin,

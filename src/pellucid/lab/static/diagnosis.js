@@ -13,7 +13,7 @@ const PAUSE = 1000;
 const SURE = 3;
 
 /** @param {string} text */
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const capital = (text) => /^\w+\[/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 
 /** @param {Finding} finding */
 const place = ({ name, where }) => (where ? `${name}, ${where}` : name);

@@ -47,11 +47,11 @@ export function runs(lab) {
   let count = 0;
   const last = (/** @type {any} */ values) => (values ?? []).findLast((/** @type {any} */ value) => value !== null);
   function add() {
-    const { experiment, n, epoch, J, curves } = lab.state;
+    const { experiment, n, epoch, J, accuracy, curves } = lab.state;
     count += 1;
     kept.push({
       name: `run ${count}`, experiment: structuredClone(experiment), network: n.join("-"), epoch, J,
-      accuracy: last(curves.accuracy), val: last(curves.val_loss), curves: structuredClone(curves),
+      accuracy, val: last(curves.val_loss), curves: structuredClone(curves),
     });
     say(`Run ${count} is kept.`);
     draw();

@@ -149,7 +149,7 @@ export class Lab extends EventTarget {
   take(state) {
     if (!state.brief) {
       this.boundary = null;
-      if (String(state.data.inputs) !== String(this.state.data?.inputs)) this.columns = widest(state.data.X);
+      if (String(state.data.inputs) !== String(this.state.data?.inputs)) this.look(state.data);
     } else state.data = { ...this.state.data, ...state.data };
     this.state = state;
     if (this.newest) this.socket.acknowledge(this.newest.sequence);
@@ -163,8 +163,19 @@ export class Lab extends EventTarget {
     if (state.message || state.note) say(state.message ? `Training ${state.message}` : state.note);
   }
 
+  /** The map of other data: what the link asks for at first, else the output over the two widest inputs. @param {any} data */
+  look({ X, inputs }) {
+    const { columns, unit } = (!this.state.data && this.looks.map) || {};
+    const places = (/** @type {any} */ pair) => Array.isArray(pair) && pair.length === 2 && pair.every((k) => Number.isInteger(k) && k >= 0);
+    const fits = places(columns) && columns[0] !== columns[1] && Math.max(...columns) < inputs.length;
+    this.columns = fits ? columns : widest(X);
+    if (places(unit) && unit[0] > 0) this.unit = unit;
+  }
+
   keepInLink() {
-    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view, looks: this.looks });
+    const map = { columns: this.across.columns, unit: this.unit ?? undefined };
+    const looks = { ...this.looks, map: map.columns || map.unit ? map : undefined };
+    const link = toLink({ experiment: this.experiment, hidden: this.hidden, view: this.view, looks });
     history.replaceState(null, "", `#${link}`);
   }
 
@@ -201,6 +212,7 @@ export class Lab extends EventTarget {
   async show(unit, columns = this.columns) {
     this.unit = unit;
     this.columns = columns;
+    this.keepInLink();
     this.tell("unit");
     if (this.state.playing) await this.watch();
     await this.fetchBoundary();
@@ -232,6 +244,7 @@ export class Lab extends EventTarget {
     const { state } = this;
     Object.assign(state, { epoch: header.epoch, step: header.step, J: header.J });
     append(state.curves, header.curves);
+    state.accuracy = header.curves?.accuracy?.findLast((/** @type {any} */ value) => value !== null) ?? state.accuracy;
     if (state.twin && header.twin) append(state.twin.curves, header.twin.curves);
     for (const [name, { shape, values }] of Object.entries(arrays)) {
       if (name in state.parameters) state.parameters[name] = rows(values, shape);

@@ -1,10 +1,17 @@
 // @ts-check
 /** The dimension table, and W and b as tables whose cells can be typed over. */
 
-import { at, h, say, shown } from "./dom.js";
+import { at, h, number, say, shown } from "./dom.js";
 import { live } from "./live.js";
 
+/** Rows and columns of a table; of a larger array it is a window that can be moved. */
 const MOST = 12;
+
+/** The numbers of a layer up to which its tables are open from the start. */
+const CALM = 60;
+
+/** @param {number[][]} array */
+const sizeOf = (array) => `${array.length} × ${array[0].length}`;
 
 /** @param {import("./lab.js").Lab} lab */
 export function dimensions(lab) {
@@ -30,67 +37,104 @@ export function dimensions(lab) {
 
 /** @param {import("./lab.js").Lab} lab */
 export function parameters(lab) {
-  /** @typedef {{input: HTMLInputElement, name: string, row: number, column: number}} Cell */
-  /** @type {Cell[][]} of each layer */
-  let cells = [];
+  /** @typedef {{input: HTMLInputElement, row: number, column: number}} Cell */
+  /** @type {Map<string, Cell[]>} what is in the table of each array */
+  const cells = new Map();
+  /** @type {Set<number>} the large layers that were opened */
+  const opened = new Set();
   /** @type {(() => void)[]} what follows the numbers: the tables of each layer by themselves */
   let following = [];
 
-  /** @param {string} letter @param {number} layer @param {string[]} columns */
-  function table(letter, layer, columns) {
+  /** @param {string} letter @param {number} layer @param {(column: number) => string} heading */
+  function table(letter, layer, heading) {
     const values = lab.state.parameters[`${letter}${layer}`];
-    const rows = values.slice(0, MOST);
-    const width = Math.min(values[0].length, MOST);
-    const left = values.length * values[0].length - rows.length * width;
-    return h("div", { class: "scroll" }, h("table", { class: "matrix" },
-      h("caption", {}, `${letter}[${layer}]`, left ? ` (the first ${rows.length} × ${width})` : ""),
-      h("thead", {}, h("tr", {}, h("td"), columns.slice(0, width).map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, rows.map((/** @type {number[]} */ row, /** @type {number} */ i) => h("tr", {}, h("th", { scope: "row" }, String(i)),
-        row.slice(0, width).map((value, j) => h("td", {}, cell(letter, layer, i, j, value))))))));
+    const from = [0, 0];
+    const most = [values.length - MOST, values[0].length - MOST];
+    const inside = h("div", { class: "scroll" });
+    const fill = () => inside.replaceChildren(windowOf(letter, layer, heading, from));
+    const move = (/** @type {number} */ way, /** @type {string} */ label) => most[way] > 0 && number(label, 0, (place) => {
+      from[way] = Math.floor(place);
+      fill();
+    }, { min: 0, max: most[way], step: 1 });
+    fill();
+    const tools = [move(0, "From row"), move(1, "From column")].filter(Boolean);
+    return h("div", { class: "typed" }, tools.length > 0 && h("div", { class: "row", role: "group", "aria-label": `What is seen of ${letter}[${layer}]` }, tools), inside);
   }
 
-  /** @param {string} letter @param {number} layer @param {number} row @param {number} column @param {number} value */
-  function cell(letter, layer, row, column, value) {
+  /** @param {string} letter @param {number} layer @param {(column: number) => string} heading @param {number[]} from its first row and column */
+  function windowOf(letter, layer, heading, [top, left]) {
+    const values = lab.state.parameters[`${letter}${layer}`];
+    const rows = range(top, Math.min(values.length, top + MOST));
+    const columns = range(left, Math.min(values[0].length, left + MOST));
+    const part = rows.length < values.length || columns.length < values[0].length;
+    cells.set(`${letter}${layer}`, []);
+    return h("table", { class: "matrix" },
+      h("caption", {}, `${letter}[${layer}]`, part ? `, rows ${top} to ${top + rows.length - 1}, columns ${left} to ${left + columns.length - 1} of ${sizeOf(values)}` : ""),
+      h("thead", {}, h("tr", {}, h("td"), columns.map((column) => h("th", { scope: "col" }, heading(column))))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, String(row)),
+        columns.map((column) => h("td", {}, cell(letter, layer, row, column)))))));
+  }
+
+  /** @param {string} letter @param {number} layer @param {number} row @param {number} column */
+  function cell(letter, layer, row, column) {
+    const now = () => plain(lab.state.parameters[`${letter}${layer}`][row][column]);
     const input = h("input", {
-      inputmode: "decimal", autocomplete: "off", spellcheck: "false", size: 7, value: plain(value),
+      inputmode: "decimal", autocomplete: "off", spellcheck: "false", size: 7, value: now(),
       "aria-label": `${letter}[${layer}], row ${row}, column ${column}`,
       onchange: async () => {
         const typed = Number(input.value.replace("−", "-").replace(",", "."));
         if (!Number.isFinite(typed) || input.value.trim() === "") {
           say(`${letter}[${layer}][${row}, ${column}] must be a number; got ${input.value || "nothing"}.`);
-          input.value = plain(lab.state.parameters[`${letter}${layer}`][row][column]);
+          input.value = now();
           return;
         }
         lab.take(await lab.ask("set_cell", { letter, layer, row, column, value: typed }));
         say(`${letter}[${layer}][${row}, ${column}] is now ${shown(typed)}. J = ${shown(lab.state.J)}.`);
       },
     });
-    cells[layer].push({ input, name: `${letter}${layer}`, row, column });
+    cells.get(`${letter}${layer}`)?.push({ input, row, column });
     return input;
   }
 
   const plain = (/** @type {number} */ value) => shown(value).replaceAll("−", "-");
 
+  /** The tables of a layer; those of a large one wait to be opened. @param {number} layer */
+  function tables(layer) {
+    const { parameters: { [`W${layer}`]: W, [`b${layer}`]: b }, data } = lab.state;
+    const input = (/** @type {number} */ column) => (layer === 1 ? data.inputs?.[column] ?? `x${column + 1}` : String(column));
+    const pair = h("div", { class: "pair" }, table("W", layer, input), table("b", layer, String));
+    const count = W.length * W[0].length + b.length;
+    if (count <= CALM) return { pair, box: pair };
+    const box = h("details", {
+      open: opened.has(layer), ontoggle: () => (box.open ? opened.add(layer) : opened.delete(layer)),
+    }, h("summary", {}, `W[${layer}] ${sizeOf(W)}, b[${layer}] ${sizeOf(b)}: ${count} numbers`), pair);
+    return { pair, box };
+  }
+
   let layout = "";
   function draw() {
     const { n, data } = lab.state;
-    if (layout === n.join("-")) return update();
-    layout = n.join("-");
-    cells = n.map(() => []);
-    const pairs = n.slice(1).map((/** @type {number} */ _, /** @type {number} */ k) => {
-      const from = Array.from({ length: n[k] }, (__, j) => (k === 0 ? data.inputs?.[j] ?? `x${j + 1}` : String(j)));
-      return h("div", { class: "pair" }, table("W", k + 1, from), table("b", k + 1, ["0"]));
-    });
-    at("parameters").replaceChildren(...pairs);
-    following = pairs.map((/** @type {Element} */ pair, /** @type {number} */ k) => live(pair, 4, () => update(cells[k + 1])));
+    const now = JSON.stringify([n, data.inputs]);
+    if (layout === now) return update();
+    layout = now;
+    cells.clear();
+    const layers = range(1, n.length).map(tables);
+    at("parameters").replaceChildren(...layers.map(({ box }) => box));
+    following = layers.map(({ pair }, k) => live(pair, 4, () => update([`W${k + 1}`, `b${k + 1}`])));
   }
-  function update(those = cells.flat()) {
-    for (const { input, name, row, column } of those) {
-      const value = plain(lab.state.parameters[name][row][column]);
-      if (input.value !== value && document.activeElement !== input) input.value = value;
+  function update(names = [...cells.keys()]) {
+    for (const name of names) {
+      const values = lab.state.parameters[name];
+      for (const { input, row, column } of cells.get(name) ?? []) {
+        const value = plain(values[row][column]);
+        if (input.value !== value && document.activeElement !== input) input.value = value;
+      }
     }
   }
   lab.on("state", draw);
   lab.on("numbers", () => following.forEach((follow) => follow()));
   lab.on("play", () => lab.state.playing || update());
 }
+
+/** @param {number} from @param {number} to */
+const range = (from, to) => Array.from({ length: to - from }, (_, k) => from + k);

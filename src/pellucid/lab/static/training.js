@@ -41,10 +41,9 @@ export function training(lab) {
   /** @type {Map<string, any>} */
   const told = new Map();
   function numbers() {
-    const { epoch, step, J, curves } = lab.state;
+    const { epoch, step, J, accuracy } = lab.state;
     const parts = [["Epoch", epoch.toLocaleString("en")], ["Step", step.toLocaleString("en")], ["J", shown(J)]];
-    const accuracy = curves.accuracy?.findLast((/** @type {any} */ value) => value !== null);
-    if (accuracy !== undefined) parts.push(["Accuracy", shown(accuracy)]);
+    if (accuracy !== null) parts.push(["Accuracy", shown(accuracy)]);
     const names = parts.map(([name]) => name);
     if (names.join() !== [...told.keys()].join()) {
       told.clear();

@@ -194,6 +194,14 @@ export const hidden = {
     /** Whether there are main directions to choose. @param {number} layer */
     const mixed = (layer) => lab.state.n[layer] > 2 && lab.state.n[layer] <= MOST_UNITS;
 
+    /** What the link asks for, where this network has it. @param {any} look @returns {typeof looked | null} */
+    function fromLink(look) {
+      if (!layersOf(lab).includes(look?.layer)) return null;
+      const { layer, axes } = look;
+      const units = Array.isArray(axes) && axes.length === 2 && axes[0] !== axes[1] && axes.every((k) => Number.isInteger(k) && k >= 0 && k < lab.state.n[layer]);
+      return units || (axes === null && mixed(layer)) ? { layer, axes } : null;
+    }
+
     const shape = () => String([lab.state.n, lab.state.data.inputs, lab.state.data.X[0].length]);
 
     /** @param {number} layer @param {number} unit */
@@ -205,7 +213,11 @@ export const hidden = {
     function drawTools() {
       const { n } = lab.state;
       const { layer, axes } = looked;
-      const look = (/** @type {typeof looked} */ other) => { looked = other; draw().catch(() => undefined); };
+      const look = (/** @type {typeof looked} */ other) => {
+        lab.looks.hidden = looked = other;
+        lab.keepInLink();
+        draw().catch(() => undefined);
+      };
       const units = Array.from({ length: n[layer] }, (_, unit) => /** @type {[string, string]} */ ([String(unit), unitName(layer, unit)]));
       const axis = (/** @type {string} */ label, /** @type {number} */ which) => choice(label, units, String(axes?.[which]), (value) => {
         const [to, other] = [Number(value), /** @type {Pair} */ (axes)[1 - which]];
@@ -224,8 +236,9 @@ export const hidden = {
     async function draw() {
       const { n, data } = lab.state;
       if (shape() !== before) {
+        const kept = before ? null : fromLink(lab.looks.hidden);
         before = shape();
-        looked = first(layersOf(lab).findLast((each) => each < n.length - 1) ?? 0);
+        looked = kept ?? first(layersOf(lab).findLast((each) => each < n.length - 1) ?? 0);
       }
       if (JSON.stringify(looked) + before !== drawn) drawTools();
       drawn = JSON.stringify(looked) + before;

@@ -1,0 +1,145 @@
+"""The lab's page: tables of large layers, and what was chosen to look at kept in the link."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab_browser import choose, expect, says
+from pellucid.lab.experiment import Experiment
+from pellucid.lab.settings import Settings
+
+
+def link(page: Any) -> Any:
+    text = page.url.partition("#")[2]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def again(page: Any) -> Any:
+    """The same link opened in a page of its own."""
+    fresh = page.context.new_page()
+    fresh.goto(page.url)
+    fresh.wait_for_selector("body.ready")
+    return fresh
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_over(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    choose(page, "spiral")
+    titles = page.locator("#parameters summary")
+    expect(titles).to_have_text(
+        [
+            "W[1] 64 × 2, b[1] 64 × 1: 192 numbers",
+            "W[2] 64 × 64, b[2] 64 × 1: 4160 numbers",
+            "W[3] 1 × 64, b[3] 1 × 1: 65 numbers",
+        ]
+    )
+    expect(page.locator("#parameters input:visible")).to_have_count(0)
+    titles.nth(1).focus()
+    page.keyboard.press("Enter")
+    seen = page.get_by_role("group", name="What is seen of W[2]")
+    seen.get_by_label("From row").fill("52")
+    page.keyboard.press("Tab")
+    seen.get_by_label("From column").fill("40")
+    page.keyboard.press("Tab")
+    e = Experiment(Settings.read(link(page)["experiment"]))
+    cell = page.get_by_label("W[2], row 63, column 41", exact=True)
+    assert float(cell.input_value()) == pytest.approx(e.network.parameters["W2"][63, 41], rel=1e-3)
+    cell.fill("7.5")
+    page.keyboard.press("Enter")
+    says(page, "W[2][63, 41] is now 7.5.")
+    e.set_cell("W", 2, 63, 41, 7.5)
+    says(page, f"J = {e.cost():.4g}.")
+    page.get_by_role("button", name="One unit less in layer 1").click()  # other tables, still open
+    expect(titles.nth(1)).to_have_text("W[2] 64 × 63, b[2] 64 × 1: 4096 numbers")
+    expect(page.locator("#parameters details[open]")).to_have_count(1)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+
+
+def test_an_opened_table_follows_the_training(page):
+    choose(page, "spiral")
+    page.locator("#parameters summary").first.click()
+    page.get_by_role("group", name="What is seen of W[1]").get_by_label("From row").fill("30")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="One epoch").click()
+    says(page, "Epoch 1,")
+    e = Experiment(Settings.read(link(page)["experiment"]))
+    e.steps(e.left_in_epoch())
+    shown = [float(box.input_value()) for box in page.locator("[aria-label^='W[1], row']").all()]
+    assert len(shown) == 24
+    np.testing.assert_allclose(shown, e.network.parameters["W1"][30:42].ravel(), rtol=1e-3)
+
+
+def test_the_columns_and_the_unit_of_the_map_are_kept_in_the_link(page):
+    assert "map" not in link(page)["looks"]  # nothing was chosen
+    choose(page, "digits")
+    chosen = page.locator("#map")
+    chosen.get_by_label("Across").select_option("20")
+    chosen.get_by_label("The map shows").select_option("1,3")
+    expect(page.locator(".unit.shown")).to_have_count(1)
+    fresh = again(page)
+    expect(fresh.locator("#map").get_by_label("Across")).to_have_value("20")
+    up = chosen.get_by_label("Up").input_value()
+    expect(fresh.locator("#map").get_by_label("Up")).to_have_value(up)
+    expect(fresh.locator("#map").get_by_label("The map shows")).to_have_value("1,3")
+    choose(fresh, "xor-non-linear")
+    assert "map" not in link(fresh)["looks"]
+
+
+def test_the_layer_and_the_axes_of_the_hidden_space_are_kept_in_the_link(page):
+    choose(page, "spiral")
+    page.get_by_role("tab", name="Hidden space").click()
+
+    def tool(of: Any, label: str) -> Any:
+        return of.locator(f"#view-hidden label:has(span:text-is('{label}')) select")
+
+    tool(page, "Seen by").select_option("1")
+    tool(page, "Axes").select_option("units")
+    tool(page, "Across").select_option("9")
+    tool(page, "Up").select_option("2")
+    fresh = again(page)
+    for label, value in (("Seen by", "1"), ("Across", "9"), ("Up", "2")):
+        expect(tool(fresh, label)).to_have_value(value)
+    expect(fresh.locator("#view-hidden svg.space")).to_have_attribute(
+        "aria-label", "What layer 1 makes of 400 examples: across unit 9, up unit 2; "
+        "the table beside it has numbers.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {"map": {"columns": [5, 5], "unit": [9, 9]}, "hidden": {"layer": 7, "axes": [0, 1]}},
+        {"map": {"columns": "ab", "unit": {}}, "hidden": {"layer": 1, "axes": [0, 99]}},
+        {"map": 3, "hidden": None},
+    ],
+)
+def test_looks_that_do_not_fit_are_left_out(page, looks):
+    state = {**link(page), "view": "hidden", "looks": looks}
+    text = base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
+    page.goto(page.url.partition("#")[0] + "#" + text)
+    page.reload()
+    page.wait_for_selector("body.ready")
+    expect(page.locator("#view-hidden svg.space")).to_be_visible()
+    expect(page.locator("#map").get_by_label("The map shows")).to_have_value("")
+
+
+def test_accuracy_and_curves_are_those_of_the_weights_typed(page):
+    page.get_by_label("Data set").select_option("and")
+    page.get_by_role("button", name="Remove layer 1").click()
+    for label, typed in (("b[1], row 0, column 0", "-30"), ("W[1], row 0, column 0", "20"),
+                         ("W[1], row 0, column 1", "20")):  # fmt: skip
+        page.get_by_label(label, exact=True).fill(typed)
+        page.keyboard.press("Enter")
+        says(page, f"is now {typed.replace('-', '−')}.")
+    accuracy = page.locator("#numbers div:has(dt:text-is('Accuracy')) dd")
+    expect(accuracy).to_have_text("1")
+    expect(page.locator("#curves figcaption").first).to_contain_text("training 3.405e−05")
+    page.get_by_role("button", name="Reset").click()
+    expect(accuracy).not_to_have_text("1")
