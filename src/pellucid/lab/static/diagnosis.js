@@ -2,7 +2,7 @@
 /** The diagnosis as it arises: a line that stays in sight, and a panel that says why and what to change. */
 
 import { at, h, say } from "./dom.js";
-import { write } from "./live.js";
+import { inTurn, write } from "./live.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 /** @typedef {{kind: string, name: string, severity: string, where: string, evidence: string, why: string, advice: string,
@@ -34,7 +34,6 @@ export function diagnosis(lab) {
   /** @type {Map<string, {first: number, last: number, name: string}>} what was found since the first step */
   const seen = new Map();
   let [step, quiet, round, last] = [0, 0, 0, -Infinity];
-  let [busy, wanted] = [false, false];
 
   /** @param {any} found */
   function show(found) {
@@ -135,19 +134,12 @@ export function diagnosis(lab) {
     }
   }
 
-  async function refresh() {
-    wanted = true;
-    if (busy) return;
-    busy = true;
-    while (wanted) {
-      wanted = false;
-      last = performance.now();
-      const mine = ++round;
-      const found = await lab.socket.ask("diagnosis").catch(() => null);
-      if (found && mine === round) show(found);
-    }
-    busy = false;
-  }
+  const refresh = inTurn(async () => {
+    last = performance.now();
+    const mine = ++round;
+    const found = await lab.socket.ask("diagnosis").catch(() => null);
+    if (found && mine === round) show(found);
+  });
 
   lab.on("state", refresh);
   lab.on("numbers", () => performance.now() - last > PAUSE && refresh());

@@ -101,6 +101,9 @@ export function shown(value) {
   return text.replaceAll("-", "−");
 }
 
+/** A whole number, in groups of three digits. @param {number} value */
+export const count = (value) => value.toLocaleString("en");
+
 let spoken = 0;
 /**
  * Say it to a screen reader and in the status line.

@@ -33,6 +33,25 @@ export function live(element, rate, draw) {
 }
 
 /**
+ * What takes time, one after the other: asked for while it goes on, it is done once more afterwards.
+ * @param {() => Promise<any>} act
+ * @returns {() => Promise<void>}
+ */
+export function inTurn(act) {
+  let [busy, wanted] = [false, false];
+  return async () => {
+    wanted = true;
+    if (busy) return;
+    busy = true;
+    while (wanted) {
+      wanted = false;
+      await act();
+    }
+    busy = false;
+  };
+}
+
+/**
  * Set an attribute, or leave it alone where it is already so: the browser then has nothing to do.
  * @param {Element} element @param {string} name @param {string} value
  */

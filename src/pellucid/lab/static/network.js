@@ -6,6 +6,8 @@ import { live, put, write } from "./live.js";
 import { ends, paint } from "./map.js";
 
 const [GAP, RADIUS, MOST] = [58, 21, 8];
+/** What no XML may hold; a table's column can be called so. */
+const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
 /** @param {import("./lab.js").Lab} lab */
 export function network(lab) {
@@ -282,5 +284,5 @@ export function drawingAsFile() {
     for (const name of ["fill", "stroke", "opacity", "font-family", "font-size"]) element.setAttribute(name, style.getPropertyValue(name));
     for (const name of ["class", "tabindex", "role"]) element.removeAttribute(name);
   });
-  return new XMLSerializer().serializeToString(copy);
+  return new XMLSerializer().serializeToString(copy).replace(NOT_XML, "\ufffd");
 }

@@ -134,7 +134,7 @@ async function opened(lab, { experiment, dataset, note }) {
   const { datasets } = lab.catalogue;
   if (!datasets.some((/** @type {any} */ each) => each.name === dataset.name)) datasets.push(dataset);
   const { missing } = lab;
-  const asked = missing && missing.data.name === experiment.data.name && (missing.model ?? null) === (experiment.model ?? null);
+  const asked = missing?.data?.name === experiment.data.name && (missing?.model ?? null) === (experiment.model ?? null);
   if (asked) lab.missing = null;
   lab.unit = null;
   await lab.open(asked ? missing : experiment);

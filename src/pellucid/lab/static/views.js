@@ -3,7 +3,7 @@
 
 import { onTheme } from "./colours.js";
 import { at, h } from "./dom.js";
-import { live } from "./live.js";
+import { inTurn, live } from "./live.js";
 import { confusion } from "./views/confusion.js";
 import { costs } from "./views/costs.js";
 import { expected } from "./views/expected.js";
@@ -69,19 +69,11 @@ export function views(lab) {
     refresh();
   }
 
-  let [busy, wanted] = [false, false];
   /** Draw the chosen view; while that goes on, or has just been done, only remember to draw it again. */
-  async function refresh() {
-    wanted = true;
-    if (busy) return;
-    busy = true;
-    while (wanted) {
-      wanted = false;
-      await draw().catch(() => undefined); // what the server refused has been said
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    }
-    busy = false;
-  }
+  const refresh = inTurn(async () => {
+    await draw().catch(() => undefined); // what the server refused has been said
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  });
 
   async function draw() {
     const view = chosen();
@@ -96,7 +88,7 @@ export function views(lab) {
   }
 
   lab.on("state", refresh);
-  lab.on("numbers", live(box, 1000 / PAUSE, refresh));
+  lab.on("numbers", live(box, Infinity, refresh));
   onTheme(refresh);
   lab.on("view", show);
   show();

@@ -1,5 +1,5 @@
 // @ts-check
-/** A field of numbers over two axes: bands of colour, contour lines, ticks. */
+/** A field of numbers over two axes: bands of colour, contour lines. */
 
 import { classes, css, mix, paper } from "../colours.js";
 
@@ -71,15 +71,6 @@ export function contour({ values, size }, level, at) {
     }
   }
   return text;
-}
-
-/** Round numbers along an axis. @param {number[]} extent @returns {number[]} */
-export function ticks([low, high]) {
-  const unit = 10 ** Math.floor(Math.log10((high - low) / 3));
-  const step = [5, 2, 1].map((k) => k * unit).find((each) => each <= (high - low) / 3) ?? unit;
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k <= high / step + 1e-9; k++) found.push(Number((k * step).toPrecision(12)));
-  return found;
 }
 
 /** @param {import("../colours.js").Colour[]} hues */

@@ -1,11 +1,9 @@
 // @ts-check
 /** The cost of one example, of a mini-batch and of all examples, on one axis. */
 
-import { h, s, shown } from "../dom.js";
+import { count, h, s, shown } from "../dom.js";
 
 const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 66, 10, 26, 10];
-
-const count = (/** @type {number} */ value) => value.toLocaleString("en");
 
 /** @param {any} told what the server recorded */
 function lines({ one, batch, full, batch_size: size, m }) {

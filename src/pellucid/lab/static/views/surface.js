@@ -2,9 +2,10 @@
 /** The loss surface over two parameters: where training went, and learning rates racing on it. */
 
 import { classes, css, onTheme } from "../colours.js";
-import { choice, h, number, s, say, shown } from "../dom.js";
-import { asText, bands, colours, contour, levels, ticks } from "./contours.js";
+import { choice, count, h, keepFocus, number, s, say, shown } from "../dom.js";
+import { asText, bands, colours, contour, levels } from "./contours.js";
 import { results, style } from "./race.js";
+import { ticks } from "./scales.js";
 
 /** @typedef {import("../lab.js").Lab} Lab */
 /** @typedef {[string, number, number, number]} Place letter, layer, row, column */
@@ -15,8 +16,6 @@ const ZOOMS = /** @type {[string, string][]} */ ([["0.0625", "16 times closer"],
 const HOW = "A race is gradient descent on these two parameters alone, once for each learning rate and all from the same point; each step takes all examples of the surface, the others are held, so each path goes down the surface that is drawn. A rate too small does not arrive; one too large jumps across the valley, or away.";
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-const count = (/** @type {number} */ value) => value.toLocaleString("en");
-
 /** @param {Place} place */
 const nameOf = ([letter, layer, row, column]) => `${letter}[${layer}][${row}, ${column}]`;
 
@@ -25,7 +24,7 @@ const firstPlaces = (parameters) =>
   parameters.W1[0].length > 1 ? [["W", 1, 0, 0], ["W", 1, 0, 1]] : [["W", 1, 0, 0], ["b", 1, 0, 0]];
 
 /** @param {Place} place @param {any} parameters */
-const exists = ([letter, layer, row, column], parameters) => parameters[`${letter}${layer}`]?.[row]?.[column] !== undefined;
+const exists = ([letter, layer, row, column], parameters) => Object.hasOwn(parameters, `${letter}${layer}`) && parameters[`${letter}${layer}`][row]?.[column] !== undefined;
 
 /** With the squared error on a sigmoid the cross-entropy is put beside it. @param {any} experiment @param {string} task */
 const firstOther = ({ loss, output }, task) =>
@@ -151,12 +150,11 @@ class View {
     const drawn = [this.key, this.places.map((place) => place.slice(0, 2)).join(), others].join();
     if (drawn === this.drawn) return this.drawStart();
     this.drawn = drawn;
-    const focus = [...this.controls.querySelectorAll("select, input")].indexOf(document.activeElement);
     const race = h("button", { class: "primary", onclick: () => this.race() }, "Race");
     const rates = h("input", {
       autocomplete: "off", spellcheck: "false", value: this.rates, onchange: () => { this.rates = rates.value; this.chosen(); },
     });
-    this.controls.replaceChildren(
+    keepFocus(this.controls, [
       this.placeControl(0, "Across"), this.placeControl(1, "Upwards"),
       h("fieldset", {}, h("legend", {}, "The drawing"),
         choice("Covers", ZOOMS, String(this.zoom), (/** @type {string} */ zoom) => { this.zoom = zoom; this.chosen(); }),
@@ -166,9 +164,8 @@ class View {
         this.startControl(0), this.startControl(1),
         h("label", { class: "field wide-field" }, h("span", {}, "Learning rates"), rates),
         number("Steps", this.steps, (/** @type {number} */ steps) => { this.steps = steps; this.chosen(); }, { min: 1, max: 1000, step: 1 }),
-        race));
+        race)]);
     this.drawStart();
-    if (focus >= 0) this.controls.querySelectorAll("select, input")[focus].focus();
   }
 
   /** @param {number} which @param {string} legend */
@@ -330,7 +327,7 @@ class View {
 
   axes() {
     const { extent, places } = this.known;
-    const [across, up] = extent.map(ticks);
+    const [across, up] = extent.map((/** @type {[number, number]} */ [low, high]) => ticks(low, high, 5));
     return s("g", { class: "axes" },
       s("rect", { class: "grid", x: LEFT, y: TOP, width: SIDE, height: SIDE }),
       across.map((/** @type {number} */ value) => {
