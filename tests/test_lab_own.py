@@ -507,6 +507,15 @@ def test_a_model_that_is_refused_takes_no_place_and_an_ensemble_a_small_one(fold
     assert len(read_model(folders / "iris.pellucid").networks) > 1
 
 
+def test_the_same_numbers_by_other_names_or_in_another_shape_are_others():
+    head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
+    held = own.Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    others = [head | {"inputs": ("z",)}, head | {"outputs": ("z",)}, head | {"task": "binary"}]
+    assert len({own.add_data(each, held).name for each in [head, *others]}) == 4
+    shapes = [np.zeros((2, 3), "f4"), np.zeros((3, 2), "f4")]
+    assert len({own.add_weights(own.Weights({"W1": W})) for W in shapes}) == 2
+
+
 def test_data_put_here_once_more_are_never_gone_meanwhile():
     """Every page has its thread, and one may look up what another opens again."""
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}

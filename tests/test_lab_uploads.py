@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 import warnings
 import zipfile
 
@@ -15,6 +16,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 pytest.importorskip("polars")
 
+import pellucid
 from pellucid.lab.server import Lab
 from pellucid.lab.state import LARGEST_UPLOAD
 from test_lab_security import FOREIGN, ask, http, open_socket
@@ -149,6 +151,29 @@ def test_an_upload_in_chunks_is_refused_whatever_length_it_says(lab):
         assert "table-" not in text
 
 
+def test_slow_uploads_hold_nothing_but_further_ones_and_end(lab, cookie, monkeypatch):
+    monkeypatch.setattr("pellucid.lab.server.LONGEST_UPLOAD", 1.5)
+    here = f"127.0.0.1:{lab.port}"
+    head = (
+        f"POST /upload/table?name=t.csv HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: {BYTES}\r\nContent-Length: 1000\r\n\r\na,b"
+    )
+    slow = [socket.create_connection(("127.0.0.1", lab.port), timeout=20) for _ in range(2)]
+    began = time.monotonic()
+    for each in slow:
+        each.sendall(head.encode())
+    time.sleep(0.2)
+    with open_socket(lab) as ws:
+        assert ask(ws, "open")["step"] == 0
+    assert http(lab, Cookie=cookie)[0] == 200
+    assert time.monotonic() - began < 1.4
+    status, _ = post(lab, body=b"a,b\n1,2\n3,4\n")  # waits for its turn
+    assert (status, time.monotonic() - began > 1.4) == (200, True)
+    for each in slow:
+        with each:
+            assert b" 408 " in each.recv(65536).split(b"\r\n")[0]
+
+
 def test_a_page_that_vanishes_while_sending_harms_nothing(lab):
     for _ in range(5):  # more than may send at a time
         with socket.create_connection(("127.0.0.1", lab.port), timeout=10) as out:
@@ -260,6 +285,20 @@ def test_a_model_that_is_none(lab, model, message):
     assert message in refusal(lab, "/upload/zip?name=m.zip", zip_of([("m/model.json", model)]))
 
 
+def test_a_name_of_half_a_character_is_answered_too(lab, tmp_path):
+    """JSON may hold a lone surrogate, which no UTF-8 does."""
+    names = {"feature_names_in_": ["a\ud800", "<b>"]}
+    pellucid.save(pellucid.Network([pellucid.Dense(1, "sigmoid")], 2, seed=0), tmp_path / "m")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()}
+    model = json.loads(files["model.json"]) | {"fitted": names}
+    files["model.json"] = json.dumps(model).encode()
+    status, text = post(lab, "/upload/zip?name=m.zip", zip_of(list(files.items())))
+    assert (status, json.loads(text)["experiment"]["layers"]) == (200, [])
+    with open_socket(lab) as ws:
+        state = ask(ws, "open", experiment=json.loads(text)["experiment"])
+        assert state["data"]["inputs"] == names["feature_names_in_"]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -267,6 +306,7 @@ def test_a_model_that_is_none(lab, model, message):
         (b"\n", "did not arrive whole"),
         (b"[" * 100_000 + b"\n", "did not arrive whole"),
         (b'[["model.json", 3]]\n{}', "did not arrive whole"),
+        (b'[["model.json", 1]]\n{}', "did not arrive whole"),
         (b'[["model.json", -2], ["a", 4]]\n{}', "did not arrive whole"),
         (b'[["model.json", 1e400]]\n{}', "did not arrive whole"),
         (b'[["model.json", true]]\n{', "did not arrive whole"),
