@@ -227,6 +227,15 @@ def test_the_curves_are_those_of_both_parts():
     assert e.curves["val_accuracy"][-1] == pytest.approx(right.mean())
 
 
+def test_of_many_epochs_the_curves_hold_ever_fewer_evenly_spaced():
+    e = Experiment(Settings.read({"data": {"name": "xor"}, "learning_rate": 1e-3}))
+    e.steps(820)
+    assert e.epoch == 820
+    expected = [*range(200), *range(200, 400, 2), *range(400, 800, 4), *range(800, 821, 8)]
+    assert e.curves["epoch"] == expected
+    assert {len(values) for values in e.curves.values()} == {len(expected)}
+
+
 def test_what_diverges_says_so_and_stops():
     e = experiment(
         data={"name": "plane"},

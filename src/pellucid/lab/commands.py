@@ -50,7 +50,7 @@ def handle(player: Player, request: dict[str, Any]) -> list[str | bytes]:
         found = COMMANDS[name](player, request)
         reply, *frame = found if isinstance(found, tuple) else (found,)
         return [frames.dumps({"reply": number, **reply}), *frame]
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         fault = str(error)
     except Exception as error:
         logger.exception("command %s", name)
