@@ -149,6 +149,9 @@ export function diagnosis(lab) {
     busy = false;
   }
 
-  lab.on("state", refresh);
+  lab.on("state", () => {
+    if (!lab.state.brief) seen.clear(); // another experiment
+    refresh();
+  });
   lab.on("numbers", () => performance.now() - last > PAUSE && refresh());
 }

@@ -3,7 +3,7 @@
 
 import { h, s, shown } from "../dom.js";
 
-const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 66, 10, 26, 10];
+const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 76, 10, 26, 10];
 
 const count = (/** @type {number} */ value) => value.toLocaleString("en");
 
