@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_the_columns_and_the_unit_of_the_map_are_kept_in_the_link(page):
     assert "map" not in link(fresh)["looks"]
 
 
+def test_what_was_changed_is_no_longer_called_prepared(page):
+    prepared = page.locator("#presets select")
+    choose(page, "three-classes")
+    page.get_by_role("button", name="One epoch").click()
+    says(page, "Epoch 1,")
+    expect(prepared).to_have_value("three-classes")
+    page.get_by_role("button", name="One unit more in layer 1").click()
+    expect(prepared).to_have_value("")
+
+
 def test_the_layer_and_the_axes_of_the_hidden_space_are_kept_in_the_link(page):
     choose(page, "spiral")
     page.get_by_role("tab", name="Hidden space").click()
@@ -143,3 +154,29 @@ def test_accuracy_and_curves_are_those_of_the_weights_typed(page):
     expect(page.locator("#curves figcaption").first).to_contain_text("training 3.405e−05")
     page.get_by_role("button", name="Reset").click()
     expect(accuracy).not_to_have_text("1")
+
+
+def test_what_was_found_in_another_experiment_is_not_told_of_this_one(page):
+    choose(page, "xor-linear")
+    expect(page.locator("#diagnosis .findings .name").first).to_contain_text("No non linearity")
+    choose(page, "xor-non-linear")
+    expect(page.locator("#diagnosis")).to_contain_text("Nothing is wrong so far.")
+    expect(page.locator("#diagnosis")).not_to_contain_text("Earlier in this training", use_inner_text=True)
+
+
+def test_the_name_of_an_array_keeps_its_letter_in_a_finding(page):
+    page.locator("#faults select").select_option("wrong_layer_derivative")
+    page.get_by_role("button", name="One epoch").click()
+    evidence = page.locator("#diagnosis .evidence").first
+    expect(evidence).to_have_text(re.compile(r"^d[A-Zb]\[\d\] differs"))
+
+
+def test_parity_has_a_choice_of_bits(page):
+    page.get_by_label("Data set").select_option("Parity of 6 bits")
+    expect(page.locator("#table")).to_contain_text("0 to 9 of 64")
+    says(page, "64 examples")
+    state = link(page)["experiment"]
+    e = Experiment(Settings.read(state))
+    assert e.X.shape == (6, 64)
+    assert len({tuple(x) for x in e.X.T}) == 64
+    np.testing.assert_array_equal(e.Y[0], e.X.sum(axis=0) % 2)

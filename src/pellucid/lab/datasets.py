@@ -93,9 +93,14 @@ def _gate(rule: Callable[[Floats], Floats]) -> Draw:
     return draw
 
 
-def _parity(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
-    bits = ((np.arange(m) % 16) >> np.arange(4)[:, np.newaxis] & 1).astype(float)
-    return bits + noise * random.standard_normal(bits.shape), bits.sum(axis=0) % 2
+def _parity(n: int) -> Draw:
+    """All rows of n bits, again and again, noise around each."""
+
+    def draw(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
+        bits = ((np.arange(m) % 2**n) >> np.arange(n)[:, np.newaxis] & 1).astype(float)
+        return bits + noise * random.standard_normal(bits.shape), bits.sum(axis=0) % 2
+
+    return draw
 
 
 def _circles(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
@@ -166,8 +171,10 @@ DATASETS: dict[str, Dataset] = {
                 note="One unit is enough: W = (20, 20), b = -10 (lecture 003)."),
         Dataset("xor", "XOR", _XY, ("y",), "binary", _gate(lambda x: (x[0] + x[1]) % 2), 4,
                 note="No straight line separates the classes: it takes a hidden layer."),
-        Dataset("parity", "Parity of 4 bits", ("x1", "x2", "x3", "x4"), ("odd",), "binary",
-                _parity, 16, note="1 where the number of ones is odd: XOR of four inputs."),
+        *(Dataset("parity" if n == 4 else f"parity-{n}", f"Parity of {n} bits",
+                  tuple(f"x{k + 1}" for k in range(n)), ("odd",), "binary", _parity(n), 2**n,
+                  note=f"1 where the number of ones is odd: XOR of {n} inputs.")
+          for n in (3, 4, 5, 6, 8)),
         Dataset("circles", "Circles", _XY, ("inner",), "binary", _circles,
                 note="One class inside the other."),
         Dataset("moons", "Moons", _XY, ("lower",), "binary", _moons,
@@ -205,8 +212,8 @@ def dataset(name: str) -> Dataset:
     >>> dataset("spirall")
     Traceback (most recent call last):
     ValueError: there is no data set 'spirall' (did you mean 'spiral'?). Known are: and, or, xor,
-    parity, circles, moons, spiral, three-classes, sine, plane, pass-the-class, movie-taste,
-    house-prices, digits.
+    parity-3, parity, parity-5, parity-6, parity-8, circles, moons, spiral, three-classes, sine,
+    plane, pass-the-class, movie-taste, house-prices, digits.
     """
     with LOCK:
         found, known = DATASETS.get(name), list(DATASETS)

@@ -141,6 +141,9 @@ export function diagnosis(lab) {
     if (found && mine === round) show(found);
   });
 
-  lab.on("state", refresh);
+  lab.on("state", () => {
+    if (!lab.state.brief) seen.clear(); // another experiment
+    refresh();
+  });
   lab.on("numbers", () => performance.now() - last > PAUSE && refresh());
 }

@@ -16,15 +16,23 @@ export function download(name, type, content) {
 /** @param {Lab} lab */
 export function keep(lab) {
   const { presets } = lab.catalogue;
-  at("presets").append(choice("Prepared", [["", "choose …"], ...presets.map((/** @type {any} */ each) => [each.name, each.title])], "", async (name) => {
+  let opening = "";
+  const prepared = choice("Prepared", [["", "choose …"], ...presets.map((/** @type {any} */ each) => [each.name, each.title])], "", async (name) => {
     const preset = presets.find((/** @type {any} */ each) => each.name === name);
     if (!preset) return;
     lab.unit = null;
     if (preset.view) lab.view = preset.view;
+    opening = name;
     await lab.open(preset.experiment);
     lab.tell("view");
     say(preset.why ?? preset.title);
-  }));
+  });
+  lab.on("state", () => {
+    if (lab.state.brief) return;
+    prepared.querySelector("select").value = opening; // what was changed is no longer what was prepared
+    opening = "";
+  });
+  at("presets").append(prepared);
   at("keep").append(
     h("button", {
       onclick: async () => {

@@ -1,7 +1,7 @@
 // @ts-check
 /** The choices: data set, loss, optimizer and the rest, and the faults. */
 
-import { at, choice, h, keepFocus, number } from "./dom.js";
+import { at, choice, h, keepFocus, number, say } from "./dom.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
@@ -15,7 +15,8 @@ export function dataSettings(lab) {
     const choose = (/** @type {string} */ name) => {
       const { output, loss, parameters, model, ...others } = lab.experiment; // those that suit the new data are the server's choice
       lab.unit = null;
-      lab.open(/** @type {any} */ ({ ...others, data: { name, split: data.split, seed: data.seed } })).catch(() => lab.tell("state"));
+      lab.open(/** @type {any} */ ({ ...others, data: { name, split: data.split, seed: data.seed } }))
+        .then(() => say(`${lab.state.data.X[0].length} examples to look at and to learn. The training begins anew.`), () => lab.tell("state"));
     };
     keepFocus(at("data-settings"), [
       choice("Data set", datasets.map((/** @type {any} */ each) => [each.name, each.title]), data.name, choose),

@@ -3,7 +3,7 @@
 
 import { count, h, s, shown } from "../dom.js";
 
-const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 66, 10, 26, 10];
+const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 76, 10, 26, 10];
 
 /** @param {any} told what the server recorded */
 function lines({ one, batch, full, batch_size: size, m }) {
