@@ -30,7 +30,7 @@ from pellucid.lab.datasets import DATASETS, dataset
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.frames import dumps
 from pellucid.lab.keep import zipped
-from pellucid.lab.models import open_model
+from pellucid.lab.models import model_of, open_model
 from pellucid.lab.presets import PRESETS
 from pellucid.lab.script import script
 from pellucid.lab.settings import Settings
@@ -38,6 +38,7 @@ from pellucid.lab.state import state_of
 from pellucid.lab.table import add_table, first_experiment
 from pellucid.lab.trainer import Player
 from pellucid.lab.uploads import choose_target, received
+from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables import TrainSettings, read_sample, read_table
 from pellucid.tables.fit import fit, prepare
 
@@ -166,6 +167,14 @@ def test_reset_and_a_start_at_zero_of_a_model(folders):
     broken = opened({**found, "fault": "zero_initialisation"})
     assert not broken.network.W[1].any()
     assert broken.twin.digest() == start
+
+
+def test_a_learning_rate_by_layer_becomes_the_smallest_and_that_is_said():
+    layers = [Dense(3, "tanh", learning_rate_factor={"W": 0.25}), Dense(1, "sigmoid")]
+    predictor = NetworkPredictor(Network(layers, 2, seed=0))
+    made = model_of(predictor, "m", {"learning_rate": 0.02})
+    assert made.training["learning_rate"] == 0.005
+    assert "without its learning rate for each layer (the smallest is taken)" in made.notes[0]
 
 
 def test_a_network_without_columns_takes_the_numbers_as_they_are(folders, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pprint
 
 from pellucid.lab.experiment import Experiment
@@ -13,16 +12,10 @@ _SCRIPT = '''"""Made by pellucid lab: does again what was done there.
 On the same machine and build of pellucid the parameters come out the same, bit for bit.
 """
 
-import json
-
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import Settings
 {own}
-settings = json.loads(
-    """
-{settings}
-"""
-)
+settings = {settings}
 actions = {actions}
 
 experiment = Experiment(Settings.read(settings))
@@ -37,7 +30,7 @@ print("sha256 of the parameters:", experiment.digest())
 
 def script(experiment: Experiment) -> str:
     """Return the script."""
-    settings = json.dumps(experiment.settings.to_dict(), indent=2).replace("\\", "\\\\")
-    actions = pprint.pformat(experiment.actions, width=96)
     own = recalled(experiment.dataset, experiment.weights)
+    literals = (experiment.settings.to_dict(), experiment.actions)
+    settings, actions = (pprint.pformat(each, width=96, sort_dicts=False) for each in literals)
     return _SCRIPT.format(settings=settings, actions=actions, own=own)

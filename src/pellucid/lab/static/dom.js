@@ -73,6 +73,16 @@ export function number(label, value, change, more = {}) {
 }
 
 /**
+ * A table with its headings, in a box that is scrolled where it is wide, by keyboard too.
+ * @param {string} label @param {any} caption @param {any[]} headings @param {any[]} rows
+ */
+export const table = (label, caption, headings, rows) =>
+  h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label }, h("table", { class: "plain" },
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))),
+    h("tbody", {}, rows)));
+
+/**
  * Replace the contents, and leave the focus on the control in the same place.
  * @param {any} box @param {any[]} children
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /** Keeping: runs side by side, the link, the script, the drawing; what a class does not see. */
 
-import { at, choice, h, say, shown } from "./dom.js";
+import { at, choice, h, say, shown, table } from "./dom.js";
 import { drawingAsFile } from "./network.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
@@ -77,9 +77,7 @@ export function runs(lab) {
     at("kept").replaceChildren(
       h("button", { onclick: add }, "Keep this run"),
       kept.length
-        ? h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of runs" }, h("table", { class: "plain" },
-            h("caption", {}, "Their curves are drawn thin beside the present one."),
-            h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, kept.map(row))))
+        ? table("Table of runs", "Their curves are drawn thin beside the present one.", headings, kept.map(row))
         : h("p", { class: "note" }, "A run that is kept stays here with its settings, and its curves stay beside those of the next."));
     lab.tell("kept");
   }

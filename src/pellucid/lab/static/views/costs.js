@@ -1,7 +1,7 @@
 // @ts-check
 /** The cost of one example, of a mini-batch and of all examples, on one axis. */
 
-import { count, h, s, shown } from "../dom.js";
+import { count, h, s, shown, table } from "../dom.js";
 
 const [HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [250, 76, 10, 26, 10];
 
@@ -41,13 +41,10 @@ function chart(steps, all, width) {
 }
 
 /** @param {any[]} all */
-function table(all) {
+function numbers(all) {
   const headings = ["Cost of", "Examples", "Strays from J by", "Standard deviation", "Mean", "Written"];
-  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Three costs" }, h("table", { class: "plain" },
-    h("caption", {}, h("strong", {}, "Three costs")),
-    h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, all.map(({ name, sign, examples, mean, deviation, strays }) => h("tr", {}, h("th", { scope: "row" }, name),
-      [count(examples), shown(strays), shown(deviation), shown(mean), sign].map((text) => h("td", {}, text)))))));
+  return table("Three costs", h("strong", {}, "Three costs"), headings, all.map(({ name, sign, examples, mean, deviation, strays }) =>
+    h("tr", {}, h("th", { scope: "row" }, name), [count(examples), shown(strays), shown(deviation), shown(mean), sign].map((text) => h("td", {}, text)))));
 }
 
 /** What is to be learned from the numbers. @param {any} told */
@@ -73,7 +70,7 @@ export const costs = {
       return;
     }
     const all = lines(told);
-    box.replaceChildren(chart(told.steps, all, Math.max(280, Math.min(960, box.clientWidth))), h("p", { class: "note lesson" }, lesson(told)), table(all),
+    box.replaceChildren(chart(told.steps, all, Math.max(280, Math.min(960, box.clientWidth))), h("p", { class: "note lesson" }, lesson(told)), numbers(all),
       h("p", { class: "note" }, `The last ${count(told.steps.length)} steps at which the costs were taken: each of the first steps, and each one where you go step by step or slowly; at full speed a few of many, so that training does not wait. Strays: the root of the mean square of the distance from the cost of all.`));
   },
 };

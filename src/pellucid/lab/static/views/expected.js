@@ -1,7 +1,7 @@
 // @ts-check
 /** Expected against actual outputs, for numbers: on the diagonal all is right. */
 
-import { h, s, shown } from "../dom.js";
+import { h, s, shown, table } from "../dom.js";
 import { PARTS, parts } from "./parts.js";
 import { ticks } from "./scales.js";
 
@@ -59,9 +59,8 @@ export const expected = {
     const cut = Object.values(examples).some((some) => some.length > MOST);
     box.replaceChildren(h("div", { class: "pair" },
       h("div", { class: "scroll" }, scatter(data, examples)),
-      h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of the errors" }, h("table", { class: "plain" },
-        h("caption", {}, `RMSE is the root of the mean squared error; R² is 1 where all is right and 0 for always the mean.${cut ? ` Of each part about ${MOST} examples are drawn.` : ""}`),
-        h("thead", {}, h("tr", {}, ["Part", "Examples", "RMSE", "R²"].map((text) => h("th", { scope: "col" }, text)))),
-        h("tbody", {}, Object.keys(examples).map(row))))));
+      table("Table of the errors",
+        `RMSE is the root of the mean squared error; R² is 1 where all is right and 0 for always the mean.${cut ? ` Of each part about ${MOST} examples are drawn.` : ""}`,
+        ["Part", "Examples", "RMSE", "R²"], Object.keys(examples).map(row))));
   },
 };

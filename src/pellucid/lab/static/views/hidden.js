@@ -2,7 +2,7 @@
 /** The hidden space: where a layer puts the examples, on the axes of two of its units or of its main directions. */
 
 import { classes, css, paper } from "../colours.js";
-import { choice, h, keepFocus, s, shown } from "../dom.js";
+import { choice, h, keepFocus, s, shown, table } from "../dom.js";
 import { coloursOf, edgeOf, radiusOf, swatch } from "../map.js";
 import { targetOf } from "../points.js";
 
@@ -150,9 +150,8 @@ function numbers(lab, { header, arrays: { points } }, names) {
     });
   }
   return [
-    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Hidden space in numbers" }, h("table", { class: "plain" },
-      h("caption", {}, caption), h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((text) => h("td", {}, text))))))),
+    table("Hidden space in numbers", caption, head,
+      rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((text) => h("td", {}, text))))),
     decision && h("p", { class: "note" }, `The output decides by the line ${shown(decision[0])} a[${header.layer}]_${header.axes[0]} ${added(decision[1])} a[${header.layer}]_${header.axes[1]} ${added(decision[2])} = 0: `,
       h("strong", {}, `${right} of ${examples.length} examples lie on the side of their class.`)),
   ];

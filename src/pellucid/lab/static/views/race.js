@@ -2,7 +2,7 @@
 /** What a race of learning rates came to: J by step, and a table. */
 
 import { classes, css } from "../colours.js";
-import { h, s, shown } from "../dom.js";
+import { h, s, shown, table } from "../dom.js";
 
 const DASHES = ["none", "7 3", "2 3", "9 3 2 3", "4 4", "1 2"];
 
@@ -55,10 +55,7 @@ export function results(all, { places, losses }) {
       .map((text) => h("td", {}, String(text))));
   return [
     h("div", { class: "charts" }, by.map(chart)),
-    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "The race" }, h("table", { class: "plain" },
-      h("caption", {}, h("strong", {}, "The race")),
-      h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, by.flatMap((/** @type {any[]} */ runs) => runs.map(row))))),
+    table("The race", h("strong", {}, "The race"), headings, by.flatMap((/** @type {any[]} */ runs) => runs.map(row))),
     h("p", { class: "note" }, "Diverged: J at the end is larger than at the start, or no longer finite."),
   ];
 }

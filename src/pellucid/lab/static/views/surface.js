@@ -2,7 +2,7 @@
 /** The loss surface over two parameters: where training went, and learning rates racing on it. */
 
 import { classes, css, onTheme } from "../colours.js";
-import { choice, count, h, keepFocus, number, s, say, shown } from "../dom.js";
+import { choice, count, h, keepFocus, number, s, say, shown, table } from "../dom.js";
 import { asText, bands, colours, contour, levels } from "./contours.js";
 import { results, style } from "./race.js";
 import { ticks } from "./scales.js";
@@ -318,11 +318,9 @@ class View {
       h("figcaption", {}, h("strong", {}, `J by ${name}`), h("span", {}, `L = ${loss.formula}`)),
       h("div", { class: "plot" }, canvas, drawing),
       this.scale(edges, field),
-      h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Points by ${name}` }, h("table", { class: "plain" },
-        h("caption", {}, `Points of this surface${partly}`),
-        h("thead", {}, h("tr", {}, ["Point", "J", ...places].map((/** @type {string} */ text) => h("th", { scope: "col" }, text)))),
-        h("tbody", {}, [["now (dot)", loss.now, now], ["lowest here (ring)", loss.lowest, loss.lowest_at]].map(([title, J, point]) =>
-          h("tr", {}, h("th", { scope: "row" }, title), [J, ...point].map((value) => h("td", {}, shown(value)))))))));
+      table(`Points by ${name}`, `Points of this surface${partly}`, ["Point", "J", ...places],
+        [["now (dot)", loss.now, now], ["lowest here (ring)", loss.lowest, loss.lowest_at]].map(([title, J, point]) =>
+          h("tr", {}, h("th", { scope: "row" }, title), [J, ...point].map((value) => h("td", {}, shown(value)))))));
   }
 
   axes() {
