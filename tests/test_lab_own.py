@@ -459,3 +459,11 @@ def test_damaged_bytes_get_a_sentence_or_are_read_as_before(folders, kind):
         except ValueError:
             refused += 1
     assert refused > 20
+
+
+def test_a_task_that_is_none_is_refused():
+    table = received("table", "t.csv", b"a,b\n1,2\n2,3\n3,4\n")["table"]
+    with pytest.raises(ValueError, match="task.*must be one of.*got 'regresion'.*did you mean"):
+        choose_target(table, "b", None, "regresion")
+    with pytest.raises(ValueError, match="task"):
+        choose_target(table, "b", None, ["x"])
