@@ -28,10 +28,19 @@ constexpr int BLOCK_K = 16384 / (PANEL<T> * int(sizeof(T)));
 
 inline int panels(int n, int panel) { return (n + panel - 1) / panel; }
 
+// What becomes of a finished sum on its way to C: here, nothing. `at` is its place from that of C
+// for which the object stands; from(k) stands for the place k after.
+template <class T>
+struct AsIs {
+  PELLUCID_INLINE AsIs from(size_t) const { return *this; }
+  PELLUCID_INLINE Vec<T> operator()(Vec<T> c, size_t) const { return c; }
+};
+
 // C[r] (+)= sum_k A[r][k] W[k], for R rows and NV vectors of one panel of C; from `start` (the
 // bias) or, where that is null, going on from C.
-template <class T, int R, int NV>
-static void tile_nn(const T* A, size_t stride, const T* W, int K, const T* start, T* C) {
+template <class T, int R, int NV, class Finish>
+static void tile_nn(const T* A, size_t stride, const T* W, int K, const T* start, T* C,
+                    Finish finish) {
   constexpr int L = LANES<T>, P = PANEL<T>;
   Vec<T> c[R][NV];
   for (int r = 0; r < R; ++r)
@@ -59,7 +68,7 @@ static void tile_nn(const T* A, size_t stride, const T* W, int K, const T* start
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v) store(C + r * P + v * L, c[r][v]);
+    for (int v = 0; v < NV; ++v) store(C + r * P + v * L, finish(c[r][v], size_t(r * P + v * L)));
 }
 
 // G[i] (+)= sum_b A[b][i] D[b], for R units i of one panel of A and NV vectors of one panel of D.
@@ -94,49 +103,52 @@ PELLUCID_INLINE void for_tiles(int first, int last, F f) {
   }
 }
 
-template <class T, int NV>
+template <class T, int NV, class Finish>
 static void rows_nn(const T* A, size_t stride, const T* W, int K, const T* start, T* C, int r0,
-                    int r1) {
+                    int r1, Finish finish) {
   constexpr int P = PANEL<T>;
   for_tiles(r0, r1, [&](int r, int height) {
     const T* a = A + size_t(r) * P;
     T* c = C + size_t(r) * P;
+    const Finish f = finish.from(size_t(r) * P);
     switch (height) {
       case 1:
-        return tile_nn<T, 1, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 1, NV>(a, stride, W, K, start, c, f);
       case 2:
-        return tile_nn<T, 2, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 2, NV>(a, stride, W, K, start, c, f);
       case 3:
-        return tile_nn<T, 3, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 3, NV>(a, stride, W, K, start, c, f);
       case 4:
-        return tile_nn<T, 4, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 4, NV>(a, stride, W, K, start, c, f);
       case 5:
-        return tile_nn<T, 5, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 5, NV>(a, stride, W, K, start, c, f);
       default:
-        return tile_nn<T, 6, NV>(a, stride, W, K, start, c);
+        return tile_nn<T, 6, NV>(a, stride, W, K, start, c, f);
     }
   });
 }
 
-// Panels p0 ... p1 - 1 and rows r0 ... r1 - 1 of C = A W (+ bias), A with K units, C with N.
+// Panels p0 ... p1 - 1 and rows r0 ... r1 - 1 of C = finish(A W + bias), A with K units, C with N.
 // `W` holds a panel of C as `depth` rows of PANEL. Without a bias C starts from 0.
-template <class T>
+template <class T, class Finish>
 static void product_nn(const T* A, size_t stride, const T* W, int depth, int K, int N,
-                       const T* bias, T* C, int p0, int p1, int r0, int r1) {
+                       const T* bias, T* C, int p0, int p1, int r0, int r1, Finish finish) {
   constexpr int P = PANEL<T>, L = LANES<T>, KC = BLOCK_K<T>;
   static const T zeros[P] = {};
   for (int k0 = 0; k0 < K; k0 += KC) {
     const int kc = K - k0 < KC ? K - k0 : KC;
     const T* a = A + size_t(k0 / P) * stride;
-    for (int p = p0; p < p1; ++p) {
+    const auto rows = [&](int p, auto last) {
       const T* w = W + (size_t(p) * depth + k0) * P;
       const T* start = k0 ? nullptr : bias ? bias + p * P : zeros;
       T* c = C + size_t(p) * stride;
       if (N - p * P <= L)
-        rows_nn<T, 1>(a, stride, w, kc, start, c, r0, r1);
+        rows_nn<T, 1>(a, stride, w, kc, start, c, r0, r1, last);
       else
-        rows_nn<T, 2>(a, stride, w, kc, start, c, r0, r1);
-    }
+        rows_nn<T, 2>(a, stride, w, kc, start, c, r0, r1, last);
+    };
+    for (int p = p0; p < p1; ++p)
+      k0 + KC < K ? rows(p, AsIs<T>{}) : rows(p, finish.from(size_t(p) * stride));
   }
 }
 

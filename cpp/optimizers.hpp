@@ -89,11 +89,24 @@ PELLUCID_INLINE void step(const Update<T>& u, Vec<T> g, T* w_at, T* v_at, T* s_a
   store(w_at, w);
 }
 
-template <class T, int ID>
-static void update_run(const Update<T>& u, const T* G, T* W, T* v, T* s, int rows, int vectors) {
+// `given` is copied: nothing that is stored can change the copy, so it stays in registers.
+template <class T, int ID, bool SHAPED>
+static void update_run(const Update<T>& given, const T* G, T* W, T* v, T* s, int rows,
+                       int vectors) {
   constexpr int L = LANES<T>, P = PANEL<T>;
-  for (int i = 0; i < rows * P; i += vectors == 2 ? L : P)
-    step<T, ID>(u, shaped_gradient(u, load(G + i), load(W + i)), W + i, v + i, s + i);
+  Update<T> u = given;
+  if (!SHAPED) u.keep = 1;
+  for (int i = 0; i < rows * P; i += vectors == 2 ? L : P) {
+    const Vec<T> g = load(G + i);
+    step<T, ID>(u, SHAPED ? shaped_gradient(u, g, load(W + i)) : g, W + i, v + i, s + i);
+  }
+}
+
+template <class T, int ID>
+static void update_with(const Update<T>& u, const T* G, T* W, T* v, T* s, int rows, int vectors) {
+  const bool shaped = u.l1 != 0 || u.l2 != 0 || u.scale != 1 || u.bound >= 0 || u.keep != 1;
+  return shaped ? update_run<T, ID, true>(u, G, W, v, s, rows, vectors)
+                : update_run<T, ID, false>(u, G, W, v, s, rows, vectors);
 }
 
 // The first one or two vectors of some rows of W's panel, of its memory and of its gradient G.
@@ -101,17 +114,17 @@ template <class T>
 static void update(const Update<T>& u, const T* G, T* W, T* v, T* s, int rows, int vectors) {
   switch (u.id) {
     case GRADIENT_DESCENT:
-      return update_run<T, GRADIENT_DESCENT>(u, G, W, v, s, rows, vectors);
+      return update_with<T, GRADIENT_DESCENT>(u, G, W, v, s, rows, vectors);
     case MOMENTUM:
-      return update_run<T, MOMENTUM>(u, G, W, v, s, rows, vectors);
+      return update_with<T, MOMENTUM>(u, G, W, v, s, rows, vectors);
     case CLASSICAL_MOMENTUM:
-      return update_run<T, CLASSICAL_MOMENTUM>(u, G, W, v, s, rows, vectors);
+      return update_with<T, CLASSICAL_MOMENTUM>(u, G, W, v, s, rows, vectors);
     case NESTEROV:
-      return update_run<T, NESTEROV>(u, G, W, v, s, rows, vectors);
+      return update_with<T, NESTEROV>(u, G, W, v, s, rows, vectors);
     case RMSPROP:
-      return update_run<T, RMSPROP>(u, G, W, v, s, rows, vectors);
+      return update_with<T, RMSPROP>(u, G, W, v, s, rows, vectors);
     default:
-      return update_run<T, ADAM>(u, G, W, v, s, rows, vectors);
+      return update_with<T, ADAM>(u, G, W, v, s, rows, vectors);
   }
 }
 

@@ -35,6 +35,22 @@ PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to
     for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
+// ReLU is worked out on its way to A or to dZ; other activations are a pass of their own.
+template <class T>
+struct IntoReLU {
+  PELLUCID_INLINE IntoReLU from(size_t) const { return *this; }
+  PELLUCID_INLINE Vec<T> operator()(Vec<T> z, size_t) const { return ReLU::g<T>(z, T(0)); }
+};
+template <class T>
+struct ThroughReLU {
+  const T* A;
+  PELLUCID_INLINE ThroughReLU from(size_t k) const { return {A + k}; }
+  PELLUCID_INLINE Vec<T> operator()(Vec<T> dA, size_t at) const {
+    const Vec<T> a = load(A + at);
+    return dA * ReLU::slope<T>(a, a, T(0));
+  }
+};
+
 template <class T, class I>
 void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
              size_t stride, int row) {
@@ -72,19 +88,26 @@ void Session<T>::gather(const Batch& batch, int r0, int r1) {
 template <class T>
 template <class S>
 void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* values) {
-  const std::ptrdiff_t step = batch.X->feature_stride;
+  const Batch own = batch;  // no store below can change the copy: it stays in registers
+  const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
   T* to = input_.get();
-  const std::int64_t* labels = batch.Y ? batch.Y->labels : nullptr;
+  if constexpr (std::is_same_v<S, T>) {
+    if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
+      for (int r = r0; r < r1; ++r)
+        store(to + size_t(r) * P, load_up_to(values + own.example(r) * stride, n));
+      return;
+    }
+  }
+  const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
   for (int r = r0; r < r1; ++r) {
-    if (batch.order && step == 1 && r + AHEAD < r1) {
-      const std::int64_t e = batch.example(r + AHEAD);
-      const char* row = reinterpret_cast<const char*>(values + e * batch.X->example_stride);
+    if (own.order && step == 1 && r + AHEAD < r1) {
+      const std::int64_t e = own.example(r + AHEAD);
+      const char* row = reinterpret_cast<const char*>(values + e * stride);
       for (size_t at = 0; at < n * sizeof(S) && at < 512; at += 64) __builtin_prefetch(row + at);
       if (labels) __builtin_prefetch(labels + e);
     }
-    copy_dense(values + batch.example(r) * batch.X->example_stride, step, n, to + size_t(r) * P,
-               stride());
+    copy_dense(values + own.example(r) * stride, step, n, to + size_t(r) * P, this->stride());
   }
 }
 
@@ -174,8 +197,14 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     return;
   }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
-  product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
-             stage.b.get(), out, p0, p1, r0, r1);
+  const auto product = [&](auto finish) {
+    product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in,
+               stage.spec.n_out, stage.b.get(), out, p0, p1, r0, r1, finish);
+  };
+  const bool drop = batch.drop && stage.spec.dropout > 0;
+  if (stage.spec.activation == ID_ReLU && !stage.spec.needs_Z && !drop)
+    return product(IntoReLU<T>{});
+  product(AsIs<T>{});
   if (s == int(stages_.size()) - 1) return;  // output_rows goes on from Z
   for (int p = p0; p < p1; ++p) activate(batch, stage, p, r0, r1);
 }
@@ -289,9 +318,16 @@ template <class T>
 void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
   Stage<T>& stage = stages_[s];
   Stage<T>& below = stages_[s - 1];
+  const bool dropped = batch.drop && below.spec.dropout > 0;
   if (stage.spec.dense) {
-    product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
-               stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1);
+    const auto product = [&](auto finish) {
+      product_nn(stage.D.get(), stride(), stage.W_back(), stage.depth_out, stage.spec.n_out,
+                 stage.spec.n_in, static_cast<const T*>(nullptr), below.D.get(), p0, p1, r0, r1,
+                 finish);
+    };
+    if (below.spec.dense && below.spec.activation == ID_ReLU && !dropped)
+      return product(ThroughReLU<T>{below.A.get()});
+    product(AsIs<T>{});
   } else {
     for (int p = p0; p < p1; ++p)
       for (int r = r0; r < r1; ++r)
@@ -302,7 +338,6 @@ void Session<T>::backward_stage(const Batch& batch, int s, int p0, int p1, int r
   }
   if (!below.spec.dense) return;
   const T parameter = T(below.spec.parameter);
-  const bool dropped = batch.drop && below.spec.dropout > 0;
   const Buffer<T>& values = dropped ? below.G : below.A;
   const Buffer<T>& Z = below.spec.needs_Z ? below.Z : values;
   const int n = (r1 - r0) * P;

@@ -16,6 +16,21 @@ constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a s
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
 constexpr size_t CACHED_WEIGHTS = 96 * 1024;  // bytes of W from which it pays to keep it in place
 
+// Never destroyed: a session may outlive what a program ends with.
+Tunings& tunings() {
+  static Tunings& all = *new Tunings;
+  return all;
+}
+
+template <class T>
+Tunings::Work work_of(const SessionSpec<T>& spec) {
+  Tunings::Work work{int(sizeof(T)), spec.training, spec.threads, spec.batch_size,
+                     spec.optimizer.id};
+  for (const StageSpec& each : spec.stages)
+    work.insert(work.end(), {each.dense, each.n_in, each.n_out, each.activation});
+  return work;
+}
+
 }  // namespace
 
 template <class T>
@@ -25,7 +40,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
                 : spec.batch_size > MOST_EXAMPLES ? MOST_EXAMPLES
                                                   : spec.batch_size),
       team_(spec.threads),
-      tuner_(spec.threads),
+      tuner_(spec.threads, tunings().recall(work_of(spec))),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -55,6 +70,11 @@ Session<T>::Session(const SessionSpec<T>& spec)
 }
 
 template <class T>
+Session<T>::~Session() {
+  tunings().keep(work_of(spec_), tuner_.findings());
+}
+
+template <class T>
 void Session<T>::read() {
   for (auto& stage : stages_) {
     stage.read(spec_.training ? slots(spec_.optimizer.id) : 0);
@@ -71,9 +91,18 @@ void Session<T>::write() {
 
 template <class T>
 double Session<T>::block_loss(int count) const {
-  double totals[4] = {};
-  for (int r = 0; r < count; ++r) totals[r % 4] += losses_[r];
-  return (totals[0] + totals[1]) + (totals[2] + totals[3]);
+  double a = 0, b = 0, c = 0, d = 0;
+  int r = 0;
+  for (; r + 4 <= count; r += 4) {
+    a += losses_[r];
+    b += losses_[r + 1];
+    c += losses_[r + 2];
+    d += losses_[r + 3];
+  }
+  if (r < count) a += losses_[r];
+  if (r + 1 < count) b += losses_[r + 1];
+  if (r + 2 < count) c += losses_[r + 2];
+  return (a + b) + (c + d);
 }
 
 // One step on every thread: forward, backward, update. False where J was not finite.

@@ -49,6 +49,9 @@ template <class T>
 class Session {
  public:
   explicit Session(const SessionSpec<T>& spec);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // Steps first ... last - 1 of an epoch over m examples; returns how many costs were written. A
   // step's cost is NaN where its weights sum to 0 and inf where it was not finite; the run ends

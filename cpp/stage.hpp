@@ -6,22 +6,33 @@
 #include <memory>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "kernels.hpp"
 #include "optimizers.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// A zeroed array on a cache-line boundary.
+// A zeroed array on a cache-line boundary. Large ones ask Linux for its large pages: their parts
+// then neither need many entries of the TLB nor fall upon each other in a cache.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(size_t n) : size_(n) {
     if (n == 0) return;
-    const size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    constexpr size_t LINE = 64, LARGE_PAGE = size_t(2) << 20;
+    const bool large = n * sizeof(T) >= LARGE_PAGE / 2;
+    const size_t unit = large ? LARGE_PAGE : LINE;
+    const size_t bytes = (n * sizeof(T) + unit - 1) / unit * unit;
+    data_.reset(static_cast<T*>(std::aligned_alloc(unit, bytes)));
     if (!data_) throw std::bad_alloc();
-    std::memset(static_cast<void*>(data_.get()), 0, bytes);
+#if defined(MADV_HUGEPAGE)
+    if (large) madvise(data_.get(), bytes, MADV_HUGEPAGE);
+#endif
+    std::memset(static_cast<void*>(data_.get()), 0, n * sizeof(T));
   }
   T* get() { return data_.get(); }
   const T* get() const { return data_.get(); }
@@ -206,13 +217,19 @@ struct Stage {
   int columns(int j) const { return spec.n_out - j * P < P ? spec.n_out - j * P : P; }
   int rows(int i) const { return spec.n_in - i * P < P ? spec.n_in - i * P : P; }
 
-  // Refresh Wb's copy of block (i, j) of Wf.
+  // Refresh Wb's copy of block (i, j) of Wf: whole squares, as what lies beyond W's edges is 0.
   void transpose_block(int i, int j) {
+    constexpr int L = LANES<T>;
     const T* from = Wf + (size_t(j) * depth_in + size_t(i) * P) * P;
     T* to = Wb + (size_t(i) * depth_out + size_t(j) * P) * P;
     const int height = rows(i), width = columns(j);
-    for (int r = 0; r < height; ++r)
-      for (int c = 0; c < width; ++c) to[c * P + r] = from[r * P + c];
+    for (int r = 0; r < height; r += L)
+      for (int c = 0; c < width; c += L) {
+        Vec<T> square[L];
+        for (int k = 0; k < L; ++k) square[k] = load(from + (r + k) * P + c);
+        transpose<T>(square);
+        for (int k = 0; k < L; ++k) store(to + (c + k) * P + r, square[k]);
+      }
   }
 };
 

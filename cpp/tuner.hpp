@@ -7,18 +7,42 @@
 #pragma once
 
 #include <algorithm>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "vec.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
+// What a tuner found: the seconds of a step with each number of threads that it may choose, 0 where
+// they are not known, and the place of the best.
+struct Findings {
+  std::vector<double> seconds;  // empty: nothing
+  std::size_t best = 0;
+};
+
 class Tuner {
  public:
-  explicit Tuner(int most) {
+  // `known` was found for the same work and as many threads.
+  explicit Tuner(int most, const Findings& known = {}) {
     for (int n = 1; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
     tried_.push_back({most});
     now_ = tried_.size() - 1;  // the first step of all, to see how long one takes
+    if (known.seconds.size() != tried_.size()) return;
+    for (std::size_t k = 0; k < tried_.size(); ++k) tried_[k].seconds = known.seconds[k];
+    now_ = best_ = known.best;
+    reference_ = tried_[best_].seconds;
+    recalled_ = true;
+  }
+
+  // For a later tuner of the same work.
+  Findings findings() const {
+    Findings found;
+    if (reference_ == 0) return found;
+    for (const Candidate& each : tried_) found.seconds.push_back(each.seconds);
+    found.best = best_;
+    return found;
   }
 
   // The number of threads for the next steps.
@@ -79,9 +103,15 @@ class Tuner {
   // After the first step: which numbers are tried first.
   void begin() {
     begun_ = true;
+    if (recalled_) {
+      warm_ = WARM;
+      return begin_trial();
+    }
     best_ = now_;
-    look(last_ > SLOW ? tried_.size() - 1 : 0, true);
+    look_at_all();
   }
+
+  void look_at_all() { look(last_ > SLOW ? tried_.size() - 1 : 0, true); }
 
   // Time `from` and others: neighbours of the present number and what came near it, or all.
   void look(std::size_t from, bool all) {
@@ -120,6 +150,9 @@ class Tuner {
   // A trial's worth of work with the number chosen: is it time to look at others?
   void stay(double before) {
     const double seconds = tried_[now_].seconds;
+    if (std::exchange(recalled_, false) &&
+        (seconds > CHANGED * reference_ || seconds * CHANGED < reference_))
+      return look_at_all();  // what was true then no longer is
     const bool changed = std::min(seconds, before) > CHANGED * reference_ ||
                          std::max(seconds, before) * CHANGED < reference_;
     ++waited_;
@@ -148,7 +181,45 @@ class Tuner {
   double last_ = 0;               // seconds of a step in the last window
   double reference_ = 0;          // what the number chosen took when it was chosen
   bool begun_ = false, looking_ = false;
+  bool recalled_ = false;  // the number chosen is an earlier tuner's, not yet tried here
   int patience_ = SOON / 2, waited_ = 0;
+};
+
+// What the tuners of a process found, for those that come after: a search over many trainings, or a
+// fit again, then begins with the number that was best. Of use only while it is free: where another
+// thread holds it, as it may for ever in a child of fork, nothing is recalled or kept.
+class Tunings {
+ public:
+  using Work = std::vector<int>;  // all that a step's time depends on
+
+  Findings recall(const Work& work) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return {};
+    const auto known = find(work);
+    return known == all_.end() ? Findings{} : known->second;
+  }
+
+  void keep(const Work& work, Findings found) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || found.seconds.empty()) return;
+    const auto known = find(work);
+    if (known != all_.end())
+      all_.erase(known);
+    else if (all_.size() == MOST)
+      all_.erase(all_.begin());
+    all_.emplace_back(work, std::move(found));
+  }
+
+ private:
+  static constexpr std::size_t MOST = 64;
+  using All = std::vector<std::pair<Work, Findings>>;  // the latest last
+
+  All::iterator find(const Work& work) {
+    return std::find_if(all_.begin(), all_.end(), [&](auto& each) { return each.first == work; });
+  }
+
+  std::mutex mutex_;
+  All all_;
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL

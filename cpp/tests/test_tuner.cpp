@@ -5,7 +5,9 @@
 
 namespace {
 
+using pellucid::PELLUCID_LEVEL::Findings;
 using pellucid::PELLUCID_LEVEL::Tuner;
+using pellucid::PELLUCID_LEVEL::Tunings;
 
 // Seconds of a step; `parallel` of them can be shared, each further thread costs `barrier`.
 struct Work {
@@ -22,7 +24,7 @@ struct Simulation {
   int threads = 0;
   unsigned random = 1;
 
-  Simulation(const Work& w, int most) : work(w), tuner(most) {}
+  Simulation(const Work& w, int most, const Findings& known = {}) : work(w), tuner(most, known) {}
 
   double uniform() {
     random = random * 1664525u + 1013904223u;
@@ -89,6 +91,46 @@ void test_begins_busy() {
   CHECK(speed > 0.75, "busy from the start: %.2f of one thread's speed", speed);
 }
 
+// What was found on one machine, with which a training begins that finds it the same or another.
+void test_recalled() {
+  Simulation before(TABLE, 4), new_to_it(TABLE, 4), busy_before(TABLE, 4);
+  before.run(QUIET, 0.3);
+  busy_before.run(ALL_BUSY, 0.5);
+  const auto quiet = before.tuner.findings(), busy = busy_before.tuner.findings();
+  CHECK(quiet.best == 3, "%d threads were found", int(quiet.best) + 1);
+  CHECK(busy.best == 0, "%d threads were found where all is busy", int(busy.best) + 1);
+
+  Simulation again(TABLE, 4, quiet);
+  const double first = new_to_it.run(QUIET, 0.03) * TABLE.step(4);
+  const double second = again.run(QUIET, 0.03) * TABLE.step(4);
+  CHECK(first < 0.8 && second > 0.9, "%.2f and %.2f of the best speed at the start", first, second);
+
+  Simulation now_busy(TABLE, 4, quiet);
+  const double some = now_busy.run(ALL_BUSY, 0.5) * 2 * TABLE.step(1);
+  CHECK(some > 0.75, "busy now: %.2f of one thread's speed", some);
+  Simulation now_free(TABLE, 4, busy);
+  now_free.run(QUIET, 0.1);
+  const double free = now_free.run(QUIET, 0.5) * TABLE.step(4);
+  CHECK(free > 0.85, "free now: %.2f of the best speed", free);
+}
+
+void test_tunings() {
+  Tunings all;
+  CHECK(all.recall({20, 100}).seconds.empty(), "nothing is known at first");
+  all.keep({20, 100}, {{3e-5, 2e-5}, 1});
+  all.keep({20, 100}, {});  // a training too short to find anything
+  CHECK(all.recall({20, 100}).best == 1 && all.recall({20, 100}).seconds.size() == 2);
+  CHECK(all.recall({20, 101}).seconds.empty(), "another work");
+  all.keep({20, 100}, {{1e-5, 2e-5}, 0});
+  CHECK(all.recall({20, 100}).best == 0, "the latest counts");
+  for (int k = 0; k < 1000; ++k) all.keep({k}, {{1e-5, 2e-5}, 1});
+  CHECK(all.recall({20, 100}).seconds.empty() && all.recall({900}).seconds.empty() &&
+            !all.recall({999}).seconds.empty(),
+        "only the latest stay");
+  const Tuner fewer(2, {{1e-5, 2e-5, 3e-5}, 2});
+  CHECK(fewer.choose() == 2, "found for more threads: %d", fewer.choose());
+}
+
 void test_one_thread() {
   Tuner tuner(1);
   tuner.note(1, 1e-3);
@@ -104,6 +146,8 @@ int main() {
   test_quiet("huge", HUGE_STEP, 4, 1);
   test_load();
   test_begins_busy();
+  test_recalled();
+  test_tunings();
   test_one_thread();
   return pellucid::failures();
 }

@@ -158,9 +158,11 @@ def _checked_order(returned: Any, m: int) -> NDArray[np.integer[Any]] | None:
     if returned is None:
         return None
     order: NDArray[Any] = np.asarray(returned)
+    seen = np.zeros(m, dtype=bool)
     fits = order.shape == (m,) and order.dtype.kind in "iu"
-    fits = fits and order.min() >= 0 and order.max() < m
-    if not fits or (np.bincount(order, minlength=m) != 1).any():
+    if fits and order.min() >= 0 and order.max() < m:
+        seen[order] = True
+    if not seen.all():
         raise ValueError(
             f"shuffle must return each of the integers 0 to {m - 1} once, or None for the "
             f"examples' own order; got shape {order.shape}, dtype {order.dtype}: {order!r}."
