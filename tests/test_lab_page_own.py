@@ -295,3 +295,17 @@ def test_a_button_opens_the_chooser_of_files(page):
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name=name).press("Enter")
         assert chooser.value.is_multiple() == (name == "Open model")
+
+
+def test_few_whole_numbers_are_learned_as_quantities_where_one_says_so(page, tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_text("size,price\n" + "".join(f"{k},{100 + 7 * k}\n" for k in range(8)))
+    open_table(page, path)
+    page.get_by_role("button", name="Learn it").click()
+    says(page, "too many classes to learn")
+    page.get_by_label("It holds").select_option("quantities")
+    page.get_by_role("button", name="Learn it").click()
+    says(page, "regression, as asked for")
+    expect(page.locator("#learning label:has(span:text-is('Loss')) select")).to_have_value(
+        "mean_squared_error"
+    )

@@ -44,7 +44,7 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
     titles.nth(1).focus()
     page.keyboard.press("Enter")
     seen = page.get_by_role("group", name="What is seen of W[2]")
-    seen.get_by_label("From row").fill("52")
+    seen.get_by_label("From row").fill("48")
     page.keyboard.press("Tab")
     seen.get_by_label("From column").fill("40")
     page.keyboard.press("Tab")
@@ -73,8 +73,8 @@ def test_an_opened_table_follows_the_training(page):
     e = Experiment(Settings.read(link(page)["experiment"]))
     e.steps(e.left_in_epoch())
     shown = [float(box.input_value()) for box in page.locator("[aria-label^='W[1], row']").all()]
-    assert len(shown) == 24
-    np.testing.assert_allclose(shown, e.network.parameters["W1"][30:42].ravel(), rtol=1e-3)
+    assert len(shown) == 32
+    np.testing.assert_allclose(shown, e.network.parameters["W1"][30:46].ravel(), rtol=1e-3)
 
 
 def test_the_columns_and_the_unit_of_the_map_are_kept_in_the_link(page):
@@ -182,3 +182,17 @@ def test_parity_has_a_choice_of_bits(page):
     assert e.X.shape == (6, 64)
     assert len({tuple(x) for x in e.X.T}) == 64
     np.testing.assert_array_equal(e.Y[0], e.X.sum(axis=0) % 2)
+
+
+def test_numbers_are_looked_at_as_numbers_and_classes_as_classes(page):
+    def chosen() -> Any:
+        return page.locator("#views [role=tab][aria-selected=true]")
+
+    expect(chosen()).to_have_text("Confusion")
+    choose(page, "sine")
+    expect(chosen()).to_have_text("Expected and actual")
+    choose(page, "xor-non-linear")
+    expect(chosen()).to_have_text("Confusion")
+    page.get_by_role("tab", name="Layers").click()
+    choose(page, "sine")
+    expect(chosen()).to_have_text("Layers")  # what was chosen stays

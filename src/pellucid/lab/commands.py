@@ -216,7 +216,7 @@ def _save(player: Player, given: Arguments) -> Reply:
 
 
 def _learn_table(player: Player, given: Arguments) -> Reply:
-    return choose_target(given.get("table"), given.get("target"), given.get("model"))
+    return choose_target(*(given.get(name) for name in ("table", "target", "model", "task")))
 
 
 def _diagnosis(player: Player, given: Arguments) -> Reply:

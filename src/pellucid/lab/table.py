@@ -42,9 +42,12 @@ def add_table(source: str, target: str | None = None) -> Dataset:
     )
 
 
-def learn(table: Table, title: str, recall: str = "") -> Dataset:
-    """Make a data set of a table with its target; ``recall`` reads it once more in a script."""
-    plan = prepare(table, TrainSettings(hidden_layer_sizes=(1,), ensemble=1))
+def learn(table: Table, title: str, recall: str = "", task: str | None = None) -> Dataset:
+    """Make a data set of a table with its target; ``recall`` reads it once more in a script.
+
+    ``task`` is one of TrainSettings, or None: inferred from what the target holds.
+    """
+    plan = prepare(table, TrainSettings(hidden_layer_sizes=(1,), ensemble=1, task=task))
     columns = TableModel(
         plan.preprocessing,
         [],

@@ -73,8 +73,11 @@ def _table(name: str, content: bytes) -> dict[str, Any]:
     return {"table": table, "title": name, "columns": raw.names, "target": likely_target(raw)}
 
 
-def choose_target(table: Any, target: Any, model: Any) -> dict[str, Any]:
-    """Return the experiment of a table sent, through the preprocessing of a ``model`` or none."""
+def choose_target(table: Any, target: Any, model: Any, task: Any = None) -> dict[str, Any]:
+    """Return the experiment of a table sent, through the preprocessing of a ``model`` or none.
+
+    ``task`` is asked for instead of inferred; a model knows its own.
+    """
     with _lock:
         if not isinstance(table, str) or table not in TABLES:
             raise ValueError("this table is no longer here; open its file once more.")
@@ -83,7 +86,8 @@ def choose_target(table: Any, target: Any, model: Any) -> dict[str, Any]:
         name, content = TABLES[table]
         held = WEIGHTS.get(model) if isinstance(model, str) else None
         if held is None or held.model is None:
-            return _opening(first_experiment(learn(raw_of(name, content).table(target), name)))
+            chosen = raw_of(name, content).table(target)
+            return _opening(first_experiment(learn(chosen, name, task=task)))
         found = from_content(held.model, content, target, name)
         return _opening(experiment_of(held.model, {"name": found.name}, held.recall))
 

@@ -147,12 +147,12 @@ async function opened(lab, { experiment, dataset, note }) {
  * @param {{table: string, title: string, columns: string[], target: string}} table
  */
 function choose(lab, box, table) {
-  let { target } = table;
+  let [target, task] = [table.target, ""];
   const { model } = lab.experiment;
   const through = h("input", { type: "checkbox", checked: true });
   const learn = async () => {
     try {
-      await opened(lab, await lab.ask("learn_table", { table: table.table, target, model: model && through.checked ? model : null }));
+      await opened(lab, await lab.ask("learn_table", { table: table.table, target, task: task || null, model: model && through.checked ? model : null }));
     } catch (error) {
       lab.tell("refused", /** @type {Error} */ (error).message);
       return;
@@ -163,8 +163,11 @@ function choose(lab, box, table) {
     again.focus();
   };
   const columns = choice("Column to learn", table.columns.map((name) => [name, name]), target, (value) => { target = value; });
+  /** @type {[string, string][]} */
+  const tasks = [["", "as its values tell"], ["binary", "two classes"], ["multiclass", "several classes"], ["regression", "quantities"]];
   box.replaceChildren(
     h("p", {}, h("strong", {}, table.title), `, ${table.columns.length} columns`), columns,
+    choice("It holds", tasks, task, (value) => { task = value; }),
     model ? h("label", { class: "tick" }, through, "Prepared as for the open model") : "",
     h("div", { class: "row" },
       h("button", { class: "primary", onclick: learn }, "Learn it"),

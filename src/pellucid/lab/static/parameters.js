@@ -5,7 +5,7 @@ import { at, h, number, say, shown } from "./dom.js";
 import { live } from "./live.js";
 
 /** Rows and columns of a table; of a larger array it is a window that can be moved. */
-const MOST = 12;
+const MOST = 16;
 
 /** The numbers of a layer up to which its tables are open from the start. */
 const CALM = 60;

@@ -50,7 +50,7 @@ export function views(lab) {
     drawn.get(chosen()).tab.focus();
   });
 
-  const chosen = () => VIEWS.find(({ name }) => name === lab.view) ?? VIEWS[0];
+  const chosen = () => VIEWS.find(({ name }) => name === lab.view) ?? VIEWS.find(({ suits }) => !suits(lab)) ?? VIEWS[0];
 
   /** @param {View} view */
   function choose(view) {
@@ -87,7 +87,7 @@ export function views(lab) {
     await parts.draw();
   }
 
-  lab.on("state", refresh);
+  lab.on("state", show);
   lab.on("numbers", live(box, Infinity, refresh));
   onTheme(refresh);
   lab.on("view", show);
