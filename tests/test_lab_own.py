@@ -552,7 +552,7 @@ def test_data_put_here_once_more_are_never_gone_meanwhile():
 
 def test_a_task_that_is_none_is_refused():
     table = received("table", "t.csv", b"a,b\n1,2\n2,3\n3,4\n")["table"]
-    with pytest.raises(ValueError, match="task.*must be one of.*got 'regresion'.*did you mean"):
+    with pytest.raises(ValueError, match=r"task.*must be one of.*got 'regresion'.*did you mean"):
         choose_target(table, "b", None, "regresion")
     with pytest.raises(ValueError, match="task"):
         choose_target(table, "b", None, ["x"])
