@@ -36,7 +36,7 @@ def send(page, content):
     page.locator("#own input[type=file]").set_input_files(
         {"name": "<i>.csv", "mimeType": "text/csv", "buffer": content}
     )
-    expect(page.locator(".choosing select")).to_be_visible()
+    expect(page.get_by_label("Column to learn")).to_be_visible()
 
 
 def saved(page, button):
