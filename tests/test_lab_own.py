@@ -194,7 +194,7 @@ def test_a_network_without_columns_takes_the_numbers_as_they_are(folders, tmp_pa
         ("net", "a,y\n" + "1,0\n2,1\n" * 4, "y", "has 1 column beside 'y'; the network of net"),
         ("net", "a,b,y\n" + "1,x,0\n2,z,1\n" * 4, "y", "column 'b' holds texts"),
         ("net", "a,b,y\n" + "1,2,5\n2,1,6\n3,3,7\n" * 4, "y", "3 different values"),
-        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "none of the classes"),
+        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "which are none of the classes"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, None, "lacks 3 columns"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, "size", "has learned 'price'"),
     ],

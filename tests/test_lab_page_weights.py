@@ -59,6 +59,9 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
     page.get_by_role("button", name="One unit less in layer 1").click()  # other tables, still open
     expect(titles.nth(1)).to_have_text("W[2] 64 × 63, b[2] 64 × 1: 4096 numbers")
     expect(page.locator("#parameters details[open]")).to_have_count(1)
+    choose(page, "digits")  # another network: closed again
+    expect(titles).to_have_count(2)
+    expect(page.locator("#parameters details[open]")).to_have_count(0)
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
 

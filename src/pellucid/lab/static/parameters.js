@@ -111,12 +111,15 @@ export function parameters(lab) {
     return { pair, box };
   }
 
-  let layout = "";
+  let [layout, network] = ["", ""];
   function draw() {
     const { n, data } = lab.state;
     const now = JSON.stringify([n, data.inputs]);
     if (layout === now) return update();
     layout = now;
+    const other = JSON.stringify([n.length, data.inputs]);
+    if (network !== other) opened.clear(); // of other layers
+    network = other;
     cells.clear();
     const layers = range(1, n.length).map(tables);
     at("parameters").replaceChildren(...layers.map(({ box }) => box));
