@@ -142,3 +142,22 @@ def test_a_hundred_quick_reloads_leave_no_thread_and_no_socket(browser):
         until(page, lambda: not trainers() and not lab.trainers)
         until(page, lambda: held()[0] <= threads and held()[1] <= files + 2)
         context.close()
+
+
+def test_what_is_asked_for_meanwhile_is_done_once_more_afterwards(page):
+    told = page.evaluate("""async () => {
+      const { inTurn } = await import("/static/live.js");
+      let [times, running, most] = [0, 0, 0];
+      const act = inTurn(async () => {
+        times += 1;
+        most = Math.max(most, (running += 1));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        running -= 1;
+      });
+      const first = act();
+      act();
+      act();
+      await first;
+      return [times, most];
+    }""")
+    assert told == [2, 1]
