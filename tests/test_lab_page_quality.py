@@ -161,3 +161,13 @@ def test_what_is_asked_for_meanwhile_is_done_once_more_afterwards(page):
       return [times, most];
     }""")
     assert told == [2, 1]
+
+
+def test_a_view_follows_while_it_plays(page):
+    page.get_by_role("tab", name="Three costs").click()
+    page.get_by_role("button", name="Play").click()
+    chart = page.locator("#view-costs .chart svg[role=img]")
+    for _ in range(3):
+        before = chart.get_attribute("aria-label")
+        until(page, lambda before=before: chart.get_attribute("aria-label") != before)
+    page.get_by_role("button", name="Pause").click()
