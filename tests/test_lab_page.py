@@ -255,10 +255,11 @@ def test_the_confusion_matrix_counts_each_example_once(page):
         table = page.locator(
             "#view-confusion table", has=page.locator(f"caption:has-text('{title}')")
         )
-        cells = [int(text) for text in table.locator("td").all_inner_texts()]
-        right, of = re.search(
-            r"(\d+) of (\d+) right", table.locator("caption").inner_text()
-        ).groups()
+        caption, *cells = table.evaluate(  # at once: it is drawn anew
+            "(table) => [table.caption.innerText,"
+            " ...[...table.querySelectorAll('td')].map((cell) => Number(cell.innerText))]"
+        )
+        right, of = re.search(r"(\d+) of (\d+) right", caption).groups()
         assert (sum(cells[::4]), sum(cells)) == (int(right), int(of))
 
 

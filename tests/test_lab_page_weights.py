@@ -108,6 +108,7 @@ def test_what_was_changed_is_no_longer_called_prepared(page):
 
 def test_the_layer_and_the_axes_of_the_hidden_space_are_kept_in_the_link(page):
     choose(page, "spiral")
+    expect(page.locator("#parameters summary")).to_have_count(3)
     page.get_by_role("tab", name="Hidden space").click()
 
     def tool(of: Any, label: str) -> Any:
