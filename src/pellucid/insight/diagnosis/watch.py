@@ -52,11 +52,12 @@ class Watch(Callback):
     def on_train_begin(self, run: Run) -> None:
         """Choose the examples, and take the first statistics."""
         self._probe = probe(run.data.X, run.data.Y, run.network, run.seed, run.data.rows)
-        self._start = run.network.copy_parameters()
+        self._start: dict[str, NDArray[Any]] = {}
         budget = SHARE * run.epochs * run.data.m / self._probe[0].shape[1]
         count = int(min(max(budget, FEWEST), MOST)) - 1
         self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
         self._take(run)
+        self._start = {k: v for k, v in run.network.copy_parameters().items() if k[0] == "W"}
 
     def on_epoch_end(self, run: Run) -> None:
         """Take statistics where it is their turn."""
@@ -84,13 +85,16 @@ def sample(
     loss: Loss,
     start: Mapping[str, NDArray[Any]],
 ) -> dict[str, Any]:
-    """Return the statistics of a few examples, and how far each W is from where it started."""
+    """Return the statistics of a few examples, and how far each W is from where it started.
+
+    An empty ``start`` is that of a training that has not begun.
+    """
     with one_thread():
         found = measure(network, *few, loss)
     parameters = network.parameters
     for layer in found["layers"]:
         name = f"W{layer['layer']}"
-        layer["moved_since_start"] = _relative(parameters[name], start[name])
+        layer["moved_since_start"] = _relative(parameters[name], start[name]) if start else 0.0
     return found
 
 
