@@ -11,6 +11,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pellucid import (
     Dense,
@@ -26,6 +27,7 @@ from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.diagnosis.rules.rule import step_sizes
+from pellucid.insight.diagnosis.watch import one_thread
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
@@ -584,3 +586,14 @@ def test_watch_takes_the_parameters_that_are_kept() -> None:
     assert history.statistics[-1]["layers"][0]["W_norm"] == pytest.approx(
         float(np.linalg.norm(net.W[1])), rel=1e-5
     )
+
+
+def test_products_of_a_look_keep_to_one_thread_and_others_get_theirs_back():
+    def threads():
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    with threadpool_limits(3, user_api="blas"):
+        before = threads()
+        with one_thread():
+            assert threads() == [1] * len(before)
+        assert threads() == before == [3] * len(before)

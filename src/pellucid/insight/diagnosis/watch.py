@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,16 +98,24 @@ def sample(
     return found
 
 
-def one_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_thread() -> Iterator[None]:
     """Keep matrix products in this thread meanwhile: those of a few examples lose by sharing."""
-    limited: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
-    return limited
+    several = [(each, n) for each in _libraries() if (n := each.get_num_threads()) > 1]
+    try:
+        for library, _ in several:
+            library.set_num_threads(1)
+        yield
+    finally:
+        for library, count in several:
+            library.set_num_threads(count)
 
 
 @functools.cache
-def _libraries() -> ThreadpoolController:
-    """The libraries that have threads; to look them up takes longer than to take statistics."""
-    return ThreadpoolController()
+def _libraries() -> list[Any]:
+    """The BLAS that are loaded; to look them up takes longer than to take statistics."""
+    # threadpoolctl's own limit() asks each for all it knows, which takes as long as a forward pass
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def probe(
