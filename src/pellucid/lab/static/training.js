@@ -11,7 +11,7 @@ export function training(lab) {
   /** @type {{epoch: number | null, loss: number | null}} */
   const stop = { epoch: null, loss: null };
 
-  const play = h("button", { class: "primary", onclick: () => (lab.state.playing ? lab.pause() : lab.play(speed)) }, "Play");
+  const play = h("button", { class: "primary", onclick: () => (lab.state.playing ? lab.pause().then(report) : lab.play(speed)) }, "Play");
   const once = (/** @type {string} */ text, /** @type {string} */ what) =>
     h("button", { onclick: async () => { await lab.step(what); report(); } }, text);
   const reset = h("button", {
