@@ -48,18 +48,8 @@ def learn(table: Table, title: str, recall: str = "", task: str | None = None) -
     ``task`` is one of TrainSettings, or None: inferred from what the target holds.
     """
     plan = prepare(table, TrainSettings(hidden_layer_sizes=(1,), ensemble=1, task=task))
-    columns = TableModel(
-        plan.preprocessing,
-        [],
-        plan.task,
-        str(table.target),
-        plan.columns,
-        plan.classes,
-        target_mean=plan.target_mean,
-        target_std=plan.target_std,
-        data={"source": title, "rows": table.m, "reason": plan.reason, "left_out": plan.left_out},
-    )
-    return add_rows(columns, plan.Z, plan.t, title, note_of(plan), recall)
+    data = {"source": title, "rows": table.m, "reason": plan.reason, "left_out": plan.left_out}
+    return add_rows(plan.model([], data=data), plan.Z, plan.t, title, note_of(plan), recall)
 
 
 def add_rows(

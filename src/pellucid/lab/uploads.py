@@ -140,12 +140,12 @@ def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             wanted = [each for each in entries if each.filename in known]
             _check_size(name, [each.file_size for each in wanted])
             if any(each.compress_type not in _METHODS for each in wanted):
-                raise NotImplementedError("neither stored nor deflated")
+                raise ValueError("neither stored nor deflated")
             for each in wanted:
                 with file.open(each) as inside:
                     yield known[each.filename], inside.read(each.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
-            ValueError, MemoryError) as error:  # fmt: skip
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError,
+            MemoryError) as error:  # fmt: skip
         if isinstance(error, ModelError):
             raise
         raise ModelError(f"{name} is a damaged zip, or one of an unknown kind: {error}.") from None

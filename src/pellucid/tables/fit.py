@@ -83,6 +83,20 @@ class Plan:
     target_std: float = 1.0
     class_factors: NDArray[np.float64] | None = None
 
+    def model(self, networks: list[Network], **told: Any) -> TableModel:
+        """Return what answers with these networks; ``told`` is what else a TableModel holds."""
+        return TableModel(
+            self.preprocessing,
+            networks,
+            self.task,
+            str(self.table.target),
+            self.columns,
+            self.classes,
+            target_mean=self.target_mean,
+            target_std=self.target_std,
+            **told,
+        )
+
 
 def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
     """Infer the task, screen the columns, cut the rows, fit the preprocessing, build the networks.
@@ -174,15 +188,8 @@ def fit(
     _complain(complaints)
     trained = trained or {k: history}  # stopped in the very first epoch
     settings, table = plan.settings.to_dict(), plan.table
-    return TableModel(
-        plan.preprocessing,
+    return plan.model(
         [plan.networks[k] for k in trained],
-        plan.task,
-        str(table.target),
-        plan.columns,
-        plan.classes,
-        target_mean=plan.target_mean,
-        target_std=plan.target_std,
         settings=settings,
         histories=[history.to_dict() for history in trained.values()],
         data={

@@ -57,7 +57,7 @@ class Watch(Callback):
         count = int(min(max(budget, FEWEST), MOST)) - 1
         self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
         self._take(run)
-        self._start = {k: v for k, v in run.network.copy_parameters().items() if k[0] == "W"}
+        self._start = {k: v.copy("K") for k, v in run.network.parameters.items() if k[0] == "W"}
 
     def on_epoch_end(self, run: Run) -> None:
         """Take statistics where it is their turn."""

@@ -42,8 +42,7 @@ class Rule:
     explains: tuple[str, ...] = ()
 
 
-TRAINING = (
-    "ascent",
+SYMPTOMS = (
     "learning_rate_too_high",
     "learning_rate_too_low",
     "oscillation",
@@ -59,6 +58,8 @@ TRAINING = (
     "overfitting",
     "underfitting",
 )
+"""What a training shows where something else is at fault."""
+TRAINING = ("ascent", *SYMPTOMS)
 """What may go wrong in a training because its data or its task are wrong."""
 
 SHORT = 0.05

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen, answers_well, hidden, hurts
+from pellucid.insight.diagnosis.rules.rule import SYMPTOMS, Rule, Seen, answers_well, hidden, hurts
 from pellucid.insight.diagnosis.statistics import ALIKE
 
 LARGE = 4.0
@@ -155,23 +155,7 @@ def _linear(e: Evidence) -> list[Seen]:
     ]
 
 
-_LATER = (
-    "symmetry",
-    "vanishing_gradient",
-    "exploding_gradient",
-    "learning_rate_too_high",
-    "learning_rate_too_low",
-    "oscillation",
-    "divergence",
-    "dead_units",
-    "saturated_units",
-    "stopped_too_early",
-    "batch_too_large",
-    "batch_too_small",
-    "class_imbalance",
-    "underfitting",
-    "overfitting",
-)
+_LATER = ("symmetry", *SYMPTOMS)
 """What a bad start leads to."""
 
 RULES = (
@@ -194,7 +178,7 @@ RULES = (
         'Units that start equal get equal gradients and stay equal: the "symmetry problem" '
         "(lecture 003).",
         _symmetric,
-        ("weights_too_large", "weights_too_small", *_LATER[1:]),
+        ("weights_too_large", "weights_too_small", *SYMPTOMS),
     ),
     Rule(
         "weights_too_large",
