@@ -19,6 +19,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 pytest.importorskip("sklearn")
 
+from lab_held import forget
 from pellucid import (
     Dense,
     MLPClassifier,
@@ -29,8 +30,7 @@ from pellucid import (
 )
 from pellucid import open_lab as open_it
 from pellucid.errors import ModelError
-from pellucid.lab import notebook, own
-from pellucid.lab.datasets import DATASETS
+from pellucid.lab import notebook
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.server import Lab
 from pellucid.lab.settings import Settings
@@ -51,9 +51,7 @@ def open_lab(browsed):
     """open_lab, all of whose pages are closed afterwards."""
     yield open_it
     notebook._close_all()
-    own.WEIGHTS.clear()
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
-        del DATASETS[name]
+    forget()
 
 
 @pytest.fixture

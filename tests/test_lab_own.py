@@ -20,6 +20,7 @@ pytest.importorskip("sklearn")
 from sklearn.exceptions import ConvergenceWarning
 
 import pellucid
+from lab_held import forget
 from pellucid import Dense, MLPClassifier, Network, Scale, load, load_predictor, save, train
 from pellucid.activations import LeakyReLU
 from pellucid.cli.reading import read_model
@@ -43,16 +44,9 @@ from pellucid.tables import TrainSettings, read_sample, read_table
 from pellucid.tables.fit import fit, prepare
 
 
-def forget():
-    """Everything of the user's own, as in a new process."""
-    own.WEIGHTS.clear()
-    uploads.TABLES.clear()
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
-        del DATASETS[name]
-
-
 @pytest.fixture(autouse=True)
 def nothing_left():
+    forget()
     yield
     forget()
 

@@ -13,9 +13,9 @@ if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 pytest.importorskip("polars")
 
+from lab_held import forget, forget_data
 from pellucid import Dense, Network, load, load_predictor, save
 from pellucid.insight.trace.cells import shown
-from pellucid.lab import own, uploads
 from pellucid.lab.datasets import DATASETS
 from pellucid.lab.models import open_model
 from pellucid.lab.server import Lab
@@ -36,12 +36,10 @@ def address(lab):
 
 
 @pytest.fixture(autouse=True)
-def forget():
+def nothing_left():
+    forget()
     yield
-    own.WEIGHTS.clear()
-    uploads.TABLES.clear()
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
-        del DATASETS[name]
+    forget()
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +155,7 @@ def test_a_link_whose_data_are_gone_says_so_and_opens_once_they_are_back(page, h
     page.get_by_role("button", name="Reset").click()  # it comes after the change
     says(page, "same initial weights")
     before = weights(page)
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
-        del DATASETS[name]
+    forget_data()
     page.reload()
     page.wait_for_selector("body.ready")
     says(page, "data of your own that this lab does not hold")
@@ -187,6 +184,8 @@ def test_what_cannot_be_read_gets_one_sentence(page, tmp_path, name, content, me
 
 
 def test_what_is_too_large_is_not_even_sent(page):
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
     page.evaluate(
         """() => {
             const data = new DataTransfer();
@@ -196,6 +195,7 @@ def test_what_is_too_large_is_not_even_sent(page):
         }"""
     )
     says(page, "large.csv is 33 MiB; the lab reads files of up to 32 MiB.")
+    assert sent == []
 
 
 # Models -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lab_held import forget_data
 from pellucid.lab.boundary import View, boundary, extent_of, unit_maps
 from pellucid.lab.datasets import DATASETS
 from pellucid.lab.experiment import Experiment
@@ -188,10 +189,8 @@ def test_the_digits_are_images_in_reading_order():
 
 @pytest.fixture
 def no_table_left():
-    before = set(DATASETS)
     yield
-    for name in set(DATASETS) - before:
-        del DATASETS[name]
+    forget_data()
 
 
 def test_a_folder_of_images_is_images_and_a_table_is_not(tmp_path, no_table_left):

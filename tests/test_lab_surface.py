@@ -241,7 +241,10 @@ def test_a_race_too_long_for_the_network_is_refused():
 def test_the_commands_of_the_page():
     player = Player(lambda message: None)
     player.open(made("spiral"))
-    ask = lambda do, **given: handle(player, {"id": 1, "do": do, **given})  # noqa: E731
+
+    def ask(do, **given):
+        return handle(player, {"id": 1, "do": do, **given})
+
     player.playing = True
     text, frame = ask("surface", places=TWO)
     kind, sequence, header, arrays = frames.unpack(frame)
