@@ -3,7 +3,8 @@
     python benchmarks/lab.py                # needs the extra lab, and make browser
     taskset -c 0,1 python benchmarks/lab.py # on two cores
 
-Prints a table: training alone, then with a page that draws, in a headless Chromium, at each width.
+Prints a table: training alone, then with a page that draws, in a headless Chromium, at each width;
+and the milliseconds of what the trainer does for a page that looks: a frame, layers, diagnosis.
 The page's milliseconds are those of its main thread, in CPU time: they hold on a busy machine too.
 """
 
@@ -19,13 +20,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
+from timeit import repeat
 from typing import Any
 
 from machine import cpu_count, model
 from playwright.sync_api import sync_playwright
 
 from pellucid.lab.boundary import View
+from pellucid.lab.diagnosis import diagnose
 from pellucid.lab.experiment import Experiment
+from pellucid.lab.layers import layers
 from pellucid.lab.presets import PRESETS
 from pellucid.lab.settings import Settings
 from pellucid.lab.trainer import Player
@@ -43,8 +48,8 @@ COUNTED = """
 WARM_UP = 2.0
 
 
-def alone(preset: str, seconds: float) -> tuple[float, float]:
-    """Steps a second without a page, and the milliseconds that the trainer takes for a frame."""
+def alone(preset: str, seconds: float) -> tuple[float, dict[str, float]]:
+    """Steps a second without a page, and the milliseconds of each look of the trainer's."""
     experiment = Experiment(Settings.read(PRESETS[preset].experiment))
     player = Player(lambda message: None)
     player.open(experiment)
@@ -53,10 +58,14 @@ def alone(preset: str, seconds: float) -> tuple[float, float]:
     while time.perf_counter() < end:
         experiment.steps(experiment.left_in_epoch())
     rate = experiment.step / seconds
-    frames, started = 100, time.perf_counter()
-    for _ in range(frames):
-        player.frame()
-    return rate, 1e3 * (time.perf_counter() - started) / frames
+    looks = {
+        "a frame": player.frame,
+        "layers": lambda: layers(experiment),
+        "a diagnosis": lambda: diagnose(experiment),
+    }
+    return rate, {
+        name: 1e3 * median(repeat(look, number=1, repeat=100)) for name, look in looks.items()
+    }
 
 
 @contextmanager
@@ -111,13 +120,12 @@ def main() -> None:
     parser.add_argument("--width", choices=WIDTHS, nargs="*", default=list(WIDTHS))
     given = parser.parse_args()
     print(f"{model()}, {cpu_count()} CPUs, {given.preset}, {given.seconds:g} s each")
-    rate, frame = alone(given.preset, given.seconds)
+    rate, looks = alone(given.preset, given.seconds)
+    told = ", ".join(f"{name} {taken:.2f} ms" for name, taken in looks.items())
     print(
         f"{'':22}{'steps/s':>10}{'frames/s':>10}{'main':>9}{'script':>9}{'layout':>9}{'style':>9}"
     )
-    print(
-        f"{'training alone':22}{rate:10,.0f}{'':10}   (the trainer makes a frame in {frame:.2f} ms)"
-    )
+    print(f"{'training alone':22}{rate:10,.0f}{'':10}   (the trainer: {told})")
     with served() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]

@@ -5,8 +5,10 @@ Without playwright or chromium the fixtures skip the tests that ask for them, an
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -17,6 +19,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from pellucid.lab.experiment import Experiment
+from pellucid.lab.presets import PRESETS
+from pellucid.lab.settings import Settings
 
 with contextlib.suppress(ImportError):  # the fixture browser says that it is missing
     from playwright.sync_api import expect, sync_playwright
@@ -94,8 +100,22 @@ def weights(page: Any) -> list[str]:
     return [box.input_value() for box in page.locator("#parameters input").all()]
 
 
+def link(page: Any) -> Any:
+    """What the page's link holds."""
+    text = page.url.partition("#")[2]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def experiment_of(page: Any, data: str | None = None) -> Experiment:
+    """The experiment that the page's link holds, from its start; waits for one on these data."""
+    until(page, lambda: data in (None, link(page)["experiment"]["data"]["name"]))
+    return Experiment(Settings.read(link(page)["experiment"]))
+
+
 def choose(page: Any, preset: str) -> None:
     page.locator("#presets select").select_option(preset)
+    wanted = Settings.read(PRESETS[preset].experiment)
+    until(page, lambda: Settings.read(link(page)["experiment"]) == wanted)
     page.wait_for_selector("#steps .cell")
 
 

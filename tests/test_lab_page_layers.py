@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from typing import Any
 
 import pytest
 
-from lab_browser import choose, expect, number, says, told, until
+from lab_browser import choose, expect, experiment_of, number, says, told, until
 from pellucid.insight.trace.cells import shown
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.layers import layers
-from pellucid.lab.settings import Settings
 from pellucid.metrics import METRICS
 
 
 def break_it(page: Any, fault: str) -> None:
     page.get_by_label("Fault").select_option(fault)
-
-
-def experiment(page: Any) -> Experiment:
-    """The experiment of the page's link, from its start."""
-    link = page.evaluate("location.hash.slice(1)")
-    state = json.loads(base64.urlsafe_b64decode(link + "=" * (-len(link) % 4)))
-    return Experiment(Settings.read(state["experiment"]))
 
 
 def view(page: Any, title: str) -> Any:
@@ -147,7 +136,7 @@ def test_the_layers_are_those_of_the_reference(page, gradient):
     panel = view(page, "Layers")
     panel.get_by_label("Gradient").select_option(gradient)
     expect(panel.locator("figcaption").last).to_contain_text(f"{gradient}[3]")
-    told_ = layers(experiment(page), gradient)
+    told_ = layers(experiment_of(page), gradient)
     expect(panel.locator("caption")).to_contain_text("200 of 300 training examples")
     rows = panel.locator("tbody tr")
     assert rows.count() == 3
@@ -180,7 +169,7 @@ def test_expected_and_actual_of_a_regression(page):
     expect(panel).to_contain_text("the confusion matrix shows them")
     choose(page, "sine")
     expect(panel.locator("tbody tr")).to_have_count(2)
-    e = experiment(page)
+    e = experiment_of(page)
     A = e.outputs()
     for name, rows in (("Training", e.training), ("Validation", e.validation)):
         row = panel.locator("tbody tr", has=page.get_by_text(name))
@@ -203,7 +192,7 @@ def test_dropout_of_one_layer(page):
     field = page.get_by_label("Dropout of layer 2")
     field.fill("0.25")
     field.press("Enter")
-    until(page, lambda: [k.dropout for k in experiment(page).settings.layers] == [0, 0.25])
+    until(page, lambda: [k.dropout for k in experiment_of(page).settings.layers] == [0, 0.25])
     expect(field).to_have_value("0.25")
     expect(field).to_be_focused()
     assert number(page.get_by_label("Dropout of layer 1").input_value()) == 0

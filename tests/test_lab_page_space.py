@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import shlex
 import subprocess
@@ -14,22 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab_browser import COMMAND, choose, expect, missing, number, says, until
+from lab_browser import COMMAND, choose, expect, experiment_of, missing, number, says, until
 from pellucid.insight.trace.cells import shown
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
-from pellucid.lab.settings import Settings
-
-
-def experiment_of(page: Any, data: str | None = None) -> Experiment:
-    """The experiment that the page's link holds, from its start; waits for one on these data."""
-
-    def held() -> Any:
-        text = page.url.partition("#")[2]
-        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["experiment"]
-
-    until(page, lambda: data in (None, held()["data"]["name"]))
-    return Experiment(Settings.read(held()))
 
 
 def epochs(page: Any, e: Experiment, count: int) -> None:

@@ -10,14 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab_browser import choose, expect, says
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.settings import Settings
-
-
-def link(page: Any) -> Any:
-    text = page.url.partition("#")[2]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+from lab_browser import choose, expect, experiment_of, link, says
 
 
 def again(page: Any) -> Any:
@@ -48,7 +41,7 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
     page.keyboard.press("Tab")
     seen.get_by_label("From column").fill("40")
     page.keyboard.press("Tab")
-    e = Experiment(Settings.read(link(page)["experiment"]))
+    e = experiment_of(page)
     cell = page.get_by_label("W[2], row 63, column 41", exact=True)
     assert float(cell.input_value()) == pytest.approx(e.network.parameters["W2"][63, 41], rel=1e-3)
     cell.fill("7.5")
@@ -73,7 +66,7 @@ def test_an_opened_table_follows_the_training(page):
     page.keyboard.press("Tab")
     page.get_by_role("button", name="One epoch").click()
     says(page, "Epoch 1,")
-    e = Experiment(Settings.read(link(page)["experiment"]))
+    e = experiment_of(page)
     e.steps(e.left_in_epoch())
     shown = [float(box.input_value()) for box in page.locator("[aria-label^='W[1], row']").all()]
     assert len(shown) == 32
@@ -181,8 +174,7 @@ def test_parity_has_a_choice_of_bits(page):
     page.get_by_label("Data set").select_option("Parity of 6 bits")
     expect(page.locator("#table")).to_contain_text("0 to 9 of 64")
     says(page, "64 examples")
-    state = link(page)["experiment"]
-    e = Experiment(Settings.read(state))
+    e = experiment_of(page)
     assert e.X.shape == (6, 64)
     assert len({tuple(x) for x in e.X.T}) == 64
     np.testing.assert_array_equal(e.Y[0], e.X.sum(axis=0) % 2)
