@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;  // examples whose losses are worked out in one call
-constexpr int AHEAD = 16;     // examples: those of a shuffled order are fetched from memory before
+constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
 
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
@@ -91,7 +91,7 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const Batch own = batch;  // no store below can change the copy: it stays in registers
   const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
-  T* to = input_.get();
+  T* to = input_[own.step & 1].get();
   if constexpr (std::is_same_v<S, T>) {
     if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
       for (int r = r0; r < r1; ++r)
@@ -100,11 +100,12 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
     }
   }
   const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
+  const int ahead = int(std::clamp<size_t>(AHEAD / (n * sizeof(S)), 1, 16));
   for (int r = r0; r < r1; ++r) {
-    if (own.order && step == 1 && r + AHEAD < r1) {
-      const std::int64_t e = own.example(r + AHEAD);
+    if (own.order && step == 1 && r + ahead < r1) {
+      const std::int64_t e = own.example(r + ahead);
       const char* row = reinterpret_cast<const char*>(values + e * stride);
-      for (size_t at = 0; at < n * sizeof(S) && at < 512; at += 64) __builtin_prefetch(row + at);
+      for (size_t at = 0; at < n * sizeof(S) && at < AHEAD; at += 64) __builtin_prefetch(row + at);
       if (labels) __builtin_prefetch(labels + e);
     }
     copy_dense(values + own.example(r) * stride, step, n, to + size_t(r) * P, this->stride());
@@ -116,11 +117,12 @@ template <class I>
 void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indices) {
   const T* values = static_cast<const T*>(batch.X->values);
   const I* starts = static_cast<const I*>(batch.X->starts);
+  T* to = input_[batch.step & 1].get();
   for (int r = r0; r < r1; ++r) {
     const std::int64_t e = batch.example(r);
     for (int p = 0; p < stages_[0].in_panels; ++p)
-      std::memset(static_cast<void*>(input_ + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-    scatter(values, indices, starts[e], starts[e + 1], input_.get(), stride(), r);
+      std::memset(static_cast<void*>(to + p * stride() + size_t(r) * P), 0, P * sizeof(T));
+    scatter(values, indices, starts[e], starts[e + 1], to, stride(), r);
   }
 }
 
@@ -130,12 +132,12 @@ template <class T>
 void Session<T>::forward(const Batch& batch, int t) {
   const int threads = team_.active();
   const Share rows = share(batch.count, t, threads);
-  gather(batch, rows.begin, rows.end);
+  if (!batch.gathered) gather(batch, rows.begin, rows.end);
   bool scattered = false;  // the latest output lies in panels of several threads
   for (int s = 0; s < int(stages_.size()); ++s) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
-      team_.barrier();
+      if (s > 0 || !batch.gathered) team_.barrier();
       for_pieces(stage.out_panels, stage.spec.n_out, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
@@ -149,12 +151,30 @@ void Session<T>::forward(const Batch& batch, int t) {
   output_rows(batch, t, rows.begin, rows.end);
 }
 
+// Part k of a mini-batch there and back through layers of small W. Only dW, db and the loss leave
+// the core: A and dZ would be many more numbers.
+template <class T>
+void Session<T>::part(Batch batch, int k, int t) {
+  const Share rows = rows_of_part(k, batch.count);
+  batch.first = -GAP * k;
+  gather(batch, rows.begin, rows.end);
+  for (int s = 0; s < int(stages_.size()); ++s)
+    forward_stage(batch, s, 0, stages_[s].out_panels, rows.begin, rows.end);
+  output_rows(batch, t, rows.begin, rows.end);
+  part_losses_[size_t(k) * APART] = sum_of_losses(rows);
+  for (int s = int(stages_.size()) - 1; s > 0; --s)
+    backward_stage(batch, s, 0, stages_[s].in_panels, rows.begin, rows.end);
+  sum_part(batch, k, rows);
+}
+
 // Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
 // whole panels, and some rows of those that it shares with its neighbours.
 template <class T>
 template <class F>
 void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
   const int threads = team_.active(), last = n - (panels - 1) * P > L ? 4 : 3;
+  const Share own = whole_panels(panels, last, t, threads);
+  if (own.begin >= 0) return f(own.begin, own.end, 0, count);
   const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
   const std::int64_t from = all * t / threads, to = all * (t + 1) / threads;
   int whole = 0;  // panels before p that wait to be done in one call
@@ -179,7 +199,7 @@ void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
 template <class T>
 void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
   Stage<T>& stage = stages_[s];
-  const Buffer<T>& in = input_of(s);
+  const Buffer<T>& in = input_of(s, batch);
   if (!stage.spec.dense) {
     for (int p = p0; p < p1; ++p) {
       const Vec<T> s0 = load(stage.Wf + p * P), s1 = load(stage.Wf + p * P + L);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "passes.hpp"
 #include "updates.hpp"
@@ -14,7 +15,9 @@ namespace {
 
 constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a sum over blocks
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
-constexpr size_t CACHED_WEIGHTS = 96 * 1024;  // bytes of W from which it pays to keep it in place
+constexpr size_t CACHED_WEIGHTS = 16 * 1024;  // bytes of W from which it pays to keep it in place
+constexpr size_t SMALL_WEIGHTS = 32 * 1024;   // of all W up to which gradients are summed in parts,
+constexpr int PARTS = 4, FEWEST_OF_PART = 48;  // so many, each of so many examples
 
 // Never destroyed: a session may outlive what a program ends with.
 Tunings& tunings() {
@@ -31,14 +34,23 @@ Tunings::Work work_of(const SessionSpec<T>& spec) {
   return work;
 }
 
+// Never a matter of how many threads there are: the sums' bits depend on it.
+template <class T>
+int parts_of(const SessionSpec<T>& spec) {
+  size_t weights = 0;
+  for (const StageSpec& each : spec.stages) weights += size_t(each.n_in) * each.n_out * sizeof(T);
+  if (!spec.training || spec.clip_norm >= 0 || weights > SMALL_WEIGHTS) return 1;
+  return spec.batch_size > MOST_EXAMPLES ? 1 : std::clamp(spec.batch_size / FEWEST_OF_PART, 1, PARTS);
+}
+
 }  // namespace
 
 template <class T>
 Session<T>::Session(const SessionSpec<T>& spec)
     : spec_(spec),
-      capacity_(spec.batch_size < FEWEST_EXAMPLES ? FEWEST_EXAMPLES
-                : spec.batch_size > MOST_EXAMPLES ? MOST_EXAMPLES
-                                                  : spec.batch_size),
+      most_(std::clamp(spec.batch_size, FEWEST_EXAMPLES, MOST_EXAMPLES)),
+      parts_(parts_of(spec)),
+      capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
       team_(spec.threads),
       tuner_(spec.threads, tunings().recall(work_of(spec))),
       plain_loss_(spec.loss),
@@ -63,8 +75,13 @@ Session<T>::Session(const SessionSpec<T>& spec)
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
     stage.allocate_examples(capacity_, spec.training);
   }
-  input_ = Buffer<T>(size_t(stages_[0].in_panels) * capacity_ * P);
+  for (int k = 0; k <= int(spec.training); ++k)
+    input_[k] = Buffer<T>(size_t(stages_[0].in_panels) * capacity_ * P);
   losses_ = Buffer<double>(capacity_);
+  if (parts_ > 1) {
+    part_losses_ = Buffer<double>(size_t(parts_) * APART);
+    for (auto& stage : stages_) stage.parts = Buffer<T>(size_t(parts_) * stage.part());
+  }
   for (int t = 0; t < spec.threads; ++t) scratch_.emplace_back(scratch);
   read();
 }
@@ -90,35 +107,42 @@ void Session<T>::write() {
 }
 
 template <class T>
-double Session<T>::block_loss(int count) const {
-  double a = 0, b = 0, c = 0, d = 0;
-  int r = 0;
-  for (; r + 4 <= count; r += 4) {
-    a += losses_[r];
-    b += losses_[r + 1];
-    c += losses_[r + 2];
-    d += losses_[r + 3];
-  }
-  if (r < count) a += losses_[r];
-  if (r + 1 < count) b += losses_[r + 1];
-  if (r + 2 < count) c += losses_[r + 2];
-  return (a + b) + (c + d);
+double Session<T>::sum_of_losses(Share rows) const {
+  double sums[4] = {0, 0, 0, 0};
+  for (int r = rows.begin; r < rows.end; ++r) sums[(r - rows.begin) % 4] += losses_[r];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+// Forward and backward; returns the sum of the losses, to every thread.
+template <class T>
+double Session<T>::pass(const Batch& batch, int t) {
+  forward(batch, t);
+  backward(batch, t);
+  team_.barrier();
+  return sum_of_losses({0, batch.count});
+}
+
+template <class T>
+double Session<T>::pass_in_parts(const Batch& batch, int t) {
+  const Share own = share(parts_, t, team_.active());
+  for (int k = own.begin; k < own.end; ++k) part(batch, k, t);
+  team_.barrier();
+  double total = 0;
+  for (int k = 0; k < parts_; ++k) total += part_losses_[size_t(k) * APART];
+  return total;
 }
 
 // One step on every thread: forward, backward, update. False where J was not finite.
 template <class T>
-bool Session<T>::mini_batch(Batch batch, int size, int t, double rate, double* J) {
-  const bool fused = size <= capacity_ && spec_.clip_norm < 0;
+bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
+  const int size = batch.count;
+  const bool fused = size <= most_ && spec_.clip_norm < 0;
   double total = 0;
-  for (int first = 0; first < size; first += capacity_) {
-    batch.first = first;
-    batch.count = size - first < capacity_ ? size - first : capacity_;
-    forward(batch, t);
-    backward(batch, t);
-    team_.barrier();
-    total += block_loss(batch.count);
+  for (; batch.first < size; batch.first += most_) {
+    batch.count = std::min(size - batch.first, most_);
+    total += parts_ > 1 ? pass_in_parts(batch, t) : pass(batch, t);
     if (fused) break;
-    sum_gradients(t, batch.count, first > 0);
+    sum_gradients(t, batch, batch.first > 0);
     team_.barrier();
   }
   total /= batch.total_weight;
@@ -126,7 +150,7 @@ bool Session<T>::mini_batch(Batch batch, int size, int t, double rate, double* J
   if (!std::isfinite(total)) return false;
   const Step step = step_of(batch.step, rate, batch.total_weight);
   if (fused)
-    update_all(t, size, step);
+    update_all(t, batch, step);
   else
     update_from_gradients(t, step);
   return true;
@@ -174,38 +198,61 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
   return k - first;
 }
 
+// Step k of a call, `before` steps having been done before its first.
+template <class T>
+typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int k,
+                                                     std::uint64_t before) const {
+  Batch batch{&request.X, &request.Y, request.order, request.weights};
+  batch.start = std::int64_t(k) * spec_.batch_size;
+  batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
+  batch.step = before + std::uint64_t(k) + 1;
+  batch.drop = true;
+  batch.total_weight = batch.count;
+  if (batch.weights) {
+    batch.total_weight = 0;
+    for (int r = 0; r < batch.count; ++r) batch.total_weight += batch.weights[batch.example(r)];
+  }
+  return batch;
+}
+
+// Where every thread needs the whole of X: those that are done with a step gather the next one's.
+template <class T>
+bool Session<T>::gather_next(const Request& request, int k, std::uint64_t before) {
+  constexpr int ROWS = 2;
+  if (team_.active() == 1 || !stages_[0].by_panels) return false;
+  const Batch next = mini_batch_of(request, k, before);
+  if (next.count > most_) return false;
+  for (int r; (r = next_row_.fetch_add(ROWS, std::memory_order_relaxed)) < next.count;)
+    gather(next, r, std::min(r + ROWS, next.count));
+  return true;
+}
+
 // Steps k ... end - 1 on thread t. `go_on` becomes false where J was not finite.
 template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
+  bool gathered = false;
   for (; k < end; ++k) {
-    Batch batch{&request.X, &request.Y, request.order, request.weights};
-    batch.start = std::int64_t(k) * spec_.batch_size;
-    batch.step = before + std::uint64_t(k) + 1;
-    batch.drop = true;
-    const std::int64_t left = request.m - batch.start;
-    const int size = int(left < spec_.batch_size ? left : spec_.batch_size);
-    batch.total_weight = size;
-    if (batch.weights) {
-      batch.total_weight = 0;
-      for (int r = 0; r < size; ++r) batch.total_weight += batch.weights[batch.example(r)];
-    }
+    Batch batch = mini_batch_of(request, k, before);
+    batch.gathered = std::exchange(gathered, false);
     double& cost = request.costs[k - request.first];
     if (t == 0) {
       ++*done;
       cost = std::numeric_limits<double>::quiet_NaN();
+      next_row_.store(0, std::memory_order_relaxed);
     }
     if (batch.total_weight == 0) {
       if (t == 0) keep_penalty(batch.step & 1);
       continue;
     }
     double J = 0;
-    const bool finite = mini_batch(batch, size, t, request.rates[k - request.first], &J);
+    const bool finite = mini_batch(batch, t, request.rates[k - request.first], &J);
     if (t == 0) {
       cost = finite && std::isfinite(J) ? J : std::numeric_limits<double>::infinity();
       if (!finite) *go_on = false;
     }
     if (!finite) return;
+    if (k + 1 < end) gathered = gather_next(request, k + 1, before);
     team_.barrier();
   }
 }
@@ -226,17 +273,13 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
     }
   auto job = [&](int t) {
     double total = 0;
-    for (std::int64_t start = 0; start < m; start += capacity_) {
-      const std::int64_t left = m - start;
+    for (std::int64_t start = 0; start < m; start += most_) {
       Batch batch{&X, &Y, order, weights};
       batch.start = start;
-      batch.count = int(left < capacity_ ? left : capacity_);
+      batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.total_weight = weight;
-      forward(batch, t);
-      backward(batch, t);
-      team_.barrier();
-      total += block_loss(batch.count);
-      sum_gradients(t, batch.count, start > 0);
+      total += pass(batch, t);
+      sum_gradients(t, batch, start > 0);
       team_.barrier();
     }
     if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
@@ -262,11 +305,10 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
                           std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;
   auto job = [&](int t) {
-    for (std::int64_t start = 0; start < m; start += capacity_) {
-      const std::int64_t left = m - start;
+    for (std::int64_t start = 0; start < m; start += most_) {
       Batch batch{&X, losses ? &Y : nullptr, order, weights};
       batch.start = start;
-      batch.count = int(left < capacity_ ? left : capacity_);
+      batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.gradient = false;
       forward(batch, t);
       const Share rows = share(batch.count, t, team_.active());

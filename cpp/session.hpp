@@ -1,6 +1,8 @@
 // A training session: the steps of an epoch, shared among the threads of a team.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <vector>
 
@@ -86,11 +88,12 @@ class Session {
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
     std::int64_t start = 0;    // of the mini-batch in the order
-    int first = 0, count = 0;  // this block within the mini-batch
+    int first = 0, count = 0;  // this block within the mini-batch: example first + r stands in row r
     double total_weight = 1;   // of the whole mini-batch
     std::uint64_t step = 0;    // counted from 1
     bool drop = false;         // units are dropped
     bool gradient = true;      // dZ[L] is wanted
+    bool gathered = false;     // X is in place
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -104,8 +107,30 @@ class Session {
     return {int(std::int64_t(n) * t / threads), int(std::int64_t(n) * (t + 1) / threads)};
   }
 
+  // Thread t's panels of a layer, the last one `last` quarters of the work of another: whole ones,
+  // as a panel that two threads use wanders between their caches, or none where that is uneven.
+  static Share whole_panels(int panels, int last, int t, int threads) {
+    const int all = 4 * (panels - 1) + last;
+    const auto cut = [&](int k) { return k == threads ? panels : (all * k / threads + 2) / 4; };
+    int most = 0;
+    for (int k = 0; k < threads; ++k) most = std::max(most, cut(k + 1) - cut(k));
+    return 4 * most * threads > UNEVEN * all ? Share{-1, -1} : Share{cut(t), cut(t + 1)};
+  }
+  static constexpr double UNEVEN = 1.3;
+
+  // Rows between the parts of a mini-batch: what a core fetches ahead is not its neighbour's.
+  static constexpr int GAP = 32;
+  static constexpr int APART = 8;  // doubles of a cache line
+  Share rows_of_part(int k, int count) const {
+    const Share part = share(count, k, parts_);
+    return {part.begin + GAP * k, part.end + GAP * k};
+  }
+
   void forward(const Batch& batch, int t);
   void backward(const Batch& batch, int t);
+  double pass(const Batch& batch, int t);
+  double pass_in_parts(const Batch& batch, int t);
+  void part(Batch batch, int k, int t);
   void gather(const Batch& batch, int r0, int r1);
   template <class S>
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
@@ -118,7 +143,7 @@ class Session {
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void output_rows(const Batch& batch, int t, int r0, int r1);
-  double block_loss(int count) const;
+  double sum_of_losses(Share rows) const;
 
   // One step as an optimizer sees it.
   struct Step {
@@ -129,35 +154,46 @@ class Session {
   };
   Step step_of(std::uint64_t number, double rate, double weight) const;
   struct Request;
+  Batch mini_batch_of(const Request& request, int k, std::uint64_t before) const;
+  bool gather_next(const Request& request, int k, std::uint64_t before);
   void steps(const Request& request, int k, int end, int t, int* done, bool* go_on);
-  bool mini_batch(Batch batch, int size, int t, double rate, double* J);
-  void update_all(int t, int count, const Step& step);
-  void sum_gradients(int t, int count, bool go_on);
+  bool mini_batch(Batch batch, int t, double rate, double* J);
+  void update_all(int t, const Batch& batch, const Step& step);
+  void sum_gradients(int t, const Batch& batch, bool go_on);
+  void sum_part(const Batch& batch, int k, Share rows);
+  void add_parts(const Stage<T>& stage, size_t at, int n, T* G) const;
   void update_from_gradients(int t, const Step& step);
   double gradient_norm(const Step& step);
   Update<T> update_for(const Stage<T>& stage, double factor, const Step& step,
                        bool penalised) const;
   template <class F>
   void for_blocks(int t, F f);
-  void gradient_block(int s, int i, int j, int count, bool go_on, T* G);
+  void gradient_block(int s, int i, int j, const Batch& batch, Share rows, bool go_on, T* G);
+  void gradient_sums(const Stage<T>& stage, int j, Share rows, bool go_on, T* sums);
   void update_block(Stage<T>& stage, int i, int j, const T* G, const Update<T>& u, int side);
   void update_bias(Stage<T>& stage, int j, const T* sums, const Update<T>& u);
   void note_penalty(Stage<T>& stage, int i, int j, int side);
   double penalty(double weight, int side) const;
   void keep_penalty(int side);
 
-  const Buffer<T>& input_of(int s) const { return s ? stages_[s - 1].A : input_; }
+  const Buffer<T>& input_of(int s, const Batch& batch) const {
+    return s ? stages_[s - 1].A : input_[batch.step & 1];
+  }
   size_t stride() const { return size_t(capacity_) * P; }
 
   SessionSpec<T> spec_;
-  int capacity_;  // examples of one pass at most
+  int most_;       // examples of one pass
+  int parts_ = 1;  // of a mini-batch: where W is small, gradients are summed part by part
+  int capacity_;   // rows that there is room for
   Team team_;
   Tuner tuner_;
   LossSpec<T> plain_loss_;  // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
-  Buffer<T> input_;
+  Buffer<T> input_[2];              // X of a step, and of the next one
   Buffer<double> losses_;           // of the examples of a pass
+  Buffer<double> part_losses_;      // their sums over parts, a cache line each
   std::vector<Buffer<T>> scratch_;  // a thread each
+  alignas(64) std::atomic<int> next_row_{0};  // of the next step's X: the first not yet gathered
   using clock = std::chrono::steady_clock;
   clock::time_point worked_{};  // when the latest run ended
   std::uint64_t step_;          // steps done; the next one's penalty sums lie on its parity

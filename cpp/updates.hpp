@@ -32,6 +32,14 @@ void Session<T>::for_blocks(int t, F f) {
     if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
     const int together = stage.by_panels ? PANELS_TOGETHER : 1;
+    if (stage.by_panels) {
+      const Share own =
+          whole_panels(stage.out_panels, stage.panel_work(stage.out_panels - 1), t, threads);
+      for (int g = own.begin; g < own.end; g += together)
+        for (int i = 0; i < rows; ++i)
+          for (int j = g; j < std::min(g + together, own.end); ++j) f(s, i, j);
+      if (own.begin >= 0) continue;
+    }
     for (int g = 0; g < stage.out_panels; g += together) {
       const int end = std::min(g + together, stage.out_panels);
       if (stage.work_before(rows, end - 1) <= from || stage.work_before(0, g) >= to) continue;
@@ -44,11 +52,15 @@ void Session<T>::for_blocks(int t, F f) {
   }
 }
 
+// Block (i, j) of dW over some rows.
 template <class T>
-void Session<T>::gradient_block(int s, int i, int j, int count, bool go_on, T* G) {
+void Session<T>::gradient_block(int s, int i, int j, const Batch& batch, Share rows, bool go_on,
+                                T* G) {
   const Stage<T>& stage = stages_[s];
-  const T* D = stage.D + j * stride();
-  const T* A = input_of(s) + (stage.spec.dense ? i : j) * stride();
+  const size_t first = size_t(rows.begin) * P;
+  const int count = rows.end - rows.begin;
+  const T* D = stage.D + (j * stride() + first);
+  const T* A = input_of(s, batch) + ((stage.spec.dense ? i : j) * stride() + first);
   if (stage.spec.dense) {
     if (!stage.narrow) {
       block_tn(A, D, count, stage.rows(i), stage.columns(j), go_on, G);
@@ -65,6 +77,39 @@ void Session<T>::gradient_block(int s, int i, int j, int count, bool go_on, T* G
     for (int r = 0; r < count; ++r)
       c = fma(load(D + size_t(r) * P + v * L), load(A + size_t(r) * P + v * L), c);
     store(G + v * L, c);
+  }
+}
+
+// Panel j of db over some rows.
+template <class T>
+void Session<T>::gradient_sums(const Stage<T>& stage, int j, Share rows, bool go_on, T* sums) {
+  column_sums(stage.D + (j * stride() + size_t(rows.begin) * P), rows.end - rows.begin,
+              stage.columns(j), go_on, sums);
+}
+
+// dW and db of part k of a mini-batch.
+template <class T>
+void Session<T>::sum_part(const Batch& batch, int k, Share rows) {
+  for (int s = 0; s < int(stages_.size()); ++s) {
+    Stage<T>& stage = stages_[s];
+    T* const G = stage.parts + k * stage.part();
+    if (rows.begin == rows.end) std::memset(static_cast<void*>(G), 0, stage.part() * sizeof(T));
+    for (int j = 0; j < stage.out_panels; ++j) {
+      for (int i = 0; i < (stage.spec.dense ? stage.in_panels : 1); ++i)
+        gradient_block(s, i, j, batch, rows, false, G + stage.block(i, j));
+      if (stage.spec.dense)
+        gradient_sums(stage, j, rows, false, G + stage.weights() + size_t(j) * P);
+    }
+  }
+}
+
+// n numbers of dW or db over all parts, in their order.
+template <class T>
+void Session<T>::add_parts(const Stage<T>& stage, size_t at, int n, T* G) const {
+  for (int v = 0; v < n; v += L) {
+    Vec<T> sum = load(stage.parts + at + v);
+    for (int k = 1; k < parts_; ++k) sum = sum + load(stage.parts + k * stage.part() + at + v);
+    store(G + v, sum);
   }
 }
 
@@ -167,10 +212,12 @@ void Session<T>::update_bias(Stage<T>& stage, int j, const T* sums, const Update
          stage.columns(j) > L ? 2 : 1);
 }
 
-// dW tile by tile and the optimizer's step on it: dW never reaches memory.
+// dW tile by tile and the optimizer's step on it: dW never reaches memory. (Where it is summed in
+// parts, it is there already.)
 template <class T>
-void Session<T>::update_all(int t, int count, const Step& step) {
+void Session<T>::update_all(int t, const Batch& batch, const Step& step) {
   T* G = scratch_[t].get();
+  const Share rows{0, batch.count};
   int current = -1;
   Update<T> on_W{}, on_b{};
   for_blocks(t, [&](int s, int i, int j) {
@@ -180,23 +227,28 @@ void Session<T>::update_all(int t, int count, const Step& step) {
       on_b = update_for(stage, stage.spec.rate_b, step, false);
       current = s;
     }
-    gradient_block(s, i, j, count, false, G);
+    if (parts_ > 1)
+      add_parts(stage, stage.block(i, j), stage.block_rows(i) * P, G);
+    else
+      gradient_block(s, i, j, batch, rows, false, G);
     update_block(stage, i, j, G, on_W, (step.number + 1) & 1);
-    if (i == 0 && stage.spec.dense) {
-      column_sums(stage.D + j * stride(), count, stage.columns(j), false, G);
-      update_bias(stage, j, G, on_b);
-    }
+    if (i > 0 || !stage.spec.dense) return;
+    if (parts_ > 1)
+      add_parts(stage, stage.weights() + size_t(j) * P, P, G);
+    else
+      gradient_sums(stage, j, rows, false, G);
+    update_bias(stage, j, G, on_b);
   });
 }
 
 template <class T>
-void Session<T>::sum_gradients(int t, int count, bool go_on) {
+void Session<T>::sum_gradients(int t, const Batch& batch, bool go_on) {
+  const Share rows{0, batch.count};
   for_blocks(t, [&](int s, int i, int j) {
     Stage<T>& stage = stages_[s];
-    gradient_block(s, i, j, count, go_on, stage.gradient_W + stage.block(i, j));
+    gradient_block(s, i, j, batch, rows, go_on, stage.gradient_W + stage.block(i, j));
     if (i == 0 && stage.spec.dense)
-      column_sums(stage.D + j * stride(), count, stage.columns(j), go_on,
-                  stage.gradient_b + size_t(j) * P);
+      gradient_sums(stage, j, rows, go_on, stage.gradient_b + size_t(j) * P);
   });
 }
 
