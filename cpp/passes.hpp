@@ -91,7 +91,7 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const Batch own = batch;  // no store below can change the copy: it stays in registers
   const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
-  T* to = input_[own.step & 1].get();
+  T* to = input_[own.side].get();
   if constexpr (std::is_same_v<S, T>) {
     if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
       for (int r = r0; r < r1; ++r)
@@ -102,7 +102,7 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
   const int ahead = int(std::clamp<size_t>(AHEAD / (n * sizeof(S)), 1, 16));
   for (int r = r0; r < r1; ++r) {
-    if (own.order && step == 1 && r + ahead < r1) {
+    if (own.order && step == 1 && own.start + own.first + r + ahead < own.m) {
       const std::int64_t e = own.example(r + ahead);
       const char* row = reinterpret_cast<const char*>(values + e * stride);
       for (size_t at = 0; at < n * sizeof(S) && at < AHEAD; at += 64) __builtin_prefetch(row + at);
@@ -117,7 +117,7 @@ template <class I>
 void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indices) {
   const T* values = static_cast<const T*>(batch.X->values);
   const I* starts = static_cast<const I*>(batch.X->starts);
-  T* to = input_[batch.step & 1].get();
+  T* to = input_[batch.side].get();
   for (int r = r0; r < r1; ++r) {
     const std::int64_t e = batch.example(r);
     for (int p = 0; p < stages_[0].in_panels; ++p)

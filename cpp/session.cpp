@@ -202,7 +202,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
 template <class T>
 typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int k,
                                                      std::uint64_t before) const {
-  Batch batch{&request.X, &request.Y, request.order, request.weights};
+  Batch batch{&request.X, &request.Y, request.order, request.weights, request.m};
   batch.start = std::int64_t(k) * spec_.batch_size;
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
@@ -217,23 +217,23 @@ typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int
 
 // Where every thread needs the whole of X: those that are done with a step gather the next one's.
 template <class T>
-bool Session<T>::gather_next(const Request& request, int k, std::uint64_t before) {
+void Session<T>::gather_next(const Batch& next) {
   constexpr int ROWS = 2;
-  if (team_.active() == 1 || !stages_[0].by_panels) return false;
-  const Batch next = mini_batch_of(request, k, before);
-  if (next.count > most_) return false;
   for (int r; (r = next_row_.fetch_add(ROWS, std::memory_order_relaxed)) < next.count;)
     gather(next, r, std::min(r + ROWS, next.count));
-  return true;
 }
 
 // Steps k ... end - 1 on thread t. `go_on` becomes false where J was not finite.
 template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
+  const bool ahead =
+      stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
   bool gathered = false;
+  int side = 0;
   for (; k < end; ++k) {
     Batch batch = mini_batch_of(request, k, before);
+    batch.side = side;
     batch.gathered = std::exchange(gathered, false);
     double& cost = request.costs[k - request.first];
     if (t == 0) {
@@ -252,7 +252,12 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
       if (!finite) *go_on = false;
     }
     if (!finite) return;
-    if (k + 1 < end) gathered = gather_next(request, k + 1, before);
+    if (ahead && k + 1 < end) {
+      Batch next = mini_batch_of(request, k + 1, before);
+      next.side = side ^= 1;
+      gather_next(next);
+      gathered = true;
+    }
     team_.barrier();
   }
 }
@@ -274,7 +279,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
   auto job = [&](int t) {
     double total = 0;
     for (std::int64_t start = 0; start < m; start += most_) {
-      Batch batch{&X, &Y, order, weights};
+      Batch batch{&X, &Y, order, weights, m};
       batch.start = start;
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.total_weight = weight;
@@ -306,7 +311,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
   const int n = stages_.back().spec.n_out;
   auto job = [&](int t) {
     for (std::int64_t start = 0; start < m; start += most_) {
-      Batch batch{&X, losses ? &Y : nullptr, order, weights};
+      Batch batch{&X, losses ? &Y : nullptr, order, weights, m};
       batch.start = start;
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.gradient = false;

@@ -87,13 +87,15 @@ class Session {
     const Targets<T>* Y;
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
+    std::int64_t m = 0;        // examples of the order
     std::int64_t start = 0;    // of the mini-batch in the order
     int first = 0, count = 0;  // this block within the mini-batch: example first + r stands in row r
     double total_weight = 1;   // of the whole mini-batch
     std::uint64_t step = 0;    // counted from 1
     bool drop = false;         // units are dropped
     bool gradient = true;      // dZ[L] is wanted
-    bool gathered = false;     // X is in place
+    int side = 0;              // of input_, that holds X
+    bool gathered = false;     // X is there already
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -155,7 +157,7 @@ class Session {
   Step step_of(std::uint64_t number, double rate, double weight) const;
   struct Request;
   Batch mini_batch_of(const Request& request, int k, std::uint64_t before) const;
-  bool gather_next(const Request& request, int k, std::uint64_t before);
+  void gather_next(const Batch& next);
   void steps(const Request& request, int k, int end, int t, int* done, bool* go_on);
   bool mini_batch(Batch batch, int t, double rate, double* J);
   void update_all(int t, const Batch& batch, const Step& step);
@@ -177,7 +179,7 @@ class Session {
   void keep_penalty(int side);
 
   const Buffer<T>& input_of(int s, const Batch& batch) const {
-    return s ? stages_[s - 1].A : input_[batch.step & 1];
+    return s ? stages_[s - 1].A : input_[batch.side];
   }
   size_t stride() const { return size_t(capacity_) * P; }
 
@@ -189,7 +191,7 @@ class Session {
   Tuner tuner_;
   LossSpec<T> plain_loss_;  // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
-  Buffer<T> input_[2];              // X of a step, and of the next one
+  Buffer<T> input_[2];              // X of a pass, and of the next one
   Buffer<double> losses_;           // of the examples of a pass
   Buffer<double> part_losses_;      // their sums over parts, a cache line each
   std::vector<Buffer<T>> scratch_;  // a thread each
