@@ -182,6 +182,14 @@ def test_a_full_batch_larger_than_a_pass():
     assert one_step(layers, 3, 2500, 2500, "float64", "cce", weights=True) < 1e-12
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("left", [1, 3, 70])  # examples of the last mini-batch: fewer than parts, too
+def test_gradients_of_small_layers_are_summed_in_parts(left, dtype):
+    layers = [Dense(30, "tanh", dropout=0.1), Scale(), Dense(2, "softmax")]
+    error = one_step(layers, 20, 400 + left, 200, dtype, "cce", weights=True, steps=3, l2=0.1)
+    assert error < 20 * TOLERANCE[dtype]
+
+
 def bits(net):
     data = b"".join(array.tobytes() for array in net.parameters.values())
     return hashlib.sha256(data).hexdigest()
@@ -217,6 +225,33 @@ def test_the_same_bits_for_any_number_of_threads_and_either_sharing(case, n_outp
         one.close()
         found.add((bits(net), np.concatenate(costs).tobytes(), value, A.tobytes()))
     assert len(found) == 1
+
+
+def test_mini_batches_without_weight_among_others_on_several_threads():
+    """The examples of the next mini-batch are gathered before its turn, or it has none."""
+    layers, n, batch = [Dense(200, "relu"), Dense(3, "softmax")], 90, 16
+    X, Y = examples(n, 20 * batch, 3, "cce")
+    weights = np.ones(X.shape[1])
+    for k in (0, 4, 9, 10, 19):
+        weights[k * batch : (k + 1) * batch] = 0
+    found = []
+    for engine, threads in ((FUSED, 1), (FUSED, 3), (FUSED, 4), (REFERENCE, 1)):
+        net = Network(layers, n, seed=1)
+        one = session(engine, net, batch, loss_name="cce", threads=threads)
+        costs = [
+            one.run(X, Y, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01),
+                    sample_weight=weights)
+            for _ in range(10)
+        ]  # fmt: skip
+        one.close()
+        assert np.isnan(costs).sum() == 50
+        found.append((net.parameters, np.concatenate(costs)))
+    expected, costs = found.pop()
+    for parameters, own in found:
+        assert np.array_equal(own, found[0][1], equal_nan=True)
+        np.testing.assert_allclose(own, costs, rtol=1e-3)
+        assert largest(parameters, expected) < 1e-2
+        assert all(np.array_equal(parameters[k], found[0][0][k]) for k in expected)
 
 
 def test_an_example_gets_the_same_bits_in_any_batch():

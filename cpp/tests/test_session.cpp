@@ -1,5 +1,6 @@
 // A whole training, for the sanitizers: the same bits for any number of threads, from dense, sparse
-// and weighted examples, with dropout, clipping and mini-batches larger than a pass.
+// and weighted examples, with dropout, clipping, mini-batches larger than a pass, and gradients that
+// are summed in parts.
 #include <cmath>
 #include <vector>
 
@@ -10,19 +11,21 @@ namespace {
 
 using namespace pellucid::PELLUCID_LEVEL;
 
-constexpr int INPUTS = 37, HIDDEN = 300, OUTPUTS = 3, EXAMPLES = 150;
+constexpr int INPUTS = 37, OUTPUTS = 3, EXAMPLES = 150;
 enum { RELU = 3, SOFTMAX = 14, CROSS_ENTROPY = 1 };
 
 struct Case {
   int batch = 16;
   bool sparse = false, weighted = false;
   double dropout = 0, clip_norm = -1;
+  int hidden = 300;
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
 template <class T>
 std::vector<T> train(const Case& c, int threads) {
-  std::vector<T> W1(size_t(INPUTS) * HIDDEN), b1(HIDDEN), W2(size_t(HIDDEN) * OUTPUTS), b2(OUTPUTS);
+  const size_t hidden = size_t(c.hidden);
+  std::vector<T> W1(INPUTS * hidden), b1(hidden), W2(hidden * OUTPUTS), b2(OUTPUTS);
   for (size_t k = 0; k < W1.size(); ++k) W1[k] = T(std::sin(double(k))) / 6;
   for (size_t k = 0; k < W2.size(); ++k) W2[k] = T(std::cos(double(k))) / 17;
   std::vector<std::vector<T>> memory;
@@ -30,8 +33,8 @@ std::vector<T> train(const Case& c, int threads) {
     for (int k = 0; k < 2; ++k) memory.emplace_back(array->size());
 
   SessionSpec<T> spec;
-  StageSpec first{true, INPUTS, HIDDEN, 1, RELU, 0, false, c.dropout, 1, 1, 1};
-  StageSpec last{true, HIDDEN, OUTPUTS, 2, SOFTMAX, 0, false, 0, 1, 1, 1};
+  StageSpec first{true, INPUTS, c.hidden, 1, RELU, 0, false, c.dropout, 1, 1, 1};
+  StageSpec last{true, c.hidden, OUTPUTS, 2, SOFTMAX, 0, false, 0, 1, 1, 1};
   spec.stages = {first, last};
   auto lecture = [&](std::vector<T>& values, size_t at) {
     return Lecture<T>{values.data(), {memory[at].data(), memory[at + 1].data()}};
@@ -81,7 +84,7 @@ std::vector<T> train(const Case& c, int threads) {
     CHECK(done == steps, "%d of %d steps", done, steps);
     for (int k = 0; k < done; ++k) found.push_back(T(costs[k]));
   }
-  std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(HIDDEN), dW2(W2.size()),
+  std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(hidden), dW2(W2.size()),
       db2(OUTPUTS);
   std::vector<double> losses(EXAMPLES);
   session.evaluate(rows, targets, order.data(), EXAMPLES, w, out.data(), losses.data());
@@ -111,6 +114,7 @@ void test_all() {
   test_threads<T>("weighted, dropout", {16, false, true, 0.3, -1});
   test_threads<T>("clipped", {33, false, false, 0, 0.05});
   test_threads<T>("larger than a pass", {1500, false, true, 0.1, -1});
+  test_threads<T>("small, in parts", {145, false, true, 0.3, -1, 40});
   const Case sparse{16, true, false, 0, -1};
   CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
 }
