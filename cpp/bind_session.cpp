@@ -195,6 +195,7 @@ class PySession {
     spec.clip_norm = get<double>(settings, "clip_norm");
     spec.batch_size = get<int>(settings, "batch_size");
     spec.threads = get<int>(settings, "threads");
+    spec.tuned = get<bool>(settings, "tuned");
     spec.seed = get<std::uint64_t>(settings, "seed");
     spec.step = get<std::uint64_t>(settings, "step");
     return spec;

@@ -40,7 +40,8 @@ int parts_of(const SessionSpec<T>& spec) {
   size_t weights = 0;
   for (const StageSpec& each : spec.stages) weights += size_t(each.n_in) * each.n_out * sizeof(T);
   if (!spec.training || spec.clip_norm >= 0 || weights > SMALL_WEIGHTS) return 1;
-  return spec.batch_size > MOST_EXAMPLES ? 1 : std::clamp(spec.batch_size / FEWEST_OF_PART, 1, PARTS);
+  return spec.batch_size > MOST_EXAMPLES ? 1
+                                         : std::clamp(spec.batch_size / FEWEST_OF_PART, 1, PARTS);
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
       parts_(parts_of(spec)),
       capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
       team_(spec.threads),
-      tuner_(spec.threads, tunings().recall(work_of(spec))),
+      tuner_(spec.threads, tunings().recall(work_of(spec)), spec.tuned ? 1 : spec.threads),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -227,8 +228,7 @@ void Session<T>::gather_next(const Batch& next) {
 template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
-  const bool ahead =
-      stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
+  const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
   bool gathered = false;
   int side = 0;
   for (; k < end; ++k) {

@@ -42,6 +42,7 @@ struct SessionSpec {
   double clip_value = -1, clip_norm = -1;  // negative: none
   int batch_size = 1;
   int threads = 1;
+  bool tuned = true;  // else all threads take part in every step
   std::uint64_t seed = 0;
   std::uint64_t step = 0;  // steps done before
   bool training = true;    // else only evaluate
@@ -87,15 +88,16 @@ class Session {
     const Targets<T>* Y;
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
-    std::int64_t m = 0;        // examples of the order
-    std::int64_t start = 0;    // of the mini-batch in the order
-    int first = 0, count = 0;  // this block within the mini-batch: example first + r stands in row r
-    double total_weight = 1;   // of the whole mini-batch
-    std::uint64_t step = 0;    // counted from 1
-    bool drop = false;         // units are dropped
-    bool gradient = true;      // dZ[L] is wanted
-    int side = 0;              // of input_, that holds X
-    bool gathered = false;     // X is there already
+    std::int64_t m = 0;      // examples of the order
+    std::int64_t start = 0;  // of the mini-batch in the order
+    int first = 0,
+        count = 0;            // this block within the mini-batch: example first + r stands in row r
+    double total_weight = 1;  // of the whole mini-batch
+    std::uint64_t step = 0;   // counted from 1
+    bool drop = false;        // units are dropped
+    bool gradient = true;     // dZ[L] is wanted
+    int side = 0;             // of input_, that holds X
+    bool gathered = false;    // X is there already
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -191,10 +193,10 @@ class Session {
   Tuner tuner_;
   LossSpec<T> plain_loss_;  // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
-  Buffer<T> input_[2];              // X of a pass, and of the next one
-  Buffer<double> losses_;           // of the examples of a pass
-  Buffer<double> part_losses_;      // their sums over parts, a cache line each
-  std::vector<Buffer<T>> scratch_;  // a thread each
+  Buffer<T> input_[2];                        // X of a pass, and of the next one
+  Buffer<double> losses_;                     // of the examples of a pass
+  Buffer<double> part_losses_;                // their sums over parts, a cache line each
+  std::vector<Buffer<T>> scratch_;            // a thread each
   alignas(64) std::atomic<int> next_row_{0};  // of the next step's X: the first not yet gathered
   using clock = std::chrono::steady_clock;
   clock::time_point worked_{};  // when the latest run ended

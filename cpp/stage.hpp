@@ -83,7 +83,7 @@ struct Stage {
   bool by_panels = false;       // forward and update shared among threads by panels of W
   bool back_by_panels = false;  // backward likewise, by panels of Wb
   Buffer<T> Wf, Wb, b, memory_W[2], memory_b[2], gradient_W, gradient_b;
-  Buffer<T> parts;  // dW, then db, of each part of a mini-batch
+  Buffer<T> parts;             // dW, then db, of each part of a mini-batch
   Buffer<T> A, Z, G, mask, D;  // output; Z where needed; g(Z) before dropout, its mask; dZ (or dA)
   Buffer<double> squares[2], absolutes[2];  // of W, a block each: this step's and the next one's
 

@@ -24,9 +24,10 @@ struct Findings {
 
 class Tuner {
  public:
-  // `known` was found for the same work and as many threads.
-  explicit Tuner(int most, const Findings& known = {}) {
-    for (int n = 1; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
+  // `known` was found for the same work and as many threads; `fewest` is 1, or `most` to choose
+  // nothing.
+  explicit Tuner(int most, const Findings& known = {}, int fewest = 1) {
+    for (int n = fewest; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
     tried_.push_back({most});
     now_ = tried_.size() - 1;  // the first step of all, to see how long one takes
     if (known.seconds.size() != tried_.size()) return;

@@ -183,7 +183,9 @@ def test_a_full_batch_larger_than_a_pass():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("left", [1, 3, 70])  # examples of the last mini-batch: fewer than parts, too
+@pytest.mark.parametrize(
+    "left", [1, 3, 70]
+)  # examples of the last mini-batch: fewer than parts, too
 def test_gradients_of_small_layers_are_summed_in_parts(left, dtype):
     layers = [Dense(30, "tanh", dropout=0.1), Scale(), Dense(2, "softmax")]
     error = one_step(layers, 20, 400 + left, 200, dtype, "cce", weights=True, steps=3, l2=0.1)
@@ -201,13 +203,17 @@ SHARED = [
     ([Dense(128, "gelu"), Dense(128, "relu")], 64, 33, {"clip_norm": 0.5}),
     ([Dense(9, "relu")], 7, 1500, {}),
     ([Dense(400, "relu"), Dense(100, "sigmoid")], 300, 33, {}),
+    ([Dense(40, "relu", dropout=0.2), Scale()], 30, 120, {"l2": 1e-3}),
 ]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("n_outputs", [2, 10])
 @pytest.mark.parametrize("case", range(len(SHARED)))
-def test_the_same_bits_for_any_number_of_threads_and_either_sharing(case, n_outputs, dtype):
+def test_the_same_bits_for_any_number_of_threads_and_any_sharing(
+    case, n_outputs, dtype, monkeypatch
+):
+    monkeypatch.setenv("PELLUCID_TUNE", "0")  # all take part in every step
     hidden, n, batch, extra = SHARED[case]
     X, Y = examples(n, 4 * batch + 3, n_outputs, "cce")
     found = set()
@@ -227,8 +233,9 @@ def test_the_same_bits_for_any_number_of_threads_and_either_sharing(case, n_outp
     assert len(found) == 1
 
 
-def test_mini_batches_without_weight_among_others_on_several_threads():
+def test_mini_batches_without_weight_among_others_on_several_threads(monkeypatch):
     """The examples of the next mini-batch are gathered before its turn, or it has none."""
+    monkeypatch.setenv("PELLUCID_TUNE", "0")
     layers, n, batch = [Dense(200, "relu"), Dense(3, "softmax")], 90, 16
     X, Y = examples(n, 20 * batch, 3, "cce")
     weights = np.ones(X.shape[1])

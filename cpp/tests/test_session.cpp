@@ -1,6 +1,6 @@
 // A whole training, for the sanitizers: the same bits for any number of threads, from dense, sparse
-// and weighted examples, with dropout, clipping, mini-batches larger than a pass, and gradients that
-// are summed in parts.
+// and weighted examples, with dropout, clipping, mini-batches larger than a pass, and gradients
+// that are summed in parts.
 #include <cmath>
 #include <vector>
 
@@ -48,6 +48,7 @@ std::vector<T> train(const Case& c, int threads) {
   spec.clip_norm = c.clip_norm;
   spec.batch_size = c.batch;
   spec.threads = threads;
+  spec.tuned = false;  // all take part
   spec.seed = 7;
 
   std::vector<T> x(size_t(EXAMPLES) * INPUTS);

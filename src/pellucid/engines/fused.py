@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ _SETTINGS: dict[str, Any] = {
     "clip_norm": -1.0,
     "batch_size": 1,
     "threads": 1,
+    "tuned": True,
     "seed": 0,
     "step": 0,
     "training": False,
@@ -235,6 +237,7 @@ class FusedSession(Session):
                 "clip_norm": -1.0 if objective.clip_norm is None else objective.clip_norm,
                 "batch_size": batch_size,
                 "threads": n_threads,
+                "tuned": os.environ.get("PELLUCID_TUNE", "1") != "0",
                 "seed": seed,
                 "step": step,
                 "training": True,
