@@ -34,6 +34,14 @@ Tunings::Work work_of(const SessionSpec<T>& spec) {
   return work;
 }
 
+// Of a step on one thread, about.
+template <class T>
+double seconds_alone(const SessionSpec<T>& spec) {
+  double products = 0;
+  for (const StageSpec& each : spec.stages) products += double(each.n_in) * each.n_out;
+  return 6 * products * spec.batch_size / (sizeof(T) == 4 ? 80e9 : 40e9);
+}
+
 // Never a matter of how many threads there are: the sums' bits depend on it.
 template <class T>
 int parts_of(const SessionSpec<T>& spec) {
@@ -53,7 +61,8 @@ Session<T>::Session(const SessionSpec<T>& spec)
       parts_(parts_of(spec)),
       capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
       team_(spec.threads),
-      tuner_(spec.threads, tunings().recall(work_of(spec)), spec.tuned ? 1 : spec.threads),
+      tuner_(spec.threads, tunings().recall(work_of(spec)), spec.tuned ? 1 : spec.threads,
+             seconds_alone(spec)),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;

@@ -25,11 +25,12 @@ struct Findings {
 class Tuner {
  public:
   // `known` was found for the same work and as many threads; `fewest` is 1, or `most` to choose
-  // nothing.
-  explicit Tuner(int most, const Findings& known = {}, int fewest = 1) {
+  // nothing. `alone` is about how many seconds a step takes one thread.
+  explicit Tuner(int most, const Findings& known = {}, int fewest = 1, double alone = 0)
+      : short_(alone <= SLOW) {
     for (int n = fewest; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
     tried_.push_back({most});
-    now_ = tried_.size() - 1;  // the first step of all, to see how long one takes
+    now_ = short_ ? 0 : tried_.size() - 1;  // the first step of all, to see how long one takes
     if (known.seconds.size() != tried_.size()) return;
     for (std::size_t k = 0; k < tried_.size(); ++k) tried_[k].seconds = known.seconds[k];
     now_ = best_ = known.best;
@@ -112,13 +113,15 @@ class Tuner {
     look_at_all();
   }
 
-  void look_at_all() { look(last_ > SLOW ? tried_.size() - 1 : 0, true); }
+  // Few threads would take long over a step that takes the whole team long.
+  bool slow() const { return last_ > SLOW && !short_; }
+
+  void look_at_all() { look(slow() ? tried_.size() - 1 : 0, true); }
 
   // Time `from` and others: neighbours of the present number and what came near it, or all.
   void look(std::size_t from, bool all) {
     looking_ = true;
-    // Few threads would take long over a step that takes the whole team long.
-    const bool slow = last_ > SLOW;
+    const bool slow = this->slow();
     for (std::size_t k = 0; k < tried_.size(); ++k) {
       const bool near = k + 1 >= now_ && k <= now_ + 1;
       const bool good =
@@ -142,10 +145,18 @@ class Tuner {
     for (std::size_t k = 0; k < tried_.size(); ++k)
       if (tried_[k].pending) return move_to(k);
     looking_ = false;
-    patience_ = best_ != before_ ? SOON : std::min(2 * patience_, SELDOM);
+    patience_ = best_ != before_ ? SOON : std::min((alone() ? 4 : 2) * patience_, SELDOM);
     waited_ = 0;
     reference_ = tried_[best_].seconds;
     move_to(best_);
+  }
+
+  // No other number comes near the best: looking again costs much and promises little.
+  bool alone() const {
+    const double near = 3 * tried_[best_].seconds;
+    return std::none_of(tried_.begin(), tried_.end(), [&](const Candidate& each) {
+      return &each != &tried_[best_] && each.seconds < near;
+    });
   }
 
   // A trial's worth of work with the number chosen: is it time to look at others?
@@ -163,7 +174,10 @@ class Tuner {
   }
 
   void move_to(std::size_t k) {
-    if (k != now_) warm_ = WARM;
+    if (k != now_) {
+      warm_ = WARM;
+      last_ = 0;  // one step first: where cores are taken, each may wait for a slice of many ms
+    }
     now_ = k;
     begin_trial();
   }
@@ -181,6 +195,7 @@ class Tuner {
   double warm_ = 0;               // seconds to go until windows count
   double last_ = 0;               // seconds of a step in the last window
   double reference_ = 0;          // what the number chosen took when it was chosen
+  const bool short_;              // a step that takes long was kept waiting
   bool begun_ = false, looking_ = false;
   bool recalled_ = false;  // the number chosen is an earlier tuner's, not yet tried here
   int patience_ = SOON / 2, waited_ = 0;

@@ -24,7 +24,8 @@ struct Simulation {
   int threads = 0;
   unsigned random = 1;
 
-  Simulation(const Work& w, int most, const Findings& known = {}) : work(w), tuner(most, known) {}
+  Simulation(const Work& w, int most, const Findings& known = {})
+      : work(w), tuner(most, known, 1, w.step(1)) {}
 
   double uniform() {
     random = random * 1664525u + 1013904223u;
@@ -51,6 +52,8 @@ struct Simulation {
       double all = count * work.step(n) * slowness(machine, n);
       if (n > 1 && since_change < 2e-3) all += std::min(all, 2e-3);  // threads find their cores
       if (uniform() < 0.01) all += 3e-3;                             // a disturbance
+      if (machine == ALL_BUSY && n > 1)
+        all += count * 5e-3 * (n - 1) * uniform();  // others' slices
       tuner.note(count, all);
       time += all;
       since_change += all;
@@ -127,7 +130,7 @@ void test_tunings() {
   CHECK(all.recall({20, 100}).seconds.empty() && all.recall({900}).seconds.empty() &&
             !all.recall({999}).seconds.empty(),
         "only the latest stay");
-  const Tuner fewer(2, {{1e-5, 2e-5, 3e-5}, 2});
+  const Tuner fewer(2, {{1e-5, 2e-5, 3e-5}, 2}, 1, 1);
   CHECK(fewer.choose() == 2, "found for more threads: %d", fewer.choose());
 }
 
