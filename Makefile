@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # CMake and ninja are the machine's, or else those that build.txt put into $(VENV).
 WITH_CMAKE := PATH="$(abspath $(BIN)):$$PATH"
 CTEST := ctest --output-on-failure --parallel 4 --test-dir
-CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp)
+CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -122,6 +122,18 @@ format: $(VENV)/dev.txt  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CPP)
 	$(BIN)/ruff check --fix
+
+phases: $(PACKAGE) $(VENV)/build.txt  ## where the time of a step goes, phase by phase: benchmarks/RESULTS.md
+	@$(WITH_CMAKE) cmake -S cpp/tests -B build/phases -G Ninja >/dev/null
+	@level=$$($(BIN)/python -c "$$LEVEL"); \
+	$(WITH_CMAKE) cmake --build build/phases --target phases_$$level && \
+	$(BIN)/python benchmarks/phases.py build/phases/phases_$$level $(ARGS)
+
+define LEVEL
+from pellucid.engines import simd
+print(simd.load_level().__name__.rpartition("_")[2])
+endef
+export LEVEL
 
 bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and JAX: benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/speed.py $(ARGS)

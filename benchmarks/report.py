@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from report_format import asked, at_most, number, percent, table, times, without_paths
-from report_scaling import loops_section, scaling_section
+from report_scaling import loops_section, phases_section, scaling_section
 from workloads import WORKLOADS
 
 FRAMEWORKS = ("torch", "torch-compiled", "jax")
@@ -28,7 +28,7 @@ def write(out: Path) -> None:
     """Write RESULTS.md and the plot of everything in ``out/results``."""
     found = {
         name: json.loads(path.read_text(encoding="utf-8"))
-        for name in ("latest", "loops", "scaling")
+        for name in ("latest", "phases", "loops", "scaling")
         if (path := out / "results" / f"{name}.json").exists()
     }
     lines = ["# Speed", ""]
@@ -37,7 +37,11 @@ def write(out: Path) -> None:
         drawn = plot(found["latest"], out / PLOT)
         lines += ["", *([f"![Microseconds a step]({PLOT})", ""] if drawn else [])]
         lines += speed_section(found["latest"])
-    for name, section in (("loops", loops_section), ("scaling", scaling_section)):
+    for name, section in (
+        ("phases", phases_section),
+        ("loops", loops_section),
+        ("scaling", scaling_section),
+    ):
         if name in found:
             lines += ["", *section(found[name])]
     lines += ["", *REPEAT.strip().splitlines()]
@@ -54,6 +58,7 @@ pip install -r benchmarks/requirements.txt
 python benchmarks/speed.py      # the tables of training
 python benchmarks/loops.py      # loops, NumPy, engine
 python benchmarks/scaling.py    # rows, memory, one row, threads, a busy machine
+make phases                     # the phases of a step
 ```
 
 `--quick` takes a look in a few minutes and writes into `build/bench`, as does a part

@@ -133,22 +133,25 @@ void Session<T>::forward(const Batch& batch, int t) {
   const int threads = team_.active();
   const Share rows = share(batch.count, t, threads);
   if (!batch.gathered) gather(batch, rows.begin, rows.end);
+  mark(t, Phase::GATHER);
   bool scattered = false;  // the latest output lies in panels of several threads
   for (int s = 0; s < int(stages_.size()); ++s) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
-      if (s > 0 || !batch.gathered) team_.barrier();
+      if (s > 0 || !batch.gathered) wait_for_all(t);
       for_pieces(stage.out_panels, stage.spec.n_out, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
-      if (scattered) team_.barrier();
+      if (scattered) wait_for_all(t);
       scattered = false;
       forward_stage(batch, s, 0, stage.out_panels, rows.begin, rows.end);
     }
+    mark(t, Phase::FORWARD);
   }
-  if (scattered) team_.barrier();
+  if (scattered) wait_for_all(t);
   output_rows(batch, t, rows.begin, rows.end);
+  mark(t, Phase::LOSS);
 }
 
 // Part k of a mini-batch there and back through layers of small W. Only dW, db and the loss leave
@@ -158,13 +161,18 @@ void Session<T>::part(Batch batch, int k, int t) {
   const Share rows = rows_of_part(k, batch.count);
   batch.first = -GAP * k;
   gather(batch, rows.begin, rows.end);
+  mark(t, Phase::GATHER);
   for (int s = 0; s < int(stages_.size()); ++s)
     forward_stage(batch, s, 0, stages_[s].out_panels, rows.begin, rows.end);
+  mark(t, Phase::FORWARD);
   output_rows(batch, t, rows.begin, rows.end);
   part_losses_[size_t(k) * APART] = sum_of_losses(rows);
+  mark(t, Phase::LOSS);
   for (int s = int(stages_.size()) - 1; s > 0; --s)
     backward_stage(batch, s, 0, stages_[s].in_panels, rows.begin, rows.end);
+  mark(t, Phase::BACKWARD);
   sum_part(batch, k, rows);
+  mark(t, Phase::GRADIENT);
 }
 
 // Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
@@ -321,15 +329,16 @@ void Session<T>::backward(const Batch& batch, int t) {
   for (int s = int(stages_.size()) - 1; s > 0; --s) {
     Stage<T>& stage = stages_[s];
     if (stage.back_by_panels) {
-      team_.barrier();
+      wait_for_all(t);
       for_pieces(stage.in_panels, stage.spec.n_in, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { backward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
-      if (scattered) team_.barrier();
+      if (scattered) wait_for_all(t);
       scattered = false;
       backward_stage(batch, s, 0, stage.in_panels, rows.begin, rows.end);
     }
+    mark(t, Phase::BACKWARD);
   }
 }
 

@@ -128,7 +128,7 @@ template <class T>
 double Session<T>::pass(const Batch& batch, int t) {
   forward(batch, t);
   backward(batch, t);
-  team_.barrier();
+  wait_for_all(t);
   return sum_of_losses({0, batch.count});
 }
 
@@ -136,7 +136,7 @@ template <class T>
 double Session<T>::pass_in_parts(const Batch& batch, int t) {
   const Share own = share(parts_, t, team_.active());
   for (int k = own.begin; k < own.end; ++k) part(batch, k, t);
-  team_.barrier();
+  wait_for_all(t);
   double total = 0;
   for (int k = 0; k < parts_; ++k) total += part_losses_[size_t(k) * APART];
   return total;
@@ -153,7 +153,7 @@ bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
     total += parts_ > 1 ? pass_in_parts(batch, t) : pass(batch, t);
     if (fused) break;
     sum_gradients(t, batch, batch.first > 0);
-    team_.barrier();
+    wait_for_all(t);
   }
   total /= batch.total_weight;
   if (t == 0) *J = total + penalty(batch.total_weight, batch.step & 1);
@@ -240,6 +240,7 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
   bool gathered = false;
   int side = 0;
+  mark(t, Phase::OTHER);
   for (; k < end; ++k) {
     Batch batch = mini_batch_of(request, k, before);
     batch.side = side;
@@ -265,9 +266,10 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
       Batch next = mini_batch_of(request, k + 1, before);
       next.side = side ^= 1;
       gather_next(next);
+      mark(t, Phase::GATHER);
       gathered = true;
     }
-    team_.barrier();
+    wait_for_all(t);
   }
 }
 
@@ -294,7 +296,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
       batch.total_weight = weight;
       total += pass(batch, t);
       sum_gradients(t, batch, start > 0);
-      team_.barrier();
+      wait_for_all(t);
     }
     if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
   };
@@ -331,7 +333,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
         for (int k = 0; out && k < n; ++k)
           out[(start + r) * n + k] = stages_.back().A[(k / P) * stride() + size_t(r) * P + k % P];
       }
-      team_.barrier();
+      wait_for_all(t);
     }
   };
   team_.run(tuner_.choose(), job);

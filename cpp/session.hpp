@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "losses.hpp"
+#include "phases.hpp"
 #include "stage.hpp"
 #include "team.hpp"
 #include "tuner.hpp"
@@ -132,6 +133,10 @@ class Session {
 
   void forward(const Batch& batch, int t);
   void backward(const Batch& batch, int t);
+  void wait_for_all(int t) {
+    team_.barrier();
+    mark(t, Phase::WAIT);
+  }
   double pass(const Batch& batch, int t);
   double pass_in_parts(const Batch& batch, int t);
   void part(Batch batch, int k, int t);

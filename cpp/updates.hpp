@@ -231,7 +231,9 @@ void Session<T>::update_all(int t, const Batch& batch, const Step& step) {
       add_parts(stage, stage.block(i, j), stage.block_rows(i) * P, G);
     else
       gradient_block(s, i, j, batch, rows, false, G);
+    mark(t, Phase::GRADIENT);
     update_block(stage, i, j, G, on_W, (step.number + 1) & 1);
+    mark(t, Phase::UPDATE);
     if (i > 0 || !stage.spec.dense) return;
     if (parts_ > 1)
       add_parts(stage, stage.weights() + size_t(j) * P, P, G);
@@ -277,7 +279,7 @@ void Session<T>::update_from_gradients(int t, const Step& step) {
   if (spec_.clip_norm >= 0) {
     const double norm = gradient_norm(step);
     if (norm > spec_.clip_norm) scale = T(spec_.clip_norm / norm);
-    team_.barrier();  // all have read W before anybody changes it
+    wait_for_all(t);  // all have read W before anybody changes it
   }
   for_blocks(t, [&](int s, int i, int j) {
     Stage<T>& stage = stages_[s];
