@@ -68,7 +68,7 @@ def phases_section(results: dict[str, Any]) -> list[str]:
         "Microseconds on the mean thread, Adam, every thread in every step; `make phases`. Shared",
         "perfectly, a phase takes 1/n of its time on one thread. What it takes beyond that goes to",
         "numbers that come from other cores' caches, or to a core that is slowed down from outside",
-        "what this machine can see; *wait* is spent at barriers, for the slowest thread. Taking the",
+        "what this machine sees; *wait* is spent at barriers, for the slowest thread. Taking the",
         "time costs the smallest network 0.3 µs a step, the others next to nothing.",
         "",
         *table(header, rows),
