@@ -82,6 +82,10 @@ int main(int argc, char** argv) {
   }
   const std::vector<int> sizes = sizes_of(argv[1]);
   const int batch = std::atoi(argv[2]), rows = std::atoi(argv[3]), threads = std::atoi(argv[4]);
+  if (threads < 1 || threads > int(std::size(phases_of_thread)) || batch < 1 || rows < batch) {
+    std::fprintf(stderr, "phases: 1 to 64 THREADS, and at least BATCH ROWS\n");
+    return 2;
+  }
   Training training(sizes, batch, rows, threads);
   Rows X;
   X.values = training.X.data();

@@ -7,6 +7,8 @@
 //
 // Every output element is summed by one thread in the order of the summation index, one fma a term,
 // so its bits do not depend on tile heights, blocks, threads or the other examples of the batch.
+// (dW of a small network is the sum of several such sums, over parts of the batch that are fixed:
+// session.cpp, parts_of.)
 //
 // An output layer of a few units would leave most lanes empty, so it is summed lane by lane instead
 // (in an order as fixed): its W is kept once, in Wb's layout, and Z with a row for each output.

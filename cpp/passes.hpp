@@ -176,7 +176,7 @@ void Session<T>::part(Batch batch, int k, int t) {
 }
 
 // Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
-// whole panels, and some rows of those that it shares with its neighbours.
+// whole panels, or, where that is uneven, some rows of those that it shares with its neighbours.
 template <class T>
 template <class F>
 void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {

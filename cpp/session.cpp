@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "passes.hpp"
 #include "updates.hpp"
@@ -26,30 +25,36 @@ Tunings& tunings() {
 }
 
 template <class T>
-Tunings::Work work_of(const SessionSpec<T>& spec) {
-  Tunings::Work work{int(sizeof(T)), spec.training, spec.threads, spec.batch_size,
-                     spec.optimizer.id};
+double weights_of(const SessionSpec<T>& spec) {
+  double weights = 0;
   for (const StageSpec& each : spec.stages)
-    work.insert(work.end(), {each.dense, each.n_in, each.n_out, each.activation});
-  return work;
-}
-
-// Of a step on one thread, about.
-template <class T>
-double seconds_alone(const SessionSpec<T>& spec) {
-  double products = 0;
-  for (const StageSpec& each : spec.stages) products += double(each.n_in) * each.n_out;
-  return 6 * products * spec.batch_size / (sizeof(T) == 4 ? 80e9 : 40e9);
+    weights += double(each.dense ? each.n_in : 1) * each.n_out;
+  return weights;
 }
 
 // Never a matter of how many threads there are: the sums' bits depend on it.
 template <class T>
 int parts_of(const SessionSpec<T>& spec) {
-  size_t weights = 0;
-  for (const StageSpec& each : spec.stages) weights += size_t(each.n_in) * each.n_out * sizeof(T);
-  if (!spec.training || spec.clip_norm >= 0 || weights > SMALL_WEIGHTS) return 1;
-  return spec.batch_size > MOST_EXAMPLES ? 1
-                                         : std::clamp(spec.batch_size / FEWEST_OF_PART, 1, PARTS);
+  if (!spec.training || spec.clip_norm >= 0 || spec.batch_size > MOST_EXAMPLES) return 1;
+  if (weights_of(spec) * sizeof(T) > SMALL_WEIGHTS) return 1;
+  return std::clamp(spec.batch_size / FEWEST_OF_PART, 1, PARTS);
+}
+
+template <class T>
+Tunings::Work work_of(const SessionSpec<T>& spec) {
+  Tunings::Work work{int(sizeof(T)),  spec.training,     spec.threads,
+                     spec.batch_size, spec.optimizer.id, parts_of(spec)};
+  for (const StageSpec& each : spec.stages)
+    work.insert(work.end(), {each.dense, each.n_in, each.n_out, each.activation});
+  return work;
+}
+
+template <class T>
+Tuner tuner_of(const SessionSpec<T>& spec) {
+  const bool tuned = spec.tuned && spec.training;     // an evaluation is over before it is measured
+  const double speed = sizeof(T) == 4 ? 80e9 : 40e9;  // operations a second of one thread, about
+  return Tuner(spec.threads, tunings().recall(work_of(spec)), tuned ? 1 : spec.threads,
+               6 * weights_of(spec) * spec.batch_size / speed);
 }
 
 }  // namespace
@@ -61,8 +66,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
       parts_(parts_of(spec)),
       capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
       team_(spec.threads),
-      tuner_(spec.threads, tunings().recall(work_of(spec)), spec.tuned ? 1 : spec.threads,
-             seconds_alone(spec)),
+      tuner_(tuner_of(spec)),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -78,8 +82,8 @@ Session<T>::Session(const SessionSpec<T>& spec)
     stage.spec.needs_Z |= s == count - 1;     // the loss is worked out from Z
     stage.wants_dA = spec.training && s > 0;  // every stage learns
     stage.narrow = s == count - 1 && stage.spec.dense && stage.spec.n_out <= NARROW<T>;
-    const bool large =
-        stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense && !stage.narrow;
+    const bool large = stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense &&
+                       !stage.narrow && parts_ == 1;
     stage.by_panels = large && stage.out_panels >= spec.threads && spec.threads > 1;
     stage.back_by_panels = large && stage.in_panels >= spec.threads && spec.threads > 1;
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
@@ -238,13 +242,10 @@ template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
-  bool gathered = false;
-  int side = 0;
   mark(t, Phase::OTHER);
-  for (; k < end; ++k) {
-    Batch batch = mini_batch_of(request, k, before);
-    batch.side = side;
-    batch.gathered = std::exchange(gathered, false);
+  Batch batch = mini_batch_of(request, k, before), next = batch;
+  for (; k < end; ++k, batch = next) {
+    if (k + 1 < end) next = mini_batch_of(request, k + 1, before);
     double& cost = request.costs[k - request.first];
     if (t == 0) {
       ++*done;
@@ -263,11 +264,10 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
     }
     if (!finite) return;
     if (ahead && k + 1 < end) {
-      Batch next = mini_batch_of(request, k + 1, before);
-      next.side = side ^= 1;
+      next.side = batch.side ^ 1;
+      next.gathered = true;
       gather_next(next);
       mark(t, Phase::GATHER);
-      gathered = true;
     }
     wait_for_all(t);
   }

@@ -83,16 +83,16 @@ class Session {
  private:
   static constexpr int P = PANEL<T>, L = LANES<T>;
 
-  // The examples of one forward pass: `count` of them, from position `first` of their mini-batch.
+  // The examples of one forward pass: of a mini-batch, or of a block of one too large for a pass.
   struct Batch {
     const Rows* X;
     const Targets<T>* Y;
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
-    std::int64_t m = 0;      // examples of the order
-    std::int64_t start = 0;  // of the mini-batch in the order
-    int first = 0,
-        count = 0;            // this block within the mini-batch: example first + r stands in row r
+    std::int64_t m = 0;       // examples of the order
+    std::int64_t start = 0;   // of the mini-batch in the order
+    int first = 0;            // example `first` + r of the mini-batch stands in row r
+    int count = 0;            // of this block
     double total_weight = 1;  // of the whole mini-batch
     std::uint64_t step = 0;   // counted from 1
     bool drop = false;        // units are dropped

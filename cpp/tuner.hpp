@@ -53,7 +53,8 @@ class Tuner {
   // How many steps make the next window.
   int steps() const {
     if (last_ == 0) return 1;
-    return int(std::clamp((looking_ ? ROUND / 2 : ROUND) / last_, 1.0, 4096.0));
+    const double most = std::min(8.0 * window_, 4096.0);  // one step may tell little of the next
+    return int(std::clamp((looking_ ? ROUND / 2 : ROUND) / last_, 1.0, most));
   }
 
   // Nothing was done for a while: threads have to wake up and find cores again.
@@ -64,12 +65,14 @@ class Tuner {
   // What a window of steps took.
   void note(int steps, double all) {
     if (steps == 0) return;
+    const bool first = last_ == 0;
     last_ = all / steps;
+    window_ = steps;
     if (tried_.size() == 1) return;
     if (!begun_) return begin();
-    if (warm_ > 0) {  // windows do not count, unless they are long
+    if (warm_ > 0) {  // windows do not count, unless their steps are long
       warm_ -= all;
-      if (all < WARM) return;
+      if (all < WARM || (first && short_)) return;
     }
     least_ = windows_ ? std::min(least_, last_) : last_;
     worst_ = windows_ ? std::max(worst_, last_) : last_;
@@ -193,7 +196,8 @@ class Tuner {
   double measured_ = 0;           // seconds of all of them
   double least_ = 0, worst_ = 0;  // seconds of a step in a window
   double warm_ = 0;               // seconds to go until windows count
-  double last_ = 0;               // seconds of a step in the last window
+  double last_ = 0;               // seconds of a step in the last window; 0: none as yet
+  int window_ = 1;                // its steps
   double reference_ = 0;          // what the number chosen took when it was chosen
   const bool short_;              // a step that takes long was kept waiting
   bool begun_ = false, looking_ = false;

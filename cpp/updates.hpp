@@ -14,8 +14,8 @@ constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache wh
 
 }  // namespace
 
-// Call f(s, i, j) for thread t's blocks of W: an even part of the work of each stage that is shared
-// by panels, and of all the rest together.
+// Call f(s, i, j) for thread t's blocks of W: its panels of each stage that is shared by panels (an
+// even part of the work where whole panels are not), and an even part of all the rest together.
 template <class T>
 template <class F>
 void Session<T>::for_blocks(int t, F f) {

@@ -261,6 +261,23 @@ def test_mini_batches_without_weight_among_others_on_several_threads(monkeypatch
         assert all(np.array_equal(parameters[k], found[0][0][k]) for k in expected)
 
 
+@pytest.mark.parametrize("batch", [16, 120])  # shared by panels; in parts
+def test_a_run_that_diverges_ends_at_the_same_step_on_any_number_of_threads(batch, monkeypatch):
+    monkeypatch.setenv("PELLUCID_TUNE", "0")
+    layers, n = [Dense(64, "relu"), Dense(3, "softmax")], 70
+    X, Y = examples(n, 20 * batch, 3, "cce")
+    X[0, 11 * batch + 5] = np.inf
+    found = []
+    for threads in (1, 3, 4):
+        net = Network(layers, n, seed=1)
+        one = session(FUSED, net, batch, loss_name="cce", threads=threads)
+        costs = one.run(X, Y, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01))
+        one.close()
+        assert (len(costs), costs[-1]) == (12, np.inf)
+        found.append((costs, bits(net)))
+    assert all(np.array_equal(costs, found[0][0]) and b == found[0][1] for costs, b in found)
+
+
 def test_an_example_gets_the_same_bits_in_any_batch():
     X, Y = examples(50, 300, 4, "categorical_cross_entropy")
     net = Network([Dense(70, "tanh"), Dense(4, "softmax")], 50, seed=0)

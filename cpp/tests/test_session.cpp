@@ -19,6 +19,8 @@ struct Case {
   bool sparse = false, weighted = false;
   double dropout = 0, clip_norm = -1;
   int hidden = 300;
+  bool tuned = false;  // else all threads take part in every step
+  int epochs = 3;
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
@@ -48,7 +50,7 @@ std::vector<T> train(const Case& c, int threads) {
   spec.clip_norm = c.clip_norm;
   spec.batch_size = c.batch;
   spec.threads = threads;
-  spec.tuned = false;  // all take part
+  spec.tuned = c.tuned;
   spec.seed = 7;
 
   std::vector<T> x(size_t(EXAMPLES) * INPUTS);
@@ -79,7 +81,7 @@ std::vector<T> train(const Case& c, int threads) {
   const double* w = c.weighted ? weights.data() : nullptr;
   const int steps = (EXAMPLES + c.batch - 1) / c.batch;
   std::vector<T> found;
-  for (int epoch = 0; epoch < 3; ++epoch) {
+  for (int epoch = 0; epoch < c.epochs; ++epoch) {
     const int done = session.run(rows, targets, order.data(), EXAMPLES, 0, steps, rates.data(), w,
                                  costs.data(), nullptr, nullptr);
     CHECK(done == steps, "%d of %d steps", done, steps);
@@ -116,6 +118,7 @@ void test_all() {
   test_threads<T>("clipped", {33, false, false, 0, 0.05});
   test_threads<T>("larger than a pass", {1500, false, true, 0.1, -1});
   test_threads<T>("small, in parts", {145, false, true, 0.3, -1, 40});
+  test_threads<T>("tuned", {16, false, true, 0, -1, 300, true, 20});
   const Case sparse{16, true, false, 0, -1};
   CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
 }

@@ -82,7 +82,7 @@ void test_load() {
   CHECK(some > 0.6, "one core taken: %.2f of the quiet speed", some);
   machine.run(ALL_BUSY, 0.5);
   const double busy = machine.run(ALL_BUSY, 3) * 2 * TABLE.step(1);
-  CHECK(busy > 0.85, "all busy: %.2f of one thread's speed", busy);
+  CHECK(busy > 0.8, "all busy: %.2f of one thread's speed", busy);
   machine.run(QUIET, 1.5);
   const double quiet = machine.run(QUIET, 1) * TABLE.step(4);
   CHECK(quiet > 0.9, "quiet again: %.2f of the best speed", quiet);
