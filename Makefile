@@ -26,7 +26,7 @@ CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test browser node check check-cpp check-js sanitize neon bench format docs clean
+.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -129,12 +129,6 @@ phases: $(PACKAGE) $(VENV)/build.txt  ## where the time of a step goes, phase by
 	$(WITH_CMAKE) cmake --build build/phases --target phases_$$level && \
 	$(BIN)/python benchmarks/phases.py build/phases/phases_$$level $(ARGS)
 
-define LEVEL
-from pellucid.engines import simd
-print(simd.load_level().__name__.rpartition("_")[2])
-endef
-export LEVEL
-
 bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and JAX: benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 	$(BIN)/python benchmarks/loops.py $(ARGS)
@@ -164,6 +158,12 @@ $(VENV)/venv.stamp:
 
 # What one part of pyproject.toml asks for: 'run' is dependencies and build requirements, the
 # other names are extras.
+define LEVEL
+from pellucid.engines import simd
+print(simd.load_level().__name__.rpartition("_")[2])
+endef
+export LEVEL
+
 define REQUIREMENTS
 import sys, tomllib
 settings = tomllib.load(open("pyproject.toml", "rb"))

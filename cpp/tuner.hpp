@@ -124,12 +124,11 @@ class Tuner {
   // Time `from` and others: neighbours of the present number and what came near it, or all.
   void look(std::size_t from, bool all) {
     looking_ = true;
-    const bool slow = this->slow();
     for (std::size_t k = 0; k < tried_.size(); ++k) {
       const bool near = k + 1 >= now_ && k <= now_ + 1;
       const bool good =
           tried_[k].seconds > 0 && tried_[k].seconds < HOPELESS * tried_[best_].seconds;
-      tried_[k].pending = all ? !slow || 2 * tried_[k].threads > tried_.back().threads
+      tried_[k].pending = all ? !slow() || 2 * tried_[k].threads > tried_.back().threads
                               : k != now_ && (near || good);
     }
     before_ = best_;
@@ -148,14 +147,14 @@ class Tuner {
     for (std::size_t k = 0; k < tried_.size(); ++k)
       if (tried_[k].pending) return move_to(k);
     looking_ = false;
-    patience_ = best_ != before_ ? SOON : std::min((alone() ? 4 : 2) * patience_, SELDOM);
+    patience_ = best_ != before_ ? SOON : std::min((unrivalled() ? 4 : 2) * patience_, SELDOM);
     waited_ = 0;
     reference_ = tried_[best_].seconds;
     move_to(best_);
   }
 
   // No other number comes near the best: looking again costs much and promises little.
-  bool alone() const {
+  bool unrivalled() const {
     const double near = 3 * tried_[best_].seconds;
     return std::none_of(tried_.begin(), tried_.end(), [&](const Candidate& each) {
       return &each != &tried_[best_] && each.seconds < near;

@@ -106,6 +106,11 @@ def link(page: Any) -> Any:
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
+def as_link(state: Any) -> str:
+    """The end of an address whose link holds this."""
+    return "#" + base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
+
+
 def experiment_of(page: Any, data: str | None = None) -> Experiment:
     """The experiment that the page's link holds, from its start; waits for one on these data."""
     until(page, lambda: data in (None, link(page)["experiment"]["data"]["name"]))

@@ -183,10 +183,9 @@ def test_a_full_batch_larger_than_a_pass():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize(
-    "left", [1, 3, 70]
-)  # examples of the last mini-batch: fewer than parts, too
+@pytest.mark.parametrize("left", [1, 3, 70])
 def test_gradients_of_small_layers_are_summed_in_parts(left, dtype):
+    """The last mini-batch has examples for all parts, or for some alone."""
     layers = [Dense(30, "tanh", dropout=0.1), Scale(), Dense(2, "softmax")]
     error = one_step(layers, 20, 400 + left, 200, dtype, "cce", weights=True, steps=3, l2=0.1)
     assert error < 20 * TOLERANCE[dtype]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import base64
-import json
 import subprocess
 import sys
 import xml.dom.minidom
@@ -13,7 +11,7 @@ import pytest
 
 pytest.importorskip("polars")
 
-from lab_browser import expect, says
+from lab_browser import as_link, expect, says
 
 NAMES = [
     "<img src=x onerror=alert(1)>",
@@ -44,10 +42,6 @@ def saved(page, button):
         page.get_by_role("button", name=button).click()
     with open(found.value.path(), "rb") as file:
         return file.read()
-
-
-def link(state):
-    return "#" + base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
 
 
 def test_names_are_text_on_the_page_and_in_what_is_saved(page, tmp_path):
@@ -84,7 +78,7 @@ def test_names_are_text_on_the_page_and_in_what_is_saved(page, tmp_path):
 def test_a_link_opens_nothing_that_is_not_there_already(page, state):
     page.goto("about:blank")
     page.go_back()
-    page.evaluate("hash => { location.hash = hash; location.reload(); }", link(state))
+    page.evaluate("hash => { location.hash = hash; location.reload(); }", as_link(state))
     page.wait_for_selector("body.ready")
     says(page, "The experiment of the link cannot be opened")
     send(page, b"a,b\n" + b"1,2\n2,4\n3,7\n4,8\n" * 5)  # the page works
@@ -96,7 +90,7 @@ def test_a_link_opens_nothing_that_is_not_there_already(page, state):
 def test_a_place_of_the_surface_in_a_link_is_a_cell_or_left_out(page):
     odd = {"places": [["constructor", "", "name", 0], ["W", 1, 0, 0]], "rates": "<img src=x>"}
     state = {"experiment": {"data": {"name": "xor"}}, "view": "surface", "looks": {"surface": odd}}
-    page.evaluate("hash => { location.hash = hash; location.reload(); }", link(state))
+    page.evaluate("hash => { location.hash = hash; location.reload(); }", as_link(state))
     page.wait_for_selector("body.ready")
     expect(page.locator("figure.surface").first).to_contain_text("J by")
     expect(page.locator("#view-surface .note").nth(2)).to_contain_text("J over W[1][0, 0]")

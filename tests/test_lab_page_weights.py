@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lab_browser import choose, expect, experiment_of, link, says
+from lab_browser import as_link, choose, expect, experiment_of, link, says
 
 
 def again(page: Any) -> Any:
@@ -130,8 +128,7 @@ def test_the_layer_and_the_axes_of_the_hidden_space_are_kept_in_the_link(page):
 )
 def test_looks_that_do_not_fit_are_left_out(page, looks):
     state = {**link(page), "view": "hidden", "looks": looks}
-    text = base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
-    page.goto(page.url.partition("#")[0] + "#" + text)
+    page.goto(page.url.partition("#")[0] + as_link(state))
     page.reload()
     page.wait_for_selector("body.ready")
     expect(page.locator("#view-hidden svg.space")).to_be_visible()
