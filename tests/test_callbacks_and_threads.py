@@ -1,7 +1,9 @@
 """Callbacks that write into the network; threads of workers, and how they are counted."""
 
 import os
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
 from pellucid.engines import ENGINES, Objective, simd, threads
+from pellucid.engines.fused import FusedForward
 from pellucid.insight import Watch
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
@@ -123,6 +126,35 @@ def test_the_workers_of_a_grid_search_share_the_cpus(monkeypatch):
             warnings.simplefilter("ignore")
             search.fit(X.T, y)
         assert (search.cv_results_["mean_test_score"] == max(1, cpus // n_jobs)).all()
+
+
+def time_of_each_thread():
+    """The processor time, in nanoseconds, of every thread of this process, by its number."""
+    try:
+        return {
+            task.name: int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            for task in Path("/proc/self/task").iterdir()
+        }
+    except OSError:
+        pytest.skip("this system does not tell the time of each thread")
+
+
+@needs_fused
+@pytest.mark.parametrize("width", [24, 256])  # shared by examples; by panels
+def test_every_thread_of_a_large_prediction_works(width, monkeypatch):
+    """The bits are the same with one thread alone; the processor time is not."""
+    monkeypatch.setattr("pellucid.engines.fused.available_cpus", lambda: 3)
+    net = Network([Dense(width, "tanh"), Dense(10, "softmax")], 100, seed=0)
+    X = np.ones((100, 40_000), dtype=np.float32)
+    forward, sessions = FusedForward(net), []
+    start = forward._kind
+    forward._kind = lambda *spec: sessions.append(start(*spec)) or sessions[0]  # outlives the call
+    before, spent = time_of_each_thread(), time.process_time_ns()
+    forward.many(X)
+    spent = time.process_time_ns() - spent
+    own = {task: t for task, t in time_of_each_thread().items() if task not in before}
+    assert len(own) == sessions[0].threads - 1 == 2
+    assert min(own.values()) > 0.1 * spent  # a third, about; 0.004 where they only wait
 
 
 @pytest.mark.parametrize(("writes", "looks"), [(True, 4), (False, 0)])

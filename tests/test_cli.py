@@ -308,6 +308,23 @@ def test_as_a_process() -> None:
     assert child.communicate()[0] == f"pellucid {pellucid.__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PELLUCID_SIMD", "mmx", "PELLUCID_SIMD='mmx' is not a SIMD level"),
+        ("PELLUCID_NUM_THREADS", "two", "PELLUCID_NUM_THREADS must be 1 or more; got 'two'."),
+    ],
+)
+def test_a_variable_that_cannot_be_is_the_users_fault(
+    variable: str, value: str, message: str
+) -> None:
+    child = process("train", "sample:iris", *FAST, env={**os.environ, variable: value})
+    err = child.communicate()[1]
+    assert child.returncode == 2
+    assert err.startswith(f"pellucid: {message}")
+    assert "internal error" not in err
+
+
 def test_a_terminal_without_unicode() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     child = process("train", "sample:diabetes", *FAST, env=environment)

@@ -203,32 +203,80 @@ SHARED = [
     ([Dense(9, "relu")], 7, 1500, {}),
     ([Dense(400, "relu"), Dense(100, "sigmoid")], 300, 33, {}),
     ([Dense(40, "relu", dropout=0.2), Scale()], 30, 120, {"l2": 1e-3}),
+    (
+        [Scale(learning_rate_factor=2.0), Dense(17, "mish", learning_rate_factor={"b": 0.5})],
+        20,
+        130,
+        {"l1": 1e-3, "clip_value": 0.01, "label_smoothing": 0.1},
+    ),
+    (
+        [Dense(200, "silu", weight_decay_factor=0.3), Scale(), Dense(33, "tanh", dropout=0.2)],
+        130,
+        48,
+        {"rule": "adamw", "l1": 1e-4, "label_smoothing": 0.1, "penalty_per_weight": True},
+    ),
 ]
 
 
+def shared(case, n_outputs, plain):
+    """X, Y and weights of a case of SHARED; sparse and weighted where not plain."""
+    _, n, batch, _ = SHARED[case]
+    X, Y = examples(n, 4 * batch + 3, n_outputs, "cce")
+    if plain:
+        return X, Y, None
+    weights = np.random.default_rng(1).uniform(0.1, 2, X.shape[1])
+    return scipy.sparse.csc_array(np.where(X > 0.5, X, 0)), Y, weights
+
+
+def epoch(one, X, Y, weights, e, first=0, last=5):
+    order = np.random.default_rng(e).permutation(X.shape[1])
+    rates = np.full(last - first, 0.01)
+    return one.run(X, Y, order, first, last, learning_rate=rates, sample_weight=weights)
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("n_outputs", [2, 10])
 @pytest.mark.parametrize("case", range(len(SHARED)))
 def test_the_same_bits_for_any_number_of_threads_and_any_sharing(
-    case, n_outputs, dtype, monkeypatch
+    case, n_outputs, plain, dtype, monkeypatch
 ):
     monkeypatch.setenv("PELLUCID_TUNE", "0")  # all take part in every step
     hidden, n, batch, extra = SHARED[case]
-    X, Y = examples(n, 4 * batch + 3, n_outputs, "cce")
+    X, Y, weights = shared(case, n_outputs, plain)
     found = set()
     for threads in (1, 2, 3, 4, 8):
         net = Network([*hidden, Dense(n_outputs, "softmax")], n, seed=1, dtype=dtype)
         one = session(FUSED, net, batch, loss_name="cce", threads=threads, **extra)
-        costs = [
-            one.run(
-                X, Y, np.random.default_rng(e).permutation(X.shape[1]), 0, 5,
-                learning_rate=np.full(5, 0.01),
-            )
-            for e in range(3)
-        ]  # fmt: skip
-        value, A = one.evaluate(X, Y)
+        costs = [epoch(one, X, Y, weights, e) for e in range(3)]
+        value, A = one.evaluate(X, Y, weights)
+        J, gradients = one.loss_and_gradients(X, Y, weights)
         one.close()
-        found.add((bits(net), np.concatenate(costs).tobytes(), value, A.tobytes()))
+        slopes = [each[k].tobytes() for each in gradients.by_layer for k in sorted(each)]
+        found.add((bits(net), np.concatenate(costs).tobytes(), value, A.tobytes(), J, *slopes))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("case", range(len(SHARED)))
+def test_any_sharing_resumes_in_the_middle_with_the_same_bits(case, plain, dtype, monkeypatch):
+    monkeypatch.setenv("PELLUCID_TUNE", "0")
+    hidden, n, batch, extra = SHARED[case]
+    X, Y, weights = shared(case, 3, plain)
+    found = set()
+    for breaks in (False, True):
+        net = Network([*hidden, Dense(3, "softmax")], n, seed=1, dtype=dtype)
+        one = session(FUSED, net, batch, loss_name="cce", threads=4, **extra)
+        costs = [epoch(one, X, Y, weights, 0), epoch(one, X, Y, weights, 1, 0, 2)]
+        if breaks:
+            state = one.state()
+            one.close()
+            one = session(FUSED, net, batch, loss_name="cce", threads=3, state=state, **extra)
+        costs += [epoch(one, X, Y, weights, 1, 2, 5), epoch(one, X, Y, weights, 2)]
+        one.close()
+        slots = [array.tobytes() for array in one.state().slots.values()]
+        found.add((bits(net), np.concatenate(costs).tobytes(), *slots))
     assert len(found) == 1
 
 

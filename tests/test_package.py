@@ -1,8 +1,13 @@
 """The package as a whole: what importing it costs, its public names, its documents."""
 
+import importlib.util
+import os
 import runpy
+import shutil
 import subprocess
 import sys
+import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,3 +71,47 @@ def test_no_source_file_is_too_long():
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     lengths = {str(f.relative_to(ROOT)): len(f.read_text().splitlines()) for f in files}
     assert {name: n for name, n in lengths.items() if n > 600} == {}
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A function that builds a wheel where there is no compiler; environment -> pip's outcome."""
+    if not importlib.util.find_spec("scikit_build_core"):
+        pytest.skip("scikit-build-core is not installed here")
+    if not (shutil.which("cmake") or importlib.util.find_spec("cmake")):
+        pytest.skip("cmake is not installed here")
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+
+    def run(**environment):
+        missing = {"CC": str(tmp_path / "cc"), "CXX": str(tmp_path / "c++")}
+        return subprocess.run(
+            [*pip, f"-Cbuild-dir={tmp_path / 'build'}", "--wheel-dir", str(tmp_path), str(ROOT)],
+            env=os.environ | {"PELLUCID_PURE": "0"} | missing | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_a_build_without_a_compiler_says_what_to_install(build, tmp_path):
+    done = build()
+    assert done.returncode
+    assert "apt install g++ python3-dev" in done.stdout + done.stderr
+    assert "PELLUCID_PURE=1 pip install ." in done.stdout + done.stderr
+    assert not list(tmp_path.glob("*.whl"))
+
+
+def test_a_pure_build_needs_no_compiler(build, tmp_path):
+    done = build(PELLUCID_PURE="1")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "pellucid/engines/reference.py" in names
+    assert not [name for name in names if "_fused_" in name or "/_cpu" in name]
+
+
+def test_the_package_is_below_5_megabytes():
+    files = [p for p in Path(pellucid.__file__).parent.rglob("*") if p.is_file()]
+    packed = [len(zlib.compress(p.read_bytes())) for p in files if p.suffix != ".pyc"]
+    assert sum(packed) < 5e6

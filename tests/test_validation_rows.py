@@ -163,3 +163,16 @@ def test_training_adds_a_tenth_of_the_data_at_most(engine, order):
 
     if order == "C":  # scikit-learn's rows
         assert added(fit) < share * X.nbytes
+
+
+@pytest.mark.skipif("fused" not in BUILT, reason="built without the fused engine")
+@pytest.mark.parametrize("kind", ["float64", "csr"])
+def test_the_fused_engine_gathers_other_rows_without_a_copy_too(kind):
+    """Rows of another precision than the network's, and sparse ones."""
+    X = np.random.default_rng(0).normal(size=(20_000, 250))
+    data = X if kind == "float64" else scipy.sparse.csr_array(X.astype(np.float32))
+    size = X.nbytes if kind == "float64" else data.data.nbytes
+    net = Network([Dense(16, "relu"), Dense(10, "softmax")], 250, seed=0)
+    options = {"loss": CCE, "epochs": 1, "batch_size": 500, "validation_fraction": 0.1}
+    labels = np.arange(20_000) % 10
+    assert added(lambda: train(net, data.T, labels, **options)) < 0.1 * size

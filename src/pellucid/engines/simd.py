@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
+from pellucid.errors import SettingsError
 
 __all__ = ["LEVELS", "levels", "load_level", "why_not"]
 
@@ -53,7 +54,7 @@ def load_level() -> ModuleType:
 
     Raises
     ------
-    ValueError
+    SettingsError
         If ``PELLUCID_SIMD`` names a level that is unknown or cannot be used here.
     ImportError
         If the fused engine was not built.
@@ -68,9 +69,8 @@ def load_level() -> ModuleType:
             else f"is not a SIMD level{did_you_mean(wanted, LEVELS)}"
         )
         here = f"Possible here: {', '.join(possible)}" if possible else "None is possible here"
-        raise ValueError(
-            f"PELLUCID_SIMD={wanted!r} {what}. {here}; unset it and the fastest is taken."
-        )
+        fault = f"PELLUCID_SIMD={wanted!r} {what}. {here}; unset it and the fastest is taken."
+        raise SettingsError(("", fault))
     if not possible:
         raise ImportError(
             "the fused engine is not built in this installation of pellucid. Install pellucid "

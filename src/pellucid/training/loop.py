@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
+from pellucid.errors import SettingsError
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
 from pellucid.training.arguments import callbacks_of, is_whole
@@ -178,7 +179,7 @@ def _thread_count(n_threads: int | None) -> int | None:
     setting = os.environ.get("PELLUCID_NUM_THREADS", "")
     if n_threads is None and setting:
         if not setting.isdigit() or int(setting) < 1:
-            raise ValueError(f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}.")
+            raise SettingsError(("", f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}."))
         return int(setting)
     if n_threads is not None and not is_whole(n_threads):
         raise ValueError(f"n_threads must be 1 or more, or None; got {n_threads!r}.")
