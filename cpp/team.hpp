@@ -4,6 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -84,14 +87,18 @@ class Team {
  public:
   explicit Team(int n) : start_(new Signal[std::size_t(n)]), n_(n) {
     const int home = here();
-    for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
+    try {
+      for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
+    } catch (const std::system_error& error) {
+      end();
+      throw std::runtime_error(
+          "thread " + std::to_string(threads_.size() + 2) + " of " + std::to_string(n) +
+          " could not be started: " + error.code().message() +
+          ". Ask for fewer: n_threads, PELLUCID_NUM_THREADS or OMP_NUM_THREADS.");
+    }
   }
 
-  ~Team() {
-    job_ = nullptr;
-    for (int t = 1; t < n_; ++t) start_[t].change();
-    for (auto& thread : threads_) thread.join();
-  }
+  ~Team() { end(); }
 
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -118,6 +125,12 @@ class Team {
   void barrier() { inside_.wait(); }
 
  private:
+  void end() {
+    job_ = nullptr;
+    for (std::size_t t = 1; t <= threads_.size(); ++t) start_[t].change();
+    for (auto& thread : threads_) thread.join();
+  }
+
   void serve(int t, int home) {
     spread(t, home);
     for (std::uint32_t seen = 0;; ++seen) {

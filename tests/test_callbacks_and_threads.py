@@ -1,6 +1,9 @@
 """Callbacks that write into the network; threads of workers, and how they are counted."""
 
 import os
+import re
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -126,6 +129,37 @@ def test_the_workers_of_a_grid_search_share_the_cpus(monkeypatch):
             warnings.simplefilter("ignore")
             search.fit(X.T, y)
         assert (search.cv_results_["mean_test_score"] == max(1, cpus // n_jobs)).all()
+
+
+FEW_THREADS = """
+import resource
+import numpy as np
+from pellucid import Dense, Network, train
+
+net = Network([Dense(4, "tanh"), Dense(2, "softmax")], 3, seed=0)
+X, y = np.ones((3, 8)), np.arange(8) % 2
+train(net, X, y, loss="cce", epochs=1, n_threads=2)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, -1))  # room for some stacks
+try:
+    train(net, X, y, loss="cce", epochs=1, n_threads=1000)
+except RuntimeError as error:
+    print(error)
+print(train(net, X, y, loss="cce", epochs=1, n_threads=2).engine)
+"""
+
+
+@needs_fused
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds its memory as on Linux")
+def test_threads_that_cannot_be_started_are_an_exception():
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_THREADS], capture_output=True, text=True, check=True
+    )
+    message = (
+        r"thread \d+ of 1000 could not be started: .*\. Ask for fewer: n_threads, PELLUCID_NUM"
+    )
+    assert re.match(message, done.stdout)
+    assert done.stdout.endswith("\nfused\n")
 
 
 def time_of_each_thread():
