@@ -130,16 +130,16 @@ void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indi
 // W, for all examples, and what it has updated it also uses.
 template <class T>
 void Session<T>::forward(const Batch& batch, int t) {
-  const int threads = team_.active();
-  const Share rows = share(batch.count, t, threads);
+  const Share rows = division_.shares.of(batch.count, t);
   if (!batch.gathered) gather(batch, rows.begin, rows.end);
   mark(t, Phase::GATHER);
+  go(t);
   bool scattered = false;  // the latest output lies in panels of several threads
   for (int s = 0; s < int(stages_.size()); ++s) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
       if (s > 0 || !batch.gathered) wait_for_all(t);
-      for_pieces(stage.out_panels, stage.spec.n_out, batch.count, t,
+      for_pieces(division_.out[s], stage.spec.n_out, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
@@ -152,6 +152,7 @@ void Session<T>::forward(const Batch& batch, int t) {
   if (scattered) wait_for_all(t);
   output_rows(batch, t, rows.begin, rows.end);
   mark(t, Phase::LOSS);
+  go(t);
 }
 
 // Part k of a mini-batch there and back through layers of small W. Only dW, db and the loss leave
@@ -179,13 +180,13 @@ void Session<T>::part(Batch batch, int k, int t) {
 // whole panels, or, where that is uneven, some rows of those that it shares with its neighbours.
 template <class T>
 template <class F>
-void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
-  const int threads = team_.active(), last = n - (panels - 1) * P > L ? 4 : 3;
-  const Share own = whole_panels(panels, last, t, threads);
-  if (own.begin >= 0) return f(own.begin, own.end, 0, count);
+void Session<T>::for_pieces(const std::vector<int>& whole, int n, int count, int t, F f) {
+  if (!whole.empty()) return f(whole[t], whole[t + 1], 0, count);
+  const int panels = pellucid::PELLUCID_LEVEL::panels(n, P),
+            last = n - (panels - 1) * P > L ? 4 : 3;
   const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
-  const std::int64_t from = all * t / threads, to = all * (t + 1) / threads;
-  int whole = 0;  // panels before p that wait to be done in one call
+  const std::int64_t from = division_.shares.cut(all, t), to = division_.shares.cut(all, t + 1);
+  int waiting = 0;  // panels before p, to be done in one call
   for (int p = 0; p < panels; ++p) {
     const std::int64_t before = std::int64_t(4) * p * count;
     const int each = p == panels - 1 ? last : 4;  // the work of a row
@@ -194,14 +195,14 @@ void Session<T>::for_pieces(int panels, int n, int count, int t, F f) {
     };
     const int r0 = row(from), r1 = row(to);
     if (r0 == 0 && r1 == count) {
-      ++whole;
+      ++waiting;
       continue;
     }
-    if (whole) f(p - whole, p, 0, count);
-    whole = 0;
+    if (waiting) f(p - waiting, p, 0, count);
+    waiting = 0;
     if (r0 < r1) f(p, p + 1, r0, r1);
   }
-  if (whole) f(panels - whole, panels, 0, count);
+  if (waiting) f(panels - waiting, panels, 0, count);
 }
 
 template <class T>
@@ -323,14 +324,13 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
 
 template <class T>
 void Session<T>::backward(const Batch& batch, int t) {
-  const int threads = team_.active();
-  const Share rows = share(batch.count, t, threads);
+  const Share rows = division_.shares.of(batch.count, t);
   bool scattered = false;
   for (int s = int(stages_.size()) - 1; s > 0; --s) {
     Stage<T>& stage = stages_[s];
     if (stage.back_by_panels) {
       wait_for_all(t);
-      for_pieces(stage.in_panels, stage.spec.n_in, batch.count, t,
+      for_pieces(division_.in[s], stage.spec.n_in, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { backward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {

@@ -67,6 +67,8 @@ Session<T>::Session(const SessionSpec<T>& spec)
       capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
       team_(spec.threads),
       tuner_(tuner_of(spec)),
+      speeds_(spec.threads, spec.speeds),
+      paces_(spec.threads),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -138,7 +140,8 @@ double Session<T>::pass(const Batch& batch, int t) {
 
 template <class T>
 double Session<T>::pass_in_parts(const Batch& batch, int t) {
-  const Share own = share(parts_, t, team_.active());
+  const int threads = team_.active();
+  const Share own{parts_ * t / threads, parts_ * (t + 1) / threads};
   for (int k = own.begin; k < own.end; ++k) part(batch, k, t);
   wait_for_all(t);
   double total = 0;
@@ -195,12 +198,15 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
   while (go_on && k < last) {
     const int threads = tuner_.choose();
     const int count = std::min(last - k, tuner_.steps());
+    divide(threads);
     const auto start = clock::now();
     int done = 0;
     auto job = [&](int t) { steps(request, k, k + count, t, &done, &go_on); };
     team_.run(threads, job);
     const auto now = clock::now();
-    tuner_.note(done, std::chrono::duration<double>(now - start).count());
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    tuner_.note(done, seconds);
+    note_speeds(threads, seconds);
     step_ += std::uint64_t(done);
     k += done;
     if (interrupted && now - asked > std::chrono::milliseconds(20)) {
@@ -210,6 +216,47 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
   }
   worked_ = clock::now();
   return k - first;
+}
+
+template <class T>
+typename Session<T>::Division Session<T>::division_of(int threads) const {
+  Division division;
+  division.shares = Shares(speeds_.of(threads));
+  division.work.resize(threads);
+  const auto add = [&](const std::vector<int>& whole, double work) {
+    for (int t = 0; t < threads; ++t)
+      division.work[t] += work * (whole.empty() ? division.shares.part(t)
+                                                : double(whole[t + 1] - whole[t]) / whole.back());
+  };
+  for (int s = 0; s < int(stages_.size()); ++s) {
+    const Stage<T>& stage = stages_[s];
+    const auto whole = [&](bool wanted, int panels) {
+      return wanted ? division.shares.whole(panels) : std::vector<int>();
+    };
+    division.out.push_back(whole(stage.by_panels, stage.out_panels));
+    division.in.push_back(whole(stage.back_by_panels, stage.in_panels));
+    add(division.out[s], 2.0 * stage.weights());
+    if (s > 0) add(division.in[s], stage.weights());
+  }
+  return division;
+}
+
+// Before a run of so many.
+template <class T>
+void Session<T>::divide(int threads) {
+  if (division_.shares.threads() != threads || division_.work.empty())
+    division_ = division_of(threads);
+}
+
+// After a window of steps: share the next ones otherwise, if that is worth it.
+template <class T>
+void Session<T>::note_speeds(int threads, double seconds) {
+  if (!spec_.tuned || threads == 1 || parts_ > 1) return;
+  std::vector<double> busy;
+  for (int t = 0; t < threads; ++t) busy.push_back(double(paces_[t].busy));
+  speeds_.note(division_.work, busy, seconds);
+  Division next = division_of(threads);
+  if (speeds_.worth(division_.work, next.work)) division_ = std::move(next);
 }
 
 // Step k of a call, `before` steps having been done before its first.
@@ -242,6 +289,8 @@ template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
+  paces_[t].busy = 0;
+  go(t);
   mark(t, Phase::OTHER);
   Batch batch = mini_batch_of(request, k, before), next = batch;
   for (; k < end; ++k, batch = next) {
@@ -266,7 +315,9 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
     if (ahead && k + 1 < end) {
       next.side = batch.side ^ 1;
       next.gathered = true;
+      halt(t);
       gather_next(next);
+      go(t);
       mark(t, Phase::GATHER);
     }
     wait_for_all(t);
@@ -301,7 +352,9 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
     if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
   };
   const auto begun = clock::now();
-  team_.run(tuner_.choose(), job);
+  const int threads = tuner_.choose();
+  divide(threads);
+  team_.run(threads, job);
   tuner_.note(1, std::chrono::duration<double>(clock::now() - begun).count());
   for (size_t s = 0; s < stages_.size(); ++s) {
     Stage<T>& stage = stages_[s];
@@ -327,7 +380,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.gradient = false;
       forward(batch, t);
-      const Share rows = share(batch.count, t, team_.active());
+      const Share rows = division_.shares.of(batch.count, t);
       for (int r = rows.begin; r < rows.end; ++r) {
         if (losses) losses[start + r] = losses_[r];
         for (int k = 0; out && k < n; ++k)
@@ -336,7 +389,9 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
       wait_for_all(t);
     }
   };
-  team_.run(tuner_.choose(), job);
+  const int threads = tuner_.choose();
+  divide(threads);
+  team_.run(threads, job);
 }
 
 template class Session<float>;

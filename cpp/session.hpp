@@ -8,6 +8,7 @@
 
 #include "losses.hpp"
 #include "phases.hpp"
+#include "shares.hpp"
 #include "stage.hpp"
 #include "team.hpp"
 #include "tuner.hpp"
@@ -43,7 +44,8 @@ struct SessionSpec {
   double clip_value = -1, clip_norm = -1;  // negative: none
   int batch_size = 1;
   int threads = 1;
-  bool tuned = true;  // else all threads take part in every step
+  bool tuned = true;           // else all threads take part in every step, in shares that stay
+  std::vector<double> speeds;  // of the threads, to begin with; those not given are 1
   std::uint64_t seed = 0;
   std::uint64_t step = 0;  // steps done before
   bool training = true;    // else only evaluate
@@ -105,36 +107,40 @@ class Session {
     }
   };
 
-  struct Share {
-    int begin, end;
+  // How a number of threads share a step.
+  struct Division {
+    Shares shares;
+    std::vector<std::vector<int>> out, in;  // of each stage, its panels: Shares::whole
+    std::vector<double> work;               // of each thread, in products
   };
-  static Share share(int n, int t, int threads) {
-    return {int(std::int64_t(n) * t / threads), int(std::int64_t(n) * (t + 1) / threads)};
-  }
+  Division division_of(int threads) const;
+  void divide(int threads);
+  void note_speeds(int threads, double seconds);
 
-  // Thread t's panels of a layer, the last one `last` quarters of the work of another: whole ones,
-  // as a panel that two threads use wanders between their caches, or none where that is uneven.
-  static Share whole_panels(int panels, int last, int t, int threads) {
-    const int all = 4 * (panels - 1) + last;
-    const auto cut = [&](int k) { return k == threads ? panels : (all * k / threads + 2) / 4; };
-    int most = 0;
-    for (int k = 0; k < threads; ++k) most = std::max(most, cut(k + 1) - cut(k));
-    return 4 * most * threads > UNEVEN * all ? Share{-1, -1} : Share{cut(t), cut(t + 1)};
+  // How long a thread was busy, in a window of steps, with what it has a share of.
+  struct alignas(128) Pace {
+    std::uint64_t since = 0, busy = 0;
+  };
+  void go(int t) {
+    if (team_.active() > 1) paces_[t].since = ticks();
   }
-  static constexpr double UNEVEN = 1.3;
+  void halt(int t) {
+    if (team_.active() > 1) paces_[t].busy += ticks() - paces_[t].since;
+  }
 
   // Rows between the parts of a mini-batch: what a core fetches ahead is not its neighbour's.
   static constexpr int GAP = 32;
   static constexpr int APART = 8;  // doubles of a cache line
   Share rows_of_part(int k, int count) const {
-    const Share part = share(count, k, parts_);
-    return {part.begin + GAP * k, part.end + GAP * k};
+    return {count * k / parts_ + GAP * k, count * (k + 1) / parts_ + GAP * k};
   }
 
   void forward(const Batch& batch, int t);
   void backward(const Batch& batch, int t);
   void wait_for_all(int t) {
+    halt(t);
     team_.barrier();
+    go(t);
     mark(t, Phase::WAIT);
   }
   double pass(const Batch& batch, int t);
@@ -146,7 +152,7 @@ class Session {
   template <class I>
   void gather_sparse(const Batch& batch, int r0, int r1, const I* indices);
   template <class F>
-  void for_pieces(int panels, int n, int count, int t, F f);
+  void for_pieces(const std::vector<int>& whole, int n, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
@@ -196,7 +202,10 @@ class Session {
   int capacity_;   // rows that there is room for
   Team team_;
   Tuner tuner_;
-  LossSpec<T> plain_loss_;  // without label smoothing: for evaluation
+  Speeds speeds_;
+  Division division_;        // of the run under way
+  std::vector<Pace> paces_;  // a thread each
+  LossSpec<T> plain_loss_;   // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
   Buffer<T> input_[2];                        // X of a pass, and of the next one
   Buffer<double> losses_;                     // of the examples of a pass

@@ -19,7 +19,7 @@ constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache wh
 template <class T>
 template <class F>
 void Session<T>::for_blocks(int t, F f) {
-  const int threads = team_.active();
+  const Shares& shares = division_.shares;
   std::int64_t rest = 0;
   for (const auto& stage : stages_)
     if (!stage.by_panels) rest += stage.work();
@@ -27,18 +27,16 @@ void Session<T>::for_blocks(int t, F f) {
   for (int s = 0; s < int(stages_.size()); ++s) {
     const Stage<T>& stage = stages_[s];
     const std::int64_t all = stage.by_panels ? stage.work() : rest;
-    const std::int64_t from = all * t / threads - (stage.by_panels ? 0 : base);
-    const std::int64_t to = all * (t + 1) / threads - (stage.by_panels ? 0 : base);
+    const std::int64_t from = shares.cut(all, t) - (stage.by_panels ? 0 : base);
+    const std::int64_t to = shares.cut(all, t + 1) - (stage.by_panels ? 0 : base);
     if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
     const int together = stage.by_panels ? PANELS_TOGETHER : 1;
-    if (stage.by_panels) {
-      const Share own =
-          whole_panels(stage.out_panels, stage.panel_work(stage.out_panels - 1), t, threads);
-      for (int g = own.begin; g < own.end; g += together)
+    if (const auto& whole = division_.out[s]; !whole.empty()) {
+      for (int g = whole[t]; g < whole[t + 1]; g += together)
         for (int i = 0; i < rows; ++i)
-          for (int j = g; j < std::min(g + together, own.end); ++j) f(s, i, j);
-      if (own.begin >= 0) continue;
+          for (int j = g; j < std::min(g + together, whole[t + 1]); ++j) f(s, i, j);
+      continue;
     }
     for (int g = 0; g < stage.out_panels; g += together) {
       const int end = std::min(g + together, stage.out_panels);

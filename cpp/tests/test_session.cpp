@@ -21,6 +21,7 @@ struct Case {
   int hidden = 300;
   bool tuned = false;  // else all threads take part in every step
   int epochs = 3;
+  std::vector<double> speeds{};  // of the threads, by which the work is shared
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
@@ -51,6 +52,8 @@ std::vector<T> train(const Case& c, int threads) {
   spec.batch_size = c.batch;
   spec.threads = threads;
   spec.tuned = c.tuned;
+  spec.speeds = c.speeds;
+  spec.speeds.resize(size_t(threads), 1.0);
   spec.seed = 7;
 
   std::vector<T> x(size_t(EXAMPLES) * INPUTS);
@@ -119,6 +122,9 @@ void test_all() {
   test_threads<T>("larger than a pass", {1500, false, true, 0.1, -1});
   test_threads<T>("small, in parts", {145, false, true, 0.3, -1, 40});
   test_threads<T>("tuned", {16, false, true, 0, -1, 300, true, 20});
+  // By panels: whole ones, rows of some, and (in float64) the few of a layer below.
+  for (const int hidden : {300, 140, 80})
+    test_threads<T>("uneven", {16, false, true, 0.3, -1, hidden, false, 3, {1, 0.4, 0.8, 0.3}});
   const Case sparse{16, true, false, 0, -1};
   CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
 }
