@@ -118,8 +118,8 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
     whole = not arguments.quick and set(arguments.parts) == set(PARTS)
-    count = arguments.rounds or (2 if arguments.quick else 7)
-    seconds = arguments.seconds or (0.05 if arguments.quick else 0.4)
+    count = arguments.rounds or (2 if arguments.quick else 5)
+    seconds = arguments.seconds or (0.05 if arguments.quick else 0.25)
     load = machine.ForeignLoad()
     time.sleep(1)
     results: Results = {"cores_others": load.cores(0.0)}

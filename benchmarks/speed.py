@@ -1,6 +1,6 @@
 """How fast a step of training is: pellucid beside scikit-learn, PyTorch and JAX.
 
-    python benchmarks/speed.py                      # everything, about half an hour
+    python benchmarks/speed.py                      # everything, about 35 minutes
     python benchmarks/speed.py --quick              # a look, a few minutes
     python benchmarks/speed.py --workloads deep wide --contestants pellucid jax
 
@@ -71,8 +71,8 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, help="turns of each contestant (7; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="of a measurement (0.4; quick: 0.05)")
+    parser.add_argument("--rounds", type=int, help="turns of each contestant (5; quick: 2)")
+    parser.add_argument("--seconds", type=float, help="of a measurement (0.25; quick: 0.05)")
     parser.add_argument("--quick", action="store_true", help="few rows, few rounds: a look only")
     parser.add_argument("--out", type=Path, help="where to write, instead of the usual folder")
     return parser
@@ -97,8 +97,8 @@ def main() -> None:
         and set(arguments.workloads) == set(WORKLOADS)
         and set(arguments.contestants) == set(CONTESTANTS)
     )
-    rounds = arguments.rounds or (2 if arguments.quick else 7)
-    seconds = arguments.seconds or (0.05 if arguments.quick else 0.4)
+    rounds = arguments.rounds or (2 if arguments.quick else 5)
+    seconds = arguments.seconds or (0.05 if arguments.quick else 0.25)
     found = {}
     for name in arguments.workloads:
         workload = WORKLOADS[name]
