@@ -1,6 +1,6 @@
 """The contestants that need NumPy alone: pellucid, scikit-learn, the machine's own limits.
 
-Each is a function ``contestant(job, gate)``, see :mod:`worker`.
+Each is a function ``contestant(job, gate)``, see :mod:`gate`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def pellucid_call(job: Job, gate: Gate) -> None:
 
     X, y = job.workload.data(job.dtype)
     network = network_of(job)
-    gate.info["epochs_per_call"] = EPOCHS_PER_CALL
+    gate.epochs_per_call = EPOCHS_PER_CALL
     while True:
         gate()
         history = train(network, X.T, y, **_settings(job), epochs=EPOCHS_PER_CALL)
@@ -229,12 +229,7 @@ def _memory_of(fit: Any, job: Job, gate: Gate) -> None:
         added = _status("VmHWM") - before
     except OSError:
         raise Skip("this system does not tell the highest resident memory") from None
-    gate.info |= {
-        "data_mb": (X.nbytes + y.nbytes) / 1e6,
-        "added_mb": added / 1e6,
-        "seconds": seconds,
-    }
-    gate()
+    gate.finish(data_mb=(X.nbytes + y.nbytes) / 1e6, added_mb=added / 1e6, seconds=seconds)
 
 
 def _status(field: str) -> int:
@@ -245,8 +240,8 @@ def _status(field: str) -> int:
 
 
 def repeat(call: Any, x: Any, gate: Gate) -> None:
-    """Time ``call(x)``, many at a time."""
-    gate.info["calls"] = CALLS
+    """Time ``call(x)``, many at a time: it stands for an epoch."""
+    gate.epochs_per_call = CALLS
     while True:
         gate()
         for _ in range(CALLS):

@@ -27,7 +27,7 @@ def scan(job: Job, gate: Gate) -> None:
         ): partial(problem.epoch, gather_once, one_hot, unroll)
         for gather_once, one_hot, unroll in product((False, True), (False, True), (1, 4))
     }
-    train_best(forms, problem.orders, gate)
+    train_best(forms, job.form, problem.orders, gate)
 
 
 def _start_with(threads: int) -> None:

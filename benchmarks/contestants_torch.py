@@ -24,6 +24,7 @@ def eager(job: Job, gate: Gate) -> None:
             "rows gathered for each step": lambda: problem.autograd(),
             "rows gathered once an epoch": lambda: problem.autograd(gather_once=True),
         },
+        job.form,
         problem.orders,
         gate,
     )
@@ -40,7 +41,7 @@ def compiled(job: Job, gate: Gate) -> None:
         forms[f"{STEPS_AT_ONCE} steps compiled, C++ wrapper"] = lambda: problem.whole_step(
             STEPS_AT_ONCE, cpp_wrapper=True
         )
-    train_best(forms, problem.orders, gate)
+    train_best(forms, job.form, problem.orders, gate)
 
 
 class Problem:

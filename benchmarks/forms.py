@@ -17,29 +17,36 @@ PROBE_SECONDS = 0.5
 """How long a form is tried."""
 
 
-def train_best(forms: Mapping[str, Callable[[], Epoch]], orders: Sequence[Any], gate: Gate) -> None:
-    """Try the forms, then train for ever in the quickest."""
-    tried: dict[str, tuple[float, Epoch, float]] = {}
-    problems: list[str] = []
-    for name, make in forms.items():
-        try:
-            epoch, costs = make(), []
-            epoch(orders[0], costs)  # compiles
-            tried[name] = _quickest(epoch, orders[1]), epoch, mean(costs)
-        except Exception as problem:
-            problems.append(f"{name}: {type(problem).__name__}: {problem}")
-    if not tried:
-        raise RuntimeError("; ".join(problems))
-    name = min(tried, key=lambda each: tried[each][0])
-    _, epoch, loss = tried[name]
-    tried.clear()  # and their memory
-    gate.info |= {"form": name, "first_loss": loss}
+def train_best(
+    forms: Mapping[str, Callable[[], Epoch]], form: str, orders: Sequence[Any], gate: Gate
+) -> None:
+    """Train for ever in this form; where none is named, in the quickest."""
+    form = form or _quickest(forms, orders)
+    epoch = forms[form]()
+    costs: list[float] = []
+    epoch(orders[0], costs)  # compiles
+    gate.info |= {"form": form, "first_loss": mean(costs)}
     for order in cycle(orders):
         gate()
         epoch(order, None)
 
 
-def _quickest(epoch: Epoch, order: Any) -> float:
+def _quickest(forms: Mapping[str, Callable[[], Epoch]], orders: Sequence[Any]) -> str:
+    tried: dict[str, float] = {}
+    problems: list[str] = []
+    for name, make in forms.items():
+        try:
+            epoch = make()
+            epoch(orders[0], [])  # compiles
+            tried[name] = _probe(epoch, orders[1])
+        except Exception as problem:
+            problems.append(f"{name}: {type(problem).__name__}: {problem}")
+    if not tried:
+        raise RuntimeError("; ".join(problems))
+    return min(tried, key=lambda name: tried[name])
+
+
+def _probe(epoch: Epoch, order: Any) -> float:
     """The shortest of a few epochs: others may be using the machine."""
     begin = time.perf_counter()
     seconds: list[float] = []

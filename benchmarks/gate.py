@@ -1,16 +1,23 @@
-"""Where a contestant waits for its turn, and where the clock is.
+"""Where a contestant's epochs are counted, and where the clock is.
 
-A contestant is a function ``contestant(job, gate)``. It gets everything ready, compiled and warm,
-then trains for ever and calls ``gate()`` at the beginning of each epoch; the gate holds the clock,
-answers over a pipe and waits there until more epochs are wanted. So the contestants can take
-turns, and what disturbs the machine for a while disturbs all of them.
+A contestant is a function ``contestant(job, gate)``. It gets everything ready and compiled, then
+trains for ever and calls ``gate()`` at the beginning of each epoch. The gate lets epochs pass until
+the contestant is warm, takes the time of those that follow, answers, and ends the process.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from typing import Any
+from collections.abc import Generator
+from typing import Any, NoReturn, TextIO
+
+from machine import ForeignLoad
+
+WARM_SECONDS = 0.3
+"""Of training before the clock, one epoch at least: pools of threads and allocators settle, and so
+does pellucid's choice of threads."""
 
 
 class Skip(Exception):  # noqa: N818
@@ -20,29 +27,39 @@ class Skip(Exception):  # noqa: N818
 class Gate:
     """What a contestant calls at the beginning of each epoch."""
 
-    def __init__(self, requests: Any, answers: Any) -> None:
-        self._requests, self._answers = requests, answers
-        self._left, self._seconds = 0, []
-        self._start = self._cpu = 0.0
+    def __init__(self, seconds: float, answers: TextIO) -> None:
         self.info: dict[str, Any] = {}
-        """Goes along with every answer: the form that was taken, the loss, the engine."""
+        """Goes along with the answer: the loss, the engine."""
+        self.epochs_per_call = 1
+        """Epochs between two calls of the gate."""
+        self._answers = answers
+        self._round = self._measure(seconds)
 
     def __call__(self) -> None:
-        if self._left:
-            self._seconds.append(time.perf_counter() - self._start)
-            self._left -= 1
-        if not self._left:
-            self._answer()
-        self._start = time.perf_counter()
+        next(self._round)
 
-    def _answer(self) -> None:
-        self.send(seconds=self._seconds, cpu=time.process_time() - self._cpu, info=self.info)
-        request = self._requests.readline()
-        if not request:
-            raise SystemExit
-        self._left, self._seconds = json.loads(request), []
-        self._cpu = time.process_time()
-
-    def send(self, **answer: Any) -> None:
-        """Write one line to the driver."""
+    def finish(self, **answer: Any) -> NoReturn:
+        """Answer, and end the process as it stands."""
         print(json.dumps(answer), file=self._answers, flush=True)
+        os._exit(0)
+
+    def _measure(self, seconds: float) -> Generator[None, None, None]:
+        yield from _epochs(WARM_SECONDS)
+        load, before = ForeignLoad(), time.process_time()
+        passed, epochs = yield from _epochs(seconds)
+        cpu = time.process_time() - before
+        self.finish(
+            seconds_per_epoch=passed / epochs / self.epochs_per_call,
+            cores_used=cpu / passed,
+            cores_others=load.cores(cpu),
+            info=self.info,
+        )
+
+
+def _epochs(seconds: float) -> Generator[None, None, tuple[float, int]]:
+    """Let epochs pass for so long, one at least; return how long it was and how many they were."""
+    start, passed, epochs = time.perf_counter(), 0.0, 0
+    while not epochs or passed < seconds:
+        yield
+        passed, epochs = time.perf_counter() - start, epochs + 1
+    return passed, epochs

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from report_format import asked, at_most, number, percent, table, times, without_paths
+from gate import WARM_SECONDS
+from report_format import asked, at_most, number, percent, spread, table, times, without_paths
 from report_scaling import loops_section, phases_section, scaling_section
 from workloads import WORKLOADS
 
@@ -79,8 +80,9 @@ def machine_lines(results: dict[str, Any]) -> list[str]:
         versions + ".  ",
         f"Engine: {_engines(entries)}.  ",
         *_levels(results["levels"]),
-        f"Median of the quieter half of {results['rounds']} rounds; each measurement lasts "
-        f"{results['seconds']} s or one epoch.",
+        f"Median of the quieter half of {results['rounds']} rounds. Each round is a process of its "
+        f"own, compiled and warmed up for {WARM_SECONDS} s, then measured for "
+        f"{results['seconds']} s; both take one epoch at least.",
     ]
     if others:
         middle = sorted(others)[len(others) // 2]
@@ -256,14 +258,13 @@ def details_table(found: dict[str, Any]) -> list[str]:
         for key, each in workload["results"].items():
             if _ran(each) and "us_per_step" in each and not key.startswith(("sgemm", "fma", "opt")):
                 name, threads = key.split("@")
-                quickest, slowest = min(each["rounds_us"]), max(each["rounds_us"])
                 rows.append(
                     [
                         workload["label"],
                         name,
                         threads,
                         _us(each),
-                        f"{number(quickest)} … {number(slowest)}",
+                        spread(each["rounds_us"]),
                         number(each["gflops"]),
                         number(each["cores_used"]),
                         f"{each['first_loss']:.4f}" if "first_loss" in each else "",

@@ -23,6 +23,11 @@ def number(value: float | None) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def spread(rounds: Sequence[float]) -> str:
+    """The quickest round and the slowest."""
+    return f"{number(min(rounds))} … {number(max(rounds))}"
+
+
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from report_format import asked, at_most, met, number, percent, table, times, without_paths
+from report_format import asked, at_most, met, number, percent, spread, table, times, without_paths
 from workloads import WORKLOADS
 
 MEMORY_SHARE = 0.10
@@ -97,7 +97,8 @@ def scaling_section(results: dict[str, Any]) -> list[str]:
 def _rows(part: dict[str, Any]) -> list[str]:
     rows = [
         [f"{int(m):,}", _seconds(seconds), number(1e6 * seconds / int(m))]
-        for m, seconds in part["seconds_per_epoch"].items()
+        for m, each in part["rows"].items()
+        for seconds in [each["seconds_per_epoch"]]
     ]
     exponent = part["exponent"]
     return [
@@ -145,10 +146,13 @@ def _one_row(part: dict[str, Any]) -> list[str]:
         shown = (
             without_paths(each["skipped"])
             if "skipped" in each
-            else at_most(each["us"], ROW_US.get(name))
+            else at_most(each["us_per_step"], ROW_US.get(name))
         )
         rows.append([ROW_TITLES[name], dtype, shown])
     return ["## One row (20-100-2)", "", *table(["", "dtype", "µs"], rows)]
+
+
+SPREAD = "Median (quickest … slowest round); each round is a process of its own."
 
 
 def _threads(part: dict[str, Any]) -> list[str]:
@@ -156,9 +160,9 @@ def _threads(part: dict[str, Any]) -> list[str]:
     rows = [
         [
             WORKLOADS[name].label,
-            *(number(each[n]) for n in counts),
+            *(_us(each[n]) for n in counts),
             asked(
-                each["1"] / each[counts[-1]],
+                each["1"]["us_per_step"] / each[counts[-1]]["us_per_step"],
                 WORKLOADS[name].speedup if counts[-1] == "4" else None,
                 "×",
             ),
@@ -166,20 +170,20 @@ def _threads(part: dict[str, Any]) -> list[str]:
         for name, each in part.items()
     ]
     header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "gain"]
-    return ["## Threads", "", *table(header, rows)]
+    return ["## Threads", "", SPREAD, "", *table(header, rows)]
 
 
 def _busy(part: dict[str, Any]) -> list[str]:
     rows = []
-    for name, us in part.items():
+    for name, each in part.items():
+        us = {key: one["us_per_step"] for key, one in each.items()}
         loaded = us["all cores busy@all"] / us["all cores busy@1"]
         rows.append(
             [
                 WORKLOADS[name].label,
-                *(number(us[key]) for key in ("quiet@all", "quiet@1")),
-                number(us["one core taken@all"]),
+                *(_us(each[key]) for key in ("quiet@all", "quiet@1", "one core taken@all")),
                 asked(us["quiet@all"] / us["one core taken@all"], QUIET_SHARE, "%"),
-                *(number(us[f"all cores busy@{n}"]) for n in ("all", "1")),
+                *(_us(each[f"all cores busy@{n}"]) for n in ("all", "1")),
                 at_most(loaded, UNDER_LOAD),
             ]
         )
@@ -193,7 +197,13 @@ def _busy(part: dict[str, Any]) -> list[str]:
         "1 thread, all busy",
         "all / 1 thread, all busy",
     ]
-    return ["## A busy machine", "", *table(header, rows)]
+    return ["## A busy machine", "", SPREAD, "", *table(header, rows)]
+
+
+def _us(result: dict[str, Any]) -> str:
+    """The median, and the quickest and the slowest round."""
+    rounds = result["rounds_us"]
+    return number(result["us_per_step"]) + (f" ({spread(rounds)})" if len(rounds) > 1 else "")
 
 
 def _seconds(value: float) -> str:

@@ -1,23 +1,22 @@
-"""The process of one contestant; worker.py starts it as ``run_contestant.py NAME JOB PIPE``."""
+"""The process of one contestant; worker.py starts it as ``run_contestant.py NAME JOB SECONDS``."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
 import sys
-from typing import NoReturn
 
 from contestants import CONTESTANTS
 from gate import Gate, Skip
 from workloads import Job
 
 
-def main() -> NoReturn:
-    """Run one contestant until the pipe closes."""
-    name, job, answers = sys.argv[1], Job.from_dict(json.loads(sys.argv[2])), int(sys.argv[3])
-    gate = Gate(sys.stdin, os.fdopen(answers, "w"))
+def main() -> None:
+    """Run one contestant until its gate has measured it; the answer alone goes to stdout."""
+    name, job, seconds = sys.argv[1], Job.from_dict(json.loads(sys.argv[2])), float(sys.argv[3])
+    gate = Gate(seconds, os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)
     try:
         module, function = CONTESTANTS[name]
         getattr(importlib.import_module(module), function)(job, gate)
@@ -28,9 +27,7 @@ def main() -> NoReturn:
         problem = str(reason)
     except Exception as error:
         problem = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-    with contextlib.suppress(BrokenPipeError):
-        gate.send(skipped=problem)
-    raise SystemExit(1)
+    gate.finish(skipped=problem)
 
 
 if __name__ == "__main__":

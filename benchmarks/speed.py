@@ -1,12 +1,13 @@
 """How fast a step of training is: pellucid beside scikit-learn, PyTorch and JAX.
 
-    python benchmarks/speed.py                      # everything, about half an hour
+    python benchmarks/speed.py                      # everything, about 35 minutes
     python benchmarks/speed.py --quick              # a look, a few minutes
     python benchmarks/speed.py --workloads deep wide --contestants pellucid jax
 
-Same data, same mini-batches, same optimizer, whole epochs. Each contestant is compiled and warm
-before the clock starts, has a process of its own for 1 thread and one for all, and they take turns
-for a few rounds. What counts is the median of the half of the rounds in which other processes used
+Same data, same mini-batches, same optimizer, whole epochs. Contestants take turns for a few rounds,
+for 1 thread and for all. In every round each is started anew: a process keeps for life where its
+threads and memory happen to lie. All are compiled and train for 0.3 s, one epoch at least, before
+the clock starts. What counts is the median of the half of the rounds in which other processes used
 the machine least. A whole run writes ``results/latest.json``, ``results/speed.svg`` and
 ``RESULTS.md`` here; any other writes into ``build/bench``.
 """
@@ -23,8 +24,7 @@ from typing import Any
 
 import machine
 import report
-from gate import Skip
-from worker import Worker, interleave, start
+from worker import Contestant, compare
 from workloads import WORKLOADS, Job, Workload
 
 HERE = Path(__file__).parent
@@ -33,45 +33,31 @@ PEERS = ("sklearn", "torch", "torch-compiled", "jax")
 CONTESTANTS = ("pellucid", *PEERS, "sgd", "float64")
 
 
-def plan(workload: Workload, wanted: Sequence[str]) -> Iterator[tuple[str, str, Job]]:
-    """Yield key, contestant and job of everything that is measured for a workload."""
+def plan(workload: Workload, wanted: Sequence[str]) -> Iterator[tuple[str, Contestant]]:
+    """Yield key and contestant of everything that is measured for a workload."""
     for threads in (1, 0):
         count = threads or "all"
-        for name in ("sgemm", "fma"):
-            yield f"{name}@{count}", name, Job(workload, threads)
-        for name in ("pellucid", *PEERS):
-            if name in wanted:
-                yield f"{name}@{count}", name, Job(workload, threads)
+        peers = [name for name in ("pellucid", *PEERS) if name in wanted]
+        for name in ("sgemm", "fma", *peers):
+            yield f"{name}@{count}", Contestant(name, Job(workload, threads))
         if "float64" in wanted:
             for name in ("pellucid-mlp", "sklearn"):
-                yield f"{name}-float64@{count}", name, Job(workload, threads, "float64")
+                job = Job(workload, threads, "float64")
+                yield f"{name}-float64@{count}", Contestant(name, job)
     if "pellucid" in wanted:
-        yield "optimizer-pass@1", "optimizer-pass", Job(workload, 1)
-        yield "pellucid-call@all", "pellucid-call", Job(workload, own_order=True)
+        yield "optimizer-pass@1", Contestant("optimizer-pass", Job(workload, 1))
+        yield "pellucid-call@all", Contestant("pellucid-call", Job(workload, own_order=True))
     if "sgd" in wanted and workload.libxsmm_us:
-        yield "pellucid-sgd@all", "pellucid", Job(workload, optimizer="gradient_descent")
+        job = Job(workload, optimizer="gradient_descent")
+        yield "pellucid-sgd@all", Contestant("pellucid", job)
 
 
 def measure(workload: Workload, wanted: Sequence[str], rounds: int, seconds: float) -> Any:
     """Return the result, or the reason for none, of each contestant."""
-    workers: dict[str, Worker] = {}
-    results: dict[str, Any] = {}
     begin = time.perf_counter()
-    try:
-        for key, contestant, job in plan(workload, wanted):
-            _say(f"  {workload.label}: {key} gets ready")
-            try:
-                workers[key] = start(contestant, job, seconds)
-            except Skip as reason:
-                results[key] = {"skipped": str(reason)}
-        _say(f"  {workload.label}: {rounds} rounds")
-        dropped = interleave(workers, rounds)
-        for key, worker in workers.items():
-            results[key] = {"skipped": dropped[key]} if key in dropped else worker.result()
-    finally:
-        for worker in workers.values():
-            worker.close()
-    _say(f"  {workload.label}: {time.perf_counter() - begin:.0f} s\n")
+    print(f"  {workload.label}", end=": ", file=sys.stderr, flush=True)
+    results = compare(dict(plan(workload, wanted)), rounds, seconds)
+    print(f"{time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
     return {
         "label": workload.label,
         "rows": workload.rows,
@@ -80,18 +66,13 @@ def measure(workload: Workload, wanted: Sequence[str], rounds: int, seconds: flo
     }
 
 
-def _say(text: str) -> None:
-    end = "" if sys.stderr.isatty() else "\n"
-    print(f"\r\033[K{text}" if not end else text.rstrip(), end=end, file=sys.stderr, flush=True)
-
-
 def options(description: str | None) -> argparse.ArgumentParser:
     """The options that the scripts here share."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, help="turns of each contestant (7; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="of a measurement (0.4; quick: 0.05)")
+    parser.add_argument("--rounds", type=int, help="turns of each contestant (5; quick: 2)")
+    parser.add_argument("--seconds", type=float, help="of a measurement (0.25; quick: 0.05)")
     parser.add_argument("--quick", action="store_true", help="few rows, few rounds: a look only")
     parser.add_argument("--out", type=Path, help="where to write, instead of the usual folder")
     return parser
@@ -116,8 +97,8 @@ def main() -> None:
         and set(arguments.workloads) == set(WORKLOADS)
         and set(arguments.contestants) == set(CONTESTANTS)
     )
-    rounds = arguments.rounds or (2 if arguments.quick else 7)
-    seconds = arguments.seconds or (0.05 if arguments.quick else 0.4)
+    rounds = arguments.rounds or (2 if arguments.quick else 5)
+    seconds = arguments.seconds or (0.05 if arguments.quick else 0.25)
     found = {}
     for name in arguments.workloads:
         workload = WORKLOADS[name]

@@ -84,13 +84,20 @@ class Workload:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked to do. ``threads`` 0 is the library's own choice: all cores."""
+    """What a contestant is asked to do.
+
+    ``threads`` 0 is the library's own choice: all cores; ``form`` is which of its forms a peer
+    trains in, "" to find out which is the quickest; ``taken`` are CPUs that other processes keep
+    busy meanwhile.
+    """
 
     workload: Workload
     threads: int = 0
     dtype: str = "float32"
     optimizer: str = "adam"
     own_order: bool = False
+    form: str = ""
+    taken: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the pipe."""

@@ -1,0 +1,108 @@
+"""The benchmarks: a new process for each round, what becomes of those that fail, the report."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+MODULES = ("gate", "machine", "report", "report_format", "report_scaling", "worker", "workloads")
+
+CONTESTANT = """
+import json, sys, time
+sys.path.insert(0, {benchmarks!r})
+import gate
+from workloads import Job
+
+name, job = sys.argv[1], Job.from_dict(json.loads(sys.argv[2]))
+with open({starts!r}, "a+") as starts:
+    print(name, job.form, file=starts)
+    starts.seek(0)
+    nth = sum(line.split()[0] == name for line in starts)
+gate.WARM_SECONDS = 0.05
+gate = gate.Gate(float(sys.argv[3]), sys.stdout)
+if name == "absent" or (name == "tires" and nth > 1):
+    gate.finish(skipped=f"start {{nth}}")
+if name == "dies":
+    raise SystemExit("out of luck")
+if name == "forms":
+    gate.info["form"] = job.form or "second"
+while True:
+    gate()
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The modules, contestants that only sleep, and the list of their starts."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import gate
+    import worker
+    import workloads
+
+    starts, child = tmp_path / "starts.txt", tmp_path / "child.py"
+    child.write_text(CONTESTANT.format(benchmarks=str(BENCHMARKS), starts=str(starts)))
+    monkeypatch.setattr(worker, "CHILD", str(child))
+    job = workloads.Job(workloads.WORKLOADS["table"])
+
+    def run(*names: str, rounds: int) -> dict[str, Any]:
+        return worker.compare({n: worker.Contestant(n, job) for n in names}, rounds, 0.05)
+
+    yield SimpleNamespace(run=run, starts=starts, ask=worker.ask, job=job, Skip=gate.Skip)
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_every_round_is_a_process_of_its_own_and_the_start_rotates(bench: Any) -> None:
+    found = bench.run("a", "b", rounds=2)
+    assert bench.starts.read_text().split() == ["a", "b", "b", "a"]
+    for each in found.values():
+        assert len(each["rounds_us"]) == 2
+        assert each["seconds_per_epoch"] >= 0.01
+
+
+def test_who_fails_is_not_started_again(bench: Any) -> None:
+    found = bench.run("absent", "tires", "dies", "a", rounds=3)
+    assert found["absent"] == {"skipped": "start 1"}
+    assert found["tires"] == {"skipped": "start 2"}
+    assert found["dies"] == {"skipped": "out of luck"}
+    started = bench.starts.read_text().split()
+    assert [started.count(name) for name in ("absent", "tires", "dies", "a")] == [1, 2, 1, 3]
+
+
+def test_later_rounds_are_told_the_form_that_the_first_has_found(bench: Any) -> None:
+    found = bench.run("forms", rounds=3)
+    assert bench.starts.read_text().splitlines() == ["forms ", "forms second", "forms second"]
+    assert found["forms"]["form"] == "second"
+
+
+def test_a_real_contestant_answers(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import worker
+
+    monkeypatch.setattr(worker, "CHILD", str(BENCHMARKS / "run_contestant.py"))
+    answer = bench.ask("sgemm", bench.job, 0.1)
+    assert answer["info"] == {"flops": 2 * 1536**3}
+    assert answer["seconds_per_epoch"] > 0
+    with pytest.raises(bench.Skip, match="KeyError: 'nobody'"):
+        bench.ask("nobody", bench.job, 0.1)
+
+
+def test_the_committed_results_can_be_reported(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import report
+
+    (tmp_path / "results").mkdir()
+    for path in (BENCHMARKS / "results").glob("*.json"):
+        (tmp_path / "results" / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(report, "plot", lambda results, path: True)
+    report.write(tmp_path)
+    said = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    old = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
+    for title in (line for line in old.splitlines() if line.startswith("## ")):
+        assert title in said
