@@ -34,14 +34,14 @@ Rows::Kind kind_of(const nb::dlpack::dtype& type) {
 }
 
 // X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix.
-template <class T>
 Rows rows_of(const nb::object& X) {
   Rows rows;
   if (nb::isinstance<nb::tuple>(X)) {
     const auto parts = nb::cast<nb::tuple>(X);
-    const auto values = nb::cast<nb::ndarray<const T, nb::c_contig>>(parts[0]);
+    const auto values = nb::cast<AnyArray>(parts[0]);
     const auto indices = nb::cast<AnyArray>(parts[1]);
     const auto starts = nb::cast<AnyArray>(parts[2]);
+    rows.kind = kind_of(values.dtype());
     rows.sparse = true;
     rows.wide_indices = indices.dtype() == nb::dtype<std::int64_t>();
     rows.values = values.data();
@@ -123,7 +123,7 @@ class PySession {
           std::int64_t m, int first, int last, const ConstDoubles& rates,
           const std::optional<ConstDoubles>& weights, const Doubles& costs,
           const nb::object& interrupted) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     Interruption watch{interrupted};
     int done;
@@ -141,7 +141,7 @@ class PySession {
                             const std::optional<Order>& order, std::int64_t m,
                             const std::optional<ConstDoubles>& weights, const nb::list& dW,
                             const nb::list& db) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(writable<T>(each));
@@ -155,7 +155,7 @@ class PySession {
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                 std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = writable<T>(out);
     double* each = writable<double>(losses);

@@ -51,12 +51,12 @@ struct ThroughReLU {
   }
 };
 
-template <class T, class I>
-void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
+template <class S, class I, class T>
+void scatter(const S* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
              size_t stride, int row) {
   constexpr int P = PANEL<T>;
   for (std::int64_t q = begin; q < end; ++q)
-    A[size_t(indices[q] / P) * stride + size_t(row) * P + indices[q] % P] += values[q];
+    A[size_t(indices[q] / P) * stride + size_t(row) * P + indices[q] % P] += T(values[q]);
 }
 
 }  // namespace
@@ -64,24 +64,25 @@ void scatter(const T* values, const I* indices, std::int64_t begin, std::int64_t
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
-  if (X.sparse) {
-    if (X.wide_indices)
-      gather_sparse(batch, r0, r1, static_cast<const std::int64_t*>(X.indices));
+  const auto gather_from = [&](const auto* values) {
+    if (!X.sparse)
+      gather_dense(batch, r0, r1, values);
+    else if (X.wide_indices)
+      gather_sparse(batch, r0, r1, values, static_cast<const std::int64_t*>(X.indices));
     else
-      gather_sparse(batch, r0, r1, static_cast<const std::int32_t*>(X.indices));
-    return;
-  }
+      gather_sparse(batch, r0, r1, values, static_cast<const std::int32_t*>(X.indices));
+  };
   switch (X.kind) {
     case Rows::F32:
-      return gather_dense(batch, r0, r1, static_cast<const float*>(X.values));
+      return gather_from(static_cast<const float*>(X.values));
     case Rows::F64:
-      return gather_dense(batch, r0, r1, static_cast<const double*>(X.values));
+      return gather_from(static_cast<const double*>(X.values));
     case Rows::U8:
-      return gather_dense(batch, r0, r1, static_cast<const std::uint8_t*>(X.values));
+      return gather_from(static_cast<const std::uint8_t*>(X.values));
     case Rows::I32:
-      return gather_dense(batch, r0, r1, static_cast<const std::int32_t*>(X.values));
+      return gather_from(static_cast<const std::int32_t*>(X.values));
     case Rows::I64:
-      return gather_dense(batch, r0, r1, static_cast<const std::int64_t*>(X.values));
+      return gather_from(static_cast<const std::int64_t*>(X.values));
   }
 }
 
@@ -113,9 +114,9 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
 }
 
 template <class T>
-template <class I>
-void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const I* indices) {
-  const T* values = static_cast<const T*>(batch.X->values);
+template <class S, class I>
+void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const S* values,
+                               const I* indices) {
   const I* starts = static_cast<const I*>(batch.X->starts);
   T* to = input_[batch.side].get();
   for (int r = r0; r < r1; ++r) {

@@ -149,8 +149,8 @@ class Session {
   void gather(const Batch& batch, int r0, int r1);
   template <class S>
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
-  template <class I>
-  void gather_sparse(const Batch& batch, int r0, int r1, const I* indices);
+  template <class S, class I>
+  void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
   template <class F>
   void for_pieces(const std::vector<int>& whole, int n, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);

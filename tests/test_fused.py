@@ -369,6 +369,9 @@ KINDS = {
     "big-endian": lambda X: X.astype(">f8"),
     "read-only": lambda X: np.frombuffer(X.tobytes()).reshape(X.shape),
     "csr": lambda X: scipy.sparse.csr_array(X),
+    "csr of float32": lambda X: scipy.sparse.csr_array(X.astype(np.float32)),
+    "csr of uint8": lambda X: scipy.sparse.csr_array(X.astype(np.uint8)),
+    "csr of int16": lambda X: scipy.sparse.csr_array(X.astype(np.int16)),
     "csc, 64-bit indices": lambda X: scipy.sparse.csc_array(
         (
             scipy.sparse.csc_array(X).data,

@@ -166,12 +166,12 @@ def test_training_adds_a_tenth_of_the_data_at_most(engine, order):
 
 
 @pytest.mark.skipif("fused" not in BUILT, reason="built without the fused engine")
-@pytest.mark.parametrize("kind", ["float64", "csr"])
+@pytest.mark.parametrize("kind", ["float64", "sparse float32", "sparse float64"])
 def test_the_fused_engine_gathers_other_rows_without_a_copy_too(kind):
     """Rows of another precision than the network's, and sparse ones."""
     X = np.random.default_rng(0).normal(size=(20_000, 250))
-    data = X if kind == "float64" else scipy.sparse.csr_array(X.astype(np.float32))
-    size = X.nbytes if kind == "float64" else data.data.nbytes
+    data = scipy.sparse.csr_array(X.astype(kind.split()[-1])) if "sparse" in kind else X
+    size = data.data.nbytes if "sparse" in kind else X.nbytes
     net = Network([Dense(16, "relu"), Dense(10, "softmax")], 250, seed=0)
     options = {"loss": CCE, "epochs": 1, "batch_size": 500, "validation_fraction": 0.1}
     labels = np.arange(20_000) % 10

@@ -379,8 +379,13 @@ def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
     """X as the module gathers it: itself where it can be, or the three arrays of a CSC matrix."""
     if not isinstance(X, np.ndarray):
         X = X.tocsc()
-        return X.data.astype(dtype, copy=False), X.indices, X.indptr
-    return X if X.dtype.name in _DIRECT and X.dtype.isnative else X.astype(dtype)
+        return _readable(X.data, dtype), X.indices, X.indptr
+    return _readable(X, dtype)
+
+
+def _readable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    direct = values.dtype.name in _DIRECT and values.dtype.isnative
+    return values if direct else values.astype(dtype)
 
 
 def _letter(layer: Layer) -> str:
