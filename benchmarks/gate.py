@@ -2,7 +2,8 @@
 
 A contestant is a function ``contestant(job, gate)``. It gets everything ready and compiled, then
 trains for ever and calls ``gate()`` at the beginning of each epoch. The gate lets epochs pass until
-the contestant is warm, takes the time of those that follow, answers, and ends the process.
+the contestant is warm, takes the time of those that follow in bursts, looks before and after each
+at what the machine's cores can do, answers, and ends the process.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import time
 from collections.abc import Generator
 from typing import Any, NoReturn, TextIO
 
-from machine import ForeignLoad
+from machine import Cores, ForeignLoad
 
 WARM_SECONDS = 0.3
 """Of training before the clock, one epoch at least: pools of threads and allocators settle, and so
 does pellucid's choice of threads."""
+
+
+BURST_SECONDS = 0.05
+"""Between two looks at what the machine's cores can do; one epoch at least."""
 
 
 class Skip(Exception):  # noqa: N818
@@ -27,13 +32,13 @@ class Skip(Exception):  # noqa: N818
 class Gate:
     """What a contestant calls at the beginning of each epoch."""
 
-    def __init__(self, seconds: float, answers: TextIO) -> None:
+    def __init__(self, seconds: float, answers: TextIO, threads: int = 0) -> None:
         self.info: dict[str, Any] = {}
         """Goes along with the answer: the loss, the engine."""
         self.epochs_per_call = 1
         """Epochs between two calls of the gate."""
         self._answers = answers
-        self._round = self._measure(seconds)
+        self._round = self._measure(seconds, Cores(one=threads == 1))
 
     def __call__(self) -> None:
         next(self._round)
@@ -43,15 +48,22 @@ class Gate:
         print(json.dumps(answer), file=self._answers, flush=True)
         os._exit(0)
 
-    def _measure(self, seconds: float) -> Generator[None, None, None]:
+    def _measure(self, seconds: float, cores: Cores) -> Generator[None, None, None]:
         yield from _epochs(WARM_SECONDS)
-        load, before = ForeignLoad(), time.process_time()
-        passed, epochs = yield from _epochs(seconds)
-        cpu = time.process_time() - before
+        load, began, given = ForeignLoad(), time.process_time(), cores.gflops()
+        bursts, total, cpu = [], 0.0, 0.0
+        while total < seconds or not bursts:
+            before, given_before = time.process_time(), given
+            passed, epochs = yield from _epochs(min(seconds, BURST_SECONDS))
+            cpu += time.process_time() - before
+            total += passed
+            given = cores.gflops()
+            each = passed / epochs / self.epochs_per_call
+            bursts.append({"seconds_per_epoch": each, "gflops_given": min(given_before, given)})
         self.finish(
-            seconds_per_epoch=passed / epochs / self.epochs_per_call,
-            cores_used=cpu / passed,
-            cores_others=load.cores(cpu),
+            bursts=bursts,
+            cores_used=cpu / total,
+            cores_others=load.cores(time.process_time() - began),
             info=self.info,
         )
 

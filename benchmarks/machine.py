@@ -8,8 +8,10 @@ import math
 import os
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,36 @@ class ForeignLoad:
         """Return them; ``own_seconds`` is the processor time of the one that was measured."""
         elapsed = time.perf_counter() - self._start
         return max(0.0, (_busy_seconds() - self._busy - own_seconds) / elapsed)
+
+
+class Cores:
+    """How much all CPUs can multiply at the same time, or one alone, just now.
+
+    CPUs of a virtual machine can be the two halves of one core, or share one with another guest,
+    and change that within a millisecond; the system's own books know nothing of it.
+    """
+
+    SECONDS = 0.003
+
+    def __init__(self, one: bool) -> None:
+        self._rate, self._cpus = engine_hook("fma_gflops"), cpus()
+        self._one = one
+        self._together = threading.Barrier(max(1, len(self._cpus)))
+        self._threads = ThreadPoolExecutor(max(1, len(self._cpus)))
+
+    def gflops(self) -> float:
+        """Return their sum, or that of the CPU where this runs; 0 where it cannot be measured."""
+        if self._rate is None or not self._cpus:
+            return 0.0
+        if self._one:
+            return self._rate("float32", 1, self.SECONDS)
+        return sum(self._threads.map(self._gflops_of, self._cpus))
+
+    def _gflops_of(self, cpu: int) -> float:
+        os.sched_setaffinity(0, {cpu})  # of this thread
+        self._together.wait()
+        assert self._rate is not None
+        return self._rate("float32", 1, self.SECONDS)
 
 
 def _busy_seconds() -> float:

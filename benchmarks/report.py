@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gate import WARM_SECONDS
+from gate import BURST_SECONDS, WARM_SECONDS
 from report_format import asked, at_most, number, percent, spread, table, times, without_paths
 from report_scaling import loops_section, phases_section, scaling_section
 from workloads import WORKLOADS
@@ -80,9 +81,10 @@ def machine_lines(results: dict[str, Any]) -> list[str]:
         versions + ".  ",
         f"Engine: {_engines(entries)}.  ",
         *_levels(results["levels"]),
-        f"Median of the quieter half of {results['rounds']} rounds. Each round is a process of its "
-        f"own, compiled and warmed up for {WARM_SECONDS} s, then measured for "
-        f"{results['seconds']} s; both take one epoch at least.",
+        f"{results['rounds']} rounds, each a process of its own, compiled and warmed up for "
+        f"{WARM_SECONDS} s, then measured for {results['seconds']} s in bursts of "
+        f"{BURST_SECONDS} s; all take one epoch at least. "
+        + _cores_given(entries, results["cpus"]),
     ]
     if others:
         middle = sorted(others)[len(others) // 2]
@@ -95,6 +97,26 @@ def machine_lines(results: dict[str, Any]) -> list[str]:
     if results.get("quick"):
         lines += ["", "**A quick look: few rows and rounds. These are not the results.**"]
     return lines
+
+
+def _cores_given(entries: list[dict[str, Any]], cpus: int) -> str:
+    """How many whole cores there were."""
+    looked = [each for each in entries if each.get("gflops_given")]
+    one = max((each["gflops_given"] for each in looked if each["threads"] == 1), default=0)
+    together = [each for each in looked if each["threads"] != 1]
+    if not one or not together:
+        return "The median counts."
+    counted, found = (
+        statistics.median(each[name] for each in together) / one
+        for name in ("gflops_given", "gflops_given_all")
+    )
+    return (
+        "CPUs of a virtual machine may be halves of one core, or share one with other guests, and "
+        f"change that within a second: before and after each burst all {cpus} multiply in "
+        f"registers together (one, for a contestant on one thread). In the middle burst they did "
+        f"the work of {found:.2f} whole cores. What counts is the median of that half of a "
+        f"contestant's bursts with most of it: {counted:.2f} cores."
+    )
 
 
 def _engines(entries: Iterable[dict[str, Any]]) -> str:

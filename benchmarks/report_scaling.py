@@ -152,25 +152,28 @@ def _one_row(part: dict[str, Any]) -> list[str]:
     return ["## One row (20-100-2)", "", *table(["", "dtype", "µs"], rows)]
 
 
-SPREAD = "Median (quickest … slowest round); each round is a process of its own."
+SPREAD = "What counts (quickest … slowest round); each round is a process of its own."
 
 
 def _threads(part: dict[str, Any]) -> list[str]:
-    counts = list(next(iter(part.values())))
+    found, one = part["workloads"], part["gflops_of_one"]
+    counts = list(next(iter(found.values())))
     rows = [
         [
             WORKLOADS[name].label,
             *(_us(each[n]) for n in counts),
+            number(each[counts[-1]]["gflops_given"] / one if one else None),
             asked(
                 each["1"]["us_per_step"] / each[counts[-1]]["us_per_step"],
                 WORKLOADS[name].speedup if counts[-1] == "4" else None,
                 "×",
             ),
         ]
-        for name, each in part.items()
+        for name, each in found.items()
     ]
-    header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "gain"]
-    return ["## Threads", "", SPREAD, "", *table(header, rows)]
+    header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "cores", "gain"]
+    cores = f"*cores*: what {counts[-1]} CPUs could multiply meanwhile, in whole cores."
+    return ["## Threads", "", f"{SPREAD} {cores}", "", *table(header, rows)]
 
 
 def _busy(part: dict[str, Any]) -> list[str]:

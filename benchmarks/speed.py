@@ -7,9 +7,10 @@
 Same data, same mini-batches, same optimizer, whole epochs. Contestants take turns for a few rounds,
 for 1 thread and for all. In every round each is started anew: a process keeps for life where its
 threads and memory happen to lie. All are compiled and train for 0.3 s, one epoch at least, before
-the clock starts. What counts is the median of the half of the rounds in which other processes used
-the machine least. A whole run writes ``results/latest.json``, ``results/speed.svg`` and
-``RESULTS.md`` here; any other writes into ``build/bench``.
+the clock starts, and are then measured in bursts of 0.05 s. What counts is the median of that half
+of a contestant's bursts before and after which the machine's cores could do most. A whole run
+writes ``results/latest.json``, ``results/speed.svg`` and ``RESULTS.md`` here; any other writes into
+``build/bench``.
 """
 
 from __future__ import annotations

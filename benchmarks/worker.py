@@ -44,18 +44,18 @@ class Contestant:
         self.job = replace(self.job, form=answer["info"].get("form", ""))  # found out once
 
     def result(self) -> dict[str, Any]:
-        """Return what was measured, as plain data: the median of the quieter half of the rounds.
+        """Return what was measured, as plain data: the median of the quieter half of all bursts.
 
-        Where others are to be busy, all rounds count: the less this one gets, the more they take.
+        Those are the bursts before and after which the cores could do most. Where others are to be
+        busy, all count: the less this one gets, the more they take.
         """
-        quieter = self.rounds
-        if not self.job.taken:
-            by_noise = sorted(self.rounds, key=lambda each: each["cores_others"])
-            quieter = by_noise[: len(by_noise) // 2 + 1]
+        bursts = [burst for each in self.rounds for burst in each["bursts"]]
+        bursts.sort(key=lambda each: each["gflops_given"], reverse=True)
+        quieter = bursts if self.job.taken else bursts[: len(bursts) // 2 + 1]
         seconds = statistics.median(each["seconds_per_epoch"] for each in quieter)
         steps = self.job.workload.steps
         info = {
-            name: statistics.median_low(each["info"][name] for each in quieter)
+            name: statistics.median_low(each["info"][name] for each in self.rounds)
             for name in self.rounds[0]["info"]
         }
         return {
@@ -63,13 +63,20 @@ class Contestant:
             "seconds_per_epoch": seconds,
             "us_per_step": 1e6 * seconds / steps,
             "gflops": info.get("flops", self.job.workload.flops * steps) / seconds / 1e9,
-            "rounds_us": [
-                round(1e6 * each["seconds_per_epoch"] / steps, 3) for each in self.rounds
-            ],
+            "rounds_us": [_median_us(each["bursts"], steps) for each in self.rounds],
+            "gflops_given": quieter[len(quieter) // 2]["gflops_given"],
+            "gflops_given_all": bursts[len(bursts) // 2]["gflops_given"],
             "cores_used": round(statistics.median(each["cores_used"] for each in self.rounds), 2),
-            "cores_others": round(statistics.median(each["cores_others"] for each in quieter), 2),
+            "cores_others": round(
+                statistics.median(each["cores_others"] for each in self.rounds), 2
+            ),
             **info,
         }
+
+
+def _median_us(bursts: Sequence[Mapping[str, float]], steps: int) -> float:
+    seconds = statistics.median(each["seconds_per_epoch"] for each in bursts)
+    return round(1e6 * seconds / steps, 3)
 
 
 def compare(

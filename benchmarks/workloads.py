@@ -111,7 +111,8 @@ class Job:
 
 
 # Rows are whole mini-batches, so that no peer has to compile a second shape. The smallest network
-# has more rows than such a network would have, so that a step is measured, not the call around it.
+# has more rows than such a network would have, so that a step is measured, not the call around it;
+# the largest so few that an epoch is no longer than cores stay as they are.
 WORKLOADS = {
     workload.name: workload
     for workload in (
@@ -119,7 +120,7 @@ WORKLOADS = {
         Workload("table", (20, 100, 2), 200, 20000, 4, 15),
         Workload("deep", (64, 128, 128, 128, 10), 128, 20480, 3, 8, 220, 0.85, 2.5),
         Workload("mnist", (784, 100, 10), 32, 20480, 3, 12, 65, 0.75, 2.5),
-        Workload("wide", (784, 512, 512, 10), 128, 20480, 1.7, 5, 1513, 0.85, 3.2),
-        Workload("xl", (1024, 2048, 2048, 10), 512, 4096, 1.1, 2.2, 59700, 0.80, 3.2),
+        Workload("wide", (784, 512, 512, 10), 128, 10240, 1.7, 5, 1513, 0.85, 3.2),
+        Workload("xl", (1024, 2048, 2048, 10), 512, 1024, 1.1, 2.2, 59700, 0.80, 3.2),
     )
 }

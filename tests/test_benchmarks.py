@@ -1,11 +1,14 @@
 """The benchmarks: a new process for each round, what becomes of those that fail, the report."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from pellucid.engines import simd
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 MODULES = ("gate", "machine", "report", "report_format", "report_scaling", "worker", "workloads")
@@ -81,13 +84,31 @@ def test_later_rounds_are_told_the_form_that_the_first_has_found(bench: Any) -> 
     assert found["forms"]["form"] == "second"
 
 
+def test_the_bursts_count_in_which_the_cores_could_do_most(bench: Any) -> None:
+    import worker
+
+    def burst(seconds: float, gflops: float) -> dict[str, float]:
+        return {"seconds_per_epoch": seconds, "gflops_given": gflops}
+
+    def answer(*bursts: dict[str, float]) -> dict[str, Any]:
+        return {"bursts": list(bursts), "cores_used": 4, "cores_others": 0, "info": {"n": 1}}
+
+    rounds = [answer(burst(3, 200), burst(1, 400)), answer(burst(4, 100)), answer(burst(2, 300))]
+    found = worker.Contestant("a", bench.job, rounds).result()
+    assert found["seconds_per_epoch"] == 2  # of 1, 2 and 3
+    assert (found["gflops_given"], found["gflops_given_all"]) == (300, 200)
+    busy = dataclasses.replace(bench.job, taken=(0,))
+    assert worker.Contestant("a", busy, rounds).result()["seconds_per_epoch"] == 2.5
+
+
 def test_a_real_contestant_answers(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import worker
 
     monkeypatch.setattr(worker, "CHILD", str(BENCHMARKS / "run_contestant.py"))
     answer = bench.ask("sgemm", bench.job, 0.1)
     assert answer["info"] == {"flops": 2 * 1536**3}
-    assert answer["seconds_per_epoch"] > 0
+    assert all(each["seconds_per_epoch"] > 0 for each in answer["bursts"])
+    assert all(each["gflops_given"] > 0 for each in answer["bursts"]) or not simd.levels()
     with pytest.raises(bench.Skip, match="KeyError: 'nobody'"):
         bench.ask("nobody", bench.job, 0.1)
 
