@@ -14,8 +14,9 @@ namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
-constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
-constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
+constexpr double WORTH_TAKING = 1e6;  // products of a panel that another thread may take over
+constexpr int TOGETHER = 32;          // examples whose losses are worked out in one call
+constexpr size_t AHEAD = 4096;        // bytes of examples that are fetched from memory before
 
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
@@ -140,7 +141,7 @@ void Session<T>::forward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
       if (s > 0 || !batch.gathered) wait_for_all(t);
-      for_pieces(division_.out[s], stage.spec.n_out, batch.count, t,
+      for_pieces(s, FORWARD, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {
@@ -177,12 +178,44 @@ void Session<T>::part(Batch batch, int k, int t) {
   mark(t, Phase::GRADIENT);
 }
 
-// Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows by n units in panels:
-// whole panels, or, where that is uneven, some rows of those that it shares with its neighbours.
+// Call f(p0, p1) for thread t's whole panels of a product, and, where a panel takes long enough to
+// be worth the way, for those that others have not come to.
 template <class T>
 template <class F>
-void Session<T>::for_pieces(const std::vector<int>& whole, int n, int count, int t, F f) {
-  if (!whole.empty()) return f(whole[t], whole[t + 1], 0, count);
+void Session<T>::for_panels(int s, Product product, int t, F f) {
+  const Stage<T>& stage = stages_[s];
+  const std::vector<int>& whole = product == BACKWARD ? division_.in[s] : division_.out[s];
+  const int threads = team_.active(), mine = whole[t + 1] - whole[t];
+  if (threads == 1 || stage.panel_products(spec_.batch_size) < WORTH_TAKING)
+    return f(whole[t], whole[t + 1]);
+  const auto taken = [&](int v) -> Taken& {
+    return taken_[(size_t(v) * stages_.size() + s) * PRODUCTS + product];
+  };
+  const unsigned side = taken(t).phase++ & 1;
+  taken(t).count[side ^ 1].store(0, std::memory_order_relaxed);
+  int done = 0;
+  for (int k = 0; k < threads; ++k) {
+    const int v = (t + k) % threads, all = whole[v + 1] - whole[v];
+    const int together = std::max(1, all / 8);
+    std::atomic<int>& count = taken(v).count[side];
+    if (k > 0 && count.load(std::memory_order_relaxed) >= all) continue;
+    for (int p; (p = count.fetch_add(together, std::memory_order_relaxed)) < all;) {
+      const int n = std::min(together, all - p);
+      f(whole[v] + p, whole[v] + p + n);
+      done += n;
+    }
+  }
+  paces_[t].more += double(done - mine) * stage.weights() / whole.back();
+}
+
+// Call f(p0, p1, r0, r1) for thread t's part of a product of `count` rows: whole panels, or, where
+// that is uneven, some rows of those that it shares with its neighbours.
+template <class T>
+template <class F>
+void Session<T>::for_pieces(int s, Product product, int count, int t, F f) {
+  if (!(product == BACKWARD ? division_.in : division_.out)[s].empty())
+    return for_panels(s, product, t, [&](int p0, int p1) { f(p0, p1, 0, count); });
+  const int n = product == BACKWARD ? stages_[s].spec.n_in : stages_[s].spec.n_out;
   const int panels = pellucid::PELLUCID_LEVEL::panels(n, P),
             last = n - (panels - 1) * P > L ? 4 : 3;
   const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
@@ -331,7 +364,7 @@ void Session<T>::backward(const Batch& batch, int t) {
     Stage<T>& stage = stages_[s];
     if (stage.back_by_panels) {
       wait_for_all(t);
-      for_pieces(division_.in[s], stage.spec.n_in, batch.count, t,
+      for_pieces(s, BACKWARD, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { backward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
     } else {

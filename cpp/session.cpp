@@ -69,6 +69,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
       tuner_(tuner_of(spec)),
       speeds_(spec.threads, spec.speeds),
       paces_(spec.threads),
+      taken_(spec.threads * spec.stages.size() * PRODUCTS),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -206,7 +207,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
     const auto now = clock::now();
     const double seconds = std::chrono::duration<double>(now - start).count();
     tuner_.note(done, seconds);
-    note_speeds(threads, seconds);
+    note_speeds(threads, done, seconds);
     step_ += std::uint64_t(done);
     k += done;
     if (interrupted && now - asked > std::chrono::milliseconds(20)) {
@@ -246,15 +247,22 @@ template <class T>
 void Session<T>::divide(int threads) {
   if (division_.shares.threads() != threads || division_.work.empty())
     division_ = division_of(threads);
+  for (Taken& each : taken_) {
+    each.count[0] = each.count[1] = 0;
+    each.phase = 0;
+  }
 }
 
 // After a window of steps: share the next ones otherwise, if that is worth it.
 template <class T>
-void Session<T>::note_speeds(int threads, double seconds) {
+void Session<T>::note_speeds(int threads, int steps, double seconds) {
   if (!spec_.tuned || threads == 1 || parts_ > 1) return;
-  std::vector<double> busy;
-  for (int t = 0; t < threads; ++t) busy.push_back(double(paces_[t].busy));
-  speeds_.note(division_.work, busy, seconds);
+  std::vector<double> work, busy;
+  for (int t = 0; t < threads; ++t) {
+    work.push_back(division_.work[t] * steps + paces_[t].more);
+    busy.push_back(double(paces_[t].busy));
+  }
+  speeds_.note(work, busy, seconds);
   Division next = division_of(threads);
   if (speeds_.worth(division_.work, next.work)) division_ = std::move(next);
 }
@@ -290,6 +298,7 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
   const std::uint64_t before = step_ - std::uint64_t(k);
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
   paces_[t].busy = 0;
+  paces_[t].more = 0;
   go(t);
   mark(t, Phase::OTHER);
   Batch batch = mini_batch_of(request, k, before), next = batch;

@@ -115,11 +115,12 @@ class Session {
   };
   Division division_of(int threads) const;
   void divide(int threads);
-  void note_speeds(int threads, double seconds);
+  void note_speeds(int threads, int steps, double seconds);
 
   // How long a thread was busy, in a window of steps, with what it has a share of.
   struct alignas(128) Pace {
     std::uint64_t since = 0, busy = 0;
+    double more = 0;  // products beyond its share
   };
   void go(int t) {
     if (team_.active() > 1) paces_[t].since = ticks();
@@ -151,8 +152,11 @@ class Session {
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
   template <class S, class I>
   void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
+  enum Product { FORWARD, BACKWARD, GRADIENT, PRODUCTS };
   template <class F>
-  void for_pieces(const std::vector<int>& whole, int n, int count, int t, F f);
+  void for_panels(int s, Product product, int t, F f);
+  template <class F>
+  void for_pieces(int s, Product product, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
@@ -203,9 +207,10 @@ class Session {
   Team team_;
   Tuner tuner_;
   Speeds speeds_;
-  Division division_;        // of the run under way
-  std::vector<Pace> paces_;  // a thread each
-  LossSpec<T> plain_loss_;   // without label smoothing: for evaluation
+  Division division_;         // of the run under way
+  std::vector<Pace> paces_;   // a thread each
+  std::vector<Taken> taken_;  // of each thread's panels in each product of each stage
+  LossSpec<T> plain_loss_;    // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
   Buffer<T> input_[2];                        // X of a pass, and of the next one
   Buffer<double> losses_;                     // of the examples of a pass

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <vector>
@@ -72,6 +73,13 @@ class Shares {
   static constexpr double UNEVEN = 1.3;
 
   std::vector<double> speeds_, before_;  // before_: the part of all work before each thread's
+};
+
+// What is left of a thread's panels, for whoever comes first. A phase takes from one of two counts
+// and clears the other for the next one: there is a barrier between any two.
+struct alignas(64) Taken {
+  std::atomic<int> count[2] = {0, 0};
+  unsigned phase = 0;
 };
 
 // How fast threads are beside each other, from the work that each did and the time it took.

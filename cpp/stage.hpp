@@ -176,6 +176,8 @@ struct Stage {
     return std::int64_t(4) * j * height + panel_work(j) * std::int64_t(std::min(i * full, height));
   }
   std::int64_t work() const { return work_before(in_panels, out_panels - 1); }
+  // Products of a panel of Z, for so many examples.
+  double panel_products(int examples) const { return double(spec.n_in) * P * examples; }
   int panel_work(int j) const { return narrow || columns(j) > P / 2 ? 4 : 3; }
 
   // W with a row for each output, as the backward product takes it.

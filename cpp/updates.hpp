@@ -32,10 +32,12 @@ void Session<T>::for_blocks(int t, F f) {
     if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
     const int together = stage.by_panels ? PANELS_TOGETHER : 1;
-    if (const auto& whole = division_.out[s]; !whole.empty()) {
-      for (int g = whole[t]; g < whole[t + 1]; g += together)
-        for (int i = 0; i < rows; ++i)
-          for (int j = g; j < std::min(g + together, whole[t + 1]); ++j) f(s, i, j);
+    if (!division_.out[s].empty()) {
+      for_panels(s, GRADIENT, t, [&](int begin, int end) {
+        for (int g = begin; g < end; g += together)
+          for (int i = 0; i < rows; ++i)
+            for (int j = g; j < std::min(g + together, end); ++j) f(s, i, j);
+      });
       continue;
     }
     for (int g = 0; g < stage.out_panels; g += together) {

@@ -203,6 +203,7 @@ SHARED = [
     ([Dense(9, "relu")], 7, 1500, {}),
     ([Dense(400, "relu"), Dense(100, "sigmoid")], 300, 33, {}),
     ([Dense(40, "relu", dropout=0.2), Scale()], 30, 120, {"l2": 1e-3}),
+    ([Dense(200, "relu"), Dense(140, "tanh")], 130, 1000, {"l2": 1e-3}),  # panels are taken over
     (
         [Scale(learning_rate_factor=2.0), Dense(17, "mish", learning_rate_factor={"b": 0.5})],
         20,

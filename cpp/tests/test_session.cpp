@@ -11,7 +11,7 @@ namespace {
 
 using namespace pellucid::PELLUCID_LEVEL;
 
-constexpr int INPUTS = 37, OUTPUTS = 3, EXAMPLES = 150;
+constexpr int INPUTS = 70, OUTPUTS = 3, EXAMPLES = 150;
 enum { RELU = 3, SOFTMAX = 14, CROSS_ENTROPY = 1 };
 
 struct Case {
@@ -122,6 +122,10 @@ void test_all() {
   test_threads<T>("larger than a pass", {1500, false, true, 0.1, -1});
   test_threads<T>("small, in parts", {145, false, true, 0.3, -1, 40});
   test_threads<T>("tuned", {16, false, true, 0, -1, 300, true, 20});
+  // Panels that take so long that idle threads take them over.
+  test_threads<T>("taken over", {1000, false, true, 0.3, -1});
+  test_threads<T>("taken over, larger than a pass", {1700, false, true, 0.3, -1});
+  test_threads<T>("taken over, tuned", {1000, false, false, 0, -1, 300, true, 40});
   // By panels: whole ones, rows of some, and (in float64) the few of a layer below.
   for (const int hidden : {300, 140, 80})
     test_threads<T>("uneven", {16, false, true, 0.3, -1, hidden, false, 3, {1, 0.4, 0.8, 0.3}});
