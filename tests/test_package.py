@@ -81,11 +81,12 @@ def build(tmp_path):
     if not (shutil.which("cmake") or importlib.util.find_spec("cmake")):
         pytest.skip("cmake is not installed here")
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    pip += ["--config-settings", f"build-dir={tmp_path / 'build'}", "--wheel-dir", str(tmp_path)]
 
     def run(**environment):
         missing = {"CC": str(tmp_path / "cc"), "CXX": str(tmp_path / "c++")}
         return subprocess.run(
-            [*pip, f"-Cbuild-dir={tmp_path / 'build'}", "--wheel-dir", str(tmp_path), str(ROOT)],
+            [*pip, str(ROOT)],
             env=os.environ | {"PELLUCID_PURE": "0"} | missing | environment,
             capture_output=True,
             text=True,
