@@ -156,14 +156,15 @@ $(VENV)/venv.stamp:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# What one part of pyproject.toml asks for: 'run' is dependencies and build requirements, the
-# other names are extras.
+# The SIMD level that the engine takes here.
 define LEVEL
 from pellucid.engines import simd
 print(simd.load_level().__name__.rpartition("_")[2])
 endef
 export LEVEL
 
+# What one part of pyproject.toml asks for: 'run' is dependencies and build requirements, the
+# other names are extras.
 define REQUIREMENTS
 import sys, tomllib
 settings = tomllib.load(open("pyproject.toml", "rb"))

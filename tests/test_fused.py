@@ -373,6 +373,13 @@ KINDS = {
     "csr of float32": lambda X: scipy.sparse.csr_array(X.astype(np.float32)),
     "csr of uint8": lambda X: scipy.sparse.csr_array(X.astype(np.uint8)),
     "csr of int16": lambda X: scipy.sparse.csr_array(X.astype(np.int16)),
+    "csc, strided": lambda X: scipy.sparse.csc_array(
+        tuple(
+            np.repeat(getattr(scipy.sparse.csc_array(X), name), 2)[::2]
+            for name in ("data", "indices", "indptr")
+        ),
+        shape=X.shape,
+    ),
     "csc, 64-bit indices": lambda X: scipy.sparse.csc_array(
         (
             scipy.sparse.csc_array(X).data,

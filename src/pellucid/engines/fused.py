@@ -379,11 +379,13 @@ def _gathered(X: Data, dtype: np.dtype[Any]) -> Any:
     """X as the module gathers it: itself where it can be, or the three arrays of a CSC matrix."""
     if not isinstance(X, np.ndarray):
         X = X.tocsc()
-        return _readable(X.data, dtype), X.indices, X.indptr
+        data, indices, starts = map(np.ascontiguousarray, (X.data, X.indices, X.indptr))
+        return _readable(data, dtype), indices, starts
     return _readable(X, dtype)
 
 
 def _readable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Numbers that the module converts one by one, as they are; others in its dtype."""
     direct = values.dtype.name in _DIRECT and values.dtype.isnative
     return values if direct else values.astype(dtype)
 
