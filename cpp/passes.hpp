@@ -14,9 +14,8 @@ namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
-constexpr double WORTH_TAKING = 1e6;  // products of a panel that another thread may take over
-constexpr int TOGETHER = 32;          // examples whose losses are worked out in one call
-constexpr size_t AHEAD = 4096;        // bytes of examples that are fetched from memory before
+constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
+constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
 
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
@@ -184,10 +183,9 @@ template <class T>
 template <class F>
 void Session<T>::for_panels(int s, Product product, int t, F f) {
   const Stage<T>& stage = stages_[s];
-  const std::vector<int>& whole = product == BACKWARD ? division_.in[s] : division_.out[s];
+  const std::vector<int>& whole = division_.whole(s, product);
   const int threads = team_.active(), mine = whole[t + 1] - whole[t];
-  if (threads == 1 || stage.panel_products(spec_.batch_size) < WORTH_TAKING)
-    return f(whole[t], whole[t + 1]);
+  if (threads == 1 || !stage.taken_over) return f(whole[t], whole[t + 1]);
   const auto taken = [&](int v) -> Taken& {
     return taken_[(size_t(v) * stages_.size() + s) * PRODUCTS + product];
   };
@@ -213,11 +211,12 @@ void Session<T>::for_panels(int s, Product product, int t, F f) {
 template <class T>
 template <class F>
 void Session<T>::for_pieces(int s, Product product, int count, int t, F f) {
-  if (!(product == BACKWARD ? division_.in : division_.out)[s].empty())
+  if (!division_.whole(s, product).empty())
     return for_panels(s, product, t, [&](int p0, int p1) { f(p0, p1, 0, count); });
-  const int n = product == BACKWARD ? stages_[s].spec.n_in : stages_[s].spec.n_out;
-  const int panels = pellucid::PELLUCID_LEVEL::panels(n, P),
-            last = n - (panels - 1) * P > L ? 4 : 3;
+  const Stage<T>& stage = stages_[s];
+  const int n = product == BACKWARD ? stage.spec.n_in : stage.spec.n_out;
+  const int panels = product == BACKWARD ? stage.in_panels : stage.out_panels;
+  const int last = n - (panels - 1) * P > L ? 4 : 3;
   const std::int64_t all = std::int64_t(count) * (4 * (panels - 1) + last);
   const std::int64_t from = division_.shares.cut(all, t), to = division_.shares.cut(all, t + 1);
   int waiting = 0;  // panels before p, to be done in one call

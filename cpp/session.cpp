@@ -15,7 +15,8 @@ namespace {
 constexpr int MOST_EXAMPLES = 1024;   // of one pass: a larger mini-batch is a sum over blocks
 constexpr int FEWEST_EXAMPLES = 128;  // room for, so that evaluation has something to share
 constexpr size_t CACHED_WEIGHTS = 16 * 1024;  // bytes of W from which it pays to keep it in place
-constexpr size_t SMALL_WEIGHTS = 32 * 1024;   // of all W up to which gradients are summed in parts,
+constexpr double WORTH_TAKING = 1e6;  // products of a panel that another thread may take over
+constexpr size_t SMALL_WEIGHTS = 32 * 1024;  // of all W up to which gradients are summed in parts,
 constexpr int PARTS = 4, FEWEST_OF_PART = 48;  // so many, each of so many examples
 
 // Never destroyed: a session may outlive what a program ends with.
@@ -69,7 +70,6 @@ Session<T>::Session(const SessionSpec<T>& spec)
       tuner_(tuner_of(spec)),
       speeds_(spec.threads, spec.speeds),
       paces_(spec.threads),
-      taken_(spec.threads * spec.stages.size() * PRODUCTS),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -89,6 +89,9 @@ Session<T>::Session(const SessionSpec<T>& spec)
                        !stage.narrow && parts_ == 1;
     stage.by_panels = large && stage.out_panels >= spec.threads && spec.threads > 1;
     stage.back_by_panels = large && stage.in_panels >= spec.threads && spec.threads > 1;
+    stage.taken_over = large && double(stage.spec.n_in) * P * spec.batch_size >= WORTH_TAKING;
+    if (stage.taken_over && taken_.empty())
+      taken_ = std::vector<Taken>(spec.threads * spec.stages.size() * PRODUCTS);
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
     stage.allocate_examples(capacity_, spec.training);
   }
@@ -141,8 +144,7 @@ double Session<T>::pass(const Batch& batch, int t) {
 
 template <class T>
 double Session<T>::pass_in_parts(const Batch& batch, int t) {
-  const int threads = team_.active();
-  const Share own{parts_ * t / threads, parts_ * (t + 1) / threads};
+  const Share own = even_share(parts_, t, team_.active());
   for (int k = own.begin; k < own.end; ++k) part(batch, k, t);
   wait_for_all(t);
   double total = 0;
@@ -245,8 +247,7 @@ typename Session<T>::Division Session<T>::division_of(int threads) const {
 // Before a run of so many.
 template <class T>
 void Session<T>::divide(int threads) {
-  if (division_.shares.threads() != threads || division_.work.empty())
-    division_ = division_of(threads);
+  if (int(division_.work.size()) != threads) division_ = division_of(threads);
   for (Taken& each : taken_) {
     each.count[0] = each.count[1] = 0;
     each.phase = 0;

@@ -107,8 +107,13 @@ class Session {
     }
   };
 
+  enum Product { FORWARD, BACKWARD, GRADIENT, PRODUCTS };
+
   // How a number of threads share a step.
   struct Division {
+    const std::vector<int>& whole(int s, Product product) const {
+      return (product == BACKWARD ? in : out)[s];
+    }
     Shares shares;
     std::vector<std::vector<int>> out, in;  // of each stage, its panels: Shares::whole
     std::vector<double> work;               // of each thread, in products
@@ -133,7 +138,8 @@ class Session {
   static constexpr int GAP = 32;
   static constexpr int APART = 8;  // doubles of a cache line
   Share rows_of_part(int k, int count) const {
-    return {count * k / parts_ + GAP * k, count * (k + 1) / parts_ + GAP * k};
+    const Share part = even_share(count, k, parts_);
+    return {part.begin + GAP * k, part.end + GAP * k};
   }
 
   void forward(const Batch& batch, int t);
@@ -152,7 +158,6 @@ class Session {
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
   template <class S, class I>
   void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
-  enum Product { FORWARD, BACKWARD, GRADIENT, PRODUCTS };
   template <class F>
   void for_panels(int s, Product product, int t, F f);
   template <class F>

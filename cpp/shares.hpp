@@ -20,6 +20,9 @@ namespace pellucid::PELLUCID_LEVEL {
 struct Share {
   int begin, end;
 };
+inline Share even_share(int n, int t, int threads) {
+  return {n * t / threads, n * (t + 1) / threads};
+}
 
 // A clock by which threads are compared, in whatever unit is quick to read.
 PELLUCID_INLINE std::uint64_t ticks() {

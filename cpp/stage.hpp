@@ -82,6 +82,7 @@ struct Stage {
   bool wants_dA = false;        // something below learns: dA_prev is needed
   bool by_panels = false;       // forward and update shared among threads by panels of W
   bool back_by_panels = false;  // backward likewise, by panels of Wb
+  bool taken_over = false;      // panels: by threads that are done with theirs
   Buffer<T> Wf, Wb, b, memory_W[2], memory_b[2], gradient_W, gradient_b;
   Buffer<T> parts;             // dW, then db, of each part of a mini-batch
   Buffer<T> A, Z, G, mask, D;  // output; Z where needed; g(Z) before dropout, its mask; dZ (or dA)
@@ -176,8 +177,6 @@ struct Stage {
     return std::int64_t(4) * j * height + panel_work(j) * std::int64_t(std::min(i * full, height));
   }
   std::int64_t work() const { return work_before(in_panels, out_panels - 1); }
-  // Products of a panel of Z, for so many examples.
-  double panel_products(int examples) const { return double(spec.n_in) * P * examples; }
   int panel_work(int j) const { return narrow || columns(j) > P / 2 ? 4 : 3; }
 
   // W with a row for each output, as the backward product takes it.

@@ -32,7 +32,7 @@ void Session<T>::for_blocks(int t, F f) {
     if (!stage.by_panels) base += stage.work();
     const int rows = stage.spec.dense ? stage.in_panels : 1;
     const int together = stage.by_panels ? PANELS_TOGETHER : 1;
-    if (!division_.out[s].empty()) {
+    if (!division_.whole(s, GRADIENT).empty()) {
       for_panels(s, GRADIENT, t, [&](int begin, int end) {
         for (int g = begin; g < end; g += together)
           for (int i = 0; i < rows; ++i)
