@@ -45,6 +45,8 @@ def pellucid(job: Job, gate: Gate) -> None:
     from pellucid import Callback, train
 
     class EpochGate(Callback):
+        writes = False
+
         def on_epoch_begin(self, run: Any) -> None:
             note_engine(gate, run.history)
             if run.epoch == 1:
@@ -116,6 +118,8 @@ def pellucid_mlp(job: Job, gate: Gate) -> None:
     from pellucid import Callback, MLPClassifier
 
     class EpochGate(Callback):
+        writes = False
+
         def on_epoch_begin(self, run: Any) -> None:
             note_engine(gate, run.history)
             gate()

@@ -166,6 +166,9 @@ class PySession {
 
   void read() { session_.read(); }
   void write() { session_.write(); }
+  void write_memory() { session_.write_memory(); }
+  bool same() { return session_.same(); }
+  bool finite() { return session_.finite(); }
   std::uint64_t step() const { return session_.step(); }
   int threads() const { return session_.threads(); }
 
@@ -270,8 +273,11 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("db"))
       .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
-      .def("read", &Class::read)
-      .def("write", &Class::write)
+      .def("read", &Class::read, nb::call_guard<nb::gil_scoped_release>())
+      .def("write", &Class::write, nb::call_guard<nb::gil_scoped_release>())
+      .def("write_memory", &Class::write_memory, nb::call_guard<nb::gil_scoped_release>())
+      .def("same", &Class::same, nb::call_guard<nb::gil_scoped_release>())
+      .def("finite", &Class::finite, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("step", &Class::step)
       .def_prop_ro("threads", &Class::threads);
 }

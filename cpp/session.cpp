@@ -104,6 +104,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
   }
   for (int t = 0; t < spec.threads; ++t) scratch_.emplace_back(scratch);
   read();
+  if (spec.training) read_memory();
 }
 
 template <class T>
@@ -111,19 +112,68 @@ Session<T>::~Session() {
   tunings().keep(work_of(spec_), tuner_.findings());
 }
 
+// Call f(stage, i0, i1) for the panels of inputs of all stages, shared among the threads.
+template <class T>
+template <class F>
+void Session<T>::for_inputs(F f) {
+  const int threads = tuner_.choose();
+  auto job = [&](int t) {
+    for (auto& stage : stages_) {
+      const Share own = even_share(stage.in_panels, t, threads);
+      if (own.begin < own.end) f(stage, own.begin, own.end);
+    }
+  };
+  team_.run(threads, job);
+}
+
 template <class T>
 void Session<T>::read() {
-  for (auto& stage : stages_) {
-    stage.read(spec_.training ? slots(spec_.optimizer.id) : 0);
-    for (int j = 0; j < stage.out_panels; ++j)
-      for (int i = 0; i < (stage.spec.dense ? stage.in_panels : 1); ++i)
-        note_penalty(stage, i, j, (step_ + 1) & 1);
-  }
+  for_inputs([&](Stage<T>& stage, int i0, int i1) {
+    stage.read(0, i0, i1);
+    for (int i = i0; i < i1; ++i)
+      for (int j = 0; j < (stage.spec.dense ? stage.out_panels : 1); ++j)
+        note_penalty(stage, i, stage.spec.dense ? j : i, (step_ + 1) & 1);
+  });
 }
 
 template <class T>
 void Session<T>::write() {
-  for (auto& stage : stages_) stage.write(slots(spec_.optimizer.id));
+  for_inputs([](Stage<T>& stage, int i0, int i1) { stage.write(0, i0, i1); });
+}
+
+template <class T>
+void Session<T>::read_memory() {
+  for_inputs([&](Stage<T>& stage, int i0, int i1) {
+    for (int k = 1; k <= slots(spec_.optimizer.id); ++k) stage.read(k, i0, i1);
+  });
+}
+
+template <class T>
+void Session<T>::write_memory() {
+  for_inputs([&](Stage<T>& stage, int i0, int i1) {
+    for (int k = 1; k <= slots(spec_.optimizer.id); ++k) stage.write(k, i0, i1);
+  });
+}
+
+template <class T>
+bool Session<T>::same() {
+  std::atomic<bool> all{true};
+  for_inputs([&](Stage<T>& stage, int i0, int i1) {
+    if (!stage.same(i0, i1)) all = false;
+  });
+  return all;
+}
+
+template <class T>
+bool Session<T>::finite() {
+  const int threads = tuner_.choose();
+  std::atomic<bool> all{true};
+  auto job = [&](int t) {
+    for (const auto& stage : stages_)
+      if (!stage.finite(t, threads)) all = false;
+  };
+  team_.run(threads, job);
+  return all;
 }
 
 template <class T>
@@ -373,7 +423,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
     for (size_t k = 0; k < stage.weights(); k += L)
       store(stage.gradient_W + k,
             shaped_gradient(u, load(stage.gradient_W + k), load(stage.Wf + k)));
-    stage.unpack(stage.gradient_W, dW[s]);
+    stage.unpack(stage.gradient_W, dW[s], 0, stage.in_panels);
     if (stage.spec.dense) std::memcpy(db[s], stage.gradient_b.get(), stage.spec.n_out * sizeof(T));
   }
   return J;

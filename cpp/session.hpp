@@ -76,8 +76,12 @@ class Session {
   void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                 const double* weights, T* out, double* losses);
 
-  void read();   // parameters and memory from the lectures' layout
-  void write();  // and back
+  void read();          // parameters from the lectures' layout
+  void write();         // and back
+  void read_memory();   // the optimizer's
+  void write_memory();  // and back
+  bool same();          // whether the parameters are alike in both layouts
+  bool finite();        // and whether all are finite
 
   std::uint64_t step() const { return step_; }
   int threads() const { return team_.size(); }
@@ -158,6 +162,8 @@ class Session {
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
   template <class S, class I>
   void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
+  template <class F>
+  void for_inputs(F f);
   template <class F>
   void for_panels(int s, Product product, int t, F f);
   template <class F>

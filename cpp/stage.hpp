@@ -135,28 +135,59 @@ struct Stage {
     }
   }
 
-  // Lecture layout -> panels.
-  void read(int n_slots) {
-    pack(lecture_W.values, Wf);
-    for (int k = 0; k < n_slots; ++k) pack(lecture_W.slots[k], memory_W[k]);
-    if (spec.dense) {
-      std::memcpy(b.get(), lecture_b.values, spec.n_out * sizeof(T));
-      for (int k = 0; k < n_slots; ++k)
-        std::memcpy(memory_b[k].get(), lecture_b.slots[k], spec.n_out * sizeof(T));
-    }
-    if (Wb.size())
-      for (int i = 0; i < in_panels; ++i)
+  // A parameter and what the optimizer remembers of it, in both layouts: number 0 is the parameter.
+  Buffer<T>& panels_of_W(int number) { return number ? memory_W[number - 1] : Wf; }
+  Buffer<T>& panels_of_b(int number) { return number ? memory_b[number - 1] : b; }
+  static T* lecture(const Lecture<T>& from, int number) {
+    return number ? from.slots[number - 1] : from.values;
+  }
+
+  // Lecture layout -> panels, for the panels of inputs i0 ... i1 - 1. The biases go with the first.
+  void read(int number, int i0, int i1) {
+    Buffer<T>& to = panels_of_W(number);
+    const T* from = lecture(lecture_W, number);
+    for_runs(i0, i1, [&](size_t at, size_t place, int n) { copy(to + at, from + place, n); });
+    if (spec.dense && i0 == 0)
+      copy(panels_of_b(number).get(), lecture(lecture_b, number), spec.n_out);
+    if (number == 0 && Wb.size())
+      for (int i = i0; i < i1; ++i)
         for (int j = 0; j < out_panels; ++j) transpose_block(i, j);
   }
 
   // Panels -> lecture layout.
-  void write(int n_slots) {
-    unpack(Wf, lecture_W.values);
-    for (int k = 0; k < n_slots; ++k) unpack(memory_W[k], lecture_W.slots[k]);
-    if (!spec.dense) return;
-    std::memcpy(lecture_b.values, b.get(), spec.n_out * sizeof(T));
-    for (int k = 0; k < n_slots; ++k)
-      std::memcpy(lecture_b.slots[k], memory_b[k].get(), spec.n_out * sizeof(T));
+  void write(int number, int i0, int i1) {
+    unpack(panels_of_W(number), lecture(lecture_W, number), i0, i1);
+    if (spec.dense && i0 == 0)
+      copy(lecture(lecture_b, number), panels_of_b(number).get(), spec.n_out);
+  }
+  void unpack(const Buffer<T>& from, T* to, int i0, int i1) const {
+    for_runs(i0, i1, [&](size_t at, size_t place, int n) { copy(to + place, from + at, n); });
+  }
+
+  // Whether the parameters are alike in both.
+  bool same(int i0, int i1) const {
+    bool differ = false;
+    for_runs(i0, i1, [&](size_t at, size_t place, int n) {
+      differ |= differs(Wf + at, lecture_W.values + place, n);
+    });
+    if (spec.dense && i0 == 0) differ |= differs(b.get(), lecture_b.values, spec.n_out);
+    return !differ;
+  }
+
+  // Whether thread t's share of the parameters are finite numbers.
+  bool finite(int t, int threads) const {
+    constexpr int L = LANES<T>;
+    Vec<T> sum{};  // NaN where one is not
+    const auto add = [&](const Buffer<T>& from) {
+      const size_t vectors = from.size() / L;
+      for (size_t k = vectors * t / threads; k < vectors * (t + 1) / threads; ++k)
+        sum = sum + load(from + k * L) * T(0);
+    };
+    add(Wf);
+    add(b);
+    bool all = true;
+    for (int k = 0; k < L; ++k) all &= sum[k] == 0;
+    return all;
   }
 
   // Block (i, j) of W: where it begins, its rows and the columns in use. (Of a Scale (0, j).)
@@ -182,38 +213,22 @@ struct Stage {
   // W with a row for each output, as the backward product takes it.
   const T* W_back() const { return narrow ? Wf.get() : Wb.get(); }
 
-  // One array between the layouts.
-  void pack(const T* from, Buffer<T>& to) const {
-    if (!spec.dense) {
-      std::memcpy(to.get(), from, spec.n_out * sizeof(T));
-      return;
+  // What lies together in both layouts: f(at, place, n), n numbers of W from `at` in panels, from
+  // `place` in the lectures' arrays.
+  template <class F>
+  void for_runs(int i0, int i1, F f) const {
+    for (int i = i0; i < i1; ++i) {
+      if (!spec.dense) {
+        f(size_t(i) * P, size_t(i) * P, columns(i));
+        continue;
+      }
+      const int k0 = i * P, k1 = k0 + rows(i);
+      for (int k = k0; narrow && k < k1; ++k)
+        for (int o = 0; o < spec.n_out; ++o) f(narrow_place(k, o), size_t(k) * spec.n_out + o, 1);
+      for (int j = 0; !narrow && j < out_panels; ++j)
+        for (int k = k0; k < k1; ++k)
+          f((size_t(j) * depth_in + k) * P, size_t(k) * spec.n_out + j * P, columns(j));
     }
-    if (narrow) {
-      for (int k = 0; k < spec.n_in; ++k)
-        for (int o = 0; o < spec.n_out; ++o)
-          to[narrow_place(k, o)] = from[size_t(k) * spec.n_out + o];
-      return;
-    }
-    for (int j = 0; j < out_panels; ++j)
-      for (int k = 0; k < spec.n_in; ++k)
-        std::memcpy(to + (size_t(j) * depth_in + k) * P, from + size_t(k) * spec.n_out + j * P,
-                    columns(j) * sizeof(T));
-  }
-  void unpack(const Buffer<T>& from, T* to) const {
-    if (!spec.dense) {
-      std::memcpy(to, from.get(), spec.n_out * sizeof(T));
-      return;
-    }
-    if (narrow) {
-      for (int k = 0; k < spec.n_in; ++k)
-        for (int o = 0; o < spec.n_out; ++o)
-          to[size_t(k) * spec.n_out + o] = from[narrow_place(k, o)];
-      return;
-    }
-    for (int j = 0; j < out_panels; ++j)
-      for (int k = 0; k < spec.n_in; ++k)
-        std::memcpy(to + size_t(k) * spec.n_out + j * P, from + (size_t(j) * depth_in + k) * P,
-                    columns(j) * sizeof(T));
   }
 
   size_t narrow_place(int k, int o) const { return (size_t(k / P) * depth_out + o) * P + k % P; }
@@ -233,6 +248,15 @@ struct Stage {
         transpose<T>(square);
         for (int k = 0; k < L; ++k) store(to + (c + k) * P + r, square[k]);
       }
+  }
+
+ private:
+  // Of runs of a whole panel the compiler knows the length.
+  static void copy(T* to, const T* from, int n) {
+    std::memcpy(to, from, (n == P ? P : n) * sizeof(T));
+  }
+  static bool differs(const T* a, const T* b, int n) {
+    return std::memcmp(a, b, (n == P ? P : n) * sizeof(T)) != 0;
   }
 };
 

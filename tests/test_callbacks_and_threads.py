@@ -15,10 +15,10 @@ from sklearn.model_selection import GridSearchCV
 from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
 from pellucid.engines import ENGINES, Objective, simd, threads
 from pellucid.engines.fused import FusedForward
+from pellucid.engines.reference import ReferenceSession
 from pellucid.insight import Watch
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
-from pellucid.training.epoch import LastGood
 
 BUILT = [name for name in ENGINES if name != "fused" or simd.levels()]
 needs_fused = pytest.mark.skipif("fused" not in BUILT, reason="built without the fused engine")
@@ -194,13 +194,21 @@ def test_every_thread_of_a_large_prediction_works(width, monkeypatch):
 @pytest.mark.parametrize(("writes", "looks"), [(True, 4), (False, 0)])
 def test_only_callbacks_that_write_cost_a_look_at_the_parameters(writes, looks, monkeypatch):
     seen = []
-    holds = LastGood.holds
-    monkeypatch.setattr(LastGood, "holds", lambda good: seen.append(1) or holds(good))
+    take = ReferenceSession.take
+    monkeypatch.setattr(ReferenceSession, "take", lambda one: seen.append(1) or take(one))
 
     class Mine(Callback):
         pass
 
     Mine.writes = writes
     net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
-    train(net, np.ones((2, 4)), [0, 1, 1, 0], loss="bce", epochs=4, callbacks=[Mine(), Watch()])
+    train(
+        net,
+        np.ones((2, 4)),
+        [0, 1, 1, 0],
+        loss="bce",
+        epochs=4,
+        engine="reference",
+        callbacks=[Mine(), Watch()],
+    )
     assert len(seen) == looks

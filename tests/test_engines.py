@@ -407,7 +407,6 @@ def test_resuming_gives_the_same_bits(engine, rule, dtype):
     whole = network(dropout=0.25, dtype=dtype)
     session = start(whole, engine, rule)
     run(session, X, Y)
-    session.close()
     broken = network(dropout=0.25, dtype=dtype)
     first = start(broken, engine, rule)
     run(first, X, Y, last=2)
@@ -416,10 +415,69 @@ def test_resuming_gives_the_same_bits(engine, rule, dtype):
     assert state.step == 2
     second = start(broken, engine, rule, state=state)
     run(second, X, Y, first=2)
-    second.close()
-    assert_same(parameters(broken), parameters(whole))
     assert_same(second.state().slots, session.state().slots)
     assert second.state().step == session.state().step == 5
+    session.close()
+    second.close()
+    assert_same(parameters(broken), parameters(whole))
+
+
+def many_kinds(dtype: str = "float32") -> Network:
+    """Layers of more than a panel and of just one, a Scale, few outputs."""
+    layers = [Scale(), Dense(37, "relu"), Dense(16, "relu"), Dense(2, "softmax")]
+    net = Network(layers, n_inputs=3, seed=1, dtype=dtype)
+    net.layers[2].parameters["W"] = np.ascontiguousarray(net.layers[2].parameters["W"])
+    return net
+
+
+@each_engine
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_undo_goes_back_to_the_last_sync(engine, n_threads):
+    X, Y = data(20)
+    net = many_kinds()
+    session = start(net, engine, "adam", n_threads=n_threads)
+    starting = parameters(net)
+    run(session, X, Y, last=2)
+    session.undo()
+    assert_same(parameters(net), starting)
+    run(session, X, Y, last=2)
+    session.sync()
+    synced = parameters(net)
+    assert (synced["W2"] != starting["W2"]).any()
+    run(session, X, Y, first=2)
+    session.undo()
+    assert_same(parameters(net), synced)
+    J, _ = session.evaluate(X, Y)
+    session.close()
+    assert_same(parameters(net), synced)
+    assert J == pytest.approx(net.loss(X, Y, "cce"), rel=1e-5)
+
+
+@each_engine
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_cell_is_taken_and_looked_at(engine, n_threads, dtype):
+    X, Y = data(20)
+    net = many_kinds(dtype)
+    session = start(net, engine, n_threads=n_threads)
+    run(session, X, Y)
+    session.sync()
+    assert session.finite()
+    for array in net.parameters.values():
+        for at in {0, array.size // 2, array.size - 1}:
+            before = array.flat[at]
+            for value in (np.inf, np.nan):
+                array.flat[at] = value
+                session.take()
+                assert not session.finite()
+            array.flat[at] = before + 0.5
+            session.take()
+            assert session.finite()
+            J, _ = session.evaluate(X, Y)
+            assert J == pytest.approx(net.loss(X, Y, "cce"), rel=1e-5)
+    expected = parameters(net)
+    session.close()
+    assert_same(parameters(net), expected)
 
 
 @each_engine

@@ -275,8 +275,8 @@ def test_any_sharing_resumes_in_the_middle_with_the_same_bits(case, plain, dtype
             one.close()
             one = session(FUSED, net, batch, loss_name="cce", threads=3, state=state, **extra)
         costs += [epoch(one, X, Y, weights, 1, 2, 5), epoch(one, X, Y, weights, 2)]
-        one.close()
         slots = [array.tobytes() for array in one.state().slots.values()]
+        one.close()
         found.add((bits(net), np.concatenate(costs).tobytes(), *slots))
     assert len(found) == 1
 

@@ -98,6 +98,11 @@ std::vector<T> train(const Case& c, int threads) {
   T* db[] = {db1.data(), db2.data()};
   found.push_back(T(session.loss_and_gradients(rows, targets, order.data(), EXAMPLES, w, dW, db)));
   session.write();
+  session.write_memory();
+  CHECK(session.finite() && session.same(), "other parameters than were written");
+  b1.back() += 1;
+  CHECK(!session.same(), "a bias that was changed is not noticed");
+  b1.back() -= 1;
   for (const auto* array : {&W1, &b1, &W2, &b2, &out, &dW1, &db1, &dW2, &db2})
     found.insert(found.end(), array->begin(), array->end());
   return found;

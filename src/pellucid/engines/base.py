@@ -119,12 +119,20 @@ class Session(Protocol):
         """Return the mean loss, without penalties or dropout, and A[L]; ``rows`` as above."""
         ...
 
+    def finite(self) -> bool:
+        """Whether all parameters are finite numbers."""
+        ...
+
     def sync(self) -> None:
         """Write the parameters back to the network."""
         ...
 
+    def undo(self) -> None:
+        """Put the parameters back to where the last sync left them, or the start."""
+        ...
+
     def take(self) -> None:
-        """Go on from the network's arrays: after a sync, somebody has written into them."""
+        """Go on from the network's arrays: after a sync, somebody may have written into them."""
         ...
 
     def state(self) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,6 @@ class FusedSession(Session):
         self._lent = [
             tuple(None if a is None else np.asfortranarray(a) for a in pair) for pair in self._own
         ]
-        self._step = step
         self._session: Any = kind(
             [_stage(layer, module) for layer in self.layers],
             [self._arrays(k, _letter(k), 0) for k in self.layers],
@@ -309,36 +308,50 @@ class FusedSession(Session):
         w = w if w is None or rows is None else w[rows]
         return float(losses.sum()) / (m if w is None else float(w.sum())), A
 
+    def finite(self) -> bool:
+        return bool(self._session.finite())
+
     def sync(self) -> None:
         if not self._ahead:
             return  # the network's arrays may have been set since: they count
         self._ahead = False
-        self._step = self._session.step
-        self._session.write()
-        for own, lent in zip(self._own, self._lent, strict=True):
-            for mine, copy in zip(own, lent, strict=True):
-                if mine is not copy and mine is not None:
-                    mine[...] = copy
+        self._write()
+
+    def undo(self) -> None:
+        if not self._ahead:
+            return self._write()  # somebody may have written since
+        self._ahead = False
+        self.take()
 
     def take(self) -> None:
         if self._ahead:
             self.sync()
-        for own, lent in zip(self._own, self._lent, strict=True):
-            for mine, copy in zip(own, lent, strict=True):
-                if mine is not copy and copy is not None:
-                    copy[...] = mine
-        self._session.read()
+        for mine, copy in self._copies():
+            copy[...] = mine
+        if not self._session.same():
+            self._session.read()
 
     def state(self) -> State:
-        if self._ahead:
-            self.sync()
-        return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})
+        self._session.write_memory()
+        slots = {name: array.copy("K") for name, array in self._slots.items()}
+        return State(self._session.step, slots)
 
     def close(self) -> None:
-        if self._ahead:
-            self.sync()
+        self.sync()
         self._prepared.clear()
         self._session = None
+
+    def _write(self) -> None:
+        self._session.write()
+        for mine, copy in self._copies():
+            mine[...] = copy
+
+    def _copies(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """The network's arrays that are not Fortran-ordered, and those lent to the module."""
+        for own, lent in zip(self._own, self._lent, strict=True):
+            for mine, copy in zip(own, lent, strict=True):
+                if mine is not None and copy is not None and mine is not copy:
+                    yield mine, copy
 
     def _arrays(self, layer: Layer, letter: str, which: int) -> tuple[Any, ...]:
         """A parameter and its optimizer slots, as the module takes them."""

@@ -57,7 +57,7 @@ class ReferenceEngine(Engine):
 
 
 class ReferenceSession(Session):
-    """Works on the network's own arrays, so there is nothing to write back."""
+    """Works on the network's own arrays: a sync keeps a copy of them, for undo."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class ReferenceSession(Session):
             check_state(self.layers, optimizer, state.slots)
             self._step = state.step
             self._slots = {name: array.copy("K") for name, array in state.slots.items()}
+        self.sync()
         self._holds_blas = n_threads is not None
         if n_threads is not None:
             _BLAS.hold(n_threads)
@@ -155,11 +156,18 @@ class ReferenceSession(Session):
         weight = m if w is None else float(np.sum(w, dtype=np.float64))
         return total / weight, A
 
+    def finite(self) -> bool:
+        return all(np.isfinite(W).all() for _, _, W in self._parameters())
+
     def sync(self) -> None:
-        pass
+        self._synced = [W.copy("K") for _, _, W in self._parameters()]
+
+    def undo(self) -> None:
+        for (_, _, W), before in zip(self._parameters(), self._synced, strict=True):
+            W[...] = before
 
     def take(self) -> None:
-        pass
+        self.sync()
 
     def state(self) -> State:
         return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from pellucid._catalogue import did_you_mean
 from pellucid.callbacks import Callback
 from pellucid.engines import Session
 from pellucid.metrics import METRICS
-from pellucid.network import Network
 from pellucid.training.run import Examples, Run
 
 
@@ -31,41 +28,6 @@ def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, r
     _watch(run, run.history[run.monitor][-1])
     for callback in callbacks:
         callback.on_epoch_end(run)
-
-
-class LastGood:
-    """The parameters after the last good epoch, to be put back where one goes wrong."""
-
-    def __init__(self, network: Network) -> None:
-        self._arrays = list(network.parameters.values())
-        size, dtype = sum(array.size for array in self._arrays), network.dtype
-        self._good, self._new = np.empty(size, dtype), np.empty(size, dtype)
-        np.concatenate([array.ravel("F") for array in self._arrays], out=self._good)
-
-    def keep(self) -> bool:
-        """Take the present parameters, if all are finite; say whether they are."""
-        if not self.finite():
-            return False
-        self._good, self._new = self._new, self._good
-        return True
-
-    def finite(self) -> bool:
-        """Whether the present parameters are finite numbers."""
-        np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
-        return bool(np.isfinite(self._new).all())
-
-    def holds(self) -> bool:
-        """Whether the present parameters are still those."""
-        np.concatenate([array.ravel("F") for array in self._arrays], out=self._new)
-        return bool((self._new == self._good).all())
-
-    def put_back(self) -> None:
-        """Write them into the network."""
-        start = 0
-        for array in self._arrays:
-            part = self._good[start : start + array.size]
-            array[...] = part.reshape(array.shape, order="F")
-            start += array.size
 
 
 def stop_interrupted(run: Run) -> None:

@@ -12,7 +12,7 @@ from pellucid.callbacks import Callback
 from pellucid.engines import Session
 from pellucid.optimizers import LBFGS
 from pellucid.schedules import Constant
-from pellucid.training.epoch import LastGood, end_epoch, stop_interrupted
+from pellucid.training.epoch import end_epoch, stop_interrupted
 from pellucid.training.run import Run
 
 
@@ -45,13 +45,13 @@ def minimise(
     session: Session,
     callbacks: list[Callback],
     interrupted: Callable[[], bool],
-    good: LastGood,
 ) -> None:
     """Minimise J until its gradient is small, or something says stop."""
     from scipy.optimize import minimize
 
     settings = cast(LBFGS, run.optimizer)
     arrays = list(run.network.parameters.values())
+    good = _pack(arrays)  # theta of the last iteration whose J was finite
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
@@ -65,36 +65,42 @@ def minimise(
         return J, _pack(found)
 
     def after_iteration(intermediate_result: Any) -> None:
-        good.put_back()
+        nonlocal good
+        _unpack(good, arrays)
         for callback in callbacks:
             callback.on_epoch_begin(run)
         if run.history.stopped:
             raise StopIteration
         _unpack(intermediate_result.x, arrays)
         if np.isfinite(intermediate_result.fun):
-            good.keep()
+            good = _pack(arrays)
         end_epoch(run, session, callbacks, float(intermediate_result.fun), 1.0)
         if interrupted() and not run.history.stopped:
             stop_interrupted(run)
         if run.history.stopped:
             raise StopIteration
 
-    result = minimize(
-        J_and_gradient,
-        _pack(arrays),
-        method="L-BFGS-B",
-        jac=True,
-        callback=after_iteration,
-        options={
-            "maxiter": run.epochs,
-            "maxfun": settings.max_evaluations,
-            "gtol": settings.tolerance,
-        },
-    )
+    try:
+        result = minimize(
+            J_and_gradient,
+            good,
+            method="L-BFGS-B",
+            jac=True,
+            callback=after_iteration,
+            options={
+                "maxiter": run.epochs,
+                "maxfun": settings.max_evaluations,
+                "gtol": settings.tolerance,
+            },
+        )
+    except KeyboardInterrupt:
+        _unpack(good, arrays)
+        session.take()
+        raise
     diverged = not (np.isfinite(result.x).all() and np.isfinite(result.fun))
     stopped = bool(run.history.stopped)  # before this, so the last iteration's are the ones
     if diverged or stopped:
-        good.put_back()
+        _unpack(good, arrays)
     else:
         _unpack(result.x, arrays)
     if diverged:

@@ -20,7 +20,7 @@ from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
 from pellucid.training.arguments import callbacks_of, is_whole
 from pellucid.training.checkpoints import Checkpoints
-from pellucid.training.epoch import LastGood, check_monitor, end_epoch, stop_interrupted
+from pellucid.training.epoch import check_monitor, end_epoch, stop_interrupted
 from pellucid.training.run import Run
 
 Interrupted = Callable[[], bool]
@@ -36,8 +36,8 @@ def run_training(
 ) -> None:
     """Carry a prepared run out; how it ended stands in ``run.history``.
 
-    A second Ctrl-C, or an error, comes out of here with the session closed; at the second Ctrl-C
-    the parameters are those of the last whole epoch.
+    A second Ctrl-C, or an error, comes out of here with the session closed; after a
+    second Ctrl-C the parameters are those of the last epoch that ended.
     """
     callbacks = callbacks_of(callbacks)
     check_monitor(run)
@@ -56,22 +56,23 @@ def run_training(
             n_threads=_thread_count(n_threads),
             interrupted=interrupted,
         )
-        good, at_once = LastGood(run.network), False
+        at_once = False
         try:
             for callback in callbacks:
                 callback.on_train_begin(run)
             if isinstance(run.optimizer, LBFGS):
-                lbfgs.minimise(run, session, callbacks, interrupted, good)
+                lbfgs.minimise(run, session, callbacks, interrupted)
             else:
-                descend(run, session, callbacks, interrupted, checkpoints, good)
+                descend(run, session, callbacks, interrupted, checkpoints)
         except KeyboardInterrupt:
             at_once = interrupted()  # the second; or a wish to stop from a callback
             stop_interrupted(run)
+            if at_once:
+                session.undo()
         finally:
             run.state = session.state()
             session.close()
         if at_once:
-            good.put_back()
             raise KeyboardInterrupt
     if run.best:
         run.network.put_parameters(run.best)
@@ -85,7 +86,6 @@ def descend(
     callbacks: list[Callback],
     interrupted: Interrupted,
     checkpoints: Checkpoints | None,
-    good: LastGood,
 ) -> None:
     """Gradient descent, epoch after epoch, until something says stop."""
     writing = any(callback.writes for callback in callbacks)
@@ -94,17 +94,16 @@ def descend(
             callback.on_epoch_begin(run)
         if run.history.stopped:
             break
-        if writing and not good.holds():
-            session.take()  # a callback has written into the network
-            good.keep()
+        if writing:
+            session.take()  # what callbacks have written into the network
         rates = _learning_rates(run)
         costs = _steps(run, session, callbacks, rates)
-        session.sync()
-        whole = len(costs) == len(rates)
-        if (len(costs) and math.isinf(costs[-1])) or not (good.keep() if whole else good.finite()):
-            good.put_back()
+        if (len(costs) and math.isinf(costs[-1])) or not session.finite():
+            session.undo()
             _stop_diverged(run, len(costs), float(rates[len(costs) - 1]))
-        elif not whole:
+            break
+        session.sync()
+        if len(costs) < len(rates):
             if not run.history.stopped:
                 stop_interrupted(run)
         else:
