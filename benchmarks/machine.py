@@ -8,10 +8,8 @@ import math
 import os
 import platform
 import subprocess
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,33 +120,22 @@ class ForeignLoad:
 
 
 class Cores:
-    """How much all CPUs can multiply at the same time, or one alone, just now.
+    """How much all CPUs get done together, or one alone, just now.
 
-    CPUs of a virtual machine can be the two halves of one core, or share one with another guest,
-    and change that within a millisecond; the system's own books know nothing of it.
+    CPUs of a virtual machine can be the two halves of one core, share one with another guest, or
+    lie far from each other, and change that within a millisecond; the system's own books know
+    nothing of it.
     """
 
     SECONDS = 0.003
 
     def __init__(self, one: bool) -> None:
-        self._rate, self._cpus = engine_hook("fma_gflops"), cpus()
-        self._one = one
-        self._together = threading.Barrier(max(1, len(self._cpus)))
-        self._threads = ThreadPoolExecutor(max(1, len(self._cpus)))
+        self._rate = engine_hook("team_gflops")
+        self._threads = 1 if one else cpu_count()
 
     def gflops(self) -> float:
-        """Return their sum, or that of the CPU where this runs; 0 where it cannot be measured."""
-        if self._rate is None or not self._cpus:
-            return 0.0
-        if self._one:
-            return self._rate("float32", 1, self.SECONDS)
-        return sum(self._threads.map(self._gflops_of, self._cpus))
-
-    def _gflops_of(self, cpu: int) -> float:
-        os.sched_setaffinity(0, {cpu})  # of this thread
-        self._together.wait()
-        assert self._rate is not None
-        return self._rate("float32", 1, self.SECONDS)
+        """Return it in GFLOP/s; 0 where it cannot be measured."""
+        return self._rate(self._threads, self.SECONDS) if self._rate else 0.0
 
 
 def _busy_seconds() -> float:
@@ -167,6 +154,7 @@ def engine_hook(name: str) -> Callable[..., float] | None:
     ``pellucid.engines.measure`` may have
 
     - ``fma_gflops(dtype, n_threads, seconds)``: fused multiply-adds in registers, the cores' limit;
+    - ``team_gflops(n_threads, seconds)``: threads that share numbers and wait for each other;
     - ``optimizer_seconds(optimizer, n_parameters, dtype, n_threads)``: one pass of the optimizer
       alone.
     """

@@ -100,22 +100,22 @@ def machine_lines(results: dict[str, Any]) -> list[str]:
 
 
 def _cores_given(entries: list[dict[str, Any]], cpus: int) -> str:
-    """How many whole cores there were."""
-    looked = [each for each in entries if each.get("gflops_given")]
-    one = max((each["gflops_given"] for each in looked if each["threads"] == 1), default=0)
-    together = [each for each in looked if each["threads"] != 1]
-    if not one or not together:
+    """How much of the machine there was."""
+    together = [each for each in entries if each.get("gflops_given") and each["threads"] != 1]
+    if not together:
         return "The median counts."
+    most = max(each["gflops_given"] for each in together)
     counted, found = (
-        statistics.median(each[name] for each in together) / one
+        statistics.median(each[name] for each in together) / most
         for name in ("gflops_given", "gflops_given_all")
     )
     return (
-        "CPUs of a virtual machine may be halves of one core, or share one with other guests, and "
-        f"change that within a second: before and after each burst all {cpus} multiply in "
-        f"registers together (one, for a contestant on one thread). In the middle burst they did "
-        f"the work of {found:.2f} whole cores. What counts is the median of that half of a "
-        f"contestant's bursts with most of it: {counted:.2f} cores."
+        "CPUs of a virtual machine may be halves of one core, share one with other guests or lie "
+        "far from each other, and change that within a second: before and after each burst all "
+        f"{cpus} together (one, for a contestant on one thread) multiply and add numbers in their "
+        f"second caches, and some that come from a neighbour's. In the middle burst they did "
+        f"{100 * found:.0f} % of the most seen. What counts is the median of that half of a "
+        f"contestant's bursts with most of it: {100 * counted:.0f} %."
     )
 
 

@@ -156,24 +156,25 @@ SPREAD = "What counts (quickest … slowest round); each round is a process of i
 
 
 def _threads(part: dict[str, Any]) -> list[str]:
-    found, one = part["workloads"], part["gflops_of_one"]
-    counts = list(next(iter(found.values())))
+    counts = list(next(iter(part.values())))
+    given = {name: each[counts[-1]]["gflops_given"] for name, each in part.items()}
+    most = max(given.values())
     rows = [
         [
             WORKLOADS[name].label,
             *(_us(each[n]) for n in counts),
-            number(each[counts[-1]]["gflops_given"] / one if one else None),
+            f"{number(100 * given[name] / most if most else None)} %",
             asked(
                 each["1"]["us_per_step"] / each[counts[-1]]["us_per_step"],
                 WORKLOADS[name].speedup if counts[-1] == "4" else None,
                 "×",
             ),
         ]
-        for name, each in found.items()
+        for name, each in part.items()
     ]
-    header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "cores", "gain"]
-    cores = f"*cores*: what {counts[-1]} CPUs could multiply meanwhile, in whole cores."
-    return ["## Threads", "", f"{SPREAD} {cores}", "", *table(header, rows)]
+    header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "given", "gain"]
+    told = f"*given*: what {counts[-1]} CPUs got done together meanwhile, of the most seen here."
+    return ["## Threads", "", f"{SPREAD} {told}", "", *table(header, rows)]
 
 
 def _busy(part: dict[str, Any]) -> list[str]:

@@ -63,13 +63,11 @@ def one_row(quick: bool, rounds: int, seconds: float) -> Results:
 def threads(quick: bool, rounds: int, seconds: float) -> Results:
     """Microseconds a step with 1, 2, ... threads, at most 4."""
     counts = range(1, min(4, machine.cpu_count()) + 1)
-    rate = machine.engine_hook("fma_gflops")
-    found = {
+    return {
         workload.name: _pellucid({str(n): Job(workload, n) for n in counts}, rounds, seconds)
         for workload in _workloads(quick)
         if workload.speedup
     }
-    return {"gflops_of_one": rate("float32", 1, 0.5) if rate else None, "workloads": found}
 
 
 def busy(quick: bool, rounds: int, seconds: float) -> Results:

@@ -11,6 +11,10 @@ void bind_measure(nb::module_& m) {
     nb::gil_scoped_release release;
     return single ? fma_gflops<float>(threads, seconds) : fma_gflops<double>(threads, seconds);
   });
+  m.def("team_gflops", [](int threads, double seconds) {
+    nb::gil_scoped_release release;
+    return Teamwork(threads).gflops(seconds);
+  });
   m.def("optimizer_seconds", [](const nb::dict& optimizer, std::size_t parameters, bool single,
                                 int threads, double seconds) {
     const OptimizerSpec spec = optimizer_of(optimizer);

@@ -58,6 +58,85 @@ double fma_gflops(int threads, double seconds) {
   return 2e-9 * LANES<T> * CHAINS * LENGTH * threads / least;
 }
 
+// 10^9 operations a second of threads that share a work as those of a training do: multiply-adds on
+// numbers in their second caches and on some that another has just written, then a barrier, again
+// and again. On average over `seconds`: what takes a core away for a while counts.
+class Teamwork {
+ public:
+  explicit Teamwork(int threads)
+      : threads_(threads), numbers_(size_t(threads) * APART), team_(threads) {}
+
+  double gflops(double seconds) {
+    using clock = std::chrono::steady_clock;
+    const Pinned pinned(team_, threads_);
+    go(ROUNDS);  // what is first touched, and threads that wake up, are not counted
+    const auto start = clock::now();
+    double passed = 0;
+    long rounds = 0;
+    do {
+      go(ROUNDS);
+      rounds += ROUNDS;
+      passed = std::chrono::duration<double>(clock::now() - start).count();
+    } while (passed < seconds);
+    return 1e-9 * 2 * STEPS * double(OWN + OTHERS) * threads_ * double(rounds) / passed;
+  }
+
+ private:
+  static constexpr size_t APART = size_t(1) << 18, OWN = APART / 32, OTHERS = OWN / 2;  // floats
+  static constexpr int PARTS = 16, ROUNDS = 40, STEPS = 3;
+
+  // While it lives, each thread of the team stays on a CPU of its own.
+  struct Pinned {
+    Pinned(Team& team, int threads) {
+#if defined(__linux__)
+      sched_getaffinity(0, sizeof allowed, &allowed);
+      auto job = [&](int t) {
+        int cpu = 0;
+        for (int left = t % CPU_COUNT(&allowed); !CPU_ISSET(cpu, &allowed) || left-- > 0;) ++cpu;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        if (threads > 1) sched_setaffinity(0, sizeof one, &one);
+      };
+      team.run(threads, job);
+#endif
+    }
+    ~Pinned() {
+#if defined(__linux__)
+      sched_setaffinity(0, sizeof allowed, &allowed);  // of the caller; the others are the team's
+#endif
+    }
+#if defined(__linux__)
+    cpu_set_t allowed;
+#endif
+  };
+
+  static void work(float* from, size_t count) {
+    const Vec<float> factor = broadcast(0.999f), term = broadcast(0.001f);
+    for (size_t k = 0; k < count; k += LANES<float>) {
+      Vec<float> x = load(from + k);
+      for (int step = 0; step < STEPS; ++step) x = fma(x, factor, term);
+      store(from + k, x);
+    }
+  }
+
+  void go(int rounds) {
+    auto job = [&](int t) {
+      for (int r = 0; r < rounds; ++r) {
+        const size_t at = size_t(r) % PARTS * OWN, before = size_t(r + PARTS - 1) % PARTS * OWN;
+        work(numbers_ + size_t(t) * APART + at, OWN);
+        work(numbers_ + size_t((t + 1) % threads_) * APART + before, OTHERS);
+        team_.barrier();
+      }
+    };
+    team_.run(threads_, job);
+  }
+
+  int threads_;
+  Buffer<float> numbers_;
+  Team team_;
+};
+
 // Seconds of an optimizer's step on so many weights and its memory of them; the gradient stays in
 // the first cache, as in a training.
 template <class T>

@@ -1,6 +1,6 @@
-"""What bounds the fused engine on this machine, for the benchmark's "attainable".
+"""What bounds the fused engine on this machine, for the benchmark.
 
-Both need the compiled engine; an ImportError says where it is not built.
+All need the compiled engine; an ImportError says where it is not built.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pellucid.engines import fused, simd
 from pellucid.optimizers import Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 
-__all__ = ["fma_gflops", "optimizer_seconds"]
+__all__ = ["fma_gflops", "optimizer_seconds", "team_gflops"]
 
 
 def fma_gflops(dtype: str = "float32", n_threads: int = 1, seconds: float = 0.05) -> float:
@@ -27,6 +27,22 @@ def fma_gflops(dtype: str = "float32", n_threads: int = 1, seconds: float = 0.05
     """
     _check(n_threads=n_threads, seconds=seconds)
     gflops: float = simd.load_level().fma_gflops(_is_single(dtype), n_threads, seconds)
+    return gflops
+
+
+def team_gflops(n_threads: int = 1, seconds: float = 0.003) -> float:
+    """Return the 10^9 operations a second of threads that work together, each on a CPU of its own.
+
+    They multiply and add numbers of their second caches and some that another thread has just
+    written, and wait for each other in between. The average over so many seconds is returned: it
+    falls where another guest of a virtual machine uses a core's circuits or caches, or where the
+    cores are far from each other.
+
+    >>> not simd.levels() or team_gflops(1, seconds=0.001) > 0.1
+    True
+    """
+    _check(n_threads=n_threads, seconds=seconds)
+    gflops: float = simd.load_level().team_gflops(n_threads, seconds)
     return gflops
 
 
