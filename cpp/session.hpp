@@ -158,6 +158,7 @@ class Session {
   double pass_in_parts(const Batch& batch, int t);
   void part(Batch batch, int k, int t);
   void gather(const Batch& batch, int r0, int r1);
+  struct Fetch;
   template <class S>
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
   template <class S, class I>

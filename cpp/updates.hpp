@@ -220,6 +220,8 @@ void Session<T>::update_all(int t, const Batch& batch, const Step& step) {
   const Share rows{0, batch.count};
   int current = -1;
   Update<T> on_W{}, on_b{};
+  Fetch fetch;
+  if (team_.active() == 1) fetch = Fetch(batch, stages_[0].spec.n_in, stages_[0].blocks());
   for_blocks(t, [&](int s, int i, int j) {
     Stage<T>& stage = stages_[s];
     if (s != current) {
@@ -231,6 +233,7 @@ void Session<T>::update_all(int t, const Batch& batch, const Step& step) {
       add_parts(stage, stage.block(i, j), stage.block_rows(i) * P, G);
     else
       gradient_block(s, i, j, batch, rows, false, G);
+    if (s == 0) fetch.piece();
     mark(t, Phase::GRADIENT);
     update_block(stage, i, j, G, on_W, (step.number + 1) & 1);
     mark(t, Phase::UPDATE);
