@@ -342,6 +342,27 @@ def test_the_second_ctrl_c_leaves_with_the_parameters_of_the_last_epoch(digits, 
     assert all(np.array_equal(net.parameters[name], kept[name]) for name in kept)
 
 
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_the_second_ctrl_c_amid_an_epoch_undoes_what_it_did_so_far(digits, engine):
+    X, y = digits
+    kept = {}
+
+    class PressTwice(Callback):
+        def on_epoch_end(self, run):
+            kept.update(run.network.copy_parameters())
+
+        def on_batch_end(self, run, step, J):
+            if run.epoch == 2 and step == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    net = Network([Dense(6, "tanh"), Dense(10, "softmax")], 64, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(net, X, y, loss=CCE, epochs=9, batch_size=100, callbacks=PressTwice(), engine=engine)
+    assert all(np.array_equal(net.parameters[name], kept[name]) for name in kept)
+
+
 class StopAt(Callback):
     """Ends a training as a crash would: without a word to anybody."""
 

@@ -318,10 +318,11 @@ class FusedSession(Session):
         self._write()
 
     def undo(self) -> None:
-        if not self._ahead:
-            return self._write()  # somebody may have written since
-        self._ahead = False
-        self.take()
+        if self._ahead:
+            self._ahead = False
+            self.take()
+        else:
+            self._write()  # somebody may have written since
 
     def take(self) -> None:
         if self._ahead:
