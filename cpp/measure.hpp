@@ -85,29 +85,31 @@ class Teamwork {
   static constexpr size_t APART = size_t(1) << 18, OWN = APART / 32, OTHERS = OWN / 2;  // floats
   static constexpr int PARTS = 16, ROUNDS = 40, STEPS = 3;
 
-  // While it lives, each thread of the team stays on a CPU of its own.
+  // While it lives, several threads stay on a CPU each, while there are enough.
   struct Pinned {
-    Pinned(Team& team, int threads) {
+    Pinned([[maybe_unused]] Team& team, [[maybe_unused]] int threads) {
 #if defined(__linux__)
-      sched_getaffinity(0, sizeof allowed, &allowed);
+      known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+      if (!known || threads == 1) return;
       auto job = [&](int t) {
         int cpu = 0;
         for (int left = t % CPU_COUNT(&allowed); !CPU_ISSET(cpu, &allowed) || left-- > 0;) ++cpu;
         cpu_set_t one;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);
-        if (threads > 1) sched_setaffinity(0, sizeof one, &one);
+        sched_setaffinity(0, sizeof one, &one);
       };
       team.run(threads, job);
 #endif
     }
     ~Pinned() {
 #if defined(__linux__)
-      sched_setaffinity(0, sizeof allowed, &allowed);  // of the caller; the others are the team's
+      if (known) sched_setaffinity(0, sizeof allowed, &allowed);  // of the caller
 #endif
     }
 #if defined(__linux__)
     cpu_set_t allowed;
+    bool known = false;
 #endif
   };
 

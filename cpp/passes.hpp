@@ -16,7 +16,6 @@ namespace {
 constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
 constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
-constexpr int LONG = 1024;      // bytes of an example that is fetched while others are worked on
 
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
@@ -61,44 +60,6 @@ void scatter(const S* values, const I* indices, std::int64_t begin, std::int64_t
 }
 
 }  // namespace
-
-// Brings the examples that follow a mini-batch in the order from memory, piece by piece, while
-// there is arithmetic to do. Always inlined: GCC takes a function that only prefetches for one that
-// does nothing.
-template <class T>
-struct Session<T>::Fetch {
-  Fetch() = default;
-  Fetch(const Batch& batch, int n_in, size_t pieces) {
-    const Rows& X = *batch.X;
-    const std::int64_t start = batch.start + batch.count;
-    if (X.sparse || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
-    const int size = X.kind == Rows::U8 ? 1 : X.kind == Rows::F32 || X.kind == Rows::I32 ? 4 : 8;
-    values = static_cast<const char*>(X.values);
-    stride = X.example_stride * size;
-    bytes = n_in * size;
-    if (bytes < LONG) return;
-    next = batch.order + start;
-    end = next + std::min<std::int64_t>(batch.m - start, batch.count);
-    lines = int((size_t(bytes + 63) / 64 * size_t(end - next) + pieces - 1) / pieces);
-    at = bytes;
-  }
-
-  PELLUCID_INLINE void piece() {
-    for (int k = 0; k < lines; ++k, at += 64) {
-      if (at >= bytes) {
-        if (next == end) return;
-        row = values + *next++ * stride;
-        at = 0;
-      }
-      __builtin_prefetch(row + at, 0, 0);  // not into the second cache: W needs it
-    }
-  }
-
-  const char *values = nullptr, *row = nullptr;
-  std::ptrdiff_t stride = 0;
-  const std::int64_t *next = nullptr, *end = nullptr;  // examples
-  int bytes = 0, at = 0, lines = 0;                    // of an example; fetched of it; of a piece
-};
 
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {

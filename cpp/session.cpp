@@ -369,7 +369,10 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
     const bool finite = mini_batch(batch, t, request.rates[k - request.first], &J);
     if (t == 0) {
       cost = finite && std::isfinite(J) ? J : std::numeric_limits<double>::infinity();
-      if (!finite) *go_on = false;
+      if (!finite) {
+        *go_on = false;
+        keep_penalty(batch.step & 1);
+      }
     }
     if (!finite) return;
     if (ahead && k + 1 < end) {

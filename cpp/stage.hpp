@@ -166,15 +166,14 @@ struct Stage {
 
   // Whether the parameters are alike in both.
   bool same(int i0, int i1) const {
-    bool differ = false;
+    bool differ = spec.dense && i0 == 0 && differs(b.get(), lecture_b.values, spec.n_out);
     for_runs(i0, i1, [&](size_t at, size_t place, int n) {
-      differ |= differs(Wf + at, lecture_W.values + place, n);
+      differ = differ || differs(Wf + at, lecture_W.values + place, n);
     });
-    if (spec.dense && i0 == 0) differ |= differs(b.get(), lecture_b.values, spec.n_out);
     return !differ;
   }
 
-  // Whether thread t's share of the parameters are finite numbers.
+  // Whether thread t's share of the parameters are finite numbers, and what surrounds W in panels.
   bool finite(int t, int threads) const {
     constexpr int L = LANES<T>;
     Vec<T> sum{};  // NaN where one is not

@@ -11,6 +11,7 @@ namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
 constexpr int PANELS_TOGETHER = 8;  // panels of dZ that stay in the L2 cache while all of A passes
+constexpr int LONG = 1024;  // bytes of an example that is fetched while others are worked on
 
 }  // namespace
 
@@ -211,6 +212,44 @@ void Session<T>::update_bias(Stage<T>& stage, int j, const T* sums, const Update
   update(u, sums, stage.b + at, stage.memory_b[0].at(at), stage.memory_b[1].at(at), 1,
          stage.columns(j) > L ? 2 : 1);
 }
+
+// Brings the examples that follow a mini-batch in the order from memory, piece by piece, while
+// there is arithmetic to do. Always inlined: GCC takes a function that only prefetches for one that
+// does nothing.
+template <class T>
+struct Session<T>::Fetch {
+  Fetch() = default;
+  Fetch(const Batch& batch, int n_in, size_t pieces) {
+    const Rows& X = *batch.X;
+    const std::int64_t start = batch.start + batch.count;
+    if (X.sparse || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
+    const int size = X.kind == Rows::U8 ? 1 : X.kind == Rows::F32 || X.kind == Rows::I32 ? 4 : 8;
+    values = static_cast<const char*>(X.values);
+    stride = X.example_stride * size;
+    bytes = n_in * size;
+    if (bytes < LONG) return;
+    next = batch.order + start;
+    end = next + std::min<std::int64_t>(batch.m - start, batch.count);
+    lines = int((size_t(bytes + 63) / 64 * size_t(end - next) + pieces - 1) / pieces);
+    at = bytes;
+  }
+
+  PELLUCID_INLINE void piece() {
+    for (int k = 0; k < lines; ++k, at += 64) {
+      if (at >= bytes) {
+        if (next == end) return;
+        row = values + *next++ * stride;
+        at = 0;
+      }
+      __builtin_prefetch(row + at, 0, 0);  // not into the second cache: W needs it
+    }
+  }
+
+  const char *values = nullptr, *row = nullptr;
+  std::ptrdiff_t stride = 0;
+  const std::int64_t *next = nullptr, *end = nullptr;  // examples
+  int bytes = 0, at = 0, lines = 0;                    // of an example; fetched of it; of a piece
+};
 
 // dW tile by tile and the optimizer's step on it: dW never reaches memory. (Where it is summed in
 // parts, it is there already.)

@@ -19,6 +19,7 @@ from pellucid.engines.reference import ReferenceSession
 from pellucid.insight import Watch
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
+from pellucid.training import DivergenceWarning
 
 BUILT = [name for name in ENGINES if name != "fused" or simd.levels()]
 needs_fused = pytest.mark.skipif("fused" not in BUILT, reason="built without the fused engine")
@@ -189,6 +190,31 @@ def test_every_thread_of_a_large_prediction_works(width, monkeypatch):
     own = {task: t for task, t in time_of_each_thread().items() if task not in before}
     assert len(own) == sessions[0].threads - 1 == 2
     assert min(own.values()) > 0.1 * spent  # a third, about; 0.004 where they only wait
+
+
+class Breaks(Callback):
+    """Writes NaN in one hook."""
+
+    def __init__(self, hook):
+        setattr(self, hook, self.write)
+        self.kept = {}
+
+    def write(self, run):
+        if run.epoch == 2:
+            self.kept = run.network.copy_parameters()
+            run.network.W[1][0, 0] = np.nan
+
+
+@pytest.mark.parametrize("engine", BUILT)
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end"])
+def test_what_is_not_finite_is_not_gone_on_from(hook, engine):
+    X, y = made()
+    net, breaks = Network([Dense(4, "tanh"), Dense(3, "softmax")], 5, seed=0), Breaks(hook)
+    with pytest.warns(DivergenceWarning, match="diverged at step 0 of epoch 3"):
+        train(net, X, y, loss="cce", epochs=5, batch_size=8, callbacks=breaks, engine=engine)
+    assert len(breaks.kept) == 4
+    for name, array in breaks.kept.items():
+        np.testing.assert_array_equal(net.parameters[name], array)
 
 
 @pytest.mark.parametrize(("writes", "looks"), [(True, 4), (False, 0)])

@@ -18,8 +18,8 @@ class Callback:
 
     Between epochs the network's arrays hold what was learned, and what a hook writes into them
     counts: the next epoch goes on from there (not with "lbfgs", whose next point is scipy's).
-    Within an epoch they are the engine's: at ``on_batch_end`` the fused engine's stand as they were
-    when the epoch began, and what is written there is lost. A callback that never writes may say so
+    Within an epoch they are the engine's, and not to be written into: at ``on_batch_end`` the fused
+    engine's stand as they were when the epoch began. A callback that never writes may say so
     with ``writes = False``: an epoch then begins without a look at what has changed.
 
     Examples

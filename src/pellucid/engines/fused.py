@@ -319,18 +319,14 @@ class FusedSession(Session):
 
     def undo(self) -> None:
         if self._ahead:
+            self._read()
             self._ahead = False
-            self.take()
         else:
             self._write()  # somebody may have written since
 
     def take(self) -> None:
-        if self._ahead:
-            self.sync()
-        for mine, copy in self._copies():
-            copy[...] = mine
-        if not self._session.same():
-            self._session.read()
+        self.sync()
+        self._read()
 
     def state(self) -> State:
         self._session.write_memory()
@@ -341,6 +337,12 @@ class FusedSession(Session):
         self.sync()
         self._prepared.clear()
         self._session = None
+
+    def _read(self) -> None:
+        for mine, copy in self._copies():
+            copy[...] = mine
+        if not self._session.same():
+            self._session.read()
 
     def _write(self) -> None:
         self._session.write()

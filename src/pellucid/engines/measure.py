@@ -31,12 +31,12 @@ def fma_gflops(dtype: str = "float32", n_threads: int = 1, seconds: float = 0.05
 
 
 def team_gflops(n_threads: int = 1, seconds: float = 0.003) -> float:
-    """Return the 10^9 operations a second of threads that work together, each on a CPU of its own.
+    """Return the 10^9 operations a second of threads that work together.
 
-    They multiply and add numbers of their second caches and some that another thread has just
-    written, and wait for each other in between. The average over so many seconds is returned: it
-    falls where another guest of a virtual machine uses a core's circuits or caches, or where the
-    cores are far from each other.
+    Several stay on a CPU each. They multiply and add numbers of their second caches and some that
+    another thread has just written, and wait for each other in between. The average over so many
+    seconds is returned: it falls where another guest of a virtual machine uses a core's circuits
+    or caches, or where the cores are far from each other.
 
     >>> not simd.levels() or team_gflops(1, seconds=0.001) > 0.1
     True

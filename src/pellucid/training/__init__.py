@@ -92,8 +92,8 @@ def train(
 
     Starts from the network's present parameters and changes them in place; call again to go on.
     Ctrl-C ends the training after a step and keeps what was learned; a second one at once raises
-    KeyboardInterrupt, with the parameters of the last whole epoch. Where J or a parameter becomes
-    infinite or NaN, the parameters of the last good epoch are put back, with a
+    KeyboardInterrupt, with the parameters of the last epoch that ended. Where J or a parameter
+    becomes infinite or NaN, the parameters of the last good epoch are put back, with a
     :class:`DivergenceWarning`.
 
     Parameters

@@ -93,16 +93,16 @@ def minimise(
                 "gtol": settings.tolerance,
             },
         )
+        diverged = not (np.isfinite(result.x).all() and np.isfinite(result.fun))
+        stopped = bool(run.history.stopped)  # before this, so the last iteration's are the ones
+        if diverged or stopped:
+            _unpack(good, arrays)
+        else:
+            _unpack(result.x, arrays)
     except KeyboardInterrupt:
         _unpack(good, arrays)
         session.take()
         raise
-    diverged = not (np.isfinite(result.x).all() and np.isfinite(result.fun))
-    stopped = bool(run.history.stopped)  # before this, so the last iteration's are the ones
-    if diverged or stopped:
-        _unpack(good, arrays)
-    else:
-        _unpack(result.x, arrays)
     if diverged:
         run.stop("diverged: J or a parameter is no longer finite. Standardise X", "diverged")
     run.J = float(result.fun)

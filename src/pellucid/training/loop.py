@@ -94,14 +94,14 @@ def descend(
             callback.on_epoch_begin(run)
         if run.history.stopped:
             break
-        if writing:
-            session.take()  # what callbacks have written into the network
         rates = _learning_rates(run)
+        if writing:  # callbacks may have written into the network
+            if not _finite(run):
+                return _undo_diverged(run, session, 0, float(rates[0]))
+            session.take()
         costs = _steps(run, session, callbacks, rates)
         if (len(costs) and math.isinf(costs[-1])) or not session.finite():
-            session.undo()
-            _stop_diverged(run, len(costs), float(rates[len(costs) - 1]))
-            break
+            return _undo_diverged(run, session, len(costs), float(rates[len(costs) - 1]))
         session.sync()
         if len(costs) < len(rates):
             if not run.history.stopped:
@@ -164,7 +164,13 @@ def _mean(run: Run, costs: NDArray[np.float64]) -> float:
     return float(np.sum(costs[done] * sizes[done]) / np.sum(sizes[done]))
 
 
-def _stop_diverged(run: Run, steps: int, rate: float) -> None:
+def _finite(run: Run) -> bool:
+    """Whether what the network holds are finite numbers."""
+    return all(np.isfinite(array).all() for array in run.network.parameters.values())
+
+
+def _undo_diverged(run: Run, session: Session, steps: int, rate: float) -> None:
+    session.undo()
     kept = f"those of epoch {run.epoch}" if run.epoch else "those it started from"
     run.stop(
         f"diverged at step {steps} of epoch {run.epoch + 1}: J or a parameter is no longer finite. "
