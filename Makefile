@@ -133,6 +133,7 @@ bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 	$(BIN)/python benchmarks/loops.py $(ARGS)
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
+	$(BIN)/python benchmarks/moments.py $(ARGS)
 
 $(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
 	$(PIP) install --quiet --requirement $<

@@ -75,6 +75,36 @@ def phases_section(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def moments_section(results: dict[str, Any]) -> list[str]:
+    """Each contestant in the machine's good moments and in its bad ones."""
+    rows = []
+    for name, by_contestant in results.items():
+        for key, each in by_contestant.items():
+            good, bad = each["most"], each["least"]
+            given = bad["gflops_given"] / good["gflops_given"] if good["gflops_given"] else None
+            rows.append(
+                [
+                    WORKLOADS[name].label,
+                    key,
+                    number(good["us_per_step"]),
+                    number(bad["us_per_step"]),
+                    times(bad["us_per_step"] / good["us_per_step"]),
+                    percent(given),
+                ]
+            )
+    header = ["network, batch", "contestant", "good, µs", "bad, µs", "longer", "given"]
+    return [
+        "## What the machine's moments do to a step",
+        "",
+        "The same code in bursts of 0.05 s, `python benchmarks/moments.py`: the median of the",
+        "quarter in which the machine gave most and of that in which it gave least. *given*: what",
+        "it gave in the bad ones, of what it gave in the good. Where no process here takes it,",
+        "what is missing goes to other guests of the host, or to cores far from each other.",
+        "",
+        *table(header, rows),
+    ]
+
+
 def scaling_section(results: dict[str, Any]) -> list[str]:
     """All parts that were measured."""
     sections = {
