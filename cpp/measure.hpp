@@ -68,7 +68,10 @@ class Teamwork {
 
   double gflops(double seconds) {
     using clock = std::chrono::steady_clock;
-    const Pinned pinned(team_, threads_);
+    const Cpus allowed;
+    const int home = Cpus::here();
+    auto part = [&](int t) { allowed.stay_on(t, home); };  // the team's threads end with it
+    if (threads_ > 1) team_.run(threads_, part);
     go(ROUNDS);  // what is first touched, and threads that wake up, are not counted
     const auto start = clock::now();
     double passed = 0;
@@ -78,40 +81,13 @@ class Teamwork {
       rounds += ROUNDS;
       passed = std::chrono::duration<double>(clock::now() - start).count();
     } while (passed < seconds);
+    allowed.roam();
     return 1e-9 * 2 * STEPS * double(OWN + OTHERS) * threads_ * double(rounds) / passed;
   }
 
  private:
   static constexpr size_t APART = size_t(1) << 18, OWN = APART / 32, OTHERS = OWN / 2;  // floats
   static constexpr int PARTS = 16, ROUNDS = 40, STEPS = 3;
-
-  // While it lives, several threads stay on a CPU each, while there are enough.
-  struct Pinned {
-    Pinned([[maybe_unused]] Team& team, [[maybe_unused]] int threads) {
-#if defined(__linux__)
-      known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
-      if (!known || threads == 1) return;
-      auto job = [&](int t) {
-        int cpu = 0;
-        for (int left = t % CPU_COUNT(&allowed); !CPU_ISSET(cpu, &allowed) || left-- > 0;) ++cpu;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        sched_setaffinity(0, sizeof one, &one);
-      };
-      team.run(threads, job);
-#endif
-    }
-    ~Pinned() {
-#if defined(__linux__)
-      if (known) sched_setaffinity(0, sizeof allowed, &allowed);  // of the caller
-#endif
-    }
-#if defined(__linux__)
-    cpu_set_t allowed;
-    bool known = false;
-#endif
-  };
 
   static void work(float* from, size_t count) {
     const Vec<float> factor = broadcast(0.999f), term = broadcast(0.001f);

@@ -81,12 +81,48 @@ class Barrier {
   Signal generation_;
 };
 
+// The CPUs that the calling thread might use when this was made. Elsewhere than on Linux nothing is
+// known, and no thread is moved.
+class Cpus {
+ public:
+#if defined(__linux__)
+  Cpus() : known_(sched_getaffinity(0, sizeof all_, &all_) == 0) {}
+
+  static int here() { return sched_getcpu(); }
+
+  // Keep the calling thread on the t-th of them after `home`.
+  void stay_on(int t, int home) const {
+    if (!known_) return;
+    int cpu = home;
+    for (int left = t % CPU_COUNT(&all_); left > 0; left -= CPU_ISSET(cpu, &all_) ? 1 : 0)
+      cpu = (cpu + 1) % CPU_SETSIZE;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+  }
+
+  // Let it use them all again.
+  void roam() const {
+    if (known_) sched_setaffinity(0, sizeof all_, &all_);
+  }
+
+ private:
+  cpu_set_t all_;
+  bool known_;
+#else
+  static int here() { return 0; }
+  void stay_on(int, int) const {}
+  void roam() const {}
+#endif
+};
+
 // n threads, the caller among them as number 0. They live as long as the team; those that a run has
 // no use for sleep.
 class Team {
  public:
   explicit Team(int n) : start_(new Signal[std::size_t(n)]), n_(n) {
-    const int home = here();
+    const int home = Cpus::here();
     try {
       for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
     } catch (const std::system_error& error) {
@@ -141,28 +177,12 @@ class Team {
     }
   }
 
-  static int here() {
-#if defined(__linux__)
-    return sched_getcpu();
-#else
-    return 0;
-#endif
-  }
-
   // Begin on a core of one's own, free to move: left alone, the threads of a new team share a core
   // for a tenth of a second until the scheduler parts them.
-  static void spread([[maybe_unused]] int t, [[maybe_unused]] int home) {
-#if defined(__linux__)
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    int cpu = home;
-    for (int left = t % CPU_COUNT(&allowed); left > 0; left -= CPU_ISSET(cpu, &allowed) ? 1 : 0)
-      cpu = (cpu + 1) % CPU_SETSIZE;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    sched_setaffinity(0, sizeof allowed, &allowed);
-#endif
+  static void spread(int t, int home) {
+    const Cpus allowed;
+    allowed.stay_on(t, home);
+    allowed.roam();
   }
 
   const std::unique_ptr<Signal[]> start_;  // of each thread
