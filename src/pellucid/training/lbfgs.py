@@ -51,7 +51,7 @@ def minimise(
 
     settings = cast(LBFGS, run.optimizer)
     arrays = list(run.network.parameters.values())
-    good = _pack(arrays)  # theta of the last iteration whose J was finite
+    good = _pack(arrays)  # theta of the last iteration where it and J were finite
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
@@ -72,8 +72,9 @@ def minimise(
         if run.history.stopped:
             raise StopIteration
         _unpack(intermediate_result.x, arrays)
-        if np.isfinite(intermediate_result.fun):
-            good = _pack(arrays)
+        theta = _pack(arrays)
+        if np.isfinite(intermediate_result.fun) and np.isfinite(theta).all():
+            good = theta
         end_epoch(run, session, callbacks, float(intermediate_result.fun), 1.0)
         if interrupted() and not run.history.stopped:
             stop_interrupted(run)

@@ -36,8 +36,8 @@ def run_training(
 ) -> None:
     """Carry a prepared run out; how it ended stands in ``run.history``.
 
-    A second Ctrl-C, or an error, comes out of here with the session closed; after a
-    second Ctrl-C the parameters are those of the last epoch that ended.
+    A second Ctrl-C, or an error, comes out of here with the session closed; after a second Ctrl-C
+    the parameters are those of the last epoch that ended.
     """
     callbacks = callbacks_of(callbacks)
     check_monitor(run)
