@@ -16,7 +16,7 @@ from typing import Any
 
 import report_scaling
 import speed
-from worker import Contestant
+from worker import Contestant, compare, median_us
 from workloads import WORKLOADS, Job
 
 NAMES = ("table", "deep", "mnist", "wide")
@@ -38,31 +38,29 @@ def main() -> None:
             key: Contestant(who, Job(workload, threads))
             for key, (who, threads) in CONTESTANTS.items()
         }
-        for _ in range(rounds):
-            for each in contestants.values():
-                each.measure(seconds)
-        found[name] = {key: _parts(each, workload.steps) for key, each in contestants.items()}
+        results = compare(contestants, rounds, seconds)
+        found[name] = {
+            key: _parts(each.bursts(), workload.steps)
+            for key, each in contestants.items()
+            if "skipped" not in results[key]
+        }
     speed.finish(arguments, not arguments.quick, "moments", found)
     print("\n".join(report_scaling.moments_section(found)))
 
 
-def _parts(contestant: Contestant, steps: int) -> dict[str, Any]:
+def _parts(bursts: Sequence[dict[str, float]], steps: int) -> dict[str, Any]:
     """The bursts in which the machine gave most, and least."""
-    bursts = [burst for each in contestant.rounds for burst in each["bursts"]]
-    bursts.sort(key=lambda each: -each["gflops_given"])
     count = -(-len(bursts) // PARTS)
-    return {"bursts": len(bursts), "most": _part(bursts[:count], steps)} | {
-        "least": _part(bursts[-count:], steps)
+    return {
+        "bursts": len(bursts),
+        "most": _part(bursts[:count], steps),
+        "least": _part(bursts[-count:], steps),
     }
 
 
 def _part(bursts: Sequence[dict[str, float]], steps: int) -> dict[str, float]:
-    return {
-        "gflops_given": statistics.median(each["gflops_given"] for each in bursts),
-        "us_per_step": 1e6
-        * statistics.median(each["seconds_per_epoch"] for each in bursts)
-        / steps,
-    }
+    given = statistics.median(each["gflops_given"] for each in bursts)
+    return {"gflops_given": given, "us_per_step": median_us(bursts, steps)}
 
 
 if __name__ == "__main__":

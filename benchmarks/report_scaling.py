@@ -203,7 +203,7 @@ def _threads(part: dict[str, Any]) -> list[str]:
         for name, each in part.items()
     ]
     header = ["µs a step", *(f"{n} thread{'s' * (n != '1')}" for n in counts), "given", "gain"]
-    told = f"*given*: what {counts[-1]} CPUs got done together meanwhile, of the most seen here."
+    told = "*given*: what all CPUs got done together meanwhile, of the most seen here."
     return ["## Threads", "", f"{SPREAD} {told}", "", *table(header, rows)]
 
 

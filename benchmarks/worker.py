@@ -43,14 +43,18 @@ class Contestant:
         self.rounds.append(answer)
         self.job = replace(self.job, form=answer["info"].get("form", ""))  # found out once
 
+    def bursts(self) -> list[dict[str, float]]:
+        """Return those of all rounds, first those in which the machine gave most."""
+        found = [burst for each in self.rounds for burst in each["bursts"]]
+        return sorted(found, key=lambda each: each["gflops_given"], reverse=True)
+
     def result(self) -> dict[str, Any]:
         """Return what was measured, as plain data: the median of the quieter half of all bursts.
 
         Those are the bursts before and after which the cores could do most. Where others are to be
         busy, all count: the less this one gets, the more they take.
         """
-        bursts = [burst for each in self.rounds for burst in each["bursts"]]
-        bursts.sort(key=lambda each: each["gflops_given"], reverse=True)
+        bursts = self.bursts()
         quieter = bursts if self.job.taken else bursts[: len(bursts) // 2 + 1]
         seconds = statistics.median(each["seconds_per_epoch"] for each in quieter)
         steps = self.job.workload.steps
@@ -63,7 +67,7 @@ class Contestant:
             "seconds_per_epoch": seconds,
             "us_per_step": 1e6 * seconds / steps,
             "gflops": info.get("flops", self.job.workload.flops * steps) / seconds / 1e9,
-            "rounds_us": [_median_us(each["bursts"], steps) for each in self.rounds],
+            "rounds_us": [median_us(each["bursts"], steps) for each in self.rounds],
             "gflops_given": quieter[len(quieter) // 2]["gflops_given"],
             "gflops_given_all": bursts[len(bursts) // 2]["gflops_given"],
             "cores_used": round(statistics.median(each["cores_used"] for each in self.rounds), 2),
@@ -74,7 +78,8 @@ class Contestant:
         }
 
 
-def _median_us(bursts: Sequence[Mapping[str, float]], steps: int) -> float:
+def median_us(bursts: Sequence[Mapping[str, float]], steps: int) -> float:
+    """Return the microseconds a step of the middle burst."""
     seconds = statistics.median(each["seconds_per_epoch"] for each in bursts)
     return round(1e6 * seconds / steps, 3)
 
