@@ -259,6 +259,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
     const auto now = clock::now();
     const double seconds = std::chrono::duration<double>(now - start).count();
     tuner_.note(done, seconds);
+    team_.part();
     note_speeds(threads, done, seconds);
     step_ += std::uint64_t(done);
     k += done;

@@ -1,6 +1,7 @@
 // A team of threads that works through the phases of a step, with a barrier between them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -107,6 +109,16 @@ class Cpus {
     if (known_) sched_setaffinity(0, sizeof all_, &all_);
   }
 
+  // The first of them after `cpu`, in a circle, for which taken(it) is false; -1: there is none.
+  template <class F>
+  int next(int cpu, F taken) const {
+    for (int left = known_ ? CPU_SETSIZE : 0; left > 0; --left) {
+      cpu = (cpu + 1) % CPU_SETSIZE;
+      if (CPU_ISSET(cpu, &all_) && !taken(cpu)) return cpu;
+    }
+    return -1;
+  }
+
  private:
   cpu_set_t all_;
   bool known_;
@@ -114,6 +126,10 @@ class Cpus {
   static int here() { return 0; }
   void stay_on(int, int) const {}
   void roam() const {}
+  template <class F>
+  int next(int, F) const {
+    return -1;
+  }
 #endif
 };
 
@@ -121,7 +137,7 @@ class Cpus {
 // no use for sleep.
 class Team {
  public:
-  explicit Team(int n) : start_(new Signal[std::size_t(n)]), n_(n) {
+  explicit Team(int n) : seats_(new Seat[std::size_t(n)]), n_(n) {
     const int home = Cpus::here();
     try {
       for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
@@ -152,9 +168,26 @@ class Team {
     job_ = [](void* context, int t) { (*static_cast<F*>(context))(t); };
     working_.store(active - 1, std::memory_order_relaxed);
     const std::uint32_t before = end_.now();
-    for (int t = 1; t < active; ++t) start_[t].change();
+    for (int t = 1; t < active; ++t) seats_[t].start.change();
     job(0);
+    seats_[0].cpu = Cpus::here();
     end_.await_change(before);
+  }
+
+  // Between runs of a millisecond or so: where the last one ended with two threads on one CPU, the
+  // next begins with one of them sent to a CPU where none is. They would take turns of milliseconds
+  // there until the scheduler parts them, after some tens. Where it sends them back, the others are
+  // taken, so this waits longer each time.
+  void part() {
+    const int t = one_too_many();
+    if (t == 0) {
+      patience_ /= 2;
+    } else if (++waited_ > patience_) {
+      waited_ = 0;
+      patience_ = std::min(2 * patience_ + 1, MOST_PATIENT);
+      sent_ = Cpus().next(sent_, [this](int cpu) { return is_taken(cpu, active_); });
+      seats_[t].go_to = sent_;
+    }
   }
 
   // Within a job: wait for all others.
@@ -163,16 +196,19 @@ class Team {
  private:
   void end() {
     job_ = nullptr;
-    for (std::size_t t = 1; t <= threads_.size(); ++t) start_[t].change();
+    for (std::size_t t = 1; t <= threads_.size(); ++t) seats_[t].start.change();
     for (auto& thread : threads_) thread.join();
   }
 
   void serve(int t, int home) {
+    Seat& seat = seats_[t];
     spread(t, home);
     for (std::uint32_t seen = 0;; ++seen) {
-      start_[t].await_change(seen);
+      seat.start.await_change(seen);
       if (job_ == nullptr) return;
+      if (seat.go_to >= 0) spread(0, std::exchange(seat.go_to, -1));
       job_(context_, t);
+      seat.cpu = Cpus::here();
       if (working_.fetch_sub(1, std::memory_order_acq_rel) == 1) end_.change();
     }
   }
@@ -185,9 +221,28 @@ class Team {
     allowed.roam();
   }
 
-  const std::unique_ptr<Signal[]> start_;  // of each thread
+  bool is_taken(int cpu, int active) const {
+    return std::any_of(&seats_[0], &seats_[active], [=](auto& each) { return each.cpu == cpu; });
+  }
+
+  // A thread that ended the last run on the CPU of one before it; 0: there is none.
+  int one_too_many() const {
+    int t = active_ - 1;
+    while (t > 0 && !is_taken(seats_[t].cpu, t)) --t;
+    return t;
+  }
+
+  struct alignas(64) Seat {
+    Signal start;    // of a run
+    int cpu = -1;    // where the thread was at its end
+    int go_to = -1;  // the CPU on which it is to begin the next
+  };
+  static constexpr int MOST_PATIENT = 63;
+
+  const std::unique_ptr<Seat[]> seats_;  // of each thread
   const int n_;
   int active_ = 1;
+  int sent_ = -1, patience_ = 0, waited_ = 0;  // of part(): the CPU; runs to wait, and waited
   Barrier inside_;
   std::atomic<int> working_{0};
   Signal end_;

@@ -27,10 +27,10 @@ class Tuner {
   // `known` was found for the same work and as many threads; `fewest` is 1, or `most` to choose
   // nothing. `alone` is about how many seconds a step takes one thread.
   explicit Tuner(int most, const Findings& known = {}, int fewest = 1, double alone = 0)
-      : short_(alone <= SLOW) {
+      : alone_(alone) {
     for (int n = fewest; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
     tried_.push_back({most});
-    now_ = short_ ? 0 : tried_.size() - 1;  // the first step of all, to see how long one takes
+    now_ = alone > SLOW ? tried_.size() - 1 : 0;  // the first step, to see how long one takes
     if (known.seconds.size() != tried_.size()) return;
     for (std::size_t k = 0; k < tried_.size(); ++k) tried_[k].seconds = known.seconds[k];
     now_ = best_ = known.best;
@@ -72,7 +72,7 @@ class Tuner {
     if (!begun_) return begin();
     if (warm_ > 0) {  // windows do not count, unless their steps are long
       warm_ -= all;
-      if (all < WARM || (first && short_)) return;
+      if (all < WARM || (first && alone_ <= SLOW && !stalled())) return;
     }
     least_ = windows_ ? std::min(least_, last_) : last_;
     worst_ = windows_ ? std::max(worst_, last_) : last_;
@@ -85,9 +85,10 @@ class Tuner {
  private:
   static constexpr double TRIAL = 8e-3;  // seconds of windows that say how fast a number is
   static constexpr double ROUND = 1e-3;
-  static constexpr double WARM = 3e-3;  // after a change, until threads run on cores of their own
-  static constexpr double SLOW = 5e-3;  // a step so long needs no second window
-  static constexpr double HOPELESS = 1.6, CHANGED = 1.25, BETTER = 0.97;
+  static constexpr double WARM = 3e-3;    // after a change, until threads run on cores of their own
+  static constexpr double SLOW = 5e-3;    // a step so long needs no second window
+  static constexpr double STALL = 10e-3;  // no accident is so long
+  static constexpr double FAR = 3, HOPELESS = 1.6, CHANGED = 1.25, BETTER = 0.97;
   static constexpr int FEWEST = 4;              // windows of a trial
   static constexpr int SOON = 6, SELDOM = 200;  // trials until the next look
 
@@ -99,10 +100,18 @@ class Tuner {
 
   // Windows that agree are believed sooner, and so are those that are far too slow.
   bool trial_done() const {
-    if (last_ > SLOW || measured_ >= TRIAL) return true;
-    if (windows_ < FEWEST || measured_ < TRIAL / 2) return false;
     const double best = tried_[best_].seconds;
-    return worst_ < 1.1 * least_ || (best > 0 && least_ > HOPELESS * best);
+    if (last_ > SLOW || measured_ >= TRIAL) return true;
+    if (windows_ > 1 && now_ != best_ && best > 0 && least_ > HOPELESS * best) return true;
+    if (windows_ < FEWEST || measured_ < TRIAL / 2) return false;
+    return worst_ < 1.1 * least_;
+  }
+
+  // A step that waited for threads without a core: it says enough of a number, where another is
+  // known to do without.
+  bool stalled() const {
+    const double best = tried_[best_].seconds;
+    return last_ > STALL && now_ != best_ && best > 0 && last_ > FAR * best;
   }
 
   // After the first step: which numbers are tried first.
@@ -116,8 +125,9 @@ class Tuner {
     look_at_all();
   }
 
-  // Few threads would take long over a step that takes the whole team long.
-  bool slow() const { return last_ > SLOW && !short_; }
+  // Few threads would take long over a step that takes the whole team long, unless that is because
+  // cores are taken.
+  bool slow() const { return last_ > SLOW && last_ < alone_; }
 
   void look_at_all() { look(slow() ? tried_.size() - 1 : 0, true); }
 
@@ -155,7 +165,7 @@ class Tuner {
 
   // No other number comes near the best: looking again costs much and promises little.
   bool unrivalled() const {
-    const double near = 3 * tried_[best_].seconds;
+    const double near = FAR * tried_[best_].seconds;
     return std::none_of(tried_.begin(), tried_.end(), [&](const Candidate& each) {
       return &each != &tried_[best_] && each.seconds < near;
     });
@@ -170,7 +180,7 @@ class Tuner {
     const bool changed = std::min(seconds, before) > CHANGED * reference_ ||
                          std::max(seconds, before) * CHANGED < reference_;
     ++waited_;
-    if (waited_ >= patience_ || (changed && waited_ >= std::max(SOON, patience_ / 2)))
+    if (waited_ >= patience_ || (changed && waited_ >= std::max(SOON, patience_ / 4)))
       return look(now_, changed);
     begin_trial();
   }
@@ -198,7 +208,7 @@ class Tuner {
   double last_ = 0;               // seconds of a step in the last window; 0: none as yet
   int window_ = 1;                // its steps
   double reference_ = 0;          // what the number chosen took when it was chosen
-  const bool short_;              // a step that takes long was kept waiting
+  const double alone_;            // seconds of a step on one thread, about
   bool begun_ = false, looking_ = false;
   bool recalled_ = false;  // the number chosen is an earlier tuner's, not yet tried here
   int patience_ = SOON / 2, waited_ = 0;
