@@ -32,13 +32,16 @@ class Skip(Exception):  # noqa: N818
 class Gate:
     """What a contestant calls at the beginning of each epoch."""
 
-    def __init__(self, seconds: float, answers: TextIO, threads: int = 0) -> None:
+    def __init__(
+        self, seconds: float, answers: TextIO, threads: int = 0, asks: bool = True
+    ) -> None:
+        """Prepare to measure for so long; with ``asks``, look at the machine between bursts."""
         self.info: dict[str, Any] = {}
         """Goes along with the answer: the loss, the engine."""
         self.epochs_per_call = 1
         """Epochs between two calls of the gate."""
         self._answers = answers
-        self._round = self._measure(seconds, Cores(one=threads == 1))
+        self._round = self._measure(seconds, Cores(one=threads == 1, asks=asks))
 
     def __call__(self) -> None:
         next(self._round)

@@ -129,8 +129,8 @@ class Cores:
 
     SECONDS = 0.003
 
-    def __init__(self, one: bool) -> None:
-        self._rate = engine_hook("team_gflops")
+    def __init__(self, one: bool, asks: bool) -> None:
+        self._rate = engine_hook("team_gflops") if asks else None
         self._threads = 1 if one else cpu_count()
 
     def gflops(self) -> float:

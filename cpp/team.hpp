@@ -109,12 +109,14 @@ class Cpus {
     if (known_) sched_setaffinity(0, sizeof all_, &all_);
   }
 
+  bool has(int cpu) const { return known_ && CPU_ISSET(cpu, &all_); }
+
   // The first of them after `cpu`, in a circle, for which taken(it) is false; -1: there is none.
   template <class F>
   int next(int cpu, F taken) const {
     for (int left = known_ ? CPU_SETSIZE : 0; left > 0; --left) {
       cpu = (cpu + 1) % CPU_SETSIZE;
-      if (CPU_ISSET(cpu, &all_) && !taken(cpu)) return cpu;
+      if (has(cpu) && !taken(cpu)) return cpu;
     }
     return -1;
   }
@@ -126,6 +128,7 @@ class Cpus {
   static int here() { return 0; }
   void stay_on(int, int) const {}
   void roam() const {}
+  bool has(int) const { return false; }
   template <class F>
   int next(int, F) const {
     return -1;
@@ -182,11 +185,11 @@ class Team {
     const int t = one_too_many();
     if (t == 0) {
       patience_ /= 2;
+      for (int u = 0; u < active_; ++u) remember(seats_[u].cpu);
     } else if (++waited_ > patience_) {
       waited_ = 0;
       patience_ = std::min(2 * patience_ + 1, MOST_PATIENT);
-      sent_ = Cpus().next(sent_, [this](int cpu) { return is_taken(cpu, active_); });
-      seats_[t].go_to = sent_;
+      seats_[t].go_to = elsewhere();
     }
   }
 
@@ -232,6 +235,28 @@ class Team {
     return t;
   }
 
+  // A thread had this CPU to itself: it comes first among those that did.
+  void remember(int cpu) {
+    const auto place = std::find(good_.begin(), good_.end(), cpu);
+    if (place == good_.end())
+      good_.insert(good_.begin(), cpu);
+    else
+      std::rotate(good_.begin(), place, place + 1);
+  }
+
+  // A CPU where no thread was in the last run: one of the good ones, tried once, or any in turn.
+  int elsewhere() {
+    const Cpus allowed;
+    const auto taken = [this](int cpu) { return is_taken(cpu, active_); };
+    for (auto place = good_.begin(); place != good_.end(); ++place) {
+      const int cpu = *place;
+      if (taken(cpu) || !allowed.has(cpu)) continue;
+      good_.erase(place);
+      return cpu;
+    }
+    return sent_ = allowed.next(sent_, taken);
+  }
+
   struct alignas(64) Seat {
     Signal start;    // of a run
     int cpu = -1;    // where the thread was at its end
@@ -242,6 +267,7 @@ class Team {
   const std::unique_ptr<Seat[]> seats_;  // of each thread
   const int n_;
   int active_ = 1;
+  std::vector<int> good_;                      // CPUs that threads had to themselves, latest first
   int sent_ = -1, patience_ = 0, waited_ = 0;  // of part(): the CPU; runs to wait, and waited
   Barrier inside_;
   std::atomic<int> working_{0};
