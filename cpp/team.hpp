@@ -179,16 +179,17 @@ class Team {
 
   // Between runs of a millisecond or so: where the last one ended with two threads on one CPU, the
   // next begins with one of them sent to a CPU where none is. They would take turns of milliseconds
-  // there until the scheduler parts them, after some tens. Where it sends them back, the others are
-  // taken, so this waits longer each time.
+  // there until the scheduler parts them, after some tens. Where it sends them back, there is no
+  // other CPU for so many, so this waits longer each time.
   void part() {
     const int t = one_too_many();
+    Seat& last = seats_[active_ - 1];
     if (t == 0) {
-      patience_ /= 2;
+      last.patience /= 2;
       for (int u = 0; u < active_; ++u) remember(seats_[u].cpu);
-    } else if (++waited_ > patience_) {
-      waited_ = 0;
-      patience_ = std::min(2 * patience_ + 1, MOST_PATIENT);
+    } else if (++last.waited > last.patience) {
+      last.waited = 0;
+      last.patience = std::min(2 * last.patience + 1, MOST_PATIENT);
       seats_[t].go_to = elsewhere();
     }
   }
@@ -258,17 +259,18 @@ class Team {
   }
 
   struct alignas(64) Seat {
-    Signal start;    // of a run
-    int cpu = -1;    // where the thread was at its end
-    int go_to = -1;  // the CPU on which it is to begin the next
+    Signal start;                  // of a run
+    int cpu = -1;                  // where the thread was at its end
+    int go_to = -1;                // the CPU on which it is to begin the next
+    int patience = 0, waited = 0;  // of part(), in runs in which it was the last
   };
   static constexpr int MOST_PATIENT = 63;
 
   const std::unique_ptr<Seat[]> seats_;  // of each thread
   const int n_;
   int active_ = 1;
-  std::vector<int> good_;                      // CPUs that threads had to themselves, latest first
-  int sent_ = -1, patience_ = 0, waited_ = 0;  // of part(): the CPU; runs to wait, and waited
+  std::vector<int> good_;  // CPUs that threads had to themselves, latest first
+  int sent_ = -1;          // another that was tried last
   Barrier inside_;
   std::atomic<int> working_{0};
   Signal end_;
