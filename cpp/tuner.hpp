@@ -28,6 +28,7 @@ class Tuner {
   // nothing. `alone` is about how many seconds a step takes one thread.
   explicit Tuner(int most, const Findings& known = {}, int fewest = 1, double alone = 0)
       : alone_(alone) {
+    if (fewest == 1 && alone > 0 && alone < SHORT) most = 1;
     for (int n = fewest; n < most; n = n < 8 ? n + 1 : std::min(2 * n, most)) tried_.push_back({n});
     tried_.push_back({most});
     now_ = alone > SLOW ? tried_.size() - 1 : 0;  // the first step, to see how long one takes
@@ -87,6 +88,7 @@ class Tuner {
   static constexpr double ROUND = 1e-3;
   static constexpr double WARM = 3e-3;    // after a change, until threads run on cores of their own
   static constexpr double SLOW = 5e-3;    // a step so long needs no second window
+  static constexpr double SHORT = 1e-6;   // of work: less than it takes threads to meet
   static constexpr double STALL = 10e-3;  // no accident is so long
   static constexpr double FAR = 3, HOPELESS = 1.6, CHANGED = 1.25, BETTER = 0.97;
   static constexpr int FEWEST = 4;              // windows of a trial

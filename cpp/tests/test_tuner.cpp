@@ -134,6 +134,17 @@ void test_tunings() {
   CHECK(fewer.choose() == 2, "found for more threads: %d", fewer.choose());
 }
 
+void test_too_little_to_share() {
+  Tuner tuner(4, {}, 1, 1e-7);
+  int most = 0;
+  for (int k = 0; k < 1000; ++k) {
+    most = std::max(most, tuner.choose());
+    tuner.note(tuner.steps(), 1e-6 * tuner.steps());
+  }
+  CHECK(most == 1, "%d threads", most);
+  CHECK(Tuner(4, {}, 4, 1e-7).choose() == 4, "all are to take part");
+}
+
 void test_one_thread() {
   Tuner tuner(1);
   tuner.note(1, 1e-3);
@@ -153,6 +164,7 @@ int main() {
   test_begins_busy("long", LONG, 1);
   test_recalled();
   test_tunings();
+  test_too_little_to_share();
   test_one_thread();
   return pellucid::failures();
 }
