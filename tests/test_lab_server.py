@@ -316,7 +316,7 @@ def test_the_address_carries_the_experiment_to_begin_with():
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 def test_training_does_not_wait_for_the_drawing(page):
-    """2-64-64-1 at batch 32 with frames and maps: above 1,000 steps a frame on a machine at rest."""
+    """2-64-64-1 at batch 32 with frames and maps: at rest, above 1,000 steps a frame."""
     page.ask("open", experiment=PRESETS["spiral"].experiment)
     page.ask("watch", boundary=True)
     page.ask("play")
