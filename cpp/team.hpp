@@ -182,6 +182,7 @@ class Team {
   // there until the scheduler parts them, after some tens. Where it sends them back, there is no
   // other CPU for so many, so this waits longer each time.
   void part() {
+    if (active_ == 1) return;
     const int t = one_too_many();
     Seat& last = seats_[active_ - 1];
     if (t == 0) {
@@ -226,7 +227,8 @@ class Team {
   }
 
   bool is_taken(int cpu, int active) const {
-    return std::any_of(&seats_[0], &seats_[active], [=](auto& each) { return each.cpu == cpu; });
+    const Seat* const first = seats_.get();
+    return std::any_of(first, first + active, [=](auto& each) { return each.cpu == cpu; });
   }
 
   // A thread that ended the last run on the CPU of one before it; 0: there is none.
