@@ -319,9 +319,14 @@ def test_training_does_not_wait_for_the_drawing(page):
     """2-64-64-1 at batch 32 with frames and maps: at rest, above 1,000 steps a frame."""
     page.ask("open", experiment=PRESETS["spiral"].experiment)
     page.ask("watch", boundary=True)
-    page.ask("play")
-    page.watch(10)
-    assert page.ask("pause")["step"] > 10 * len(page.frames)
+
+    def steps_a_frame():
+        before, drawn = page.ask("pause")["step"], len(page.frames)
+        page.ask("play")
+        page.watch(10)
+        return (page.ask("pause")["step"] - before) / (len(page.frames) - drawn)
+
+    assert any(steps_a_frame() > 100 for _ in range(10))  # others may hold up some
 
 
 def test_a_page_that_reads_nothing_holds_nobody(lab, page):
