@@ -96,8 +96,8 @@ class Cpus {
   void stay_on(int t, int home) const {
     if (!known_) return;
     int cpu = home;
-    for (int left = t % CPU_COUNT(&all_); left > 0; left -= CPU_ISSET(cpu, &all_) ? 1 : 0)
-      cpu = (cpu + 1) % CPU_SETSIZE;
+    for (int left = t % CPU_COUNT(&all_); left > 0; --left)
+      cpu = next(cpu, [](int) { return false; });
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
@@ -240,24 +240,20 @@ class Team {
 
   // A thread had this CPU to itself: it comes first among those that did.
   void remember(int cpu) {
-    const auto place = std::find(good_.begin(), good_.end(), cpu);
-    if (place == good_.end())
-      good_.insert(good_.begin(), cpu);
-    else
-      std::rotate(good_.begin(), place, place + 1);
+    std::erase(good_, cpu);
+    good_.insert(good_.begin(), cpu);
   }
 
   // A CPU where no thread was in the last run: one of the good ones, tried once, or any in turn.
   int elsewhere() {
     const Cpus allowed;
     const auto taken = [this](int cpu) { return is_taken(cpu, active_); };
-    for (auto place = good_.begin(); place != good_.end(); ++place) {
-      const int cpu = *place;
-      if (taken(cpu) || !allowed.has(cpu)) continue;
-      good_.erase(place);
-      return cpu;
-    }
-    return sent_ = allowed.next(sent_, taken);
+    const auto place = std::find_if(good_.begin(), good_.end(),
+                                    [&](int cpu) { return allowed.has(cpu) && !taken(cpu); });
+    if (place == good_.end()) return sent_ = allowed.next(sent_, taken);
+    const int cpu = *place;
+    good_.erase(place);
+    return cpu;
   }
 
   struct alignas(64) Seat {

@@ -102,18 +102,20 @@ class Tuner {
 
   // Windows that agree are believed sooner, and so are those that are far too slow.
   bool trial_done() const {
-    const double best = tried_[best_].seconds;
     if (last_ > SLOW || measured_ >= TRIAL) return true;
-    if (windows_ > 1 && now_ != best_ && best > 0 && least_ > HOPELESS * best) return true;
+    if (windows_ > 1 && beaten(least_, HOPELESS)) return true;
     if (windows_ < FEWEST || measured_ < TRIAL / 2) return false;
     return worst_ < 1.1 * least_;
   }
 
   // A step that waited for threads without a core: it says enough of a number, where another is
   // known to do without.
-  bool stalled() const {
+  bool stalled() const { return last_ > STALL && beaten(last_, FAR); }
+
+  // Whether another number is known to be so many times faster.
+  bool beaten(double seconds, double times) const {
     const double best = tried_[best_].seconds;
-    return last_ > STALL && now_ != best_ && best > 0 && last_ > FAR * best;
+    return now_ != best_ && best > 0 && seconds > times * best;
   }
 
   // After the first step: which numbers are tried first.
