@@ -65,7 +65,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
     : spec_(spec),
       most_(std::clamp(spec.batch_size, FEWEST_EXAMPLES, MOST_EXAMPLES)),
       parts_(parts_of(spec)),
-      capacity_(most_ + (parts_ > 1 ? GAP * parts_ : 0)),
+      capacity_(most_ + (parts_ > 1 ? GAP * parts_ : ODD)),
       team_(spec.threads),
       tuner_(tuner_of(spec)),
       speeds_(spec.threads, spec.speeds),
@@ -339,9 +339,10 @@ typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int
 // Where every thread needs the whole of X: those that are done with a step gather the next one's.
 template <class T>
 void Session<T>::gather_next(const Batch& next) {
-  constexpr int ROWS = 2;
-  for (int r; (r = next_row_.fetch_add(ROWS, std::memory_order_relaxed)) < next.count;)
-    gather(next, r, std::min(r + ROWS, next.count));
+  constexpr size_t BYTES = 4096;  // at a time: the count travels longer than a few take
+  const int rows = int(std::clamp<size_t>(BYTES / (stages_[0].spec.n_in * sizeof(T)), 2, 16));
+  for (int r; (r = next_row_.fetch_add(rows, std::memory_order_relaxed)) < next.count;)
+    gather(next, r, std::min(r + rows, next.count));
 }
 
 // Steps k ... end - 1 on thread t. `go_on` becomes false where J was not finite.

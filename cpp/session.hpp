@@ -141,6 +141,7 @@ class Session {
   // Rows between the parts of a mini-batch: what a core fetches ahead is not its neighbour's.
   static constexpr int GAP = 32;
   static constexpr int APART = 8;  // doubles of a cache line
+  static constexpr int ODD = 8;    // rows more: panels of an example lie in several sets of a cache
   Share rows_of_part(int k, int count) const {
     const Share part = even_share(count, k, parts_);
     return {part.begin + GAP * k, part.end + GAP * k};
