@@ -69,7 +69,8 @@ def phases_section(results: dict[str, Any]) -> list[str]:
         "perfectly, a phase takes 1/n of its time on one thread. What it takes beyond that goes to",
         "numbers that come from other cores' caches, or to a core that is slowed down from outside",
         "what this machine sees; *wait* is spent at barriers, for the slowest thread. Taking the",
-        "time costs the smallest network 0.3 µs a step, the others next to nothing.",
+        "time costs the smallest network 0.3 µs a step, the others next to nothing. What was tried",
+        "against it: docs/decisions/what-bounds-a-step.md.",
         "",
         *table(header, rows),
     ]
