@@ -17,6 +17,11 @@ constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
 constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
 
+// How many examples of so many bytes make AHEAD bytes: `fewest` to 16.
+inline int examples_ahead(size_t bytes, size_t fewest) {
+  return int(std::clamp<size_t>(AHEAD / bytes, fewest, 16));
+}
+
 // n numbers, the features of an example, into a row of each panel; panels are `stride` apart.
 template <class S, class T>
 PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to, size_t stride) {
@@ -101,7 +106,7 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
     }
   }
   const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
-  const int ahead = int(std::clamp<size_t>(AHEAD / (n * sizeof(S)), 1, 16));
+  const int ahead = examples_ahead(n * sizeof(S), 1);
   for (int r = r0; r < r1; ++r) {
     if (own.order && step == 1 && own.start + own.first + r + ahead < own.m) {
       const std::int64_t e = own.example(r + ahead);

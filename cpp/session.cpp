@@ -339,8 +339,8 @@ typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int
 // Where every thread needs the whole of X: those that are done with a step gather the next one's.
 template <class T>
 void Session<T>::gather_next(const Batch& next) {
-  constexpr size_t BYTES = 4096;  // at a time: the count travels longer than a few take
-  const int rows = int(std::clamp<size_t>(BYTES / (stages_[0].spec.n_in * sizeof(T)), 2, 16));
+  // A few short rows are gathered before the count of what is taken has come from another core.
+  const int rows = examples_ahead(stages_[0].spec.n_in * sizeof(T), 2);
   for (int r; (r = next_row_.fetch_add(rows, std::memory_order_relaxed)) < next.count;)
     gather(next, r, std::min(r + rows, next.count));
 }
