@@ -12,7 +12,6 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from lab_browser import missing
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -220,7 +219,6 @@ def framed(browser, address):
     return page, context
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_notebook_shows_the_page_inline(open_lab, net, browser, notebook_page, host):
     notebook_page["body"] = open_lab(net, *XOR)._repr_html_()
@@ -234,7 +232,6 @@ def test_a_notebook_shows_the_page_inline(open_lab, net, browser, notebook_page,
     context.close()
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_elsewhere_there_is_the_address_to_open(open_lab, net, browser, notebook_page):
     """A notebook of another name: the strict cookie would not be sent in a frame."""
     notebook_page["body"] = open_lab(net, *XOR)._repr_html_()
@@ -246,7 +243,6 @@ def test_elsewhere_there_is_the_address_to_open(open_lab, net, browser, notebook
     context.close()
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_the_lab_of_the_command_line_is_in_no_frame(browser, notebook_page):
     with Lab() as lab:
         notebook_page["body"] = f'<iframe src="{lab.address}"></iframe>'
