@@ -1,7 +1,6 @@
 """A headless Chromium, the lab's page in it, and helpers of the tests that drive it.
 
-Without a browser the fixtures skip the tests that ask for one, all at one line, so that pytest says
-why in one line.
+Without a browser the fixtures skip the tests that ask for one, and the summary says so in one line.
 """
 
 from __future__ import annotations
@@ -37,10 +36,22 @@ CHROMIUM = os.environ.get("PELLUCID_BROWSER") or shutil.which("chromium")
 """make test looks for it under its other names too."""
 
 
+MISSING = "playwright" if expect is None else "" if CHROMIUM else "Chromium"
+SKIPPED = f"pages in a browser: {MISSING} is missing; make test brings it, or says how to get it"
+
+
 def need_browser() -> None:
-    if expect is None or CHROMIUM is None:
-        what = "playwright" if expect is None else "Chromium"
-        pytest.skip(f"tests of pages in a browser: {what} is missing; make test says how to get it")
+    if MISSING:
+        pytest.skip(SKIPPED)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """As if all were skipped at this place: the summary has a line for each."""
+    report = yield
+    if report.skipped and report.longrepr[-1] == f"Skipped: {SKIPPED}":
+        report.longrepr = (__file__, 0, report.longrepr[-1])
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")

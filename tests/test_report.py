@@ -386,7 +386,6 @@ def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatc
 # In a browser -------------------------------------------------------------------------------------
 
 
-
 @contextlib.contextmanager
 def opened(browser: Any, path: Path, width: int, theme: str = "light") -> Iterator[Any]:
     """The report at this width, as a phone where it is narrow; it asks for nothing else."""
