@@ -21,6 +21,7 @@ from pellucid.engines.base import (
     Objective,
     Session,
     State,
+    check_parameters,
     check_state,
     never,
     slot_name,
@@ -92,6 +93,7 @@ class FusedEngine(Engine):
         n_threads: int | None = None,
         interrupted: Callable[[], bool] = never,
     ) -> FusedSession:
+        check_parameters(network.layers, network.dtype, writing=True)
         if n_threads is None:
             flops = 6.0 * batch_size * sum(math.prod(_weights(k).shape) for k in network.layers)
             n_threads = worthwhile(flops, available_cpus())

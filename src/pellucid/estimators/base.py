@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from pellucid import optimizers, persistence
 from pellucid.engines import Objective
 from pellucid.engines.base import State
+from pellucid.estimators.arrays import Arrays, parameter_arrays
 from pellucid.estimators.epochs import EpochEnd, reset_curves
 from pellucid.estimators.folder import to_folder
 from pellucid.estimators.parameters import (
@@ -104,6 +105,9 @@ class BaseMLP(BaseEstimator):
     """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
     ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the same arrays.
+    Whatever real numbers of the right shapes a caller puts there count; where they are not arrays
+    of one floating-point dtype, the network has copies, made anew each time, and training puts
+    arrays in their place.
     """
 
     coefs_: list[NDArray[Any]]
@@ -116,12 +120,16 @@ class BaseMLP(BaseEstimator):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
         known: _Known | None = self.__dict__.get("_known_network")
-        if known is None or not known.holds(self):
-            known = self._known_network = _Known(self, self._make_network())
-        return known.network
+        if known is not None and known.holds(self):
+            return known.network
+        coefs, intercepts = parameter_arrays(self)
+        network = self._make_network(coefs, intercepts)
+        same = map(np.may_share_memory, [*coefs, *intercepts], [*self.coefs_, *self.intercepts_])
+        self._known_network = _Known(self, network) if all(same) else None
+        return network
 
-    def _make_network(self) -> Network:
-        widths = [coef.shape[1] for coef in self.coefs_]
+    def _make_network(self, coefs: Arrays, intercepts: Arrays) -> Network:
+        widths = [coef.shape[1] for coef in coefs]
         activations = per_hidden_layer(self.activation, len(widths) - 1, "activation")
         rates = per_hidden_layer(self.dropout, len(widths) - 1, "dropout")
         layers = [
@@ -132,7 +140,7 @@ class BaseMLP(BaseEstimator):
             [*layers, Dense(widths[-1], self.out_activation_)],
             [
                 {"W": coef.T, "b": intercept.reshape(-1, 1)}
-                for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
+                for coef, intercept in zip(coefs, intercepts, strict=True)
             ],
         )
 
@@ -181,6 +189,8 @@ class BaseMLP(BaseEstimator):
         random_state = check_random_state(self.random_state)
         if fresh:
             self._start(X, y, random_state)
+        else:
+            self.coefs_, self.intercepts_ = parameter_arrays(self, writable=True)
         self._check_sizes(X.shape[1])
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
