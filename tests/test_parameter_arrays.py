@@ -215,7 +215,11 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "nothing": (1, None, r"coefs_\[1\] must hold real numbers"),
     "ragged": (0, [[1, 2], [3]], r"coefs_\[0\] holds lists of different lengths"),
     "transposed": (1, [[20, -40]], r"coefs_\[1\] has the shape \(1, 2\); expected .* \(2, 1\)"),
-    "too few inputs": (0, np.ones((1, 2)), r"coefs_\[0\] has the shape \(1, 2\); expected .* \(2, 2\)"),
+    "too few inputs": (
+        0,
+        np.ones((1, 2)),
+        r"coefs_\[0\] has the shape \(1, 2\); expected .* \(2, 2\)",
+    ),
     "another width": (
         0,
         np.ones((2, 3)),
