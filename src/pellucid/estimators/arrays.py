@@ -43,11 +43,11 @@ def parameter_arrays(estimator: Any, *, writable: bool = False) -> tuple[Arrays,
         n_prev = n
     single = all(each.dtype.newbyteorder("=") == np.float32 for each in (*coefs, *intercepts))
     dtype = np.dtype(np.float32 if single else np.float64)
-    needs = ["ALIGNED", "WRITEABLE"] if writable else ["ALIGNED"]
-    return (
-        [np.require(each, dtype, needs) for each in coefs],
-        [np.require(each, dtype, needs) for each in intercepts],
-    )
+
+    def plain(array: NDArray[Any]) -> NDArray[Any]:
+        return np.require(array, dtype, ("ALIGNED", "WRITEABLE") if writable else ("ALIGNED",))
+
+    return [plain(each) for each in coefs], [plain(each) for each in intercepts]
 
 
 def _numbers(name: str, given: Iterable[Any]) -> Arrays:

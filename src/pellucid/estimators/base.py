@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_consistent_length, check_random_state, shuffle
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from pellucid import optimizers, persistence
@@ -24,6 +24,7 @@ from pellucid.estimators.arrays import Arrays, parameter_arrays
 from pellucid.estimators.epochs import EpochEnd, reset_curves
 from pellucid.estimators.folder import to_folder
 from pellucid.estimators.parameters import (
+    EntryParameters,
     check_parameters,
     hidden_sizes,
     listed,
@@ -53,6 +54,23 @@ def steps_through_batches(estimator: Any) -> bool:
     if not isinstance(estimator._optimizer(), optimizers.LBFGS):
         return True
     raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not.")
+
+
+def own_validation(X_val: Any, y_val: Any, weight: Any, pair: Any) -> tuple[Any, ...] | None:
+    """Return (X_val, y_val, weight) from either way that fit takes them, None without any."""
+    if pair is not None:
+        if X_val is not None or y_val is not None or weight is not None:
+            raise ValueError("give X_val and y_val, or validation_data, not both.")
+        if not isinstance(pair, (tuple, list)) or len(pair) not in (2, 3):
+            raise ValueError("validation_data must be (X_val, y_val) or (X_val, y_val, weights).")
+        X_val, y_val, weight = (*pair, None)[:3]
+    if X_val is None and y_val is None and weight is None:
+        return None
+    for name, given in (("X_val", X_val), ("y_val", y_val)):
+        if given is None:
+            raise ValueError(f"{name} is missing; X_val and y_val come together.")
+    check_consistent_length(X_val, y_val, weight)
+    return X_val, y_val, weight
 
 
 def _warn_not_converged(run: Run) -> None:
@@ -101,7 +119,7 @@ class _Known:
         )
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(EntryParameters, BaseEstimator):
     """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
     ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the same arrays.
@@ -259,9 +277,12 @@ class BaseMLP(BaseEstimator):
         seed = random_state.randint(2**31) if np.any(self.dropout) else 0
         data, validation = self._examples(network, loss, X, y, sample_weight), None
         if validation_data is not None:
-            Xv, yv, *wv = validation_data
-            Xv, yv = self._checked_rows(Xv), self._encode(yv).T
-            validation = self._examples(network, loss, Xv, yv, wv[0] if wv else None)
+            X_val, y_val, weight_val = validation_data
+            try:
+                X_val, y_val = self._checked_rows(X_val), self._encode(y_val).T
+                validation = self._examples(network, loss, X_val, y_val, weight_val)
+            except ValueError as error:
+                raise ValueError(f"the validation data: {error}") from None
         elif self._stops_early():
             parts = self._rows_of_parts(y, random_state)
             data, validation = data.parts(*parts, dtype=network.dtype)
