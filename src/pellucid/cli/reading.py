@@ -46,6 +46,7 @@ def read_rows(
         header=header,
         texts=model.codes,
         decimal=model.data.get("decimal"),  # 1,234 alone does not tell
+        task=model.reads_target_as,
     )
     return table, []
 

@@ -17,6 +17,8 @@ from pellucid.errors import DataError
 from pellucid.tables.codes import Codes
 from pellucid.tables.frame import labels_of
 from pellucid.tables.model import TableModel
+from pellucid.tables.split import no_number
+from pellucid.tables.strays import as_written
 from pellucid.tables.table import Table, some
 
 Floats = NDArray[np.float64]
@@ -143,10 +145,14 @@ def _of_numbers(model: TableModel, test: Table, seen: Table | None) -> Evaluatio
 
 
 def as_numbers(y: NDArray[Any], what: str) -> Floats:
-    """Return a target of numbers; DataError for texts. ``what`` names it in the message."""
+    """Return a target of numbers, or texts that write them; DataError for others.
+
+    ``what`` names it in the message.
+    """
+    y = as_written(y, what)
     if y.dtype.kind not in "bif":
         raise DataError(
-            f"{what} holds texts, such as {y[0].item()!r}; the model predicts numbers. "
+            f"{what} holds texts, such as {no_number(y)!r}; the model predicts numbers. "
             "Correct the column."
         )
     return y.astype(np.float64)
@@ -263,6 +269,8 @@ def classification_baselines(
     logistic = LogisticRegression(max_iter=passes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # still a fair baseline
+        # How many classes there are in how many rows stands beside the task.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
         logistic.fit(Z, labels)
     q = np.zeros((len(test), k))
     q[:, logistic.classes_] = logistic.predict_proba(Z_test)

@@ -150,6 +150,12 @@ class TableModel:
         return self.preprocessing.unseen(table.columns, table.source)
 
     @property
+    def reads_target_as(self) -> str | None:
+        """The ``task`` for reading rows with their target; None where its classes are numbers."""
+        texts = any(isinstance(label, str) for label in self.classes)
+        return self.task if texts or self.task == "regression" else None
+
+    @property
     def codes(self) -> list[str]:
         """The columns whose cells stay texts though all look like numbers, such as 02134."""
         declared = self.settings.get("categorical")
