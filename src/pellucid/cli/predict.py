@@ -9,7 +9,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.output import check_file, console, print_json, say, to_csv, write_text
-from pellucid.cli.reading import read_model, read_rows
+from pellucid.cli.reading import count_unseen, read_model, read_rows
 
 if TYPE_CHECKING:
     from pellucid.tables import TableModel
@@ -32,7 +32,8 @@ def predict(
     """Predict the target of each row or image, as CSV.
 
     The columns are found by name: others are not used, a missing one is an error. For classes
-    the probability of each stands beside the prediction, for images the name of the file.
+    the probability of each stands beside the prediction, for images the name of the file. A note
+    says how many rows hold a category that was not seen in training.
 
     \b
     Examples:
@@ -49,20 +50,26 @@ def predict(
     table, files = table.rows(slice(head)), files[:head]
     predictions, probabilities = _predict(loaded, table)
     notes = [count(table.m, "row"), *table.notes]
-    say(console(stderr=True, quiet=json), f"{table.source}: {'; '.join(notes)}.")
+    shown = console(stderr=True, quiet=json)
+    say(shown, f"{table.source}: {'; '.join(notes)}.")
+    unseen, sentence = count_unseen(loaded, table)
+    if sentence:
+        say(shown, f"Note: {sentence}")
     if out is not None or not json:
         text = _as_csv(loaded, files, predictions, probabilities)
         if out is None:
             typer.echo(text, nl=False)
         else:
             write_text(out, text, overwrite)
-            say(console(stderr=True, quiet=json), f"Saved: {out}")
+            say(shown, f"Saved: {out}")
     if json:
         print_json(
             {
                 "model": str(model),
                 "source": table.source,
                 "rows": table.m,
+                "notes": table.notes,
+                "unseen": unseen,
                 **({"files": files} if files else {}),
                 "target": loaded.target,
                 "task": loaded.task,

@@ -275,7 +275,7 @@ def _read(
     ]
     if both:
         raise SettingsError(*both)
-    table = raw.table(target, drop=columns["drop"])
+    table = raw.table(target, drop=columns["drop"], task=settings.task)
     if columns["drop"]:
         table.notes.append(f"dropped: {', '.join(map(repr, columns['drop']))}")
     return table, dataclasses.replace(

@@ -29,7 +29,9 @@ from pellucid.tables.model import TableModel, has_names
 from pellucid.tables.model import from_folder as model_from_folder
 from pellucid.tables.screen import DROPPED
 from pellucid.tables.settings import TrainSettings
+from pellucid.tables.strays import as_written, numbers_of, stray_cells
 from pellucid.tables.table import Table, some
+from pellucid.tables.totals import possible_totals
 from pellucid.training.arguments import callbacks_of, is_whole
 
 _DEFAULT = TrainSettings()
@@ -44,7 +46,11 @@ class _Tabular(BaseEstimator):
     model_: TableModel
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class or number of each row, (m,)."""
+        """Return the class or number of each row, (m,).
+
+        Categories that were not seen in training are taken without a warning; ``model_.unseen(X)``
+        tells their rows.
+        """
         return self._model().predict(self._rows(X))
 
     def feature_importances(
@@ -113,6 +119,7 @@ class _Tabular(BaseEstimator):
 
     def _fit(self, table: Table, settings: TrainSettings, named: bool) -> TableModel:
         plan = prepare(table, settings)
+        plan.warnings += [f"X: {note}." for note in possible_totals(table)]
         _warn(plan)
         with self._progress(len(plan.networks)) as shown:
             model = fit(plan, [Watch(), *callbacks_of(self.callbacks), *shown], self.n_threads)
@@ -311,6 +318,14 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         table = as_table(self._rows(X, fitting=True), drop=settings.drop)
         y = _one_column(self, y)
         classes, canonical = _classes_of(y)
+        numbers = numbers_of(canonical)
+        if numbers is not None:
+            warnings.warn(
+                f"y holds numbers, but for {stray_cells(canonical, numbers)} (counted from 1): "
+                "taken as classes too. Leave out the rows whose class is not known.",
+                DataWarning,
+                stacklevel=2,
+            )
         if len(classes) > 1:  # one class only is refused where everything else is checked
             task = "binary" if len(classes) == 2 else "multiclass"
             settings = dataclasses.replace(settings, task=task)
@@ -385,11 +400,12 @@ callbacks, verbose
         keep_parameters(self, locals())
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit to a table, whose rows are examples, and a number for each row."""
+        """Fit to a table, whose rows are examples, and a number for each row, also as texts."""
         settings = self._settings()
         table = as_table(self._rows(X, fitting=True), drop=settings.drop)
         y = _one_column(self, y)
         table = as_table(table, y=y, target=_name(y))
+        table = dataclasses.replace(table, y=as_written(np.asarray(table.y), "y"))
         self._keep(self._fit(table, settings, named=has_names(X)))
         return self
 

@@ -86,7 +86,7 @@ def choose_target(table: Any, target: Any, model: Any, task: Any = None) -> dict
         name, content = TABLES[table]
         held = WEIGHTS.get(model) if isinstance(model, str) else None
         if held is None or held.model is None:
-            chosen = raw_of(name, content).table(target)
+            chosen = raw_of(name, content).table(target, task=task)
             return _opening(first_experiment(learn(chosen, name, task=task)))
         found = from_content(held.model, content, target, name)
         return _opening(experiment_of(held.model, {"name": found.name}, held.recall))

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pellucid.errors import DataError
 from pellucid.tables.dates import find_format
+from pellucid.tables.strays import only, with_numbers, without_headers
 from pellucid.tables.table import Table, as_whole, check_names, check_target, count, some
 from pellucid.tables.values import (
     EXACT,
     LARGEST,
-    MISSING,
     all_missing_as_numbers,
     as_objects,
     canonical,
@@ -45,6 +45,7 @@ def as_table(
     source: str = "X",
     only: Collection[str] | None = None,
     drop: Collection[str] = (),
+    task: str | None = None,
 ) -> Table:
     """Return data of any of these forms as a Table: the same data gives the same arrays.
 
@@ -58,12 +59,16 @@ def as_table(
         The target beside the data, a value for each row.
     target : str or None
         Its name; without ``y`` the column of the data to take as the target. Rows in which it is
-        missing are left out.
+        missing are left out, as are a header that stands once more and a few texts in a target of
+        numbers (:func:`~pellucid.tables.strays.numbers_of`); notes name them.
     source : str
         What the data is called in messages.
     only, drop : collection of str
         The columns to look at, and those not to: what the others hold is never read, so it may be
         anything. They keep their places, as columns in which everything is missing.
+    task : str or None
+        "binary" or "multiclass" where texts in the target are classes as they stand, "regression"
+        where it must be numbers.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def as_table(
                 "expected one value for each row."
             )
         return replace(table, y=labels, target=target)
-    return table if target is None else _take_target(table, target)
+    return table if target is None else _take_target(table, target, task)
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,10 @@ class _Choice:
         return name == self.target or (asked and name not in self.drop)
 
 
-def _take_target(table: Table, target: str) -> Table:
-    """The table with one of its columns as the target, without the rows that lack it."""
+def _take_target(table: Table, target: str, task: str | None) -> Table:
+    """The table with one of its columns as the target, without the rows that are no examples."""
     check_target(table.source, list(table.columns), target)
+    table = without_headers(replace(table, notes=list(table.notes)), target)
     labels = table.columns[target]
     given = ~is_missing(labels)
     if not given.any():
@@ -113,21 +119,14 @@ def _take_target(table: Table, target: str) -> Table:
             f"{table.source}: the target {target!r} is missing in every row. Choose another."
         )
     columns = {name: column for name, column in table.columns.items() if name != target}
-    table = replace(table, columns=columns, target=target, notes=list(table.notes))
+    table = replace(table, columns=columns, target=target)
     if not given.all():
         lost, share = count(int((~given).sum()), "row"), 1 - given.mean()
         of_all = f" ({share:.0%} of all)" if share >= MANY else ""
         table.notes.append(f"{lost} without a target left out{of_all}")
-        table = replace(table.rows(given), kept=np.flatnonzero(given))
+        table = only(table, given)
     y = _as_labels(labels[given], f"{table.source}: the target {target!r}")
-    empty = [label for label in np.unique(y).tolist() if str(label).strip().casefold() in MISSING]
-    if empty:
-        table.notes.append(
-            f"{some([repr(label) for label in empty])} in the target "
-            f"{'is a class' if len(empty) == 1 else 'are classes'}: leave the cells empty where it "
-            "is unknown"
-        )
-    return replace(table, y=y)
+    return with_numbers(replace(table, y=y), task)
 
 
 def labels_of(y: Any, source: str = "y") -> NDArray[Any]:

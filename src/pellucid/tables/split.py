@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pellucid import philox
 from pellucid._catalogue import did_you_mean
 from pellucid.errors import DataError, SettingsError
 from pellucid.tables.table import Table, count
+from pellucid.tables.values import parse_number, parse_numbers
 
 TASKS = {
     "binary": "binary classification",
@@ -58,7 +60,7 @@ def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[st
         raise SettingsError(("task", fault))
     distinct = len(np.unique(y))
     kind = {"U": "text", "b": "truth value", "i": "whole number"}.get(y.dtype.kind, "number")
-    holds = f"{name!r} holds {count(distinct, f'distinct {kind}')}"
+    holds = f"{name!r} holds {count(distinct, f'distinct {kind}')}{_numbers_among(y)}"
     if asked is not None:
         _check_asked(holds, y, distinct, asked)
         return asked, f"{holds}: {TASKS[asked]}, as asked for"
@@ -73,11 +75,32 @@ def infer_task(name: str, y: NDArray[Any], asked: str | None = None) -> tuple[st
     return task, f"{holds}: {TASKS[task]}"
 
 
+def _numbers_among(y: NDArray[Any]) -> str:
+    """What to say of texts half of which, or more, are numbers: that may not be meant."""
+    if y.dtype.kind != "U":
+        return ""
+    texts, times = np.unique(y, return_counts=True)
+    numbers = int(times[~np.isnan(parse_numbers(texts))].sum())
+    if 2 * numbers < len(y):
+        return ""
+    other = f", {no_number(y)!r} is none" if numbers < len(y) else ""
+    return f" ({numbers:,} of {len(y):,} are numbers{other})"
+
+
+def no_number(y: NDArray[Any]) -> str:
+    """Return the first text that is no number; of numbers alone, the first.
+
+    >>> no_number(np.array(["1", "2", "n.b."]))
+    'n.b.'
+    """
+    return str(next((text for text in y if math.isnan(parse_number(text))), y[0]))
+
+
 def _check_asked(holds: str, y: NDArray[Any], distinct: int, asked: str) -> None:
     if asked == "regression":
         if y.dtype.kind == "U":
             raise DataError(
-                f"{holds}, such as {y[0].item()!r}: regression needs numbers. Use another target, "
+                f"{holds}, such as {no_number(y)!r}: regression needs numbers. Use another target, "
                 "or leave the task to be inferred."
             )
         return

@@ -138,15 +138,15 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {alike[0]!r}?)" if alike else did_you_mean(name, known)
 
 
-def some(items: Sequence[str], most: int = 8) -> str:
+def some(items: Sequence[str], most: int = 8, by: str = ", ") -> str:
     """Join items with commas, the first few alone where there are many.
 
     >>> some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     if len(items) <= most:
-        return ", ".join(items)
-    return f"{', '.join(items[:most])} and {len(items) - most} more"
+        return by.join(items)
+    return f"{by.join(items[:most])} and {len(items) - most} more"
 
 
 def count(number: int, noun: str) -> str:
