@@ -147,6 +147,9 @@ def test_weights_of_any_size(X: pd.DataFrame, y: np.ndarray) -> None:
         clf().fit(X, y, np.arange(M) < 3)
     with pytest.raises(DataError, match="the target 'y' is constant: every row holds 'hot'"):
         clf().fit(X, y, y == "hot")
+    three = np.where(np.arange(M) < 9, "odd", y)  # the one class that counts has no weight
+    with pytest.raises(ValueError, match="sample_weight is 0 for every example"):
+        clf(class_weight={"hot": 0, "cold": 0}).fit(X, three, np.arange(M) >= 9)
 
 
 # Validation rows of one's own ---------------------------------------------------------------------

@@ -414,8 +414,8 @@ def _weights(plan: Plan, training: Rows, validation: Rows) -> Any:
 
 
 def _uneven(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The weights; None where all are the same."""
-    return weights if (weights != weights[:1]).any() else None
+    """The weights; None where all are the same, and not 0."""
+    return None if (weights == weights[:1]).all() and weights[:1].any() else weights
 
 
 def _shares(plan: Plan) -> list[float]:
@@ -425,5 +425,5 @@ def _shares(plan: Plan) -> list[float]:
     rows = np.arange(plan.table.m)
     counts, factors = _counts(plan, rows), _factors(plan, rows)
     counts *= 1.0 if factors is None else factors
-    shares: list[float] = (counts / counts.sum()).tolist()
+    shares: list[float] = (counts / (counts.sum() or 1.0)).tolist()
     return shares
