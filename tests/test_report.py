@@ -75,7 +75,7 @@ def make(kind: str) -> Case:
         return trained(columns, X[:, 0] > 0, "answer", ensemble=3)
     if kind == "hostile":
         names = dict(zip(HOSTILE["columns"], X.T, strict=True))
-        y = np.array(HOSTILE["classes"])[np.digitize(X[:, 0], [-1, 0, 1])]
+        y = np.array(HOSTILE["classes"])[np.digitize(X[:, 0] + X[:, 1] / 9, [-1, 0, 1])]
         return trained(names, y, f"{SCRIPT} {'target' * 30}")
     X = rng.normal(size=(1500, 500))
     columns = {f"measurement {k}": X[:, k] for k in range(500)}

@@ -101,8 +101,11 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     parts = about.get("parts", [])
     seen = about.get("rows", 0)
     fitted = parts[0][0] if len(parts) == 1 else seen
-    held_out = evaluation.get("rows", 0)
-    shares = [("held out", held_out, "to measure the result, seen by nothing before the end")]
+    held_out, how = evaluation.get("rows", 0), about.get("held_out", {})
+    unseen = "to measure the result, seen by nothing before the end"
+    if how.get("how", "random") != "random":
+        unseen += f": {how['words']}"
+    shares = [("held out", held_out, unseen)]
     if len(parts) == 1:
         shares = [
             ("training", parts[0][0], "the network learns from these"),
@@ -119,6 +122,8 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     return {
         "total": seen + held_out,
         "parts": shares,
+        "parted": _PARTED.get(how.get("how", "random"), ""),
+        "validation": about.get("validation", "random"),
         "folds": len(parts) if len(parts) > 1 else 0,
         "columns": columns[:MOST_ROWS],
         "more_columns": columns[MOST_ROWS:],
@@ -128,6 +133,13 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
         "left_out": list(about.get("left_out", {}).items()),
         "warnings": about.get("warnings", []),
     }
+
+
+_PARTED = {
+    "random": ", parted at random",
+    "time": ", parted by time",
+    "group": ", parted by whole groups",
+}
 
 
 def _tally(columns: Sequence[Mapping[str, Any]]) -> str:
@@ -232,6 +244,7 @@ def results(model: TableModel, evaluation: Evaluation) -> Content | None:
             for name, found in metrics.items()
         ],
         "uncertainty": _uncertainty(model, metrics, m),
+        "cautions": model.data.get("held_out", {}).get("cautions", []),
         "has_auc": metrics["network"].get("auc") is not None,
     }
 
@@ -521,7 +534,11 @@ def said_in_a_sentence(model: TableModel, evaluation: Evaluation) -> list[str]:
             label = majority(evaluation)
             says = "the most frequent class" if label is None else f"‘{short(label, 40)}’"
             lead += f"; always saying {says} gets {percent(metrics['majority class']['accuracy'])}"
-    return [sentence for sentence in (f"{lead}.", _verdict(model, evaluation)) if sentence]
+    advice = evaluation.get("advice") or ""
+    if advice:
+        advice = f"{advice[0].upper()}{advice[1:]}."
+    said = (f"{lead}.", _verdict(model, evaluation), advice)
+    return [sentence for sentence in said if sentence]
 
 
 def _svg(text: str) -> Markup:

@@ -78,6 +78,20 @@ class Evaluation:
         labels = class_numbers(self.y, self.classes)
         return majority_baseline(labels, labels, len(self.classes))
 
+    def tells(self) -> bool:
+        """Whether predictions go with the target more than by chance.
+
+        That is, whether the mean over the rows of p[y] - sum_k share_k p[k], or for numbers of the
+        product of both deviations from their means, is over 2.5 of its standard errors.
+        """
+        if self.p is None:
+            both = (self.y - self.y.mean()) * (self.predicted - self.predicted.mean())
+        else:
+            labels = class_numbers(self.y, self.classes)
+            shares = np.bincount(labels, minlength=len(self.classes)) / self.m
+            both = self.p[np.arange(self.m), labels] - self.p @ shares
+        return bool(both.mean() > 2.5 * both.std() / np.sqrt(self.m))
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a report needs, as plain data: the metrics, and what its figures show.
 

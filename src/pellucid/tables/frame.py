@@ -129,6 +129,33 @@ def _take_target(table: Table, target: str, task: str | None) -> Table:
     return with_numbers(replace(table, y=y), task)
 
 
+def column_of(data: Any, name: str, source: str = "X") -> Any:
+    """Return a column as the data holds it: a Series, a list or an array.
+
+    ``data`` is a frame, a dict of columns, a list of dicts, a 2-D array or a Table.
+
+    >>> column_of({"a": [1, 2], "t": ["x", "y"]}, "t"), column_of([{"t": True}, {}], "t")
+    (['x', 'y'], [True, None])
+    """
+    columns: Mapping[Any, Any]
+    if isinstance(data, (list, tuple)):
+        columns = {key: [row.get(key) for row in data] for row in data for key in row}
+    elif isinstance(data, np.ndarray):
+        names = data.dtype.names
+        columns = dict(enumerate(data.T, start=1)) if names is None else {n: data[n] for n in names}
+    elif isinstance(data, (Mapping, Table)):
+        columns = data.columns if isinstance(data, Table) else data
+    else:
+        frame = _frame(data, source)
+        columns = (
+            {} if frame is None else dict(zip(frame.columns, frame.iter_columns(), strict=True))
+        )
+    columns = {str(key): column for key, column in columns.items()}
+    check_target(source, list(columns), name)
+    found = columns[name]
+    return found.to_native() if hasattr(found, "to_native") else found
+
+
 def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
     """Return a target given beside the data: truth values, int64, float64 or texts (dtype U).
 
@@ -146,6 +173,31 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
             "from 1). Fill it in, or leave those rows out."
         )
     return values.astype(np.bool_) if truths else _as_labels(values, source)
+
+
+def weights_of(values: Any, m: int, source: str) -> NDArray[np.float64] | None:
+    """Return what each of m rows counts, the largest as 1; None where all count the same.
+
+    >>> weights_of([1, 4, 0], 3, "sample_weight"), weights_of([2, 2], 2, "sample_weight")
+    (array([0.25, 1.  , 0.  ]), None)
+    """
+    column, _ = _column_of(values, source)
+    if len(column) != m or column.dtype.kind != "f":
+        got = f"{count(len(column), 'value')}{'' if column.dtype.kind == 'f' else ', no numbers'}"
+        raise DataError(f"{source} must hold a number for each of {count(m, 'row')}; got {got}.")
+    for bad, what in (
+        (np.isnan(column), "missing"),
+        (np.isinf(column), "infinite"),
+        (column < 0, "negative"),
+    ):
+        if bad.any():
+            raise DataError(
+                f"{source} is {what} in {count(int(bad.sum()), 'row')}: {_rows(bad)} (counted from "
+                "1); expected numbers of 0 or more."
+            )
+    if not column.any():
+        raise DataError(f"{source} is zero in every row, so that none counts; expected some above.")
+    return None if (column == column[0]).all() else column / column.max()
 
 
 def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:

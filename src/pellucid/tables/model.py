@@ -120,13 +120,16 @@ class TableModel:
         """Return the classes as an array of the labels' dtype."""
         return np.array(self.classes, dtype=self.label_dtype or None)
 
-    def inputs(self, rows: Any) -> NDArray[np.float32]:
-        """Return Z, (m, n[0]): the preprocessed rows, as the networks take them."""
+    def inputs(self, rows: Any, source: str = "X") -> NDArray[np.float32]:
+        """Return Z, (m, n[0]): the preprocessed rows, as the networks take them.
+
+        ``source`` is what they are called in messages.
+        """
         if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype.kind == "f":
-            columns, source = self._by_position(rows), "X"  # the short way: nothing to convert
+            columns = self._by_position(rows)  # the short way: nothing to convert
             if columns is not None:
                 return self.preprocessing.transform(columns, source)
-        table = rows if isinstance(rows, Table) else self._as_table(rows)
+        table = rows if isinstance(rows, Table) else self._as_table(rows, source)
         return self.preprocessing.transform(table.columns, table.source)
 
     def unseen(self, rows: Any) -> dict[str, NDArray[np.bool_]]:
@@ -204,14 +207,14 @@ class TableModel:
         by_column = np.asarray(X, dtype=np.float64).T
         return dict(zip(self.columns, by_column, strict=True))
 
-    def _as_table(self, rows: Any) -> Table:
+    def _as_table(self, rows: Any, source: str = "X") -> Table:
         from pellucid.tables.frame import as_table
 
         used = self.preprocessing.columns  # whatever the others hold is none of our business
         if has_names(rows):
-            return as_table(rows, only=used)
+            return as_table(rows, only=used, source=source)
         places = [str(k) for k, name in enumerate(self.columns, start=1) if name in used]
-        table = as_table(rows, only=places)
+        table = as_table(rows, only=places, source=source)
         self._check_width(len(table.columns))
         columns = dict(zip(self.columns, table.columns.values(), strict=True))
         return Table(columns, source=table.source)
