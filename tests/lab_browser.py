@@ -49,7 +49,7 @@ def need_browser() -> None:
 def pytest_runtest_makereport() -> Iterator[Any]:
     """As if all were skipped at this place: the summary has a line for each."""
     report = yield
-    if report.skipped and report.longrepr[-1] == f"Skipped: {SKIPPED}":
+    if isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[-1]:
         report.longrepr = (__file__, 0, report.longrepr[-1])
     return report
 

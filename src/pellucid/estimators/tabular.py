@@ -282,7 +282,7 @@ class _Tabular(EntryParameters, BaseEstimator):
 
     def _labels(self, y: Any) -> tuple[Any, NDArray[Any] | None]:
         """y as a table takes it, and its classes in their own dtype, where it has any."""
-        return y, None
+        raise NotImplementedError
 
     def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
         """y as :meth:`_score` takes it; DataError where it is no target of this model."""
