@@ -122,10 +122,15 @@ def test_every_step_of_the_table_is_tested():
     assert set(ARITHMETIC) <= tested
 
 
-@each_format
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("steps", SCALERS)
-def test_scalers(steps, dtype, to, X, tmp_path):
+CASES = [(name, "onnx", dtype) for name in SCALERS for dtype in ("float32", "float64")]
+CASES += [(name, "c", "float64") for name in SCALERS] + [("several", "c", "float32")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "to", "dtype"),
+    [pytest.param(*case, marks=compiled.marks if case[1] == "c" else ()) for case in CASES],
+)
+def test_scalers(steps, to, dtype, X, tmp_path):
     X = X.astype(dtype)
     model = make_pipeline(*SCALERS[steps], classifier()).fit(X, LABELS)
     far = np.vstack([X, 10 * X, -X])  # beyond what was seen: where clip counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import warnings
@@ -268,6 +269,12 @@ from pellucid import MLPClassifier, MLPRegressor
 for kind in (MLPClassifier, MLPRegressor):
     assert skl2onnx.get_model_alias(kind) == f"Pellucid{{kind.__name__}}"
 """
+
+
+def test_pellucid_export_does_without_skl2onnx(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    importlib.reload(pellucid.export)
 
 
 def test_it_is_registered_as_skl2onnx_is_imported():

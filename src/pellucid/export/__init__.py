@@ -224,7 +224,7 @@ def _register() -> None:
     register()
 
 
-if "skl2onnx" in sys.modules:
+if sys.modules.get("skl2onnx"):
     _register()
 else:
     sys.meta_path.insert(0, _AsSkl2onnxIsImported())

@@ -149,7 +149,8 @@ def _compiled(compiler: str, content: bytes, folder: Path, where: str) -> Any:
     command = [compiler, "-std=c99", "-O1", "-shared", "-fPIC", str(source), "-o", str(made), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        reason = done.stderr.strip().partition("\n")[0]
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        reason = next((line for line in lines if "error" in line), lines[0])
         raise ModelError(f"{compiler} cannot compile {where}: {reason}. Export it anew.")
     return ctypes.CDLL(str(made))
 
