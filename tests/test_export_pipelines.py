@@ -228,6 +228,9 @@ COLUMNS = {
         (imputed(OneHotEncoder(), strategy="most_frequent"), ["Größe"]),
         (imputed(OneHotEncoder(drop="first"), strategy="constant", fill_value="none"), ["Größe"]),
     ],
+    "texts and numbers filled": [
+        (imputed(OneHotEncoder(), strategy="most_frequent"), ["Größe", "children", "label"])
+    ],
     "an indicator": [(imputed(add_indicator=True), NUMBERS), (OrdinalEncoder(), ["label"])],
     "codes": [(OneHotEncoder(handle_unknown="ignore"), ["children", "label"])],
     "a selector": [(imputed(), make_column_selector(dtype_include="number"))],
@@ -244,6 +247,17 @@ def test_columns_of_a_frame(columns, frame, tmp_path):
     assert "unused" not in named or columns == "a selector"
     assert all(named[name] == "string" for name in ("Größe", "label") if name in named)
     assert all(named[name] == "double" for name in NUMBERS if name in named)
+
+
+def test_columns_of_which_everything_is_missing(frame, tmp_path):
+    frame["age (years)"], frame["Größe"] = np.nan, None
+    steps = make_column_transformer(
+        (imputed(), NUMBERS),
+        (imputed(OneHotEncoder(), strategy="most_frequent"), ["Größe", "label"]),
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Skipping features without any observed values")
+        check(make_pipeline(steps, classifier()).fit(frame, LABELS), frame, tmp_path, X=frame)
 
 
 def test_unseen_values_of_a_frame(frame, tmp_path):

@@ -259,6 +259,8 @@ def test_command_looks_at_everything_before_it_writes(trained, monkeypatch):
         ("nothing.csv", "there is no file 'nothing.csv'"),
     ):
         assert message in run("export", "toys.pellucid", "--verify", data, code=2)
+    pdf = ("--to", "pdf", "--out", "toys.pdf", "--verify", "toys.csv")
+    assert "--to must be one of onnx, c" in run("export", "toys.pellucid", *pdf, code=2)
     assert "--header is about the table of --verify" in run(
         "export", "toys.pellucid", "--no-header", code=2
     )

@@ -54,7 +54,8 @@ def export(
       pellucid export iris.pellucid --verify sample:iris
       pellucid export iris.pellucid --to c --out iris.c
     """
-    path = default_path(model, to) if out is None else out
+    default = default_path(model, to)
+    path = default if out is None else out
     check_file(path, overwrite)
     loaded, rows = _to_verify(model, to, verify, header)
     write(loaded, path, to, overwrite=overwrite)

@@ -54,8 +54,9 @@ def export(
     to : {"onnx", "c"}
         docs/export.md says what goes into the exported model and what comes out.
     X : rows or None
-        Of a pipeline: a few rows as it takes them, for the types of the file's inputs. It must be
-        given where a ColumnTransformer finds columns of a data frame by name.
+        Of a pipeline: rows as it takes them, for the types of the file's inputs. They must be given
+        where a ColumnTransformer finds columns of a data frame by name. Where onnxruntime (for C
+        a compiler) is there, the file has to give for them what the pipeline gives.
     overwrite : bool
 
     Raises
@@ -85,12 +86,8 @@ def export(
     model = loaded(model)
     known = subject(model, X)
     if X is not None and not known.steps:
-        raise SettingsError(
-            (
-                "X",
-                "gives the types of what the first step of a pipeline takes; this model has none.",
-            )
-        )
+        fault = "gives the types of what the first step of a pipeline takes; this model has none."
+        raise SettingsError(("X", fault))
     content: bytes = make(known)
     if X is not None:
         _check(content, to, model, X)
@@ -161,12 +158,8 @@ def _format_of(path: Path) -> str:
     found = next((to for to, (_, end) in EXPORTERS.items() if end == path.suffix.lower()), None)
     if found is None:
         known = " or ".join(end for _, end in EXPORTERS.values())
-        raise SettingsError(
-            (
-                "to",
-                f"must be given where the file's name does not end in {known}; got {path.name!r}.",
-            )
-        )
+        fault = f"must be given where the file's name does not end in {known}; got {path.name!r}."
+        raise SettingsError(("to", fault))
     return found
 
 

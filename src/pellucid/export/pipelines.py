@@ -123,7 +123,7 @@ def refusal(found: Unwrapped) -> TypeError:
     """Return the error for what ends in an estimator that is not Pellucid's."""
     kind = type(found.estimator)
     name = f"{kind.__module__.partition('.')[0]}'s {kind.__name__}"
-    if not hasattr(found.estimator, "predict"):
+    if isinstance(found.estimator, type) or not hasattr(found.estimator, "predict"):
         name = repr(found.estimator)
     got = f"a pipeline that ends in {name}" if found.steps else name
     return TypeError(

@@ -56,11 +56,12 @@ class Runner(NamedTuple):
 
 def _onnxruntime() -> Any:
     try:
+        import onnx  # noqa: F401  which reads the opset
         import onnxruntime
-    except ImportError:
+    except ImportError as error:
         raise MissingPackageError(
-            "comparing an ONNX file with its model needs the package onnxruntime: pip install "
-            "onnxruntime"
+            f"comparing an ONNX file with its model needs the package {error.name}: pip install "
+            f"{error.name}"
         ) from None
     return onnxruntime
 

@@ -17,6 +17,7 @@ from pellucid.errors import MissingPackageError, ModelError
 from pellucid.export.graph import ML, OPSETS, ArrayFunctions, Graph, Value
 from pellucid.export.pipelines import Operation, arithmetic
 from pellucid.export.subject import Subject
+from pellucid.tables.values import as_objects, text_of
 
 XP = ArrayFunctions()
 
@@ -117,9 +118,9 @@ def _convert_imputer(scope: Any, operator: Any, container: Any) -> None:
     graph = Graph(container.target_opset_any_domain(""))
     x = graph.concatenate(inputs_of(graph, operator))
     missing, fill = _is_missing(x, imputer.missing_values), imputer.statistics_
-    imputed = XP.where(missing, fill.astype(x.dtype)[:, np.newaxis], x)
-    if x.dtype != object:  # a column of which all was missing is left out
-        imputed = _rows(imputed, np.flatnonzero(~np.isnan(fill.astype(np.float64))))
+    filled = _texts(fill) if x.dtype == object else fill.astype(x.dtype)
+    imputed = XP.where(missing, filled[:, np.newaxis], x)
+    imputed = _rows(imputed, np.flatnonzero(fill == fill))  # NaN: all was missing, it is left out
     if imputer.add_indicator:
         shown = _rows(missing, imputer.indicator_.features_)
         imputed = graph.concatenate([imputed, shown.astype(x.dtype)])
@@ -157,10 +158,12 @@ def _convert_one_hot(scope: Any, operator: Any, container: Any) -> None:
 
     encoder = copy.copy(operator.raw_operator)
     encoder.categories_ = [
-        np.array([each if isinstance(each, str) else "" for each in known], dtype=object)
-        if known.dtype == object
-        else known
-        for known in encoder.categories_
+        _texts(known) if known.dtype == object else known for known in encoder.categories_
     ]
     operator.raw_operator = encoder
     convert_sklearn_one_hot_encoder(scope, operator, container)
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts, "" in place of None and NaN; whole numbers among them as ONNX writes them."""
+    return as_objects([text_of(each) or "" for each in values])
