@@ -94,24 +94,23 @@ def assert_close(got: Any, expected: Any, dtype: Any) -> None:
 
 
 @each_dtype
-@pytest.mark.parametrize("zipmap", [True, False, "columns"])
 @pytest.mark.parametrize("kind", LABELS)
-def test_labels_and_the_forms_of_probabilities(kind, zipmap, dtype, rng):
+def test_labels_and_the_forms_of_probabilities(kind, dtype, rng):
     X = rng.normal(size=(M, 4)).astype(dtype)
-    y = np.resize(LABELS[kind], M)
-    model = make_pipeline(StandardScaler(), classifier()).fit(X, y)
-    label, *p = convert(model, X, options={"zipmap": zipmap})
-    np.testing.assert_array_equal(label, model.predict(X))
-    expected, classes = model.predict_proba(X), model.classes_
-    if zipmap is True:
-        assert [list(each) for each in p[0]] == [classes.tolist()] * M
-        got = np.array([list(each.values()) for each in p[0]])
-        expected = expected[:, : len(classes)]  # of one class there is no second
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
-    else:
-        if zipmap == "columns":
-            expected = expected[:, : len(classes)]
-        assert_close(p[0] if zipmap is False else np.stack(p, axis=1), expected, dtype)
+    model = make_pipeline(StandardScaler(), classifier()).fit(X, np.resize(LABELS[kind], M))
+    labels, expected, classes = model.predict(X), model.predict_proba(X), model.classes_.tolist()
+    named = expected[:, : len(classes)]  # of a single class there is no second
+    label, p = convert(model, X)
+    np.testing.assert_array_equal(label, labels)
+    assert [list(each) for each in p] == [classes] * M
+    p = np.array([list(each.values()) for each in p])
+    np.testing.assert_allclose(p, named, rtol=0, atol=1e-5)
+    label, p = convert(model, X, options={"zipmap": False})
+    np.testing.assert_array_equal(label, labels)
+    assert_close(p, expected, dtype)
+    label, *columns = convert(model, X, options={"zipmap": "columns"})
+    np.testing.assert_array_equal(label, labels)
+    assert_close(np.stack(columns, axis=1), named, dtype)
 
 
 @each_dtype
