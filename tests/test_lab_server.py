@@ -38,12 +38,13 @@ class Page:
         connecting = connect(
             f"ws://127.0.0.1:{lab.port}/socket",
             origin=f"http://127.0.0.1:{lab.port}",
-            additional_headers={"Cookie": f"{lab.app.cookie}={lab.app.secret}"},
+            subprotocols=["pellucid", lab.app.token],
             compression=None,
             max_size=None,
         )
         self.socket = connecting.__enter__()  # closed by hand, or by the server
         self.number, self.frames, self.events, self.acknowledged = 0, [], [], 0
+        assert json.loads(self.socket.recv(timeout=20))["event"] == "welcome"
 
     def __enter__(self):
         return self
@@ -392,7 +393,7 @@ def test_a_hundred_quick_reloads_leave_nothing_behind(lab):
 
 def test_too_many_pages(lab):
     pages = [Page(lab) for _ in range(MOST_CLIENTS)]
-    with Page(lab) as one_more, pytest.raises(Exception, match="pages are open already"):
+    with Page(lab) as one_more, pytest.raises(Exception, match="pages of the lab are open already"):
         one_more.ask("catalogue")
     for page in pages:
         page.socket.close()

@@ -11,6 +11,7 @@ import logging
 import os
 import socket as sockets
 import threading
+import webbrowser
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from typing import Any
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps
-from pellucid.lab.security import IN_NOTEBOOKS, Guard
+from pellucid.lab.security import IN_NOTEBOOKS, SPEAKS, Guard
 from pellucid.lab.state import LARGEST_UPLOAD
 from pellucid.lab.trainer import Message, Trainer
 from pellucid.lab.uploads import KINDS, received
 
 logger = logging.getLogger(__name__)
+_wire = logging.getLogger("pellucid.lab.wire")
+"""What uvicorn says of single connections: of malformed requests nothing, they are answered."""
+_wire.setLevel(logging.ERROR)
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
@@ -33,12 +37,22 @@ MOST_UPLOADS = 2
 """At a time; further ones wait."""
 LONGEST_UPLOAD = 60.0
 """Seconds until all of one has arrived."""
+BACKLOG = 64
+"""Connections that wait to be accepted, and that are accepted in one go."""
 NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 """Why a socket is closed, in the numbers of RFC 6455."""
 
 
 class Lab:
     """A lab for this computer alone; ``port=0`` takes a free one.
+
+    Parameters
+    ----------
+    port : int
+    experiment : dict or None
+        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+    framed : bool
+        Whether other pages of this computer may have it in a frame, as a notebook's does.
 
     Attributes
     ----------
@@ -47,10 +61,6 @@ class Lab:
         What to open, with the token.
     trainers : set of Trainer
         One for each page that is connected.
-    experiment : dict or None
-        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
-    framed : bool
-        Whether other pages of this computer may have it in a frame, as a notebook's does.
 
     Examples
     --------
@@ -63,7 +73,7 @@ class Lab:
         self, port: int = 0, experiment: dict[str, Any] | None = None, framed: bool = False
     ) -> None:
         _require()
-        self.experiment = experiment
+        self._link = "" if experiment is None else link_of(experiment)
         self._listening = _listen(port)
         self.port = int(self._listening.getsockname()[1])
         self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
@@ -74,10 +84,15 @@ class Lab:
     @property
     def address(self) -> str:
         """What to open, with the token, and the experiment to begin with behind the ``#``."""
-        where = f"http://{HOST}:{self.port}/?token={self.app.token}"
-        if self.experiment is None:
-            return where
-        return where + link_of(self.experiment)
+        return f"http://{HOST}:{self.port}/?token={self.app.token}{self._link}"
+
+    def browse(self, link: str | None = None) -> bool:
+        """Open the page in the browser, on ``link`` or the experiment; False where there is none.
+
+        Other users see a program's arguments, so the address is for this user and one use.
+        """
+        link = self._link if link is None else link
+        return webbrowser.open(f"http://{HOST}:{self.port}/?ticket={self.app.ticket()}{link}")
 
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
@@ -128,7 +143,7 @@ class Client:
         self._trainer.start()
         pushing = asyncio.create_task(self._send_pushed())
         try:
-            await self._websocket.accept()
+            await _welcome(self._lab, self._websocket)
             await self._read()
         finally:
             pushing.cancel()
@@ -181,6 +196,12 @@ class Client:
                     await self._websocket.send_text(message)
 
 
+async def _welcome(lab: Lab, websocket: Any) -> None:
+    """The page is told the key that it keeps: what it came with may have been a ticket."""
+    await websocket.accept(SPEAKS)
+    await websocket.send_text(dumps({"event": "welcome", "key": lab.app.token}))
+
+
 def parsed(message: Any) -> dict[str, Any]:
     """Return the request of a message; ValueError where it is none."""
     text = message.get("text")
@@ -222,8 +243,8 @@ def _application(lab: Lab) -> Any:
 
     async def talk(websocket: Any) -> None:
         if len(lab.trainers) >= MOST_CLIENTS:
-            await websocket.accept()
-            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages are open already.")
+            await _welcome(lab, websocket)  # its ticket is used: it has to know the key
+            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages of the lab are open already.")
             return
         await Client(lab, websocket).serve()
 
@@ -279,22 +300,41 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
         return {"error": " ".join(str(error).split())}, 200
     except Exception as error:
         logger.exception("upload %s", kind)
-        return {"error": f"internal error: {type(error).__name__}"}, 500
+        return {"error": f"internal error: {type(error).__name__}: {error}"}, 200
     return found, 200
 
 
-def _uvicorn_server(app: Any) -> Any:
+def _uvicorn_server(app: Guard) -> Any:
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Http(H11Protocol):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.logger = _wire
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            app.door.arrived(transport)
+
+    class Socket(WebSocketsSansIOProtocol):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.logger = self.conn.logger = _wire
 
     config = uvicorn.Config(
         app,
+        http=Http,
+        ws=Socket,
         lifespan="on",
+        backlog=BACKLOG,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
         proxy_headers=False,
         server_header=False,
         access_log=False,
-        log_level="warning",
+        log_config=None,
         timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)

@@ -23,27 +23,47 @@ export function unpack(buffer) {
   return { kind, sequence, header, arrays };
 }
 
+/** Where the key is kept: each port has its own sessionStorage, and cookies all ports share. */
+const KEPT = "pellucid-key";
+/** Milliseconds until a socket that does not open is spoken of. */
+const LATE = 6000;
+
+/**
+ * Events: "welcome", "late" (not open as yet), "closed" with {code, reason, welcome}, "frame", and
+ * what the server tells by name.
+ */
 export class Socket extends EventTarget {
   constructor() {
     super();
     this.next = 1;
+    this.key = "";
     /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
     this.waiting = new Map();
     /** @type {Map<number, (frame: Frame) => void>} what waits for a binary frame, by its sequence */
     this.framed = new Map();
   }
 
+  /** Resolved when the server lets the page in. @returns {Promise<void>} */
   connect() {
-    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`;
-    this.socket = new WebSocket(url);
+    const query = new URLSearchParams(location.search);
+    const keys = [query.get("token") ?? "", query.get("ticket") ?? "", kept()].filter((key) => /^[\w-]{1,99}$/.test(key));
+    this.socket = new WebSocket(`ws://${location.host}/socket`, [...new Set(["pellucid", ...keys])]);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = (message) => this.received(message.data);
-    this.socket.onclose = (event) => {
+    const late = setTimeout(() => this.dispatchEvent(new Event("late")), LATE);
+    this.socket.onclose = ({ code, reason }) => {
+      clearTimeout(late);
       for (const { reject } of this.waiting.values()) reject(new Error("The connection to Pellucid was closed."));
       this.waiting.clear();
-      this.dispatchEvent(new CustomEvent("closed", { detail: event.reason }));
+      this.dispatchEvent(new CustomEvent("closed", { detail: { code, reason, welcome: this.key !== "" } }));
     };
-    return new Promise((resolve) => this.socket?.addEventListener("open", resolve, { once: true }));
+    return new Promise((resolve) => this.addEventListener("welcome", (event) => {
+      clearTimeout(late);
+      this.key = /** @type {CustomEvent} */ (event).detail.key;
+      keep(this.key);
+      history.replaceState(null, "", location.pathname + location.hash); // the key leaves the address
+      resolve();
+    }, { once: true }));
   }
 
   /**
@@ -85,5 +105,23 @@ export class Socket extends EventTarget {
     if (message.error) waiting?.reject(new Error(message.error));
     else if ("sequence" in message) this.framed.set(message.sequence, (frame) => waiting?.resolve(frame));
     else waiting?.resolve(message);
+  }
+}
+
+/** A browser may forbid a page to keep anything; then a reload asks for the address again. */
+function kept() {
+  try {
+    return sessionStorage.getItem(KEPT) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** @param {string} key */
+function keep(key) {
+  try {
+    sessionStorage.setItem(KEPT, key);
+  } catch {
+    // it is known until this page goes
   }
 }
