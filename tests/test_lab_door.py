@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -11,6 +13,8 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,13 +37,13 @@ def lab():
 @pytest.fixture
 def hasty(monkeypatch):
     """A door where nobody is waited for."""
-    monkeypatch.setattr(door, "HEADER", 0.3)
-    monkeypatch.setattr(door, "ANSWER", 0.3)
+    monkeypatch.setattr(door, "HEADER", 0.5)
+    monkeypatch.setattr(door, "ANSWER", 0.5)
 
 
 @contextlib.contextmanager
 def connected(lab, count):
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         yield [
             stack.enter_context(socket.create_connection(("127.0.0.1", lab.port), timeout=60))
             for _ in range(count)
@@ -82,6 +86,40 @@ def test_who_has_the_key_is_in_nobody_s_way_and_stays(lab, hasty):
         assert ask(ws, "catalogue")["datasets"]
 
 
+def test_a_request_that_comes_before_the_last_is_done_with_keeps_its_place(hasty):
+    """A browser asks again as soon as it has read; the server may still be closing a file."""
+
+    class Transport(SimpleNamespace):
+        def get_extra_info(self, name):
+            return self.peer
+
+        def is_closing(self):
+            return self.aborted
+
+        def abort(self):
+            self.aborted = True
+
+    def arrived(place, number):
+        transport = Transport(peer=("127.0.0.1", number), aborted=False)
+        place.arrived(transport)
+        return transport
+
+    async def crowd():
+        place = door.Door()
+        ours = arrived(place, 1)
+        place.asks(ours.peer)
+        place.asks(ours.peer)
+        place.answered(ours.peer)
+        others = [arrived(place, number) for number in range(2, 2 * door.MOST_AT_ONCE)]
+        assert not ours.aborted
+        assert sum(each.aborted for each in others) >= door.MOST_AT_ONCE - 2
+        place.answered(ours.peer)
+        await asyncio.sleep(2 * door.HEADER)
+        assert ours.aborted
+
+    asyncio.run(crowd())
+
+
 SLOW = [
     "GET / HTTP/1.1\r\nHost: {here}\r\nX: {x}",
     "GET /socket HTTP/1.1\r\nHost: {here}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: {x}",
@@ -121,7 +159,7 @@ def test_an_upload_with_the_key_has_the_time_that_it_needs(lab, hasty):
         )
         for k in range(0, len(body), 16):
             slow.sendall(body[k : k + 16])
-            time.sleep(0.1)
+            time.sleep(0.15)
         assert b'"columns"' in slow.recv(65536)
 
 
@@ -216,6 +254,23 @@ def test_whatever_comes_in_stderr_stays_clean():
             send(lab, message, vanishing=True)
         assert http(lab)[0] == 200
         assert lab.end() == "Ctrl-C ends it.\n"
+
+
+def test_ctrl_c_ends_it_whatever_goes_on_and_stderr_stays_clean():
+    """A page that plays, one that asked for much and reads nothing, an upload half done."""
+    wide = {"data": {"name": "spiral"}, "layers": [{"units": 512}, {"units": 512}]}
+    with Running() as lab, ExitStack() as stack:
+        for asked in ([("play", {})], 100 * [("boundary", {"size": 200})]):
+            page = stack.enter_context(open_socket(lab, [lab.token]))
+            key_of(page)
+            ask(page, "open", experiment=wide)
+            for do, given in asked:
+                page.send(json.dumps({"id": 2, "do": do, **given}))
+        (upload, half) = stack.enter_context(connected(lab, 2))
+        upload.sendall(raw(lab)[7])
+        half.sendall(b"GET / HT")
+        assert lab.end() == "Ctrl-C ends it.\n"
+        assert lab.process.returncode in (0, 130, -2)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="a command line is read in /proc")

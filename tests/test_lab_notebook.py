@@ -284,7 +284,6 @@ def test_what_stays_in_the_notebook_s_file_opens_nothing(open_lab, net):
     assert not let_in(page._lab, address)
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_where_the_frame_stays_empty_there_is_how_to_reach_the_lab(
     open_lab, net, browser, notebook_page
 ):

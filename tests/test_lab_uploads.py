@@ -18,6 +18,7 @@ pytest.importorskip("polars")
 
 import pellucid
 from lab_held import forget
+from pellucid.lab import uploads
 from pellucid.lab.server import Lab
 from pellucid.lab.state import LARGEST_UPLOAD
 from test_lab_security import FOREIGN, ask, http, open_socket
@@ -216,6 +217,11 @@ def lying(content):
     return bytes(packed)
 
 
+def renamed(name):
+    """A zip whose file is called so: the usual tools write no such name."""
+    return zip_of([("model.json", b"{}")]).replace(b"model.json", name)
+
+
 def encrypted():
     packed = bytearray(zip_of([MODEL]))
     packed[packed.rindex(b"PK\x01\x02") + 8] |= 1
@@ -242,6 +248,10 @@ ZIPS = {
     "absolute": (zip_of([("/etc/model.json", b"{}")]), "holds the name '/etc/model.json'"),
     "windows": (zip_of([("C:\\model.json", b"{}")]), "holds the name"),
     "backslash": (zip_of([("..\\model.json", b"{}")]), "holds the name"),
+    "nul first": (renamed(b"\0odel.json"), r"holds the name '\x00odel.json'"),
+    "nul within": (renamed(b"model\0json"), r"holds the name 'model\x00json'"),
+    "folder of nul": (renamed(b"\0/del.json"), "holds the name"),
+    "no letters": (renamed(b"\xff" * 10), "holds no model.json"),
     "twice": (zip_of([MODEL, MODEL]), "or a file twice"),
     "two folders": (zip_of([("a/model.json", b"{}"), ("b/model.json", b"{}")]), "several folders"),
     "many files": (zip_of([(f"{k}.txt", b"") for k in range(33)]), "33 files"),
@@ -262,6 +272,14 @@ ZIPS = {
 def test_a_zip_that_is_none_of_a_model(lab, case):
     content, message = ZIPS[case]
     assert message in refusal(lab, "/upload/zip?name=m.zip", content)
+
+
+def test_a_fault_of_the_lab_s_own_is_an_answer_too(lab, monkeypatch):
+    def broken(name, content):
+        raise IndexError("string index out of range")
+
+    monkeypatch.setitem(uploads.KINDS, "zip", broken)
+    assert "internal error: IndexError" in refusal(lab, "/upload/zip?name=m.zip", b"PK")
 
 
 def model_json(**changed):
@@ -319,6 +337,8 @@ def test_a_name_of_half_a_character_is_answered_too(lab, tmp_path):
         (b'[["model.json", true]]\n{', "did not arrive whole"),
         (b'{"model.json": 2}\n{}', "did not arrive whole"),
         (b'[["../model.json", 2]]\n{}', "holds the name '../model.json'"),
+        (b'[["\\u0000odel.json", 2]]\n{}', r"holds the name '\x00odel.json'"),
+        (b'[["", 2]]\n{}', "holds the name ''"),
         (b'[["a/model.json", 2], ["model.json", 0]]\n{}', "several folders"),
         (b'[["model.pkl", 2]]\n{}', "holds no model.json"),
         (b'[["model.json", 2]]\n{}', "was not written by Pellucid"),

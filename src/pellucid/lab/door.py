@@ -26,11 +26,14 @@ Client = tuple[str, int]
 
 @dataclass(eq=False)
 class Connection:
-    """One that is open: since when it is quiet, and what will end it."""
+    """One that is open: since when it is quiet, its requests that are answered, what will end it.
+
+    The next request may come before all is done for the last one.
+    """
 
     transport: asyncio.Transport
     since: float = 0.0
-    busy: bool = False
+    busy: int = 0
     guest: bool = True
     end: asyncio.TimerHandle | None = None
 
@@ -63,17 +66,25 @@ class Door:
             self._make_room(MOST_AT_ONCE, 0.0)
         self._thin_out()
 
-    def asks(self, client: Client | None, knows_the_key: bool) -> None:
+    def asks(self, client: Client | None) -> None:
         """A whole header came from it: it is answered now."""
         if found := self._open.get(client or _NOBODY):
-            found.busy, found.guest = True, not knows_the_key
-            found.may_take(None if knows_the_key else ANSWER)
+            found.busy += 1
+            found.may_take(ANSWER)
+
+    def shows_the_key(self, client: Client | None) -> None:
+        """It does so with this request, which may take its time."""
+        if found := self._open.get(client or _NOBODY):
+            found.guest = False
+            found.may_take(None)
 
     def answered(self, client: Client | None) -> None:
-        """Its answer is sent: it may ask again."""
+        """A request of it is done with: if that was all, it may ask again."""
         if found := self._open.get(client or _NOBODY):
-            found.busy, found.guest = False, True
-            found.may_take(HEADER)
+            found.busy -= 1
+            if not found.busy:
+                found.guest = True
+                found.may_take(HEADER)
 
     def _thin_out(self) -> None:
         """In a moment, and again as long as there are too many."""
@@ -93,7 +104,7 @@ class Door:
         ]:
             self._open.pop(client).may_take(None)
         guests = [each for each in self._open.values() if each.guest]
-        guests.sort(key=lambda each: (each.busy, each.since))
+        guests.sort(key=lambda each: (each.busy > 0, each.since))
         latest = asyncio.get_running_loop().time() - moment
         too_many = guests[: max(0, len(guests) - most)]
         for each in too_many:

@@ -86,11 +86,8 @@ class Guard:
         return made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
         client = scope.get("client")
-        self.door.asks(client, knows_the_key=False)
+        self.door.asks(client)
         try:
             if scope["type"] == "websocket":
                 await self._socket(scope, receive, send)
@@ -109,7 +106,7 @@ class Guard:
             await send({"type": "websocket.accept", "subprotocol": SPEAKS})
             await send({"type": "websocket.close", "code": NOT_ALLOWED, "reason": reason})
         else:
-            self.door.asks(scope.get("client"), knows_the_key=True)
+            self.door.shows_the_key(scope.get("client"))
             await self.app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +119,8 @@ class Guard:
         elif upload and (refused := self._refused_upload(scope)):
             await _answer(send, *refused)
         else:
-            self.door.asks(scope.get("client"), knows_the_key=upload)
+            if upload:
+                self.door.shows_the_key(scope.get("client"))
             await self.app(scope, receive, send)
 
     def _refused_upload(self, scope: Scope) -> tuple[int, str] | None:

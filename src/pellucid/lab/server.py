@@ -12,7 +12,7 @@ import os
 import socket as sockets
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ MOST_UPLOADS = 2
 """At a time; further ones wait."""
 LONGEST_UPLOAD = 60.0
 """Seconds until all of one has arrived."""
-BACKLOG = 64
-"""Connections that wait to be accepted, and that are accepted in one go."""
+ACCEPTED, QUEUED = 16, 2048
+"""Connections that are accepted in one go, and that may wait for it; beyond, they wait seconds."""
 NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 """Why a socket is closed, in the numbers of RFC 6455."""
 
@@ -46,21 +46,17 @@ NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 class Lab:
     """A lab for this computer alone; ``port=0`` takes a free one.
 
-    Parameters
-    ----------
-    port : int
-    experiment : dict or None
-        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
-    framed : bool
-        Whether other pages of this computer may have it in a frame, as a notebook's does.
-
     Attributes
     ----------
     port : int
     address : str
         What to open, with the token.
     trainers : set of Trainer
-        One for each page that is connected.
+        One for each page that is connected, or whose last request is still worked at.
+    experiment : dict or None
+        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+    framed : bool
+        Whether other pages of this computer may have it in a frame, as a notebook's does.
 
     Examples
     --------
@@ -73,26 +69,36 @@ class Lab:
         self, port: int = 0, experiment: dict[str, Any] | None = None, framed: bool = False
     ) -> None:
         _require()
-        self._link = "" if experiment is None else link_of(experiment)
+        self.experiment = experiment
         self._listening = _listen(port)
         self.port = int(self._listening.getsockname()[1])
         self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
-        self.trainers: set[Trainer] = set()
+        self._trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
         self._thread: threading.Thread | None = None
 
     @property
+    def trainers(self) -> set[Trainer]:
+        """Those whose threads have not ended."""
+        self._trainers = {each for each in self._trainers if each.is_alive()}
+        return self._trainers
+
+    @property
     def address(self) -> str:
         """What to open, with the token, and the experiment to begin with behind the ``#``."""
-        return f"http://{HOST}:{self.port}/?token={self.app.token}{self._link}"
+        return self._address(f"token={self.app.token}", self.experiment)
 
-    def browse(self, link: str | None = None) -> bool:
-        """Open the page in the browser, on ``link`` or the experiment; False where there is none.
+    def browse(self, experiment: dict[str, Any] | None = None) -> bool:
+        """Open a page in the browser, on this experiment; False where no browser is found.
 
-        Other users see a program's arguments, so the address is for this user and one use.
+        Other users see a program's arguments, so a ticket stands there instead of the token.
         """
-        link = self._link if link is None else link
-        return webbrowser.open(f"http://{HOST}:{self.port}/?ticket={self.app.ticket()}{link}")
+        ticket = f"ticket={self.app.ticket()}"
+        return webbrowser.open(self._address(ticket, experiment or self.experiment))
+
+    def _address(self, key: str, experiment: dict[str, Any] | None) -> str:
+        link = "" if experiment is None else link_of(experiment)
+        return f"http://{HOST}:{self.port}/?{key}{link}"
 
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
@@ -100,6 +106,7 @@ class Lab:
             self._server.run(sockets=[self._listening])
         finally:
             self._listening.close()
+            self.end_trainers()
 
     def __enter__(self) -> Lab:
         """Serve in a thread of its own."""
@@ -139,8 +146,8 @@ class Client:
 
     async def serve(self) -> None:
         """Until the page goes, or says something that is not understood."""
-        self._lab.trainers.add(self._trainer)  # before anything is awaited: they are counted
         self._trainer.start()
+        self._lab.trainers.add(self._trainer)  # before anything is awaited: they are counted
         pushing = asyncio.create_task(self._send_pushed())
         try:
             await _welcome(self._lab, self._websocket)
@@ -148,7 +155,6 @@ class Client:
         finally:
             pushing.cancel()
             self._trainer.stop()
-            self._lab.trainers.discard(self._trainer)
             with contextlib.suppress(asyncio.CancelledError):
                 await pushing
 
@@ -255,11 +261,6 @@ def _application(lab: Lab) -> Any:
 
     receiving = asyncio.Semaphore(MOST_UPLOADS)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[None]:
-        yield
-        lab.end_trainers()
-
     static = StaticFiles(directory=STATIC, check_dir=False)
     routes = [
         Route("/", page),
@@ -267,7 +268,7 @@ def _application(lab: Lab) -> Any:
         WebSocketRoute("/socket", talk),
         Mount("/static", static),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes)
 
 
 async def _received(request: Any) -> tuple[dict[str, Any], int]:
@@ -323,12 +324,14 @@ def _uvicorn_server(app: Guard) -> Any:
             super().__init__(*given, **named)
             self.logger = self.conn.logger = _wire
 
+    for each in (_wire, logging.getLogger("uvicorn.error")):
+        each.addFilter(_is_of_interest)
     config = uvicorn.Config(
         app,
         http=Http,
         ws=Socket,
-        lifespan="on",
-        backlog=BACKLOG,
+        lifespan="off",
+        backlog=ACCEPTED,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
         proxy_headers=False,
@@ -340,14 +343,27 @@ def _uvicorn_server(app: Guard) -> Any:
     return uvicorn.Server(config)
 
 
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    """What is cut off because the lab ends is nobody's fault."""
+    cut = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+    return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
+
+
+class _Listening(sockets.socket):
+    """For asyncio the backlog is also how many are accepted in one go."""
+
+    def listen(self, backlog: int = QUEUED) -> None:
+        super().listen(QUEUED)
+
+
 def _listen(port: int) -> sockets.socket:
     # asyncio sends without delay (TCP_NODELAY) only where the protocol is named
-    listening = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+    listening = _Listening(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
     if os.name == "posix":  # on Windows it would let others take the port over
         listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
-        listening.listen(128)  # who comes before the server is ready waits
+        listening.listen()  # who comes before the server is ready waits
     except OSError as error:
         listening.close()
         raise OSError(

@@ -23,8 +23,8 @@ export function unpack(buffer) {
   return { kind, sequence, header, arrays };
 }
 
-/** Where the key is kept: each port has its own sessionStorage, and cookies all ports share. */
-const KEPT = "pellucid-key";
+/** What the key is kept under: pages of other ports see nothing of it, as they would of a cookie. */
+const NAME = "pellucid-key";
 /** Milliseconds until a socket that does not open is spoken of. */
 const LATE = 6000;
 
@@ -44,13 +44,12 @@ export class Socket extends EventTarget {
   }
 
   /** Resolved when the server lets the page in. @returns {Promise<void>} */
-  connect() {
-    const query = new URLSearchParams(location.search);
-    const keys = [query.get("token") ?? "", query.get("ticket") ?? "", kept()].filter((key) => /^[\w-]{1,99}$/.test(key));
-    this.socket = new WebSocket(`ws://${location.host}/socket`, [...new Set(["pellucid", ...keys])]);
+  async connect() {
+    const late = setTimeout(() => this.dispatchEvent(new Event("late")), LATE);
+    const keys = await known();
+    this.socket = new WebSocket(`ws://${location.host}/socket`, ["pellucid", ...keys]);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = (message) => this.received(message.data);
-    const late = setTimeout(() => this.dispatchEvent(new Event("late")), LATE);
     this.socket.onclose = ({ code, reason }) => {
       clearTimeout(late);
       for (const { reject } of this.waiting.values()) reject(new Error("The connection to Pellucid was closed."));
@@ -108,10 +107,29 @@ export class Socket extends EventTarget {
   }
 }
 
-/** A browser may forbid a page to keep anything; then a reload asks for the address again. */
+// The key ------------------------------------------------------------------------------------------
+
+const others = new BroadcastChannel(NAME);
+
+/** What may open the lab: from the address, from this tab's last visit, or from another of its tabs. */
+async function known() {
+  const query = new URLSearchParams(location.search);
+  const [token, ticket] = [query.get("token") ?? "", query.get("ticket") ?? ""];
+  const here = kept() || (token || parent !== window ? "" : await lent(ticket ? 200 : 1000));
+  return [...new Set([token, ticket, here])].filter((key) => /^[\w-]{1,99}$/.test(key));
+}
+
+/** The key that another tab of this lab has; "" where none answers in time. @param {number} wait */
+const lent = (wait) => new Promise((resolve) => {
+  others.onmessage = ({ data }) => data.key && resolve(data.key);
+  others.postMessage({});
+  setTimeout(() => resolve(""), wait);
+});
+
+/** A browser may forbid a page to keep anything; then a reload needs the address again. */
 function kept() {
   try {
-    return sessionStorage.getItem(KEPT) ?? "";
+    return sessionStorage.getItem(NAME) ?? "";
   } catch {
     return "";
   }
@@ -119,8 +137,9 @@ function kept() {
 
 /** @param {string} key */
 function keep(key) {
+  others.onmessage = ({ data }) => data.key || others.postMessage({ key });
   try {
-    sessionStorage.setItem(KEPT, key);
+    sessionStorage.setItem(NAME, key);
   } catch {
     // it is known until this page goes
   }
