@@ -251,6 +251,8 @@ def test_a_notebook_shows_the_page_inline(open_lab, net, browser, notebook_page,
     inside.get_by_text("Epoch 1, step 1").wait_for()
     first = inside.locator("#parameters input").first.input_value()
     assert float(first) != pytest.approx(float(net.W[1][0, 0]), rel=1e-5)
+    page.reload()  # the ticket is used, and this tab has the key
+    inside.locator("body.ready").wait_for()
     context.close()
 
 

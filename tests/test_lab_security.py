@@ -352,14 +352,14 @@ def test_a_ticket_on_a_command_line_is_of_no_use_to_another_user(lab, monkeypatc
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says whose they are")
-@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1", "::1"])
 def test_whose_a_connection_is(lab, address):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as out:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as out:
         try:
             out.connect((address, lab.port))
         except OSError:
             pytest.skip("no IPv6 here")
-        there = ("127.0.0.1", out.getsockname()[1])
-        assert security.user_of(there, ("127.0.0.1", lab.port)) == os.getuid()
-        assert security.user_of(there, ("127.0.0.1", 1)) is None
+        host = address.removeprefix("::ffff:")
+        there = (host, out.getsockname()[1])
+        assert security.user_of(there, (host, lab.port)) == os.getuid()
+        assert security.user_of(there, (host, 1)) is None

@@ -425,6 +425,21 @@ def test_a_port_in_use(lab):
         Lab(lab.port)
 
 
+def test_no_other_server_can_take_what_localhost_may_lead_to():
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with other, pytest.raises(OSError, match=r"cannot listen on \[::1\]:.* Choose another port"):
+        Lab(other.getsockname()[1])
+    with Lab() as lab:
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("::1", lab.port), family=socket.AF_INET6)
+        with socket.create_connection(("::1", lab.port), timeout=20) as out:
+            out.sendall(f"GET / HTTP/1.1\r\nHost: [::1]:{lab.port}\r\n\r\n".encode())
+            assert b" 200 " in out.recv(65536).split(b"\r\n")[0]
+
+
 def test_frames_are_what_they_were():
     e = Experiment(Settings.read(MOONS))
     packed = frames.pack(frames.TRAINING, 3, {"J": float("nan")}, e.network.parameters)

@@ -69,27 +69,27 @@ class LabPage:
     def _repr_html_(self) -> str:
         name = f"pellucid-{secrets.token_hex(6)}"
         port = self._lab.port
-        address = f"http://{HOST}:{port}/?ticket={self._lab.app.ticket()}{self._link}"
+        rest = f":{port}/?ticket={self._lab.app.ticket()}{self._link}"
         return _FRAME.format(
             name=name,
             port=port,
-            address=json.dumps(address).replace("<", "\\u003c"),
-            link=escape(address),
+            address=escape(f"http://{HOST}{rest}"),
+            rest=json.dumps(rest).replace("<", "\\u003c"),
             height=HEIGHT,
         )
 
 
 _FRAME = """<div id="{name}"><p>The lab is on the computer where this notebook's Python runs.
-<a href="{link}" target="_blank" rel="noopener">Open it in a browser there</a>; the address is
+<a href="{address}" target="_blank" rel="noopener">Open it in a browser there</a>; the address is
 good once, for ten minutes. On another computer run first
 <code>ssh -L {port}:127.0.0.1:{port} that-computer</code>.</p></div>
 <script>
 (() => {{
   const box = document.getElementById("{name}");
-  const near = ["127.0.0.1", "localhost"].includes(location.hostname);
-  if (!box || location.protocol !== "http:" || !near) return;
+  const host = location.hostname;
+  if (!box || location.protocol !== "http:" || !["127.0.0.1", "localhost"].includes(host)) return;
   const frame = document.createElement("iframe");
-  frame.src = {address};
+  frame.src = `http://${{host}}` + {rest}; // of the page's own site: others may keep no key
   frame.title = "Pellucid lab";
   frame.allow = "clipboard-write";
   frame.style = "width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 8px";

@@ -14,6 +14,7 @@ port's page can read.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import os
 import secrets
 import sys
@@ -200,7 +201,7 @@ def user_of(client: Client | None, server: Client | None) -> int | None:
     if client is None or server is None:
         return None
     near, far = (f"{_in_table(host)}:{port:04X}" for host, port in (client, server))
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):  # one of IPv6 may call an address of IPv4
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):  # there too ends what calls IPv4 from IPv6
         try:
             rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
         except OSError:
@@ -212,9 +213,10 @@ def user_of(client: Client | None, server: Client | None) -> int | None:
 
 
 def _in_table(host: str) -> str:
-    """An address of IPv4 in hexadecimal digits, in this machine's order of bytes."""
-    number = bytes(map(int, host.split(".")))
-    return f"{int.from_bytes(number, sys.byteorder):08X}"
+    """An address in hexadecimal digits: four bytes at a time, in this machine's order."""
+    packed = ipaddress.ip_address(host).packed
+    words = (packed[k : k + 4] for k in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(each, sys.byteorder):08X}" for each in words)
 
 
 def _this_user() -> int | None:

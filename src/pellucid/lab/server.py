@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import importlib
 import json
 import logging
@@ -29,7 +30,7 @@ _wire = logging.getLogger("pellucid.lab.wire")
 """What uvicorn says of single connections: of malformed requests nothing, they are answered."""
 _wire.setLevel(logging.ERROR)
 
-HOST = "127.0.0.1"
+HOST, HOST_6 = "127.0.0.1", "::1"
 STATIC = Path(__file__).parent / "static"
 LARGEST_MESSAGE = 2 * 2**20
 MOST_CLIENTS = 32
@@ -71,7 +72,7 @@ class Lab:
         _require()
         self.experiment = experiment
         self._listening = _listen(port)
-        self.port = int(self._listening.getsockname()[1])
+        self.port = int(self._listening[0].getsockname()[1])
         self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
         self._trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
@@ -103,9 +104,10 @@ class Lab:
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
         try:
-            self._server.run(sockets=[self._listening])
+            self._server.run(sockets=self._listening)
         finally:
-            self._listening.close()
+            for each in self._listening:
+                each.close()
             self.end_trainers()
 
     def __enter__(self) -> Lab:
@@ -356,18 +358,42 @@ class _Listening(sockets.socket):
         super().listen(QUEUED)
 
 
-def _listen(port: int) -> sockets.socket:
+def _listen(port: int) -> list[sockets.socket]:
+    """Both addresses that localhost may lead to, or one where there is no IPv6.
+
+    Were the other free, another user's server could listen there and be sent the key.
+    """
+    while True:
+        try:
+            near = _bound(sockets.AF_INET, HOST, port)
+        except OSError as error:
+            raise _refused(HOST, port, error) from None
+        try:
+            return [near, _bound(sockets.AF_INET6, HOST_6, near.getsockname()[1])]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [near]
+            near.close()
+            if port:
+                raise _refused(f"[{HOST_6}]", port, error) from None
+
+
+def _bound(family: sockets.AddressFamily, host: str, port: int) -> sockets.socket:
     # asyncio sends without delay (TCP_NODELAY) only where the protocol is named
-    listening = _Listening(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+    listening = _Listening(family, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
     if os.name == "posix":  # on Windows it would let others take the port over
         listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening.bind((host, port))
         listening.listen()  # who comes before the server is ready waits
-    except OSError as error:
+    except OSError:
         listening.close()
-        raise OSError(
-            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port, or 0 for a "
-            "free one."
-        ) from None
+        raise
     return listening
+
+
+def _refused(host: str, port: int, error: OSError) -> OSError:
+    return OSError(
+        f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0 for a "
+        "free one."
+    )
