@@ -1,4 +1,4 @@
-"""Connections that do not show the key: few, not for long, and in nobody's way."""
+"""Connections that do not show the key: few, not for long, and in no user's way."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lab():
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """A door where nobody is waited for."""
+    """A door with little patience."""
     monkeypatch.setattr(door, "HEADER", 0.5)
     monkeypatch.setattr(door, "ANSWER", 0.5)
 
@@ -79,7 +79,7 @@ def test_of_many_idle_connections_few_are_kept_the_newest(lab):
             assert ask(ws, "catalogue")["datasets"]
 
 
-def test_who_has_the_key_is_in_nobody_s_way_and_stays(lab, hasty):
+def test_who_has_the_key_stays(lab, hasty):
     with open_socket(lab) as ws, connected(lab, 150) as idle:
         key_of(ws)
         assert all(ended(each) for each in idle)  # none gives a header
@@ -193,7 +193,7 @@ class Running:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="ulimit is of Unix")
-def test_more_connections_than_files_lock_nobody_out():
+def test_more_connections_than_files_lock_no_user_out():
     with Running(files=256) as lab, connected(lab, 300):
         assert http(lab)[0] == 200
         assert lab.end() == "Ctrl-C ends it.\n"

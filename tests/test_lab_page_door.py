@@ -42,10 +42,10 @@ def bare(lab):
     return f"http://127.0.0.1:{lab.port}/"
 
 
-def kept_out(page, title, *told):
+def kept_out(page, title, *texts):
     box = page.get_by_role("alert")
     expect(box.get_by_role("heading", name=title)).to_be_visible()
-    for text in told:
+    for text in texts:
         expect(box).to_contain_text(text)
 
 
@@ -63,7 +63,7 @@ def test_the_key_leaves_the_address_and_this_tab_keeps_it(lab, context):
     assert "ticket" not in page.url
 
 
-def test_a_tab_without_a_key_is_told_how_to_get_in(lab, context):
+def test_a_tab_without_a_key_says_how_to_get_in(lab, context):
     page = context.new_page()
     page.goto(bare(lab))
     title = "This address does not open the lab"
@@ -98,7 +98,7 @@ def test_each_name_of_this_computer_and_each_lab_has_a_key_of_its_own(lab, conte
         first.wait_for_selector("body.ready")
 
 
-def test_one_page_too_many_is_told_so(lab, context):
+def test_one_page_too_many_says_so(lab, context):
     with ExitStack() as stack:
         pages = [stack.enter_context(open_socket(lab)) for _ in range(MOST_CLIENTS)]
         for each in pages:

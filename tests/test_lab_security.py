@@ -192,7 +192,7 @@ def test_a_socket_of_a_foreign_host(lab, name):
         open_socket(lab, Host=name, Origin=f"http://{name}")
 
 
-def test_a_socket_without_the_key_is_told_why(lab):
+def test_a_socket_without_the_key_learns_why(lab):
     assert "holds no key" in refused(lab)
     for key in ("wrong", "x" * 5000, lab.app.token[:-1], lab.app.token + "x", f"x.{lab.app.token}"):
         assert "not good" in refused(lab, key)
@@ -204,7 +204,7 @@ def test_the_key_counts_only_where_the_page_shows_it(lab):
     path = f"/socket?token={lab.app.token}"
     with open_socket(lab, [], path=path, **cookie) as ws, pytest.raises(ConnectionClosed):
         ws.recv(timeout=10)
-    with pytest.raises(InvalidStatus, match="403"):  # this is none of the lab's pages
+    with pytest.raises(InvalidStatus, match="403"):  # this is no page of the lab
         connect(f"ws://127.0.0.1:{lab.port}{path}", origin=f"http://127.0.0.1:{lab.port}")
 
 

@@ -1,8 +1,8 @@
-"""Who waits at the door: connections that have not shown the lab's key, few and never for long.
+"""Connections that have not shown the lab's key: few, and for seconds only.
 
-Every program of this computer may connect, other users' too, and a process has only so many open
-files. So a connection is a guest until the key is seen on it, and again when that request is over.
-Whoever has been quiet the longest makes room for who comes, and nobody may take his time.
+Every program of this computer may connect, other users' too, and a process has few open files. So a
+connection is a guest until it shows the key, and again when that request is over. Guests are
+bounded in number and in time; those that have been quiet the longest go first.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from dataclasses import dataclass
 
 MOST_GUESTS = 64
 MOST_AT_ONCE = 128
-"""So many may crowd in, for a moment: then those go that came, or were answered, first."""
+"""Guests for a moment, until some of them have to go."""
 MOMENT = 0.2
-"""Seconds in which a page that was let in, or answered, asks for the next thing."""
+"""Seconds after its arrival, or an answer, in which a guest stays: a page soon asks again."""
 HEADER = 5.0
 """Seconds for a whole header, however slowly its bytes come."""
 ANSWER = 20.0
 """Seconds until the answer is sent and read."""
 
 Client = tuple[str, int]
-"""The other end's address and port, as ASGI's ``client`` gives it: one connection's name."""
+"""The other end's address and port, as ASGI's ``client`` gives it."""
 
 
 @dataclass(eq=False)
 class Connection:
-    """One that is open: since when it is quiet, its requests that are answered, what will end it.
+    """An open connection: quiet since when, with how many requests under way, ended by what.
 
-    The next request may come before all is done for the last one.
+    The next request may come before the last one is done with.
     """
 
     transport: asyncio.Transport
@@ -68,19 +68,19 @@ class Door:
 
     def asks(self, client: Client | None) -> None:
         """A whole header came from it: it is answered now."""
-        if found := self._open.get(client or _NOBODY):
+        if found := self._open.get(client or _NO_CLIENT):
             found.busy += 1
             found.may_take(ANSWER)
 
     def shows_the_key(self, client: Client | None) -> None:
         """It does so with this request, which may take its time."""
-        if found := self._open.get(client or _NOBODY):
+        if found := self._open.get(client or _NO_CLIENT):
             found.guest = False
             found.may_take(None)
 
     def answered(self, client: Client | None) -> None:
         """A request of it is done with: if that was all, it may ask again."""
-        if found := self._open.get(client or _NOBODY):
+        if found := self._open.get(client or _NO_CLIENT):
             found.busy -= 1
             if not found.busy:
                 found.guest = True
@@ -113,4 +113,4 @@ class Door:
         return bool(too_many)
 
 
-_NOBODY = ("", 0)
+_NO_CLIENT = ("", 0)

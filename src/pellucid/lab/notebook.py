@@ -93,14 +93,14 @@ good once, for ten minutes. On another computer run first
   frame.title = "Pellucid lab";
   frame.allow = "clipboard-write";
   frame.style = "width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 8px";
-  const told = box.firstElementChild;
-  told.hidden = true;
+  const text = box.firstElementChild;
+  text.hidden = true;
   box.append(frame);
-  const late = setTimeout(() => {{ told.hidden = false; frame.hidden = true; }}, 8000);
+  const late = setTimeout(() => {{ text.hidden = false; frame.hidden = true; }}, 8000);
   addEventListener("message", (event) => {{
     if (event.source !== frame.contentWindow) return;
     clearTimeout(late);
-    told.hidden = !(frame.hidden = false);
+    text.hidden = !(frame.hidden = false);
   }});
 }})();
 </script>"""

@@ -81,7 +81,7 @@ class Guard:
         page is then given the token.
         """
         for oldest in list(self._tickets)[: 1 - MOST_TICKETS]:
-            del self._tickets[oldest]
+            self._tickets.pop(oldest, None)
         made = secrets.token_urlsafe(24)
         self._tickets[made] = time.monotonic() + TICKET_LIFE
         return made

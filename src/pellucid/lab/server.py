@@ -205,7 +205,7 @@ class Client:
 
 
 async def _welcome(lab: Lab, websocket: Any) -> None:
-    """The page is told the key that it keeps: what it came with may have been a ticket."""
+    """Give the page the key to keep: what it came with may have been a ticket."""
     await websocket.accept(SPEAKS)
     await websocket.send_text(dumps({"event": "welcome", "key": lab.app.token}))
 
@@ -346,7 +346,7 @@ def _uvicorn_server(app: Guard) -> Any:
 
 
 def _is_of_interest(record: logging.LogRecord) -> bool:
-    """What is cut off because the lab ends is nobody's fault."""
+    """Not what is cut off because the lab ends."""
     cut = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
     return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
 
