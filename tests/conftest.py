@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import os
 import signal
@@ -125,9 +124,8 @@ def crash_at() -> Callable[[int], contextlib.AbstractContextManager[Callable[[],
             return call_or_crash
 
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("replace", "fsync", "unlink", "rmdir", "mkdir"):
+            for name in ("open", "write", "replace", "fsync", "unlink", "rmdir", "mkdir"):
                 patch.setattr(os, name, crashing(getattr(os, name)))
-            patch.setattr(builtins, "open", crashing(builtins.open))
             with contextlib.suppress(Crash):
                 yield lambda: count
 

@@ -5,7 +5,6 @@ One line of ``CASES`` for each: a name, what makes the bad input, the command li
 
 from __future__ import annotations
 
-import builtins
 import errno
 import gzip
 import hashlib
@@ -361,13 +360,13 @@ AGAIN = ("train", "good.csv", "--target", "kind", *FAST, "--seed", "1", "-q", "-
 def test_a_disk_that_is_full(
     model: None, refused: Refused, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    """Whichever file the disk is full at: the old model stays as it was."""
+    """Whichever file the disk is full at, once it was tried: the old model stays as it was."""
     calls: list[int] = []
     fsync = os.fsync
 
     def full(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > step:
+        if len(calls) > 1 + step:
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(descriptor)
 
@@ -381,14 +380,14 @@ def test_a_disk_that_is_full(
 def test_a_new_folder_is_taken_away_again_where_the_disk_is_full(
     model: None, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = builtins.open
+    write = os.write
 
-    def full(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
-        if "x" in mode:
-            raise OSError(errno.ENOSPC, "No space left on device", str(file))
-        return original(file, mode, *rest, **options)
+    def full(descriptor: int, content: Any) -> int:
+        if b"safetensors" in bytes(content[:9999]) or b"dtype" in bytes(content[:9999]):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, content)
 
-    monkeypatch.setattr(builtins, "open", full)
+    monkeypatch.setattr(os, "write", full)
     message = refused(*AGAIN, "--out", "deep/new.pellucid")
     assert re.search(NOT_SAVED + r"'deep/new\.pellucid/.*': No space left on device", message)
     assert not Path("deep").exists()
@@ -400,18 +399,25 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_training(
     def trained(*arguments: Any, **options: Any) -> None:
         pytest.fail("the training began")
 
+    original = os.open
+
+    def denied(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return original(path, flags, *rest, **options)
+
     monkeypatch.setattr("pellucid.tables.fit.prepare", trained)
-    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    monkeypatch.setattr(os, "open", denied)
+    why = r": no file can be written into '.*' \(Permission denied\)"
     for out in ("t.pellucid", "new.pellucid"):
-        message = refused(*AGAIN, "--out", out)
-        assert re.search(r"cannot write '.*': no permission to write into '", message)
+        assert re.search(f"cannot write '{out}'{why}", refused(*AGAIN, "--out", out))
     message = refused("predict", "t.pellucid", "good.csv", "--out", "p.csv")
-    assert re.search(r"cannot write 'p\.csv': no permission", message)
+    assert re.search(rf"cannot write 'p\.csv'{why}", message)
     message = refused("samples", "--write", "iris", "i.csv")
-    assert re.search(r"cannot write 'i\.csv': no permission", message)
+    assert re.search(rf"cannot write 'i\.csv'{why}", message)
 
 
-@pytest.mark.parametrize("where", ["a full disk", "/proc"])
+@pytest.mark.parametrize("where", ["a full disk", "/proc", "a long name"])
 def test_what_cannot_be_saved_is_not_trained(
     model: None, refused: Refused, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -425,9 +431,11 @@ def test_what_cannot_be_saved_is_not_trained(
     if where == "/proc" and not Path("/proc/self").exists():
         pytest.skip("there is none")
     out = "/proc/new.pellucid" if where == "/proc" else "new.pellucid"
-    if where != "/proc":
-        monkeypatch.setattr("tempfile.TemporaryFile", full)
-    why = r"cannot write '.*new\.pellucid': no file can be written into '.*' \(No s.*\)\.$"
+    if where == "a full disk":
+        monkeypatch.setattr(os, "fsync", full)
+    if where == "a long name":
+        out = "x" * 300 + out
+    why = r"cannot write '.*new\.pellucid': no file can be written into '.*' \((No s|File n).*\)\.$"
     assert re.search(why, refused(*AGAIN, "--out", out))
 
 
@@ -437,7 +445,7 @@ def test_a_disk_that_turns_out_read_only(
     def read_only(*arguments: Any, **options: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "new.pellucid")
 
-    monkeypatch.setattr(Path, "mkdir", read_only)
+    monkeypatch.setattr("pellucid.persistence.write_folder", read_only)
     message = refused(*AGAIN, "--out", "new.pellucid")
     assert re.search(NOT_SAVED + r"'new\.pellucid': Read-only file system\. Nothing was", message)
 
@@ -448,11 +456,13 @@ def test_predictions_on_a_full_disk(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("pellucid._files.check_writable", lambda path: None)
     monkeypatch.setattr(os, "fsync", full)
     message = refused("samples", "--write", "iris", "i.csv")
     assert message == "pellucid: 'i.csv': No space left on device.\n"
     result = refused_in_part("predict", "t.pellucid", "good.csv", "--out", "p.csv")
-    assert result.stderr.endswith("pellucid: 'p.csv': No space left on device.\n")
+    why = "predictions could not be saved: 'p.csv': No space left on device. Nothing was written"
+    assert why in result.stderr
     assert not Path("p.csv").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import hashlib
 import json
 import math
@@ -231,9 +232,14 @@ def test_a_destination_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_destination_without_permission_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda *a, **k: False)  # root may write anywhere
-    with pytest.raises(PermissionError, match="no permission to write into"):
+    def denied(*arguments: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "mkdir", denied)  # root may write anywhere
+    with pytest.raises(PermissionError, match="Permission denied"):
         save(network(), tmp_path / "m.pellucid")
+    with pytest.raises(PermissionError, match=r"m\.pellucid': no file can be written into"):
+        check_destination(tmp_path / "m.pellucid")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Entry:
 
 
 E = TypeVar("E", bound=Entry)
+LONGEST = 100
+"""Characters of a name that are compared with the known ones: a file may hold a name of 50 MB."""
 
 
 def lookup(table: Mapping[str, type[E]], spec: object, base: type[E]) -> E:
@@ -77,5 +79,5 @@ def _from_dict(
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'relu'?)"`` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    near = difflib.get_close_matches(str(name)[:LONGEST], list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

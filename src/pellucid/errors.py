@@ -26,6 +26,10 @@ class ModelError(ValueError):
     """A model folder that cannot be read, or an object that cannot be saved as one."""
 
 
+class BusyError(OSError):
+    """A model folder that another process or thread is writing; nothing was written."""
+
+
 class MissingPackageError(ImportError):
     """A package of one of the extras is needed and not installed."""
 

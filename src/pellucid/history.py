@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
+from numbers import Real
 from typing import Any
 
 
@@ -69,8 +70,20 @@ class History:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> History:
-        """Return the history that :meth:`to_dict` wrote."""
-        return cls(**data)
+        """Return the history that :meth:`to_dict` wrote; ValueError for anything else."""
+        if not isinstance(data, Mapping):
+            raise ValueError(f"a history must be an object, not {data!r:.40}")
+        kinds = {field.name: type(getattr(cls(), field.name)) for field in fields(cls)}
+        for name, value in data.items():
+            if not isinstance(value, kinds.get(name, ())) or isinstance(value, bool):
+                raise ValueError(f"a history has no entry {name!r:.40} such as {value!r:.40}")
+        made = cls(**data)
+        for name, curve in made.curves.items():
+            if not isinstance(curve, list) or not all(map(_is_number, curve)):
+                raise ValueError(f"the curve {name!r:.40} of a history is no list of numbers")
+        if made.best_epoch < 0 or not all(isinstance(each, dict) for each in made.statistics):
+            raise ValueError("the best epoch or the statistics of a history cannot be")
+        return made
 
     def _repr_html_(self) -> str:
         """How it ended, and the losses as curves, for a notebook."""
@@ -103,6 +116,10 @@ class History:
             f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values
         )
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _points(values: Sequence[float], low: float, high: float) -> str:

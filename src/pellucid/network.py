@@ -150,12 +150,18 @@ class Network:
                     self.W[layer.number] = draw(layer.parameters["W"].shape)
 
     @classmethod
-    def _around(cls, layers: Iterable[Layer], parameters: Sequence[dict[str, Any]]) -> Network:
+    def _around(
+        cls,
+        layers: Iterable[Layer],
+        parameters: Sequence[dict[str, Any]],
+        n_inputs: int | None = None,
+        seed: int = 0,
+    ) -> Network:
         """Return a network on these very arrays, a dict a layer: nothing is drawn or copied."""
         made = cls.__new__(cls)
         made.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
-        first = parameters[0]["W"]
-        made.n_inputs, made.seed, made.dtype = first.shape[1], 0, first.dtype
+        made.n_inputs = parameters[0]["W"].shape[1] if n_inputs is None else n_inputs
+        made.seed, made.dtype = seed, next(iter(parameters[0].values())).dtype
         made._forward = None
         shape: tuple[int, ...] = (made.n_inputs,)
         number = 0
@@ -163,6 +169,7 @@ class Network:
             number += layer.computes_Z
             layer.number, layer.input_shape, layer.parameters = number, shape, arrays
             layer.output_shape = shape = layer.output_shape_for(shape)
+            layer._check_factor_letters()
         return made
 
     @property

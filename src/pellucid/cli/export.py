@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import check_file, complain, console, grid, print_json, say
+from pellucid.cli.output import (
+    check_file,
+    complain,
+    console,
+    grid,
+    print_json,
+    say,
+    write_somewhere,
+)
 from pellucid.cli.reading import read_model, read_rows
 from pellucid.errors import SettingsError
 from pellucid.export import EXPORTERS, default_path
@@ -55,10 +63,15 @@ def export(
       pellucid export iris.pellucid --to c --out iris.c
     """
     default = default_path(model, to)
-    path = default if out is None else out
-    check_file(path, overwrite)
+    asked = default if out is None else out
+    check_file(asked, overwrite)
     loaded, rows = _to_verify(model, to, verify, header)
-    write(loaded, path, to, overwrite=overwrite)
+    path = write_somewhere(
+        "the exported model",
+        asked,
+        lambda place, replace: write(loaded, place, to, overwrite=replace),
+        overwrite,
+    )
     found = None if verify is None else compare(path, loaded, rows, to=to)
     size = path.stat().st_size
     if json:
@@ -76,14 +89,18 @@ def export(
             "Do not use the file."
         )
         raise typer.Exit(1)
+    if path != asked:
+        raise typer.Exit(2)
 
 
 def _to_verify(model: Path, to: str, data: str | None, header: bool | None) -> tuple[Any, Any]:
     """The model, and the rows to compare on: what is missing is said before the work."""
+    from pellucid.persistence import load
+
     if data is None:
         if header is not None:
             raise SettingsError(("header", "is about the table of --verify, which was not given."))
-        return model, None
+        return load(model), None
     from pellucid.export.verification import ready
 
     ready(to)

@@ -26,6 +26,14 @@ Header = Annotated[
 ]
 Row = Annotated[int, typer.Option(min=1, help="Which row, counted from 1, the header not.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Wait = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="How long to wait where another process writes this model.",
+        show_default="not at all",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, and nothing else, to stdout.")
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import secrets
 import shlex
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,21 +60,49 @@ def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 def write_text(path: Path, text: str, overwrite: bool) -> None:
     """Write a text file, whole or not at all."""
-    from pellucid._files import write_atomically
+    from pellucid._files import made_folders, write_atomically
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode(), overwrite=overwrite)
+    with made_folders(path.parent):
+        write_atomically(path, text.encode(), overwrite=overwrite)
+
+
+def write_somewhere(
+    what: str, path: Path, write: Callable[[Path, bool], None], overwrite: bool
+) -> Path:
+    """Call ``write(path, overwrite)``; return the path, or the place where it could be instead.
+
+    What was worked for is not thrown away because of its place: it goes beside the path, or else
+    into the temporary folder, and that is said. ``what`` names it.
+    """
+    try:
+        write(path, overwrite)
+        return path
+    except OSError as error:
+        reason = f"{what} could not be saved: {_reason(error, path)}"
+    for folder in (path.absolute().parent, tempfile.gettempdir()):
+        place = Path(folder, f"{path.stem[:40]}-{secrets.token_hex(3)}{path.suffix[:20]}")
+        with contextlib.suppress(OSError):
+            write(place, False)
+            complain(
+                f"{reason} It is saved as {str(place)!r} instead. When that is mended: "
+                f"mv {quoted(place)} {quoted(path)}"
+            )
+            return place
+    raise OSError(
+        f"{reason} Nothing was written, there, beside it or in the temporary folder. Mend that, or "
+        "choose another place with --out, and do it again."
+    )
+
+
+def _reason(error: OSError, path: Path) -> str:
+    return f"{error.filename or str(path)!r}: {error.strerror}." if error.strerror else str(error)
 
 
 def check_file(path: Path, overwrite: bool) -> None:
     """Refuse a file that must not be, or cannot be, written: before the work, not after it."""
-    from pellucid._files import check_writable, refuse_existing
+    from pellucid import _files
 
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {str(path)!r}: it is a folder; give a file name.")
-    if not overwrite:
-        refuse_existing(path)
-    check_writable(path)
+    _files.check_file(path, overwrite=overwrite)
 
 
 def quoted(path: Path | str) -> str:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import check_file, console, print_json, say, to_csv, write_text
+from pellucid.cli.output import (
+    check_file,
+    console,
+    print_json,
+    say,
+    to_csv,
+    write_somewhere,
+    write_text,
+)
 from pellucid.cli.reading import count_unseen, read_model, read_rows
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ def predict(
     table, files = table.rows(slice(head)), files[:head]
     predictions, probabilities = _predict(loaded, table)
     notes = [count(table.m, "row"), *table.notes]
+    written = out
     shown = console(stderr=True, quiet=json)
     say(shown, f"{table.source}: {'; '.join(notes)}.")
     unseen, sentence = count_unseen(loaded, table)
@@ -60,8 +69,13 @@ def predict(
         if out is None:
             typer.echo(text, nl=False)
         else:
-            write_text(out, text, overwrite)
-            say(shown, f"Saved: {out}")
+            written = write_somewhere(
+                "the predictions",
+                out,
+                lambda place, replace: write_text(place, text, replace),
+                overwrite,
+            )
+            say(shown, f"Saved: {written}")
     if json:
         print_json(
             {
@@ -78,6 +92,8 @@ def predict(
                 "probabilities": probabilities,
             }
         )
+    if written != out:
+        raise typer.Exit(2)
 
 
 def _predict(model: TableModel, rows: Any) -> tuple[list[Any], list[list[float]]]:

@@ -16,7 +16,7 @@ import typer
 from pellucid.activations import ACTIVATIONS
 from pellucid.cli import options
 from pellucid.cli.held_out import check_parting, describe, part, part_by
-from pellucid.cli.output import complain, console, print_json
+from pellucid.cli.output import complain, console, print_json, write_somewhere
 from pellucid.cli.reading import refuse_for_images
 from pellucid.cli.train_shown import (
     as_data,
@@ -164,6 +164,7 @@ def train(
         typer.Option(help="Where to save the model.", show_default="NAME.pellucid, here"),
     ] = None,
     overwrite: options.Overwrite = False,
+    wait: options.Wait = 0.0,
     json: options.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
@@ -202,7 +203,7 @@ def train(
         seed=seed,
     )
     folder = out or _default_folder(data)
-    check_destination(folder, overwrite=overwrite)
+    check_destination(folder, overwrite=overwrite, wait=wait)
     shown = console(quiet=json or quiet)
     named = {"drop": drop or [], "keep": keep or [], "categorical": categorical or []}
     parting = {"time": time, "group": group}
@@ -230,17 +231,21 @@ def train(
     }
     show_result(shown, model, evaluation)
     report = _kept_going("report.html", lambda: _report(model, folder))
-    try:
-        save(model, folder, report=report, overwrite=overwrite)
-    except OSError as error:
-        raise OSError(_not_saved(error, folder)) from None
-    show_files(shown, folder, report is not None)
+    saved = write_somewhere(
+        "the training is done, but its model",
+        folder,
+        lambda place, replace: save(model, place, report=report, overwrite=replace, wait=wait),
+        overwrite,
+    )
+    show_files(shown, saved, report is not None)
     if advice and not shown.quiet:  # what the diagnosis finds follows from it
         complain(advice)
     elif diagnosis is not None and ended and not shown.quiet:
-        show_diagnosis(diagnosis, folder)
+        show_diagnosis(diagnosis, saved)
     if json:
-        print_json(as_data(model, evaluation, table, folder))
+        print_json(as_data(model, evaluation, table, saved))
+    if saved != folder:
+        raise typer.Exit(2)
 
 
 # What is asked for --------------------------------------------------------------------------------
@@ -411,12 +416,3 @@ def _kept_going(what: str, make: Callable[[], T]) -> T | None:
             f"{error}. The model is saved all the same."
         )
     return None
-
-
-def _not_saved(error: OSError, folder: Path) -> str:
-    place = repr(error.filename or str(folder))
-    reason = f"{place}: {error.strerror}." if error.strerror else str(error)
-    return (
-        f"the training is done, but its model could not be saved: {reason} Nothing was written. "
-        "Mend that, or choose another place with --out, and train again."
-    )

@@ -180,9 +180,12 @@ class BaseMLP(EntryParameters, BaseEstimator):
         gradients = network.backward(cache, self._encode(y), self._loss(), inputs=True)
         return np.ascontiguousarray(gradients.dX.T)
 
-    def save(self, path: Any, *, overwrite: bool = False) -> None:
-        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved."""
-        persistence.save(self, path, overwrite=overwrite)
+    def save(self, path: Any, *, overwrite: bool = False, wait: float = 0.0) -> None:
+        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved.
+
+        The arguments are those of :func:`pellucid.save`.
+        """
+        persistence.save(self, path, overwrite=overwrite, wait=wait)
 
     def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return what a model folder holds of this estimator."""

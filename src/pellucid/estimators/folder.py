@@ -13,23 +13,15 @@ from pellucid._catalogue import Entry
 from pellucid.errors import ModelError
 from pellucid.estimators.parameters import ENTRIES
 from pellucid.history import History
+from pellucid.network import Network
 from pellucid.persistence import ModelFolder, network_from_model, network_to_model
+from pellucid.persistence.predictor import classes_of
 
-_FITTED = (
-    "n_features_in_",
-    "n_iter_",
-    "n_layers_",
-    "n_outputs_",
-    "out_activation_",
-    "t_",
-    "loss_",
-    "best_loss_",
-    "loss_curve_",
-    "validation_loss_curve_",
-    "validation_scores_",
-    "best_validation_score_",
-    "_no_improvement_count",
-)
+_SIZES = ("n_features_in_", "n_layers_", "n_outputs_")
+_COUNTS = ("n_iter_", "t_", "_no_improvement_count")
+_NUMBERS = ("loss_", "best_loss_", "best_validation_score_")
+_CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+_FITTED = (*_SIZES, *_COUNTS, *_NUMBERS, *_CURVES, "out_activation_")
 
 
 def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -63,6 +55,7 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     network = network_from_model(folder)
     fitted: Mapping[str, Any] = folder.entry("fitted", dict)
     try:
+        _check_fitted(fitted, network)
         estimator = estimator_class(**_parameters(folder.entry("parameters", dict)))
         for name in _FITTED:
             if name in fitted:
@@ -70,16 +63,43 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
         if "feature_names_in_" in fitted:
             estimator.feature_names_in_ = np.array(fitted["feature_names_in_"], dtype=object)
         if "classes_" in fitted:
-            estimator.classes_ = _labels_from_dict(fitted["classes_"])
+            estimator.classes_ = classes_of(folder, network)
             estimator._label_binarizer = _binarizer(estimator.classes_, fitted["target_type"])
         estimator.history_ = History.from_dict(folder.document("history"))
-    except (KeyError, TypeError, ValueError) as fault:
+        estimator.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
+        estimator.intercepts_ = [b.ravel().copy() for b in network.b.values()]
+        if estimator.network_.to_dict()["layers"] != network.to_dict()["layers"]:
+            raise ValueError("its parameters are not those of its network")
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
         raise ModelError(
             f"{folder.path}: model.json does not describe a {estimator_class.__name__}: {fault}"
         ) from None
-    estimator.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
-    estimator.intercepts_ = [b.ravel().copy() for b in network.b.values()]
     return estimator
+
+
+def _check_fitted(fitted: Mapping[str, Any], network: Network) -> None:
+    """Refuse fitted attributes that cannot be those of a network."""
+    n = network.n
+    sizes = dict(zip(_SIZES, (n[0], len(n), n[-1]), strict=True))
+
+    def fits(name: str, value: Any) -> bool:
+        if name in sizes:
+            return type(value) is int and value == sizes[name]
+        if name in _COUNTS:
+            return type(value) is int and value >= 0
+        if name in _NUMBERS:
+            return value is None or type(value) in (int, float)
+        if name in _CURVES:
+            return value is None or (
+                isinstance(value, list) and all(type(each) in (int, float) for each in value)
+            )
+        if name == "feature_names_in_":
+            return isinstance(value, list) and [*map(type, value)] == [str] * n[0]
+        return isinstance(value, str)
+
+    for name in (*_FITTED, "feature_names_in_"):
+        if name in fitted and not fits(name, fitted[name]):
+            raise ValueError(f"its {name} cannot be {fitted[name]!r:.40}")
 
 
 def _plain(value: Any) -> Any:
@@ -129,19 +149,8 @@ def _labels_to_dict(classes: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": "object" if text else classes.dtype.str, "values": classes.tolist()}
 
 
-def _labels_from_dict(labels: Mapping[str, Any]) -> NDArray[Any]:
-    values, dtype = labels["values"], np.dtype(labels["dtype"])
-    if not isinstance(values, list) or not all(
-        isinstance(v, (str, bool, int, float)) for v in values
-    ):
-        raise ValueError("its class labels are not a list of numbers, booleans or strings")
-    if dtype.kind not in "biufUO":
-        raise ValueError(f"its class labels have the dtype {dtype}")
-    return np.array(values, dtype=dtype)
-
-
 def _binarizer(classes: NDArray[Any], target_type: str) -> LabelBinarizer:
     """A LabelBinarizer as it was after fit."""
     if target_type == "multilabel-indicator":
-        return LabelBinarizer().fit(np.eye(len(classes), dtype=int))
+        return LabelBinarizer().fit(np.eye(1, len(classes), dtype=int))
     return LabelBinarizer().fit(classes)

@@ -140,9 +140,12 @@ class _Tabular(EntryParameters, BaseEstimator):
             found[name] = (float(np.mean(falls)), float(np.std(falls)))
         return dict(sorted(found.items(), key=lambda item: -item[1][0]))
 
-    def save(self, path: Any, *, overwrite: bool = False) -> None:
-        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved."""
-        persistence.save(self._model(), path, overwrite=overwrite)
+    def save(self, path: Any, *, overwrite: bool = False, wait: float = 0.0) -> None:
+        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved.
+
+        The arguments are those of :func:`pellucid.save`.
+        """
+        persistence.save(self._model(), path, overwrite=overwrite, wait=wait)
 
     def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return what a model folder holds of this estimator."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid._catalogue import did_you_mean
-from pellucid._files import check_writable, refuse_existing, write_atomically
+from pellucid._files import check_file, made_folders, write_atomically
 from pellucid.errors import MissingPackageError, ModelError, SettingsError
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ def export(
 
     path = Path(path)
     make = importlib.import_module(_exporter(to)[0]).content
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {str(path)!r}: it is a folder; give a file name.")
-    if not overwrite:
-        refuse_existing(path)
-    check_writable(path)
+    check_file(path, overwrite=overwrite)
     model = loaded(model)
     known = subject(model, X)
     if X is not None and not known.steps:
@@ -91,8 +87,8 @@ def export(
     content: bytes = make(known)
     if X is not None:
         _check(content, to, model, X)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content, overwrite=overwrite)
+    with made_folders(path.parent):
+        write_atomically(path, content, overwrite=overwrite)
 
 
 def verify(

@@ -149,10 +149,10 @@ def read_model(path: str | os.PathLike[str], title: str) -> Model:
     """Return the model of a folder of any kind that Pellucid writes."""
     folder = read_folder(path)
     if folder.model["kind"] == "checkpoint":
-        network, training, _, _ = load_checkpoint(path)
+        network, training, _, _ = load_checkpoint(folder)
         history = training.get("history")
         return model_of(NetworkPredictor(network), title, _settings_of(history))
-    predictor = load_predictor(path)
+    predictor = load_predictor(folder)
     saved = folder.model.get("lab")
     history = folder.document("history") if "history" in folder.contents else {}
     settings = _settings_of(history[:1] if isinstance(history, list) else history)

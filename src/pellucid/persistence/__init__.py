@@ -7,7 +7,6 @@ are that stand in it.
 from __future__ import annotations
 
 import importlib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -69,9 +68,13 @@ def save(
     history: Any = None,
     report: bytes | None = None,
     overwrite: bool = False,
+    wait: float = 0.0,
     **entries: Any,
 ) -> None:
     """Write a model to a folder, whole or not at all.
+
+    One at a time writes a folder. Of two first saves at once without ``overwrite`` one succeeds,
+    and the other raises BusyError or, where it comes later or waits, FileExistsError.
 
     Parameters
     ----------
@@ -85,7 +88,10 @@ def save(
     report : bytes or None
         The folder's report.html, in UTF-8.
     overwrite : bool
-        Replace the model that is there. A folder that holds anything else is always refused.
+        Replace the model that is there, with its permissions. A folder that holds anything else is
+        always refused.
+    wait : float
+        Seconds to wait for another process or thread that is writing the folder.
     **entries
         Further entries of model.json, plain data.
 
@@ -93,6 +99,8 @@ def save(
     ------
     FileExistsError
         Where something is there that must not be replaced.
+    BusyError
+        Where another is writing the folder, and after ``wait`` seconds still is.
     ModelError
         Where the model could not be loaded again, such as one with an activation of your own.
 
@@ -131,13 +139,15 @@ def save(
         documents=documents,
         report=report,
         overwrite=overwrite,
+        wait=wait,
     )
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str] | ModelFolder) -> Any:
     """Return the model that :func:`save` wrote, bit for bit.
 
-    Nothing in the folder is executed; the files are checked before the model is built.
+    Nothing in the folder is executed; the files are checked before the model is built. Where the
+    model is replaced meanwhile, the result is the old one or the new.
 
     Raises
     ------
@@ -155,7 +165,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _load(path, 0)
 
 
-def load_predictor(path: str | os.PathLike[str]) -> Any:
+def load_predictor(path: str | os.PathLike[str] | ModelFolder) -> Any:
     """Return what predicts as the model of a folder does, importing numpy and safetensors alone.
 
     A model of a table becomes a :class:`~pellucid.tables.TableModel`; a network, an MLPClassifier
@@ -178,7 +188,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Any:
     return _load(path, 1)
 
 
-def _load(path: str | os.PathLike[str], form: int) -> Any:
+def _load(path: str | os.PathLike[str] | ModelFolder, form: int) -> Any:
     folder = read_folder(path)
     kind = folder.model["kind"]
     if kind == "checkpoint":
@@ -196,7 +206,7 @@ def _load(path: str | os.PathLike[str], form: int) -> Any:
     reader = importlib.import_module(_KINDS[kind][form])
     try:
         return reader.from_folder(folder)
-    except (TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise folder.damaged(f"an entry is none of those expected: {error}") from None
 
 
@@ -211,27 +221,30 @@ def save_checkpoint(
     training: Mapping[str, Any],
     state: Arrays,
     best: Arrays | None,
+    *,
+    wait: float = 0.0,
 ) -> None:
     """Write a training under way; an older checkpoint at this path is replaced, nothing else is.
 
     ``training`` is plain data; ``state`` holds the optimizer's arrays by name (v_W1, ...), ``best``
-    the best parameters so far (W1, ...).
+    the best parameters so far (W1, ...); ``wait`` is as in :func:`save`.
     """
     description, weights = network_to_model(network)
     slots = {f"state_{name}": array for name, array in state.items()}
     slots |= {f"best_{name}": array for name, array in (best or {}).items()}
-    check_destination(path, overwrite=True, only="checkpoint")
     write_folder(
         path,
         {"kind": "checkpoint", "network": description},
         arrays={"weights": weights, "state": slots},
         documents={"training": training},
         overwrite=True,
+        only="checkpoint",
+        wait=wait,
     )
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | ModelFolder,
 ) -> tuple[Network, dict[str, Any], dict[str, NDArray[Any]], dict[str, NDArray[Any]] | None]:
     """Return what :func:`save_checkpoint` got: network, training, state and best."""
     folder = read_folder(path)
@@ -247,11 +260,16 @@ def load_checkpoint(
     if not isinstance(training, dict):
         raise folder.damaged("its training document is not a JSON object")
     arrays = folder.arrays("state")
-    state = {name[6:]: np.array(a, order="F") for name, a in arrays.items() if name[:6] == "state_"}
-    best = {name[5:]: np.array(a, order="F") for name, a in arrays.items() if name[:5] == "best_"}
-    if best:
-        _check_arrays(folder, "state", network.parameters, best, network.dtype)
-    return network, training, state, best or None
+    found: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "best": {}}
+    for name in list(arrays):
+        part, _, own = name.partition("_")
+        if part not in found:
+            raise folder.damaged(f"its state file holds an array {name!r:.60}")
+        found[part][own] = np.array(arrays.pop(name), order="F")
+    if found["best"]:
+        shapes = {name: each.shape for name, each in network.parameters.items()}
+        _check_arrays(folder, "best parameters", shapes, found["best"], network.dtype)
+    return network, training, found["state"], found["best"] or None
 
 
 def network_to_model(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -292,27 +310,42 @@ def _networks(folder: ModelFolder, prefixes: list[str]) -> list[Network]:
     description = folder.entry("network", dict)
     where = f"{folder.path}: the network in {MODEL_JSON}"
     layers = _checked_description(where, description)
-    shapes: dict[str, tuple[int, ...]] = {}
+    weights = folder.arrays("weights")
+    networks = []
+    for prefix in prefixes:
+        parameters = _taken(folder, layers, description, weights, prefix)
+        try:
+            networks.append(
+                Network._around(layers, parameters, description["n_inputs"], description["seed"])
+            )
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{where} is wrong: {error}") from None
+    _check_arrays(folder, "weights", {}, weights, np.dtype(description["dtype"]))
+    return networks
+
+
+def _taken(
+    folder: ModelFolder,
+    layers: list[Layer],
+    description: dict[str, Any],
+    weights: dict[str, NDArray[Any]],
+    prefix: str,
+) -> list[dict[str, NDArray[Any]]]:
+    """Each layer's parameters, taken out of ``weights``: what is there bounds what is made."""
+    parameters = []
     shape: tuple[int, ...] = (description["n_inputs"],)
     number = 0
     for layer in layers:
         number += layer.computes_Z
-        for letter, expected in layer.parameter_shapes(shape).items():
-            shapes[f"{letter}{number}"] = expected
+        shapes = layer.parameter_shapes(shape)
+        named = {f"{prefix}{letter}{number}": expected for letter, expected in shapes.items()}
+        found = {name: weights[name] for name in named if name in weights}
+        _check_arrays(folder, "weights", named, found, np.dtype(description["dtype"]))
+        parameters.append(
+            {k: np.array(weights.pop(f"{prefix}{k}{number}"), order="F") for k in shapes}
+        )
         shape = layer.output_shape_for(shape)
-    weights = folder.arrays("weights")
-    dtype = np.dtype(description["dtype"])
-    named = {prefix + name: expected for prefix in prefixes for name, expected in shapes.items()}
-    _check_arrays(folder, "weights", named, weights, dtype)
-    networks = []
-    for prefix in prefixes:
-        try:
-            network = Network(layers, description["n_inputs"], "zeros", description["seed"], dtype)
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{where} is wrong: {error}") from None
-        network.put_parameters({name: weights[prefix + name] for name in shapes})
-        networks.append(network)
-    return networks
+    return parameters
 
 
 def _check_known(layer: Layer) -> None:
@@ -341,7 +374,7 @@ def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]
     for name, holds, expected in (
         (
             "n_inputs",
-            whole(description.get("n_inputs"), 1, math.inf),
+            whole(description.get("n_inputs"), 1, 2**63),
             "a whole number of 1 or more",
         ),
         ("seed", whole(description.get("seed"), 0, 2**64 - 1), "a whole number below 2^64"),
@@ -375,12 +408,11 @@ def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]
 def _check_arrays(
     folder: ModelFolder,
     kind: str,
-    expected: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
     found: Arrays,
     dtype: np.dtype[Any],
 ) -> None:
     """Refuse arrays whose names, shapes or dtypes are not those of the architecture."""
-    shapes = {name: tuple(getattr(each, "shape", each)) for name, each in expected.items()}
     for name in [*shapes, *(name for name in found if name not in shapes)]:
         wanted = f"{shapes[name]} {dtype.name}" if name in shapes else "absent"
         got = f"{found[name].shape} {found[name].dtype.name}" if name in found else "absent"

@@ -12,10 +12,12 @@ Every file is written under a temporary name first and brought to the disk. Arra
 their names; then an old report goes, ``model.json`` is replaced in one step, and the new report
 comes; then files that model.json no longer names go, if their names are of the forms above. A crash
 at any moment leaves the old model or the new one, and never the report of another model; a full
-disk leaves the old folder as it was. One process at a time may write a folder; reading it meanwhile
-is safe.
+disk leaves the old folder as it was. One at a time writes a folder
+(:mod:`pellucid.persistence.lock`); reading it meanwhile is safe: a reader whose files went away
+finds a new ``model.json``.
 
-Reading runs no code; it checks names, sizes and hashes before it believes a file.
+Reading runs no code; it checks names, sizes and hashes before it believes a file, and what a file
+would take in memory before it is taken apart (:mod:`pellucid.persistence.sizes`).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 import safetensors
@@ -46,6 +48,8 @@ from pellucid._files import (
     write_atomically,
 )
 from pellucid.errors import ModelError
+from pellucid.persistence.lock import LOCK, checked_wait, writing
+from pellucid.persistence.sizes import check_sizes
 from pellucid.persistence.strict_json import decode, encode
 
 FORMAT_VERSION = 1
@@ -53,6 +57,7 @@ MODEL_JSON = "model.json"
 REPORT_HTML = "report.html"
 MAX_MODEL_JSON = 64 * 2**20
 """Bytes; far beyond ten thousand layers or a hundred thousand columns."""
+MAX_FILES = 32
 MEND = "Copy the folder again from where it came, or save the model again."
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -60,6 +65,10 @@ T = TypeVar("T")
 
 _RESERVED = ("format", "format_version", "files", "written_by")
 _KNOWN_FILES = ("weights", "history", "training", "state")
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,19 @@ class ModelFolder:
 
     def arrays(self, kind: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of one safetensors file by name, in the order of their names."""
-        content = self._content(kind)
+        arrays: dict[str, NDArray[Any]] = {}
         try:
-            return dict(sorted(safetensors.numpy.load(content).items()))
+            read = safetensors.deserialize(self._content(kind))  # type: ignore[no-untyped-call]
+            read.sort(key=lambda entry: entry[0], reverse=True)
+            while read:  # what is taken is let go: there may be very many
+                name, entry = read.pop()
+                flat = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
+                arrays[name] = flat.reshape(entry["shape"])
         except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise self.damaged(
                 f"its {kind} file is not readable as safetensors ({error})"
             ) from None
+        return arrays
 
     def document(self, kind: str) -> Any:
         """Return the content of one JSON file."""
@@ -133,32 +148,31 @@ def write_folder(
     documents: Mapping[str, Any],
     report: bytes | None = None,
     overwrite: bool = False,
+    only: str | None = None,
+    wait: float = 0.0,
 ) -> None:
     """Write a model folder, whole or not at all.
 
     ``model`` holds the entries of model.json, its "kind" among them; ``arrays["weights"]`` becomes
     ``weights-HASH.safetensors``, ``documents["history"]`` becomes ``history-HASH.json``, and
     ``report`` the folder's report.html. An older report goes in any case: it is another model's.
+    ``only`` names the one kind that may be replaced; ``wait`` is how many seconds to give to
+    another writer of the folder before BusyError.
     """
-    folder = Path(path)
-    files: dict[str, tuple[str, bytes]] = {}
+    folder, wait = Path(path), checked_wait(wait)
+    contents: dict[str, tuple[str, bytes]] = {}
     for kind, named in arrays.items():
-        files[kind] = ("safetensors", _array_bytes(kind, named))
+        contents[kind] = ("safetensors", _array_bytes(kind, named))
     for kind, document in documents.items():
-        files[kind] = ("json", encode(document, kind))
+        contents[kind] = ("json", encode(document, kind))
     _check_parts(model, arrays, documents)
-    names = {
-        kind: f"{kind}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
-        for kind, (suffix, content) in files.items()
-    }
-    entries = {
-        kind: {
-            "name": names[kind],
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-        }
-        for kind, (_, content) in files.items()
-    }
+    entries: dict[str, Any] = {}
+    files: dict[str, bytes] = {}
+    for kind, (suffix, content) in contents.items():
+        sha256 = hashlib.sha256(content).hexdigest()
+        name = f"{kind}-{sha256[:16]}.{suffix}"
+        entries[kind] = {"name": name, "sha256": sha256, "bytes": len(content)}
+        files[name] = content
     head = {"format": "pellucid", "format_version": FORMAT_VERSION}
     tail = {"files": entries, "written_by": _versions()}
     model_json = encode({**head, **model, **tail}, MODEL_JSON, indent=2)
@@ -167,20 +181,19 @@ def write_folder(
             f"{MODEL_JSON} would be {len(model_json)} bytes; at most {MAX_MODEL_JSON} can be read "
             "back. Keep large data in arrays or documents."
         )
-    check_destination(folder, overwrite=overwrite)
-    created = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for kind, (_, content) in files.items():
-            write_atomically(folder / names[kind], content)
-        _exchange(folder, model_json, report)
-        if created:
-            sync_folder(folder.absolute().parent)
-    finally:
-        _remove_stale(folder, files)
-        with contextlib.suppress(OSError):
-            for each in created:
-                each.rmdir()  # succeeds only where nothing was written
+    less = "Keep less of the history, or of what is saved beside it."
+    check_sizes(folder, {MODEL_JSON: model_json, **files}, less)
+    _check_replaceable(folder, overwrite, only)
+    with writing(folder, wait) as made:
+        _check_replaceable(folder, overwrite, only)  # another may have been here meanwhile
+        try:
+            for name, content in files.items():
+                write_atomically(folder / name, content, like=folder / MODEL_JSON)
+            _exchange(folder, model_json, report)
+            for each in made:
+                sync_folder(each.absolute().parent)
+        finally:
+            _remove_stale(folder, contents)
 
 
 def _exchange(folder: Path, model_json: bytes, report: bytes | None) -> None:
@@ -188,7 +201,9 @@ def _exchange(folder: Path, model_json: bytes, report: bytes | None) -> None:
     old = folder / REPORT_HTML
     with contextlib.ExitStack() as stack:
         put_model = stack.enter_context(staged(folder / MODEL_JSON, model_json))
-        put_report = None if report is None else stack.enter_context(staged(old, report))
+        put_report = None
+        if report is not None:
+            put_report = stack.enter_context(staged(old, report, like=folder / MODEL_JSON))
         sync_folder(folder)
         if old.exists():
             old.unlink()
@@ -201,58 +216,73 @@ def _exchange(folder: Path, model_json: bytes, report: bytes | None) -> None:
 
 
 def check_destination(
-    path: str | os.PathLike[str], *, overwrite: bool = False, only: str | None = None
+    path: str | os.PathLike[str], *, overwrite: bool = False, wait: float = 0.0
 ) -> None:
     """Raise FileExistsError, or another OSError, where a model could not be written to this path.
 
-    ``only`` names the one kind that may be replaced.
+    It is tried: the folder is locked, a file is written into it, and all that goes again.
     """
     folder = Path(path)
+    _check_replaceable(folder, overwrite)
+    check_writable(folder / MODEL_JSON, folder)
+    with writing(folder, checked_wait(wait)):
+        pass
+
+
+def _check_replaceable(folder: Path, overwrite: bool, only: str | None = None) -> None:
+    """Raise FileExistsError where something stands that is not to be replaced."""
     shown = repr(str(folder))
     if not os.path.lexists(folder):
-        check_writable(folder)
         return
     if not folder.is_dir():
         raise FileExistsError(f"{shown} is a file; a model is a folder. Choose another path.")
     if not (folder / MODEL_JSON).exists():
-        if _leftovers(folder, ()) != sorted(os.listdir(folder)):
+        if {*os.listdir(folder)} - {LOCK, *_leftovers(folder, ())}:
             raise FileExistsError(
                 f"{shown} is a folder, but no Pellucid model (it has no {MODEL_JSON}); nothing was "
                 "written. Choose another path."
             )
-    else:
-        kind = _kind_there(folder)
-        if only is not None and kind != only:
-            raise FileExistsError(
-                f"{shown} holds a model of the kind {kind!r}; a {only} replaces only a {only}. "
-                "Nothing was written. Choose another path."
-            )
-        if not overwrite:
-            raise FileExistsError(
-                f"{shown} holds a model already; nothing was written. Choose another path, or "
-                "replace it: overwrite=True (--overwrite)."
-            )
-    check_writable(folder / MODEL_JSON)
+        return
+    kind = _kind_there(folder)
+    if only is not None and kind != only:
+        raise FileExistsError(
+            f"{shown} holds a model of the kind {kind!r}; a {only} replaces only a {only}. "
+            "Nothing was written. Choose another path."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"{shown} holds a model already; nothing was written. Choose another path, or "
+            "replace it: overwrite=True (--overwrite)."
+        )
 
 
-def read_folder(path: str | os.PathLike[str]) -> ModelFolder:
-    """Read a model folder and check that it is whole; ModelError where it is not."""
+def read_folder(path: str | os.PathLike[str] | ModelFolder) -> ModelFolder:
+    """Read a model folder and check that it is whole; ModelError where it is not.
+
+    Where it is replaced meanwhile, the new one is read. One that was read is returned as it is.
+    """
+    if isinstance(path, ModelFolder):
+        return path
     folder = Path(path)
-    raw = _read_model_json(folder)
+    raw, commit = _read_model_json(folder)
     for _ in range(100):
         try:
             return _read_files(folder, raw)
         except ModelError:
-            before, raw = raw, _read_model_json(folder)
-            if raw == before:
+            before = commit
+            raw, commit = _read_model_json(folder)
+            if commit == before:
                 raise
     raise ModelError(f"{folder} changes faster than it can be read. Try again when it is written.")
 
 
-def _read_model_json(folder: Path) -> bytes:
+def _read_model_json(folder: Path) -> tuple[bytes, object]:
+    """The content of model.json, and what no other file that had or gets this name shares."""
     where = folder / MODEL_JSON
     try:
-        return _read(where, MAX_MODEL_JSON)
+        with _opened(where, MAX_MODEL_JSON) as file:
+            status = os.fstat(file.fileno())
+            return _whole(file), (status.st_ino, status.st_ctime_ns, status.st_size)
     except FileNotFoundError:
         if not folder.exists():
             raise ModelError(
@@ -270,10 +300,23 @@ def _read_model_json(folder: Path) -> bytes:
 
 
 def _read_files(folder: Path, raw: bytes) -> ModelFolder:
-    """Check model.json, then every file it names."""
+    """Check model.json, then every file it names; all are open before the first is read."""
+    spare = check_sizes(folder, {MODEL_JSON: raw}, MEND)
     model = _parse_model_json(folder, raw)
-    files = model["files"]
-    contents = {kind: _read_data_file(folder, kind, entry) for kind, entry in files.items()}
+    entries = {kind: _checked_entry(folder, kind, each) for kind, each in model["files"].items()}
+    contents: dict[str, bytes] = {}
+    with contextlib.ExitStack() as stack:
+        opened = {}
+        for kind, (name, _, size) in entries.items():
+            try:
+                opened[kind] = stack.enter_context(_opened(folder / name, size))
+            except FileNotFoundError:
+                raise ModelError(f"{folder}: the file {name} is missing. {MEND}") from None
+        for kind, (name, sha256, size) in entries.items():
+            contents[kind] = _whole(opened[kind])
+            _check_content(folder, name, sha256, size, contents[kind])
+    named = {entries[kind][0]: content for kind, content in contents.items()}
+    check_sizes(folder, named, MEND, spare)
     return ModelFolder(folder, model, contents)
 
 
@@ -297,11 +340,13 @@ def _parse_model_json(folder: Path, raw: bytes) -> dict[str, Any]:
         )
     if not isinstance(model.get("kind"), str) or not isinstance(model.get("files"), dict):
         raise ModelError(f'{where} lacks the entry "kind" or "files". {MEND}')
+    if len(model["files"]) > MAX_FILES:
+        raise ModelError(f"{where} names {len(model['files'])} files, over {MAX_FILES}. {MEND}")
     return model
 
 
-def _read_data_file(folder: Path, kind: str, entry: Any) -> bytes:
-    """One file's bytes, once its name, size and hash are right."""
+def _checked_entry(folder: Path, kind: str, entry: Any) -> tuple[str, str, int]:
+    """The name, SHA-256 and size of a file that model.json names."""
     entry = entry if isinstance(entry, dict) else {}
     name, sha256, size = (entry.get(key) for key in ("name", "sha256", "bytes"))
     well_formed = (
@@ -311,6 +356,7 @@ def _read_data_file(folder: Path, kind: str, entry: Any) -> bytes:
         and re.fullmatch(_KIND, kind)
         and isinstance(size, int)
         and not isinstance(size, bool)
+        and size >= 0
     )
     if not well_formed:
         raise ModelError(
@@ -318,10 +364,10 @@ def _read_data_file(folder: Path, kind: str, entry: Any) -> bytes:
             f"such as {'weights-0123456789abcdef.safetensors'!r} inside the folder, its sha256 and "
             f"its bytes; got {str(name)[:80]!r}. {MEND}"
         )
-    try:
-        content = _read(folder / str(name), cast(int, size))
-    except FileNotFoundError:
-        raise ModelError(f"{folder}: the file {name} is missing. {MEND}") from None
+    return str(name), str(sha256), cast(int, size)
+
+
+def _check_content(folder: Path, name: str, sha256: str, size: int, content: bytes) -> None:
     if len(content) != size:
         raise ModelError(
             f"{folder}: the file {name} should be {size} bytes, is {len(content)}: it was cut off. "
@@ -331,13 +377,12 @@ def _read_data_file(folder: Path, kind: str, entry: Any) -> bytes:
     if found != sha256:
         raise ModelError(
             f"{folder}: the content of {name} was changed or damaged: its SHA-256 should begin "
-            f"with {str(sha256)[:16]}, begins with {found[:16]}. {MEND}"
+            f"with {sha256[:16]}, begins with {found[:16]}. {MEND}"
         )
-    return content
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """Read a file of at most ``limit`` bytes; nothing is allocated for a larger one."""
+def _opened(path: Path, limit: int) -> BinaryIO:
+    """Open a plain file of at most ``limit`` bytes."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ModelError(f"{path} is not a plain file. {MEND}")
@@ -346,14 +391,17 @@ def _read(path: Path, limit: int) -> bytes:
             f"{path} is {status.st_size} bytes, expected at most {limit}: it was changed or "
             f"damaged. {MEND}"
         )
-    with open(path, "rb") as file:
-        return file.read(status.st_size)  # a limit may be more than there is memory for
+    return open(path, "rb")
+
+
+def _whole(file: BinaryIO) -> bytes:
+    return file.read(os.fstat(file.fileno()).st_size)  # to ask for more would allocate more
 
 
 def _kind_there(folder: Path) -> str:
     """The kind of the model in an existing folder; FileExistsError where Pellucid wrote none."""
     try:
-        return str(_parse_model_json(folder, _read_model_json(folder))["kind"])
+        return str(_parse_model_json(folder, _read_model_json(folder)[0])["kind"])
     except ModelError as error:
         raise FileExistsError(
             f"{str(folder)!r} cannot be replaced, it holds no readable Pellucid model: {error} "
@@ -380,7 +428,7 @@ def _remove_stale(folder: Path, kinds: Iterable[str]) -> None:
     with contextlib.suppress(OSError, ModelError):
         named: dict[str, Any] = {}
         if (folder / MODEL_JSON).exists():
-            named = _parse_model_json(folder, _read_model_json(folder))["files"]
+            named = _parse_model_json(folder, _read_model_json(folder)[0])["files"]
         keep = {entry["name"] for entry in named.values()}
         for name in _leftovers(folder, [*named, *kinds]):
             if name not in keep:

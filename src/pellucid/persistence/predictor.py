@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, network_from_model
+from pellucid.persistence.labels import label_array
 
 
 @dataclass
@@ -88,12 +89,18 @@ def from_folder(folder: ModelFolder) -> NetworkPredictor:
     if not isinstance(fitted, dict) or "classes_" not in fitted:
         return NetworkPredictor(network)
     several = fitted.get("target_type") == "multilabel-indicator"
+    return NetworkPredictor(network, classes_of(folder, network), several)
+
+
+def classes_of(folder: ModelFolder, network: Network) -> NDArray[Any]:
+    """Return the labels that a folder of a classifier keeps, as many as the network has outputs."""
+    fitted = folder.entry("fitted", dict)
     try:
         labels = fitted["classes_"]
-        classes = np.array(labels["values"], dtype=labels["dtype"])
+        classes = label_array(labels["values"], labels["dtype"])
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"its class labels are wrong: {error}") from None
-    outputs = len(classes) if several or len(classes) > 2 else 1
-    if classes.ndim != 1 or classes.dtype.kind not in "biufUO" or network.n[-1] != outputs:
+    several = fitted.get("target_type") == "multilabel-indicator" or len(classes) > 2
+    if not len(classes) or network.n[-1] != (len(classes) if several else 1):
         raise folder.damaged(f"{len(classes)} classes do not fit {network.n[-1]} outputs")
-    return NetworkPredictor(network, classes, several)
+    return classes

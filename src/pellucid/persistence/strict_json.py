@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+LARGE = 2**20
+"""Characters of a text that is written in ASCII: one emoji more would take it four times the memory
+when it is read."""
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -20,6 +23,8 @@ def encode(value: Any, where: str = "value", indent: int | None = None) -> bytes
     """
     plain = _plain(value, where)
     text = json.dumps(plain, allow_nan=False, ensure_ascii=False, indent=indent)
+    if len(text) > LARGE and not text.isascii():
+        text = json.dumps(plain, allow_nan=False, indent=indent)
     # A lone surrogate, which UTF-8 cannot hold, stands as its JSON escape.
     return text.encode("utf-8", "backslashreplace")
 

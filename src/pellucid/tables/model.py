@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
+from pellucid.history import History
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, networks_from_model, networks_to_model
+from pellucid.persistence.labels import label_array
 from pellucid.tables.kinds import Binary, Category
 from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.split import TASKS
@@ -264,8 +266,13 @@ def from_folder(folder: ModelFolder) -> TableModel:
             f"{first.n[-1]}"
         )
     histories = folder.document("history")
-    if not isinstance(histories, list):
-        raise folder.damaged("its history is not a list")
+    if not isinstance(histories, list) or len(histories) > len(networks):
+        raise folder.damaged(f"its history is no list of those of {len(networks)} networks")
+    try:
+        for history in histories:
+            History.from_dict(history)
+    except ValueError as error:
+        raise folder.damaged(f"its history is wrong: {error}") from None
     return TableModel(
         preprocessing,
         networks,
@@ -289,21 +296,23 @@ def _preprocessing(folder: ModelFolder, columns: Sequence[Any]) -> Preprocessing
         preprocessing = Preprocessing.from_dict(entry)
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"the entry 'preprocessing' of model.json is wrong: {error}") from None
-    unknown = [name for name in preprocessing.columns if name not in columns]
-    if unknown or not all(isinstance(name, str) for name in columns):
-        raise folder.damaged(f"the columns {unknown or columns!r} are not those it was fitted to")
+    texts = all(isinstance(name, str) for name in columns)
+    known = set(columns) if texts else set()
+    unknown = [name for name in preprocessing.columns if name not in known]
+    if unknown or not texts:
+        shown = f"{unknown or columns!r:.60}"
+        raise folder.damaged(f"the columns {shown} are not those it was fitted to")
     return preprocessing
 
 
 def _label_dtype(folder: ModelFolder, classes: list[Any]) -> str:
     name = folder.entry("label_dtype", str)
-    plain = all(isinstance(each, (str, bool, int, float)) for each in classes)
     try:
-        dtype = np.array(classes, dtype=name or None).dtype
-    except (TypeError, ValueError, OverflowError):
-        plain = False
-    if not plain or dtype.kind not in "biufUO" or len(set(map(str, classes))) < len(classes):
-        raise folder.damaged(f"its classes are wrong: {classes!r:.60} of the dtype {name!r}")
+        label_array(classes, name)
+    except ValueError as error:
+        raise folder.damaged(f"its classes are wrong: {error}") from None
+    if len(set(map(str, classes))) < len(classes):
+        raise folder.damaged(f"its classes are wrong: {classes!r:.60} holds one twice")
     return name
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,15 @@ from numpy.typing import NDArray
 
 from pellucid import persistence
 from pellucid.engines import Session
-from pellucid.engines.base import State
+from pellucid.engines.base import State, check_state
+from pellucid.errors import ModelError
 from pellucid.history import History
+from pellucid.network import Network
+from pellucid.persistence.folder import MEND
 from pellucid.training.run import Run
+
+WAIT = 60.0
+"""Seconds to wait for another writer of the same folder: a training is not ended lightly."""
 
 
 @dataclass
@@ -39,28 +47,98 @@ class Checkpoints:
             "history": run.history.to_dict(),
             "asked": self._asked,
         }
-        persistence.save_checkpoint(self.path, run.network, training, state.slots, run.best or None)
+        persistence.save_checkpoint(
+            self.path, run.network, training, state.slots, run.best or None, wait=WAIT
+        )
 
 
 def restore(run: Run, path: str | Path) -> None:
-    """Put a run where the checkpoint left it."""
+    """Put a run where the checkpoint left it; ModelError, and nothing done, where that is odd."""
     network, training, slots, best = persistence.load_checkpoint(path)
-    mine, theirs = asked(run), training["asked"]
+    mine, theirs = asked(run), training.get("asked")
+    if not isinstance(theirs, dict):
+        raise _odd(path, "it does not say what was asked for")
     for name in mine | theirs:
         if mine.get(name) != theirs.get(name):
             raise ValueError(
-                f"resume: {path} was trained with {name} = {theirs.get(name)!r}; this training "
-                f"has {mine.get(name)!r}. Give the same data and arguments, or start anew."
+                f"resume: {path} was trained with {name} = {theirs.get(name)!r:.200}; this "
+                f"training has {mine.get(name)!r:.200}. Give the same data and arguments, or start "
+                "anew."
             )
+    try:
+        history = History.from_dict(training.get("history"))  # type: ignore[arg-type]
+        check_state(run.network.layers, run.optimizer, slots)
+    except ValueError as error:
+        raise _odd(path, str(error)) from None
+    fault = next(_faults(run, network, training, history, slots, best), "")
+    if fault:
+        raise _odd(path, fault)
     run.network.put_parameters(network.parameters)
     run.epoch, run.learning_rate = training["epoch"], training["learning_rate"]
     run.memory, run.best = training["memory"], dict(best or {})
     run.state = State(training["step"], dict(slots))
-    settings = run.history.settings
-    run.history = History.from_dict(training["history"])
-    run.history.settings = settings
+    history.settings = run.history.settings
+    run.history = history
     if run.history.stopped != "early_stopping":
         run.history.stopped = run.history.message = ""
+
+
+def _odd(path: str | Path, what: str) -> ModelError:
+    return ModelError(
+        f"{path}: this checkpoint cannot be gone on from: {what}. Nothing was changed. {MEND}"
+    )
+
+
+def _faults(
+    run: Run,
+    network: Network,
+    training: dict[str, Any],
+    history: History,
+    slots: Mapping[str, NDArray[Any]],
+    best: Mapping[str, NDArray[Any]] | None,
+) -> Iterator[str]:
+    """What no training can have written."""
+    was, now = network.to_dict(), run.network.to_dict()
+    if any(was[name] != now[name] for name in ("n_inputs", "dtype", "layers")):
+        yield "its network is not the one that it says was asked for"
+    epoch, step = training.get("epoch"), training.get("step")
+    if type(epoch) is not int or epoch < 0 or len(history.curves.get("loss", ())) != epoch:
+        yield f"its epoch is {epoch!r:.40}, its history has {history.epochs}"
+    elif type(step) is not int or step != epoch * run.steps_per_epoch:
+        yield f"its step is {step!r:.40}; {epoch} epochs are {epoch * run.steps_per_epoch}"
+    elif history.best_epoch > epoch:
+        yield f"its best epoch is {history.best_epoch} of {epoch}"
+    rate: Any = training.get("learning_rate")
+    if not _is_number(rate) or not 0 <= rate < math.inf:
+        yield f"its learning rate is {rate!r:.40}"
+    memory: Any = training.get("memory")
+    known = isinstance(memory, dict) and memory.keys() == run.memory.keys()
+    if not known or not all(isinstance(k, dict) and _can_be(k, epoch) for k in memory.values()):
+        yield f"its memory is {memory!r:.80}"
+    finite = {f"best {name}": array for name, array in (best or {}).items()}
+    for name, array in {**network.parameters, **finite}.items():
+        if not np.isfinite(array).all():
+            yield f"{name} holds NaN or infinity"
+    for name, array in slots.items():
+        if array.dtype != run.network.dtype or np.isnan(array).any():
+            yield f"{name} of the optimizer holds NaN, or is {array.dtype}"
+
+
+def _can_be(memory: Mapping[str, Any], epoch: Any) -> bool:
+    """Whether what is remembered are numbers, those of epochs whole and of the past."""
+    return all(
+        type(value) is int and 0 <= value <= epoch
+        if name in ("epoch", "waited")
+        else _is_number(value)
+        for name, value in memory.items()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that float64 holds, infinity among them."""
+    if type(value) is int:
+        return abs(value) < 2**53
+    return type(value) is float and not math.isnan(value)
 
 
 def asked(run: Run) -> dict[str, Any]:

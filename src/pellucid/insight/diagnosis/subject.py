@@ -15,6 +15,9 @@ from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 
+MOST_NAMED = 2**20
+"""Inputs that have names; the pixels of large images are told by their numbers."""
+
 Pair = tuple[Any, Any]
 Settings = Mapping[str, Any]
 
@@ -104,15 +107,15 @@ def _refusal(given: Any) -> Exception:
 
 def _from_folder(path: Any) -> tuple[Any, History | None]:
     """The model, and the history that was saved beside a network."""
-    from pellucid.errors import ModelError
     from pellucid.persistence import load, read_folder
 
-    model = load(path)
+    folder = read_folder(path)
+    model = load(folder)
     if not isinstance(model, Network):
         return model, None
     try:
-        return model, History.from_dict(read_folder(path).document("history"))
-    except ModelError:
+        return model, History.from_dict(folder.document("history"))
+    except ValueError:
         return model, None
 
 
@@ -175,12 +178,13 @@ def _table_model(
 
     histories = map(History.from_dict, model.histories)
     (network, history), *others = itertools.zip_longest(model.networks, histories)
-    columns_of = model.preprocessing.output_columns
+    few = model.preprocessing.n_outputs <= MOST_NAMED
 
     def renamed(fix: Settings) -> dict[str, Any]:
         names = {"early_stopping": "patience", "drop_columns": "drop"}
         found = {names.get(name, name): value for name, value in fix.items()}
         if "drop" in found:
+            columns_of = model.preprocessing.output_columns
             found["drop"] = list(dict.fromkeys(columns_of[j] for j in found["drop"]))
         return found
 
@@ -196,7 +200,7 @@ def _table_model(
         columns(data),
         columns(validation),
         _loss(loss, history, network),
-        tuple(model.preprocessing.output_names),
+        tuple(model.preprocessing.output_names) if few else (),
         tuple(model.classes),
         tuple(others),
         renamed,
