@@ -21,12 +21,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # CMake and ninja are the machine's, or else those that build.txt put into $(VENV).
 WITH_CMAKE := PATH="$(abspath $(BIN)):$$PATH"
 CTEST := ctest --output-on-failure --parallel 4 --test-dir
-CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp)
+CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp benchmarks/*/*.c)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench format docs clean
+.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench faults format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -141,6 +141,9 @@ bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and
 	$(BIN)/python benchmarks/loops.py $(ARGS)
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 	$(BIN)/python benchmarks/moments.py $(ARGS)
+
+faults: $(PACKAGE) $(VENV)/tables.txt  ## kills, full disks, several writers: benchmarks/faults/RESULTS.md
+	$(BIN)/python benchmarks/faults/run.py $(ARGS)
 
 $(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
 	$(PIP) install --quiet --requirement $<
