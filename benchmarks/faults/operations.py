@@ -171,6 +171,10 @@ def _go_on() -> None:
     descended(EPOCHS, checkpoint="m.pellucid", resume="m.pellucid")
 
 
+def _anew() -> None:
+    descended(EPOCHS, checkpoint="m.pellucid")  # one that is at its end would write nothing
+
+
 def _export() -> None:
     export(network(1), "m.c", "c", overwrite=True)
 
@@ -212,7 +216,7 @@ OPERATIONS = {
         lambda: descended(1, checkpoint="m.pellucid") and None,
         _go_on,
         _state_checkpoint,
-        _go_on,
+        _anew,
     ),
     "pellucid predict --out": Operation(
         "p.csv", _before_predicting, predicted, _state_predicted, predicted
