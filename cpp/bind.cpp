@@ -7,6 +7,7 @@
 #define PELLUCID_STRING(x) PELLUCID_QUOTE(x)
 
 NB_MODULE(PELLUCID_MODULE, m) {
+  nanobind::set_leak_warnings(false);  // what a program still holds at its end is no leak of ours
   m.attr("level") = PELLUCID_STRING(PELLUCID_LEVEL);
   pellucid::PELLUCID_LEVEL::bind_math(m);
   pellucid::PELLUCID_LEVEL::bind_measure(m);
