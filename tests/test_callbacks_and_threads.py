@@ -196,13 +196,23 @@ def test_every_thread_of_a_large_prediction_works(width, monkeypatch):
     X = np.ones((100, 40_000), dtype=np.float32)
     forward, sessions = FusedForward(net), []
     start = forward._kind
-    forward._kind = lambda *spec: sessions.append(start(*spec)) or sessions[0]  # outlives the call
-    before, spent = time_of_each_thread(), time.process_time_ns()
-    forward.many(X)
-    spent = time.process_time_ns() - spent
-    own = {task: t for task, t in time_of_each_thread().items() if task not in before}
-    assert len(own) == sessions[0].threads - 1 == 2
-    assert min(own.values()) > 0.1 * spent  # a third, about; 0.004 where they only wait
+
+    def one_session(*spec):  # that outlives the call
+        sessions[:] = sessions or [start(*spec)]
+        return sessions[0]
+
+    forward._kind = one_session
+    others = time_of_each_thread()
+    for _ in range(10):  # other processes may have the processors for a while
+        before, spent = time_of_each_thread(), time.process_time_ns()
+        forward.many(X)
+        spent = time.process_time_ns() - spent
+        now = time_of_each_thread()
+        own = {task: t - before.get(task, 0) for task, t in now.items() if task not in others}
+        assert len(own) == sessions[0].threads - 1 == 2
+        if min(own.values()) > 0.1 * spent:  # a third, about; 0.004 where they only wait
+            return
+    pytest.fail(f"of {spent} ns the threads did {own}")
 
 
 class Breaks(Callback):
