@@ -79,7 +79,10 @@ def warm(action: Callable[[], object]) -> None:
         action()
         return "\n".join(sys.modules.keys() - before)
 
-    for name in forked(imported)[1].split():
+    status, said = forked(imported)
+    if status:
+        raise RuntimeError(said)
+    for name in said.split():
         with contextlib.suppress(Exception):
             importlib.import_module(name)
 

@@ -169,6 +169,7 @@ def measured(folder: Path, tries: int, parts: Sequence[str]) -> dict[str, Any]:
     from machine import describe
     from operations import predicted, trained
 
+    os.chdir(folder)
     injected.warm(lambda: trained(0) or predicted())
     file = HERE / "results.json"
     known = json.loads(file.read_text()) if file.exists() else {}
