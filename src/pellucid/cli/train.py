@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from pellucid._shown import message, short
 from pellucid.activations import ACTIVATIONS
 from pellucid.cli import options
 from pellucid.cli.output import complain, console, grid, metrics_table, print_json, quoted, say
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from pellucid.tables.fit import Plan
 
 USUAL = TrainSettings()
-MOST_COLUMNS = 20
-"""Shown of each kind: used, and left out."""
+MOST_COLUMNS, MOST_LETTERS = 20, 28
+"""Shown of each kind, used and left out, and of each name."""
 _HIDDEN = ", ".join(name for name, g in ACTIVATIONS.items() if not g.output_only)
 
 
@@ -246,6 +247,7 @@ def _read(
     from pellucid.tables.images import read_images
     from pellucid.tables.read import read_raw
     from pellucid.tables.settings import check_settings_named
+    from pellucid.tables.table import some
     from pellucid.tables.text import TextFormat
 
     if os.path.isdir(data):
@@ -260,8 +262,6 @@ def _read(
     codes = {part for each in named["categorical"] for part in _parts(each, ())}
     raw = read_raw(data, TextFormat(header, [target] if target else (), codes))
     if target is None and "target" not in raw.names:
-        from pellucid.tables.table import some
-
         known = some([repr(name) for name in raw.names])
         raise DataError(f"name the column to learn with --target; {data} has: {known}.")
     columns = {
@@ -277,7 +277,7 @@ def _read(
         raise SettingsError(*both)
     table = raw.table(target, drop=columns["drop"])
     if columns["drop"]:
-        table.notes.append(f"dropped: {', '.join(map(repr, columns['drop']))}")
+        table.notes.append(f"dropped: {some(list(map(repr, columns['drop'])))}")
     return table, dataclasses.replace(
         settings, keep=columns["keep"], categorical=columns["categorical"]
     )
@@ -306,7 +306,7 @@ def _show_data(shown: Console, table: Table, plan: Plan, test: Table) -> None:
     inputs = count(len(table.columns), "input column")
     read = f"Read {table.source}: {count(table.m, 'row')}, {inputs}"
     say(shown, "; ".join([read, *table.notes]) + ".")
-    say(shown, f"Task: {plan.reason}.")
+    say(shown, f"Task: {message(plan.reason)}.")
     training, validation = (len(rows) for rows in plan.members[0])
     k = len(plan.members)
     parts = (
@@ -320,13 +320,13 @@ def _show_data(shown: Console, table: Table, plan: Plan, test: Table) -> None:
     say(shown)
     by_reason: dict[str, list[str]] = {}
     for name, reason in plan.left_out.items():
-        by_reason.setdefault(reason, []).append(repr(_short(name)))
+        by_reason.setdefault(reason, []).append(repr(short(name, MOST_LETTERS)))
     for reason, names in by_reason.items():
-        say(shown, f"Left out: {some(names)}: {reason}.")
+        say(shown, f"Left out: {some(names)}: {message(reason)}.")
     if plan.left_out:
         say(shown, "Use one all the same: --keep COLUMN.")
     for warning in plan.warnings:
-        say(shown, f"Note: {warning}")
+        say(shown, f"Note: {message(warning)}")
     if plan.left_out or plan.warnings:
         say(shown)
 
@@ -344,17 +344,15 @@ def _columns_table(plan: Plan) -> Grid:
     for each in described[:MOST_COLUMNS]:
         missing = f"{each['missing']:,}" if each["missing"] else ""
         detail = Text(each["detail"], no_wrap=True, overflow="ellipsis")
-        made.add_row(_short(each["name"]), each["kind"], missing, f"{each['outputs']:,}", detail)
+        made.add_row(
+            short(each["name"], MOST_LETTERS), each["kind"], missing, f"{each['outputs']:,}", detail
+        )
     more = described[MOST_COLUMNS:]
     if more:
         outputs = sum(each["outputs"] for each in more)
         missing = sum(each["missing"] for each in more)
         made.add_row(f"{len(more)} more", "", f"{missing:,}" if missing else "", f"{outputs:,}", "")
     return made
-
-
-def _short(text: str, most: int = 28) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _show_plan(shown: Console, plan: Plan) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from markupsafe import Markup
 
 import pellucid
+from pellucid._shown import short
 from pellucid.report import figures
 from pellucid.report.drawing import draw
-from pellucid.report.words import MINUS, number, percent, short
+from pellucid.report.words import MINUS, number, percent
 from pellucid.tables.table import count
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
+from pellucid.tables._opening import check_fits, guarded
 from pellucid.tables.dates import find_format
 from pellucid.tables.table import Table, as_whole, check_names, check_target, count, some
 from pellucid.tables.values import (
@@ -77,7 +78,8 @@ def as_table(
     (array([31., nan]), array(['f', 'm'], dtype=object), array([ True, False]))
     """
     choice = _Choice(only, drop, target if y is None else None)
-    table = data if isinstance(data, Table) else _read(data, source, choice)
+    with guarded(source):
+        table = data if isinstance(data, Table) else _read(data, source, choice)
     _check_numbers(table.source, table.columns)
     if y is not None:
         labels = labels_of(y, target or "y")
@@ -138,7 +140,8 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
     >>> labels_of([1.0, 2.0]), labels_of(["a", "NA"]), labels_of(np.array([True, False]))
     (array([1, 2]), array(['a', 'NA'], dtype='<U2'), array([ True, False]))
     """
-    values, truths = _column_of(y, source)
+    with guarded(source):
+        values, truths = _column_of(y, source)
     _check_numbers(source, {source: values})
     missing = is_missing(values)
     if missing.any():
@@ -276,6 +279,8 @@ def _one_column(values: Any, where: str, labels: bool) -> NDArray[Any]:
 def _from_list(rows: Sequence[Any], source: str, choice: _Choice) -> Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = list(dict.fromkeys(name for row in rows for name in row))
+        what = f"{source} holds {count(len(rows), 'row')} of {count(len(names), 'name')} in all"
+        check_fits(what, 16 * len(rows) * len(names))
         return _from_dict({name: [row.get(name) for row in rows] for name in names}, source, choice)
     if rows and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         lengths = Counter(map(len, rows))
@@ -347,7 +352,7 @@ def _frame(data: Any, source: str) -> Any:
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas: names may be anything
         names = [str(name) for name in data.columns]
         check_names(source, names)
-        if names != list(data.columns):
+        if not all(type(name) is str for name in data.columns):
             data = data.set_axis(names, axis=1)
     elif hasattr(data, "column_names"):  # pyarrow: names may be there twice
         check_names(source, list(data.column_names))

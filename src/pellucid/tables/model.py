@@ -177,7 +177,7 @@ class TableModel:
         used = self.preprocessing.columns  # whatever the others hold is none of our business
         if has_names(rows):
             return as_table(rows, only=used)
-        places = [str(k) for k, name in enumerate(self.columns, start=1) if name in used]
+        places = {str(k) for k, name in enumerate(self.columns, start=1) if name in used}
         table = as_table(rows, only=places)
         self._check_width(len(table.columns))
         columns = dict(zip(self.columns, table.columns.values(), strict=True))
@@ -253,8 +253,9 @@ def _preprocessing(folder: ModelFolder, columns: Sequence[Any]) -> Preprocessing
         preprocessing = Preprocessing.from_dict(entry)
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"the entry 'preprocessing' of model.json is wrong: {error}") from None
-    unknown = [name for name in preprocessing.columns if name not in columns]
-    if unknown or not all(isinstance(name, str) for name in columns):
+    known = {name for name in columns if isinstance(name, str)}
+    unknown = [name for name in preprocessing.columns if name not in known]
+    if unknown or len(known) < len(columns):
         raise folder.damaged(f"the columns {unknown or columns!r} are not those it was fitted to")
     return preprocessing
 
