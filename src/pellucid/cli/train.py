@@ -321,12 +321,17 @@ def _show_data(shown: Console, table: Table, plan: Plan, test: Table) -> None:
     by_reason: dict[str, list[str]] = {}
     for name, reason in plan.left_out.items():
         by_reason.setdefault(reason, []).append(repr(short(name, MOST_LETTERS)))
-    for reason, names in by_reason.items():
+    for reason, names in list(by_reason.items())[:MOST_COLUMNS]:
         say(shown, f"Left out: {some(names)}: {message(reason)}.")
+    if len(by_reason) > MOST_COLUMNS:
+        more = sum(map(len, list(by_reason.values())[MOST_COLUMNS:]))
+        say(shown, f"Left out for reasons like these: {count(more, 'more column')}.")
     if plan.left_out:
         say(shown, "Use one all the same: --keep COLUMN.")
-    for warning in plan.warnings:
+    for warning in plan.warnings[:MOST_COLUMNS]:
         say(shown, f"Note: {message(warning)}")
+    if len(plan.warnings) > MOST_COLUMNS:
+        say(shown, f"Note: {count(len(plan.warnings) - MOST_COLUMNS, 'more note')} like these.")
     if plan.left_out or plan.warnings:
         say(shown)
 

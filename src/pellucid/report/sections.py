@@ -37,6 +37,8 @@ MOST_OPEN = 12
 """A table of more classes is folded up."""
 MOST_ROWS = 40
 """Columns of the table, or classes, that are shown before the rest is folded away."""
+MOST_LISTED = 1_000
+"""Columns that are listed at all; model.json has the others too."""
 
 TASKS = {
     "binary": "one of two classes",
@@ -122,12 +124,15 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
         "parts": shares,
         "folds": len(parts) if len(parts) > 1 else 0,
         "columns": columns[:MOST_ROWS],
-        "more_columns": columns[MOST_ROWS:],
+        "more_columns": columns[MOST_ROWS:MOST_LISTED],
+        "n_columns": len(columns),
         "kinds": _tally(columns),
         "with_missing": sum(each["missing"] > 0 for each in columns),
         "n_inputs": sum(each["outputs"] for each in columns),
-        "left_out": list(about.get("left_out", {}).items()),
-        "warnings": about.get("warnings", []),
+        "left_out": list(about.get("left_out", {}).items())[:MOST_LISTED],
+        "n_left_out": len(about.get("left_out", {})),
+        "warnings": about.get("warnings", [])[:MOST_LISTED],
+        "n_warnings": len(about.get("warnings", [])),
     }
 
 

@@ -422,10 +422,8 @@ def _recognised(
     """
     import polars as pl
 
-    columns = [
-        column.str.strip_chars() if column.dtype == pl.String else column
-        for column in frame.get_columns()
-    ]
+    stripped = pl.col(pl.String).str.strip_chars()
+    columns = frame.with_columns(pl.when(stripped != "").then(stripped)).get_columns()
     texts = set(how.texts)
     free = [k for k, name in enumerate(names) if name not in texts]
     for k in free:
@@ -471,6 +469,8 @@ def _numbers_or_truths(column: pl.Series) -> pl.Series:
     """The texts as numbers or truth values where all that are not missing are such."""
     import polars as pl
 
+    if any(map(_is_word, column.head(20).to_list())):
+        return column
     known = _known(column).str.replace("\N{MINUS SIGN}", "-", literal=True)
     numbers = known.cast(pl.Float64, strict=False)
     if numbers.null_count() == known.null_count():
@@ -482,7 +482,19 @@ def _numbers_or_truths(column: pl.Series) -> pl.Series:
     lower = known.str.to_lowercase()
     if (lower.is_in(["true", "false"]) | known.is_null()).all():
         return (lower == "true").set(known.is_null(), None)
-    return column.set(column == "", None)
+    return column
+
+
+def _is_word(cell: str | None) -> bool:
+    """Whether it begins with a letter and is surely no number: most columns of texts show it soon.
+
+    >>> _is_word("red"), _is_word("NaN"), _is_word("-inf"), _is_word(None)
+    (True, False, False, False)
+    """
+    return bool(cell) and cell[0].isalpha() and cell.casefold() not in _NO_WORDS
+
+
+_NO_WORDS = MISSING | {"true", "false", "inf", "infinity"}
 
 
 def _known(column: pl.Series) -> pl.Series:
