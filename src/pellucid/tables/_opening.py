@@ -34,7 +34,9 @@ _OURS = (DataError, MissingPackageError, ModelError, SettingsError)
 
 
 @contextlib.contextmanager
-def guarded(source: str) -> Iterator[None]:
+def guarded(
+    source: str, mend: str = "save it in another form, such as CSV (UTF-8)"
+) -> Iterator[None]:
     """Raise whatever is thrown inside, panics included, as one DataError that names the source.
 
     >>> with guarded("mine.csv"):
@@ -46,8 +48,7 @@ def guarded(source: str) -> Iterator[None]:
         yield
     except BaseException as error:
         raise DataError(
-            f"{source} cannot be read: {reason_of(error)}. If it is whole, save it in another "
-            "form, such as CSV (UTF-8)."
+            f"{source} cannot be read: {reason_of(error)}. If it is whole, {mend}."
         ) from None
 
 

@@ -32,6 +32,7 @@ from pellucid.tables.values import (
 MANY = 0.05
 """From this share of rows without a target on, the note says how large it is."""
 
+_PLAIN = "bring it to plain numbers, texts, truth values or dates"
 _EXPECTED = (
     "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
     "a row, or a 2-D array"
@@ -78,7 +79,7 @@ def as_table(
     (array([31., nan]), array(['f', 'm'], dtype=object), array([ True, False]))
     """
     choice = _Choice(only, drop, target if y is None else None)
-    with guarded(source):
+    with guarded(source, _PLAIN):
         table = data if isinstance(data, Table) else _read(data, source, choice)
     _check_numbers(table.source, table.columns)
     if y is not None:
@@ -140,7 +141,7 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
     >>> labels_of([1.0, 2.0]), labels_of(["a", "NA"]), labels_of(np.array([True, False]))
     (array([1, 2]), array(['a', 'NA'], dtype='<U2'), array([ True, False]))
     """
-    with guarded(source):
+    with guarded(source, _PLAIN):
         values, truths = _column_of(y, source)
     _check_numbers(source, {source: values})
     missing = is_missing(values)

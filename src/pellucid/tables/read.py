@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._memory import in_bytes
 from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables._opening import (
     check_fits,
@@ -22,6 +23,7 @@ from pellucid.tables._opening import (
     refuse_irregular,
     unheard_panics,
 )
+from pellucid.tables._packed import arrow_size, parquet_size
 from pellucid.tables.frame import as_table
 from pellucid.tables.images import SIZE, read_images
 from pellucid.tables.samples import PREFIX, read_sample
@@ -39,11 +41,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TEXT = (".csv", ".tsv", ".txt")
-_BINARY = {".parquet": "parquet", ".arrow": "ipc", ".feather": "ipc"}
-"""What polars calls them."""
+_ARROW = ("ipc", "an Arrow file", b"ARROW1", arrow_size)
+_COLUMNAR = {
+    ".parquet": ("parquet", "a Parquet file", b"PAR1", parquet_size),
+    ".arrow": _ARROW,
+    ".feather": _ARROW,
+}
+"""What polars and people call them, how they begin, and what tells how large they are."""
 _LINES = (".jsonl", ".ndjson")
 _NO_NAMES = "; if the first row holds no names, say so: header=False (--no-header)"
-_WHAT = {"parquet": ("a Parquet file", b"PAR1"), "ipc": ("an Arrow file", b"ARROW1")}
 _CELL = 16
 """Bytes that a cell takes at most while a table is read: as it is read, and as a column."""
 _FEW_LINES = 1_000
@@ -197,11 +203,11 @@ def read_raw(source: str, how: TextFormat | None = None) -> RawTable:
         return RawTable(source, {**sample.columns, str(sample.target): sample.y})
     path = Path(source)
     ending = Path(source.removesuffix(".gz")).suffix.lower()
-    if ending not in (*_TEXT, *_BINARY, *_LINES) and path.exists():
+    if ending not in (*_TEXT, *_COLUMNAR, *_LINES) and path.exists():
         refuse_irregular(path, path.stat().st_mode)
         raise DataError(
             f"cannot tell the format of {source!r} from its ending; expected {', '.join(_TEXT)} or "
-            f"{', '.join(_LINES)} (also with .gz), {', '.join(_BINARY)}, a folder of images, or "
+            f"{', '.join(_LINES)} (also with .gz), {', '.join(_COLUMNAR)}, a folder of images, or "
             "sample:NAME. Save or export it as CSV (UTF-8), or rename it."
         )
     return raw_of(source, content_of(path), ending, how)
@@ -242,12 +248,14 @@ def polars() -> Any:
 
 
 def _columnar(source: str, content: bytes, ending: str) -> pl.DataFrame:
-    """A Parquet or an Arrow file: how many cells it holds is known before they are read."""
+    """A Parquet or an Arrow file: how much memory it takes is known before it is taken."""
     import polars as pl
 
-    form = _BINARY[ending]
-    what, signature = _WHAT[form]
+    form, what, signature, unpacked = _COLUMNAR[ending]
     try:
+        size = unpacked(content)
+        sizes = f"{source} unpacks from {in_bytes(len(content))} to {in_bytes(size)}"
+        check_fits(sizes, len(content) + size)
         width = len(getattr(pl, f"read_{form}_schema")(io.BytesIO(content)))
         there = getattr(pl, f"scan_{form}")(io.BytesIO(content))
         _check_cells(source, content, there.select(pl.len()).collect().item(), width)
@@ -256,6 +264,9 @@ def _columnar(source: str, content: bytes, ending: str) -> pl.DataFrame:
         reason, whole = reason_of(error), content.startswith(signature)
         fault = f"{what} that is damaged, or of an unknown kind" if whole else f"not {what}"
         raise DataError(f"{source} cannot be read: it is {fault} ({reason}).") from None
+    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum()).rows()
+    largest = max((n for row in lengths for n in row), default=0)  # one may stand in every row
+    check_fits(f"{source} has a column with {in_bytes(largest)} of texts", largest)
     return frame
 
 

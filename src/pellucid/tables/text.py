@@ -491,7 +491,7 @@ def _is_word(cell: str | None) -> bool:
     >>> _is_word("red"), _is_word("NaN"), _is_word("-inf"), _is_word(None)
     (True, False, False, False)
     """
-    return bool(cell) and cell[0].isalpha() and cell.casefold() not in _NO_WORDS
+    return cell is not None and cell[:1].isalpha() and cell.casefold() not in _NO_WORDS
 
 
 _NO_WORDS = MISSING | {"true", "false", "inf", "infinity"}

@@ -1,0 +1,361 @@
+"""Odd and hostile inputs by the thousand: what is read, loaded or sent is taken or refused.
+
+    python benchmarks/faults/fuzz.py                                 # 100,000, on two processes
+    python benchmarks/faults/fuzz.py --target tables --seed 4711     # one case again, with its trace
+    python benchmarks/faults/fuzz.py --count 10000 --write           # and the table in FUZZ.md
+
+A case is made of its target and its seed alone. It runs in a process of its own kind, whose
+memory is limited; a finding is whatever is no documented error, a message for people that is longer
+than 2,000 characters or holds control characters, more than 10 seconds of computing, more than 2 GB
+of memory, and a process that ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import IO, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import fuzz_frames
+import fuzz_stored
+import fuzz_tables
+
+SECONDS, BYTES = 10.0, 2_000_000_000
+"""What no case may take more of."""
+STUCK = 120.0
+"""Seconds on the clock after which a case that computes nothing is given up."""
+CHUNK = 1_000
+"""Cases of a process."""
+ROOM = 4 * 2**30
+"""Of address space for all cases of a process: what asks for more fails instead of the machine."""
+
+Prepare = Callable[[Path], Any]
+Case = Callable[[Any, Random], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is fuzzed: how its process is prepared, one case, and the errors that are documented.
+
+    ``share`` is its part of all cases.
+    """
+
+    name: str
+    share: float
+    prepare: Prepare
+    case: Case
+    documented: str
+    """Names of exceptions, in words for the table."""
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("tables", 0.25, fuzz_tables.prepare_tables, fuzz_tables.table,
+               "DataError, SettingsError; exit status 2"),
+        Target("frames", 0.20, fuzz_frames.prepare_frames, fuzz_frames.frame,
+               "DataError, SettingsError"),
+        Target("images", 0.10, fuzz_tables.prepare_images, fuzz_tables.images, "DataError"),
+        Target("models", 0.15, fuzz_stored.prepare_models, fuzz_stored.model, "ModelError"),
+        Target("checkpoints", 0.05, fuzz_stored.prepare_checkpoints, fuzz_stored.checkpoint,
+               "ModelError, ValueError"),
+        Target("lab", 0.15, fuzz_stored.prepare_lab, fuzz_stored.lab, "ValueError; status 4xx"),
+        Target("expressions", 0.10, lambda folder: None, fuzz_frames.expression, "ValueError"),
+    )
+}  # fmt: skip
+
+
+def documented(target: Target) -> tuple[type[BaseException], ...]:
+    """Return the exceptions that a target may raise."""
+    from pellucid import errors
+
+    own = {"DataError", "SettingsError", "ModelError"} & set(
+        target.documented.replace(";", ",").split(", ")
+    )
+    found: list[type[BaseException]] = [getattr(errors, name) for name in own]
+    if "ValueError" in target.documented:
+        found.append(ValueError)
+    return (*found, fuzz_tables.Refused)
+
+
+# One case -----------------------------------------------------------------------------------------
+
+
+def outcome(target: Target, context: Any, seed: int, show: bool = False) -> dict[str, Any]:
+    """Run one case; return what became of it: taken, refused, or what was found."""
+    rng = Random(f"{target.name}:{seed}")
+    _forget_peak()
+    cpu, clock = time.process_time(), time.monotonic()
+    found = ""
+    try:
+        target.case(context, rng)
+        told = "taken"
+    except documented(target) as error:
+        told = "refused"
+        try:
+            if not isinstance(error, fuzz_tables.Refused):
+                fuzz_tables.check_shown(str(error))
+        except fuzz_tables.Found as shown:
+            found = str(shown)
+    except BaseException as error:
+        told = "found"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        found = (
+            f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno})"
+        )
+        if show:
+            traceback.print_exc()
+    seconds = min(time.process_time() - cpu, time.monotonic() - clock)
+    peak = _peak()
+    if seconds > SECONDS and not found:
+        found = f"took {seconds:.1f} seconds"
+    if peak > BYTES and not found:
+        found = f"took {peak / 1e9:.1f} GB"
+    return {"seed": seed, "told": told, "found": found, "seconds": seconds, "peak": peak}
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    return 0
+
+
+def work(target: Target, seeds: range, put: Callable[[dict[str, Any]], None], show: bool) -> None:
+    """Run cases one after the other, and tell before each which it is."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="pellucid-fuzz-") as folder:
+        os.chdir(folder)
+        context = target.prepare(Path(folder))
+        _limit()
+        for seed in seeds:
+            put({"start": seed})
+            put(outcome(target, context, seed, show))
+
+
+def _limit() -> None:
+    """No more address space, no large files, no core dumps."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + ROOM
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+# All of them --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What became of the cases of a target."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[tuple[int, str]] = field(default_factory=list)
+    seconds: float = 0.0
+    slowest: tuple[float, int] = (0.0, -1)
+    largest: tuple[int, int] = (0, -1)
+
+    def add(self, found: dict[str, Any]) -> None:
+        """Count one."""
+        self.counts[found["told"]] += 1
+        self.seconds += found["seconds"]
+        self.slowest = max(self.slowest, (found["seconds"], found["seed"]))
+        self.largest = max(self.largest, (found["peak"], found["seed"]))
+        if found["found"]:
+            self.findings.append((found["seed"], found["found"]))
+
+
+def run(target: Target, seeds: range, tally: Tally, lock: threading.Lock) -> None:
+    """Run cases in processes of their own; one that ends or is stuck is a finding, and followed."""
+    while seeds:
+        process = _process(target, seeds)
+        last, done = None, seeds.start - 1
+        for told in _told(process):
+            if "start" in told:
+                last = told["start"]
+            else:
+                done = told["seed"]
+                with lock:
+                    tally.add(told)
+        if process.returncode == 0:
+            return
+        died = seeds.start if last is None else last
+        assert process.stderr is not None
+        why = _ending(process, process.stderr)
+        with lock:
+            tally.add({"seed": died, "told": "found", "found": why, "seconds": 0.0, "peak": 0})
+        if last is None:
+            return  # it could not even be prepared
+        seeds = range(max(died, done) + 1, seeds.stop)
+
+
+def _process(target: Target, seeds: range) -> subprocess.Popen[bytes]:
+    command = [sys.executable, __file__, "--worker", "--target", target.name,
+               "--seed", str(seeds.start), "--count", str(len(seeds))]  # fmt: skip
+    log = tempfile.TemporaryFile()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    process.stderr = log
+    return process
+
+
+def _ending(process: subprocess.Popen[bytes], log: IO[bytes]) -> str:
+    log.seek(0)
+    said = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    kept = next((line for line in said if "panicked" in line or "rror" in line), said[-1:] or "")
+    return f"the process ended with {process.returncode}: {kept!s:.300}"
+
+
+def _told(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """What a process tells, until it ends; it is ended where it is stuck."""
+    assert process.stdout is not None
+    descriptor, rest = process.stdout.fileno(), b""
+    clock, cpu = time.monotonic(), 0.0
+    while True:
+        if select.select([descriptor], [], [], 1.0)[0]:
+            text = os.read(descriptor, 2**16)
+            if not text:
+                process.wait()
+                return
+            *lines, rest = (rest + text).split(b"\n")
+            yield from map(json.loads, lines)
+            clock, cpu = time.monotonic(), _cpu(process.pid)
+        waited, computed = time.monotonic() - clock, _cpu(process.pid) - cpu
+        if computed > 2 * SECONDS or waited > STUCK:
+            process.kill()
+
+
+def _cpu(pid: int) -> float:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, Tally]:
+    """Run so many cases of the targets, by their shares, from this seed on."""
+    tallies = {target.name: Tally() for target in targets}
+    total = sum(target.share for target in targets)
+    waiting: queue.SimpleQueue[tuple[Target, range]] = queue.SimpleQueue()
+    for target in targets:
+        end = first + max(1, round(count * target.share / total))
+        for start in range(first, end, CHUNK):
+            waiting.put((target, range(start, min(start + CHUNK, end))))
+    lock = threading.Lock()
+
+    def worker() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                target, seeds = waiting.get_nowait()
+                run(target, seeds, tallies[target.name], lock)
+                print(f"{target.name}: {seeds.start} to {seeds.stop - 1}", file=sys.stderr)
+
+    threads = [threading.Thread(target=worker) for _ in range(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tallies
+
+
+# The table ----------------------------------------------------------------------------------------
+
+
+def table(tallies: dict[str, Tally], first: int) -> str:
+    """Return what came of it as Markdown."""
+    lines = [
+        "| target | cases | taken | refused | findings | documented | slowest | most memory |",
+        "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for name, tally in tallies.items():
+        c = tally.counts
+        lines.append(
+            f"| {name} | {c.total():,} | {c['taken']:,} | {c['refused']:,} | "
+            f"{len(tally.findings):,} | {TARGETS[name].documented} | {tally.slowest[0]:.1f} s | "
+            f"{tally.largest[0] / 1e6:,.0f} MB |"
+        )
+    return "\n".join([*lines, "", f"Seeds from {first} on; a seed and its target make the case."])
+
+
+def findings(tallies: dict[str, Tally]) -> str:
+    """Return each finding with the command that makes it again, those that are alike once."""
+    lines = []
+    for name, tally in tallies.items():
+        seen: Counter[str] = Counter()
+        for seed, text in sorted(tally.findings):
+            alike = "".join(each for each in text if not each.isdigit())[-60:]
+            seen[alike] += 1
+            if seen[alike] <= 2:
+                lines.append(f"{name} --seed {seed}: {text}")
+        lines += [f"{name}: {n - 2} more like {text!r}" for text, n in seen.items() if n > 2]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the arguments, run, print the table and the findings."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--target", action="append", choices=TARGETS, help="all by default")
+    parser.add_argument("--seed", type=int, help="the first; alone it means this one case")
+    parser.add_argument("--count", type=int, help="cases of all targets together")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--write", action="store_true", help="write FUZZ.md beside this file")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    targets = [TARGETS[name] for name in given.target or TARGETS]
+    first = given.seed or 0
+    if given.worker:
+        pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)  # what else is printed must not be taken for a result
+        seeds = range(first, first + given.count)
+        work(
+            targets[0],
+            seeds,
+            lambda told: pipe.write(json.dumps(told).encode() + b"\n") and None,
+            False,
+        )
+        os._exit(0)  # threads of a server may still run
+    if given.seed is not None and given.count is None:
+        for target in targets:
+            work(target, range(first, first + 1), lambda told: print(told), True)
+        os._exit(0)
+    start = time.monotonic()
+    tallies = fuzz(targets, given.count or 100_000, first, given.jobs)
+    minutes = (time.monotonic() - start) / 60
+    text = table(tallies, first)
+    print(f"{text}\n\n{findings(tallies) or 'Nothing found.'}\n{minutes:.1f} minutes")
+    if given.write:
+        today = datetime.date.today()
+        head = f"# Odd and hostile inputs\n\n`fuzz.py`, {today}, {minutes:.0f} minutes.\n\n"
+        Path(__file__).with_name("FUZZ.md").write_text(head + text + "\n", encoding="utf-8")
+    sys.exit(any(tally.findings for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    main()

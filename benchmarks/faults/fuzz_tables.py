@@ -1,0 +1,245 @@
+"""What is fuzzed of files: tables of every form, through Python and the command line, and images."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import unicodedata
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from mutate import changed, odd_text, odd_value
+
+FAST = ("--epochs", "1", "--hidden", "2", "--ensemble", "1", "-q")
+SETTINGS = {"hidden_layer_sizes": (2,), "epochs": 1, "ensemble": 1}
+
+
+MODEL = ["n", "x", "word", "day", "kind"]
+
+
+class Found(Exception):
+    """Something that is neither an answer nor a documented error."""
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def prepare_tables(folder: Path) -> dict[str, Any]:
+    """Train the model that mutated tables are predicted with."""
+    rows = [
+        f"{k % 7},{k % 5 / 2},{'uvw'[k % 3]},2024-01-{k % 28 + 1:02d},{'ab'[k % 2]}"
+        for k in range(60)
+    ]
+    good = "\n".join([",".join(MODEL), *rows])
+    (folder / "good.csv").write_text(good)
+    model = folder / "m.pellucid"
+    command(["train", str(folder / "good.csv"), "--target", "kind", "--out", str(model), *FAST])
+    return {"folder": folder, "model": str(model), "good": good.encode()}
+
+
+def table(context: dict[str, Any], rng: Random) -> None:
+    """Read one table, by one of the ways there are."""
+    from pellucid.tables.fit import prepare
+    from pellucid.tables.read import read_raw, read_table
+    from pellucid.tables.settings import TrainSettings
+
+    ending, content, names = table_file(context, rng)
+    path = context["folder"] / f"t{ending}"
+    path.write_bytes(content)
+    name = rng.choice([*names, odd_text(rng), "kind"]) if names else "kind"
+    match rng.randrange(5):
+        case 0:
+            raw = read_raw(str(path))
+            raw.table(rng.choice(raw.names), drop=rng.sample(raw.names, len(raw.names) // 3))
+        case 1:
+            read_table(
+                path,
+                target=rng.choice((None, name)),
+                columns=rng.choice((None, [name], ["n", "x"])),
+                header=rng.choice((None, None, True, False)),
+                texts=[name],
+                decimal=rng.choice((None, ",")),
+            )
+        case 2:
+            raw = read_raw(str(path))
+            prepare(raw.table(rng.choice(raw.names)), TrainSettings(**SETTINGS))
+        case 3:
+            command(["predict", context["model"], str(path)])
+        case 4:
+            named = [f"--{rng.choice(('drop', 'keep', 'categorical'))}={name}"]
+            command(["evaluate", context["model"], str(path), f"--target={name}"]
+                    if rng.random() < 0.5 else
+                    ["train", str(path), f"--target={name}", *named, "--out",
+                     str(context["folder"] / "new.pellucid"), "--overwrite", *FAST])  # fmt: skip
+
+
+def command(arguments: list[str]) -> None:
+    """Run a command; what it says must be for people, and its status 0 or 2."""
+    from typer.testing import CliRunner
+
+    from pellucid.cli import app
+
+    result = CliRunner().invoke(app, arguments)
+    said = result.stderr.splitlines()
+    if result.exit_code not in (0, 2):
+        raise Found(f"exit status {result.exit_code}: {said[-1:]} {result.exception!r}")
+    if arguments[0] != "predict" or result.exit_code:  # its standard output is data
+        said += result.stdout.splitlines()
+    for line in said:
+        check_shown(line)
+    if result.exit_code == 2:
+        raise Refused(said[-1] if said else "")
+
+
+class Refused(Exception):
+    """A command that says what is wrong."""
+
+
+def check_shown(text: str) -> None:
+    """Hold a message against what is promised of all: bounded, and visible throughout."""
+    if len(text) > 2_000:
+        raise Found(f"a message of {len(text):,} characters: {text[:200]!r}")
+    hidden = [each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
+    if hidden:
+        raise Found(f"a message with {hidden[0]!r}: {text[:200]!r}")
+
+
+def table_file(context: dict[str, Any], rng: Random) -> tuple[str, bytes, list[str]]:
+    """The ending and the content of a file, mostly a damaged one, and its columns' names."""
+    ending = rng.choice((".csv", ".csv", ".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".arrow"))
+    names: list[str] = []
+    if rng.random() < 0.2:
+        content = context["good"]
+    elif ending in (".parquet", ".arrow"):
+        names, content = columnar(rng, ending)
+    elif ending == ".jsonl":
+        names, content = json_lines(rng)
+    else:
+        names, content = delimited(rng)
+    if rng.random() < 0.4:
+        content = changed(rng, content)
+    if rng.random() < 0.1:
+        content = gzip.compress(content, mtime=0)
+        content = changed(rng, content) if rng.random() < 0.5 else content
+        ending += rng.choice(("", ".gz"))
+    return ending, content, names
+
+
+def some_names(rng: Random) -> list[str]:
+    names = [odd_text(rng) for _ in range(rng.choice((1, 2, 3, 3, 4, 5, 40)))]
+    if rng.random() < 0.5:  # those of the model too
+        names = [*rng.sample(MODEL, rng.choice((2, 5, 5, 5))), *names[: rng.randrange(3)]]
+    return names if rng.random() < 0.3 else list(dict.fromkeys(names))
+
+
+def cells(rng: Random, m: int, name: str) -> list[str]:
+    """A column as a file writes it: mostly of one kind, with stray cells."""
+    usual = {"n": 1, "x": 0, "word": 2, "day": 3, "kind": 2}
+    kind = usual.get(name, 5) if rng.random() < 0.8 else rng.choice((0, 0, 1, 2, 3, 4, 5))
+    made = {
+        0: lambda: f"{rng.gauss(0, 1):.4f}",
+        1: lambda: str(rng.randrange(3)),
+        2: lambda: rng.choice("uvw"),
+        3: lambda: f"2024-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}",
+        4: lambda: f"{rng.randrange(99)},{rng.randrange(99)}",
+        5: lambda: odd_text(rng),
+    }[kind]
+    stray = rng.choice((0, 0, 0, 0.02, 0.2))
+    return [odd_text(rng) if rng.random() < stray else made() for _ in range(m)]
+
+
+def delimited(rng: Random) -> tuple[list[str], bytes]:
+    names, m = some_names(rng), rng.choice((0, 1, 2, 12, 60, 60, 60))
+    cut, end = rng.choice(",;\t|"), rng.choice(("\n", "\n", "\r\n", "\r"))
+    columns = [cells(rng, m, name) for name in names]
+    rows = [*([names] if rng.random() < 0.9 else []), *map(list, zip(*columns, strict=True))]
+    quoting = rng.random()
+
+    def cell(text: str) -> str:
+        needed = any(each in text for each in (cut, '"', "\n", "\r"))
+        quoted = quoting < 0.1 or (needed and quoting < 0.9)
+        return '"' + text.replace('"', '""') + '"' if quoted else text
+
+    text = end.join(cut.join(map(cell, row)) for row in rows) + rng.choice(("", end))
+    code = rng.choice(("utf-8",) * 8 + ("utf-8-sig", "latin-1", "utf-16"))
+    return names, text.encode(
+        code, rng.choice(("replace", "surrogatepass")) if "utf" in code else "replace"
+    )
+
+
+def json_lines(rng: Random) -> tuple[list[str], bytes]:
+    names = some_names(rng)
+    lines = []
+    for _ in range(2 if max(map(len, names)) > 10_000 else rng.choice((1, 2, 12, 60))):
+        row = {name: odd_value(rng) for name in names if rng.random() < 0.9}
+        lines.append(json.dumps(row, default=str, ensure_ascii=rng.random() < 0.5))
+    return names, "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def columnar(rng: Random, ending: str) -> tuple[list[str], bytes]:
+    """A Parquet or Arrow file that pyarrow writes, with types that tables hardly have."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    from fuzz_frames import arrow_column
+
+    m = rng.choice((0, 1, 12, 60))
+    names = [name.encode("utf-8", "ignore").decode() for name in some_names(rng)]
+    made = pa.table([arrow_column(rng, m) for _ in names], names=names)
+    file = io.BytesIO()
+    try:
+        if ending == ".parquet":
+            parquet.write_table(made, file, compression=rng.choice(("snappy", "zstd", "none")))
+        else:
+            packed = pa.ipc.IpcWriteOptions(compression=rng.choice((None, "lz4", "zstd")))
+            form = rng.choice((pa.ipc.new_file, pa.ipc.new_file, pa.ipc.new_stream))
+            with form(file, made.schema, options=packed) as writer:
+                writer.write_table(made)
+    except (pa.ArrowException, NotImplementedError):  # a type that the format has not
+        return [], b""
+    return names, file.getvalue()
+
+
+# Images -------------------------------------------------------------------------------------------
+
+
+def prepare_images(folder: Path) -> dict[str, Any]:
+    """Draw an image in every form and mode."""
+    from PIL import Image
+
+    drawn = []
+    plain = Image.linear_gradient("L").resize((20, 12))
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"):
+        for form in ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP", "PPM", "ICO", "TGA", "EPS"):
+            file = io.BytesIO()
+            with contextlib.suppress(OSError, KeyError, ValueError):
+                plain.convert(mode).save(file, form)
+                drawn.append(file.getvalue())
+    return {"folder": folder, "drawn": drawn}
+
+
+def images(context: dict[str, Any], rng: Random) -> None:
+    """Read a folder of images, some of which are none."""
+    import shutil
+
+    from pellucid.tables.images import ENDINGS, read_images
+
+    folder = context["folder"] / "photos"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "0.png").write_bytes(context["drawn"][0])
+    for k in range(rng.choice((1, 1, 3))):
+        content = rng.choice(context["drawn"])
+        content = changed(rng, content) if rng.random() < 0.8 else content
+        name = rng.choice(("cat", "dog", ".")) + f"/{k}{rng.choice(ENDINGS)}"
+        (folder / name).write_bytes(content)
+    if rng.random() < 0.05:
+        os.mkfifo(folder / "cat" / "pipe.png")
+        (folder / "dog" / "lost.png").symlink_to("nowhere")
+    read_images(folder, rng.choice((1, 8, 64)))
+    read_images(folder / "cat" / "0.png", 8)
