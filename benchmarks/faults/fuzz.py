@@ -315,7 +315,12 @@ def findings(tallies: dict[str, Tally]) -> str:
             if seen[alike] <= 2:
                 lines.append(f"{name} --seed {seed}: {text}")
         lines += [f"{name}: {n - 2} more like {text!r}" for text, n in seen.items() if n > 2]
-    return "\n".join(lines)
+    extremes = [
+        f"{name}: slowest --seed {tally.slowest[1]} ({tally.slowest[0]:.1f} s), largest --seed "
+        f"{tally.largest[1]} ({tally.largest[0] / 1e6:,.0f} MB)"
+        for name, tally in tallies.items()
+    ]
+    return "\n".join([*(lines or ["Nothing found."]), "", *extremes])
 
 
 def main() -> None:
@@ -349,7 +354,7 @@ def main() -> None:
     tallies = fuzz(targets, given.count or 100_000, first, given.jobs)
     minutes = (time.monotonic() - start) / 60
     text = table(tallies, first)
-    print(f"{text}\n\n{findings(tallies) or 'Nothing found.'}\n{minutes:.1f} minutes")
+    print(f"{text}\n\n{findings(tallies)}\n\n{minutes:.1f} minutes")
     if given.write:
         today = datetime.date.today()
         head = f"# Odd and hostile inputs\n\n`fuzz.py`, {today}, {minutes:.0f} minutes.\n\n"

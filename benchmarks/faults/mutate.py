@@ -54,6 +54,12 @@ def odd_value(rng: Random) -> Any:
     )  # fmt: skip
 
 
+def odd_json(rng: Random) -> Any:
+    """Return a value that JSON can hold, of any type."""
+    value = odd_value(rng)
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def changed(rng: Random, content: bytes, most: int = 6) -> bytes:
     """Return bytes with a few of them flipped, cut out, put in, doubled or moved."""
     data = bytearray(content)
@@ -89,7 +95,7 @@ def changed_data(rng: Random, data: Any) -> Any:
             case 1:
                 return {**rest, odd_text(rng): data[key]}
             case 2:
-                return {**data, odd_text(rng): odd_value(rng)}
+                return {**data, odd_text(rng): odd_json(rng)}
             case _:
                 return {**data, key: changed_data(rng, data[key])}
     if isinstance(data, list) and data and rng.random() < 0.9:
@@ -105,5 +111,4 @@ def changed_data(rng: Random, data: Any) -> Any:
                 return [*data[:place], changed_data(rng, data[place]), *data[place + 1 :]]
     if isinstance(data, int) and not isinstance(data, bool) and rng.random() < 0.5:
         return data + rng.choice((-1, 1, 10, 10**6, 10**12, -(10**6)))
-    value = odd_value(rng)
-    return value.decode() if isinstance(value, bytes) else value
+    return odd_json(rng)

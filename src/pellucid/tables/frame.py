@@ -32,6 +32,9 @@ from pellucid.tables.values import (
 MANY = 0.05
 """From this share of rows without a target on, the note says how large it is."""
 
+LONGEST_CLASS = 10_000
+"""Characters of a class's name."""
+
 _PLAIN = "bring it to plain numbers, texts, truth values or dates"
 _EXPECTED = (
     "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
@@ -161,7 +164,7 @@ def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
         if not isinstance(values[0], str):
             return _exact(values)
         if not (re.search(r"\d{4}", values[0]) and find_format(values)):
-            return values.astype(np.str_)
+            return _as_texts(values, what)
     elif values.dtype.kind != "M":
         raise DataError(
             f"{what} holds arrays; expected numbers, truth values, or texts that name classes."
@@ -170,6 +173,16 @@ def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
         f"{what} holds dates; expected numbers, truth values, or texts that name classes. Make a "
         "number of it, such as the days since a first one, or a class, such as the month's name."
     )
+
+
+def _as_texts(values: NDArray[Any], what: str) -> NDArray[np.str_]:
+    """Texts as dtype U, which has room for the longest in every row."""
+    longest = max(map(len, values))
+    holds = f"{what} holds a text of {longest:,} characters"
+    if longest > LONGEST_CLASS:
+        raise DataError(f"{holds}; expected names of classes, of {LONGEST_CLASS:,} at most.")
+    check_fits(f"{holds} in {count(len(values), 'row')}", 4 * 3 * longest * len(values))
+    return values.astype(np.str_)
 
 
 def _exact(whole: NDArray[Any]) -> NDArray[Any]:
