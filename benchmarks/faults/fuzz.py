@@ -1,13 +1,13 @@
 """Odd and hostile inputs by the thousand: what is read, loaded or sent is taken or refused.
 
-    python benchmarks/faults/fuzz.py                                 # 100,000, on two processes
-    python benchmarks/faults/fuzz.py --target tables --seed 4711     # one case again, with its trace
-    python benchmarks/faults/fuzz.py --count 10000 --write           # and the table in FUZZ.md
+    python benchmarks/faults/fuzz.py                              # 100,000, in two processes
+    python benchmarks/faults/fuzz.py --target tables --seed 4711  # one case again, with a traceback
+    python benchmarks/faults/fuzz.py --count 10000 --write        # and the table in FUZZ.md
 
-A case is made of its target and its seed alone. It runs in a process of its own kind, whose
-memory is limited; a finding is whatever is no documented error, a message for people that is longer
-than 2,000 characters or holds control characters, more than 10 seconds of computing, more than 2 GB
-of memory, and a process that ends.
+A case is made of its target and its seed alone. It runs in a process whose memory is limited and
+which is ended where it is stuck. A finding is whatever is no documented error, a message for people
+of more than 2,000 characters or with control characters, more than 10 seconds of computing, more
+than 2 GB of memory, and a process that ends.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def documented(target: Target) -> tuple[type[BaseException], ...]:
     found: list[type[BaseException]] = [getattr(errors, name) for name in own]
     if "ValueError" in target.documented:
         found.append(ValueError)
-    return (*found, fuzz_tables.Refused)
+    return (*found, fuzz_tables.RefusedError)
 
 
 # One case -----------------------------------------------------------------------------------------
@@ -111,9 +111,9 @@ def outcome(target: Target, context: Any, seed: int, show: bool = False) -> dict
     except documented(target) as error:
         told = "refused"
         try:
-            if not isinstance(error, fuzz_tables.Refused):
+            if not isinstance(error, fuzz_tables.RefusedError):
                 fuzz_tables.check_shown(str(error))
-        except fuzz_tables.Found as shown:
+        except fuzz_tables.FoundError as shown:
             found = str(shown)
     except BaseException as error:
         told = "found"
@@ -196,41 +196,33 @@ class Tally:
 def run(target: Target, seeds: range, tally: Tally, lock: threading.Lock) -> None:
     """Run cases in processes of their own; one that ends or is stuck is a finding, and followed."""
     while seeds:
-        process = _process(target, seeds)
-        last, done = None, seeds.start - 1
-        for told in _told(process):
-            if "start" in told:
-                last = told["start"]
-            else:
-                done = told["seed"]
-                with lock:
-                    tally.add(told)
-        if process.returncode == 0:
-            return
-        died = seeds.start if last is None else last
-        assert process.stderr is not None
-        why = _ending(process, process.stderr)
+        with tempfile.TemporaryFile() as log:
+            command = [sys.executable, __file__, "--worker", "--target", target.name,
+                       "--seed", str(seeds.start), "--count", str(len(seeds))]  # fmt: skip
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+            under_way = None
+            for told in _told(process):
+                under_way = told.get("start")
+                if under_way is None:
+                    with lock:
+                        tally.add(told)
+            if process.returncode == 0:
+                return
+            died = seeds.start if under_way is None else under_way
+            found = f"the process ended with {process.returncode}: {_last_words(log)}"
         with lock:
-            tally.add({"seed": died, "told": "found", "found": why, "seconds": 0.0, "peak": 0})
-        if last is None:
+            tally.add({"seed": died, "told": "found", "found": found, "seconds": 0.0, "peak": 0})
+        if under_way is None:
             return  # it could not even be prepared
-        seeds = range(max(died, done) + 1, seeds.stop)
+        seeds = range(died + 1, seeds.stop)
 
 
-def _process(target: Target, seeds: range) -> subprocess.Popen[bytes]:
-    command = [sys.executable, __file__, "--worker", "--target", target.name,
-               "--seed", str(seeds.start), "--count", str(len(seeds))]  # fmt: skip
-    log = tempfile.TemporaryFile()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-    process.stderr = log
-    return process
-
-
-def _ending(process: subprocess.Popen[bytes], log: IO[bytes]) -> str:
+def _last_words(log: IO[bytes]) -> str:
+    """What a process has said of why it ends: a panic, an error, or its last line."""
     log.seek(0)
     said = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    kept = next((line for line in said if "panicked" in line or "rror" in line), said[-1:] or "")
-    return f"the process ended with {process.returncode}: {kept!s:.300}"
+    telling = [line for line in said if "panicked" in line or "rror" in line or "alloc" in line]
+    return next(iter(telling[-1:] or said[-1:]), "")[:300]
 
 
 def _told(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
@@ -348,7 +340,7 @@ def main() -> None:
         os._exit(0)  # threads of a server may still run
     if given.seed is not None and given.count is None:
         for target in targets:
-            work(target, range(first, first + 1), lambda told: print(told), True)
+            work(target, range(first, first + 1), print, show=True)
         os._exit(0)
     start = time.monotonic()
     tallies = fuzz(targets, given.count or 100_000, first, given.jobs)

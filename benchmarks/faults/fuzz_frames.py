@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-
 from mutate import ODD_NUMBERS, odd_text, odd_value, whole_text
 
 # Frames -------------------------------------------------------------------------------------------
@@ -41,7 +40,7 @@ def odd_object(rng: Random) -> Any:
         lambda: fractions.Fraction(1, 3), lambda: complex(1, 2), lambda: uuid.UUID(int=7),
         lambda: datetime.date(rng.choice((1, 1970, 9999)), 1, 1), lambda: datetime.time(1, 2, 3),
         lambda: datetime.timedelta(days=rng.choice((0, 1, -999_999_999))),
-        lambda: datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=-11))),
+        lambda: datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
         lambda: np.float32(1.5), lambda: np.datetime64("NaT"), lambda: np.datetime64(2**60, "s"),
         lambda: np.timedelta64(3, "D"), lambda: np.array([1, 2]), lambda: np.bool_(True),
         lambda: np.str_("a"), lambda: Odd(rng), lambda: float, lambda: (k for k in "ab"),
@@ -64,7 +63,7 @@ def array(rng: Random, m: int) -> Any:
     made = (
         lambda: np.array([rng.gauss(0, 1) for _ in range(m)]),
         lambda: np.arange(m) % 3,
-        lambda: np.array([rng.choice("uvw") for _ in range(m)], dtype=rng.choice(("U", object, "S"))),
+        lambda: np.array([rng.choice("uvw") for _ in range(m)], rng.choice(("U", object, "S"))),
         lambda: _objects(objects(rng, m)),
         lambda: np.ma.masked_array(np.arange(m), mask=[rng.random() < 0.3 for _ in range(m)]),
         lambda: np.array([rng.choice(ODD_NUMBERS[:14]) for _ in range(m)], dtype=np.float64),
@@ -229,7 +228,10 @@ def prepare_frames(folder: Path) -> dict[str, Any]:
     model = TabularClassifier((2,), epochs=1, ensemble=1, random_state=0)
     numbers = TabularClassifier((2,), epochs=1, ensemble=1, random_state=0)
     y = np.arange(60) % 2
-    return {"named": model.fit(rows, y), "numbers": numbers.fit(np.random.rand(60, 2), y)}
+    return {
+        "named": model.fit(rows, y),
+        "numbers": numbers.fit(np.random.default_rng(0).random((60, 2)), y),
+    }
 
 
 def frame(context: dict[str, Any], rng: Random) -> None:

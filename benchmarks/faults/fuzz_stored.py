@@ -14,8 +14,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-
-from fuzz_tables import Found, check_shown
+from fuzz_tables import FoundError, check_shown
 from mutate import changed, changed_data, odd_text, odd_value
 
 # Folders ------------------------------------------------------------------------------------------
@@ -26,7 +25,6 @@ Files = dict[str, bytes]
 def prepare_models(folder: Path) -> dict[str, Any]:
     """Save one model of each kind."""
     import pellucid
-    from pellucid.errors import ModelError
     from pellucid import Dense, MLPClassifier, MLPRegressor, Network, TabularClassifier
 
     X = np.random.default_rng(0).normal(size=(60, 2))
@@ -65,7 +63,7 @@ def model(context: dict[str, Any], rng: Random) -> None:
     try:
         loaded.predict(rows)
     except ModelError as error:
-        raise Found(f"a model that was loaded raises {error!r}") from None
+        raise FoundError(f"a model that was loaded raises {error!r}") from None
     except ValueError:
         pass  # other columns, or other inputs, than it was made for
 
@@ -140,7 +138,9 @@ def checkpoint(context: dict[str, Any], rng: Random) -> None:
     except Exception:
         for name, array in run.network.parameters.items():
             if not np.array_equal(array, before[name]):
-                raise Found(f"{name} has changed although the checkpoint was refused") from None
+                raise FoundError(
+                    f"{name} has changed although the checkpoint was refused"
+                ) from None
         raise
 
 
@@ -171,7 +171,7 @@ def prepare_lab(folder: Path) -> dict[str, Any]:
 
 _ARGUMENTS = ("experiment", "speed", "epoch", "loss", "letter", "layer", "row", "column", "value",
               "examples", "boundary", "most", "axes", "units", "table", "target", "model", "task",
-              "view", "x", "y", "sequence", "name", "of", "directions", "steps", "rates")  # fmt: skip
+              "view", "x", "y", "sequence", "name", "of", "steps", "rates")  # fmt: skip
 _EXPERIMENT: dict[str, Any] = {
     "data": {"name": "xor", "examples": 40, "noise": 0.1, "split": 0.25, "seed": 1},
     "layers": [{"units": 3, "activation": "tanh"}], "learning_rate": 0.1, "optimizer": "adam",
@@ -187,7 +187,7 @@ def lab(context: dict[str, Any], rng: Random) -> None:
         rng.choice((_command, _command, _upload, _raw))(context, rng)
     finally:
         if context["errors"]:
-            raise Found(f"the server logged {context['errors'][0]}")
+            raise FoundError(f"the server logged {context['errors'][0]}")
 
 
 def _command(context: dict[str, Any], rng: Random) -> None:
@@ -209,7 +209,7 @@ def _command(context: dict[str, Any], rng: Random) -> None:
         if isinstance(message, str):
             error = json.loads(message).get("error", "")
             if "internal error" in error:
-                raise Found(error)
+                raise FoundError(error)
             check_shown(error)
     player.playing = False
 
@@ -278,4 +278,4 @@ def _raw(context: dict[str, Any], rng: Random) -> None:
         and answer.split(b" ", 2)[1:2]
         and answer.split(b" ", 2)[1][:1] == b"5"
     ):
-        raise Found(f"answered {answer[:100]!r}")
+        raise FoundError(f"answered {answer[:100]!r}")

@@ -1,4 +1,4 @@
-"""What is fuzzed of files: tables of every form, through Python and the command line, and images."""
+"""What is fuzzed of files: tables of every form, by Python and the command line, and images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = {"hidden_layer_sizes": (2,), "epochs": 1, "ensemble": 1}
 MODEL = ["n", "x", "word", "day", "kind"]
 
 
-class Found(Exception):
+class FoundError(Exception):
     """Something that is neither an answer nor a documented error."""
 
 
@@ -86,26 +86,26 @@ def command(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)
     said = result.stderr.splitlines()
     if result.exit_code not in (0, 2):
-        raise Found(f"exit status {result.exit_code}: {said[-1:]} {result.exception!r}")
+        raise FoundError(f"exit status {result.exit_code}: {said[-1:]} {result.exception!r}")
     if arguments[0] != "predict" or result.exit_code:  # its standard output is data
         said += result.stdout.splitlines()
     for line in said:
         check_shown(line)
     if result.exit_code == 2:
-        raise Refused(said[-1] if said else "")
+        raise RefusedError(said[-1] if said else "")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A command that says what is wrong."""
 
 
 def check_shown(text: str) -> None:
     """Hold a message against what is promised of all: bounded, and visible throughout."""
     if len(text) > 2_000:
-        raise Found(f"a message of {len(text):,} characters: {text[:200]!r}")
+        raise FoundError(f"a message of {len(text):,} characters: {text[:200]!r}")
     hidden = [each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
     if hidden:
-        raise Found(f"a message with {hidden[0]!r}: {text[:200]!r}")
+        raise FoundError(f"a message with {hidden[0]!r}: {text[:200]!r}")
 
 
 def table_file(context: dict[str, Any], rng: Random) -> tuple[str, bytes, list[str]]:
@@ -184,7 +184,6 @@ def columnar(rng: Random, ending: str) -> tuple[list[str], bytes]:
     """A Parquet or Arrow file that pyarrow writes, with types that tables hardly have."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
-
     from fuzz_frames import arrow_column
 
     m = rng.choice((0, 1, 12, 60))

@@ -35,7 +35,7 @@ def visible(text: str) -> str:
     >>> print(visible("a\x1b[31m \u202etxt.exe\n"))
     a\x1b[31m \u202etxt.exe\n
     """
-    if text.isprintable():
+    if text.isprintable() and _BLANK.isdisjoint(text):
         return text
     return "".join(
         each.encode("unicode_escape").decode()

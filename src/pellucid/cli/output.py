@@ -9,7 +9,6 @@ data, and exact.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import shlex
@@ -72,13 +71,18 @@ def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]], *, safe: bool =
     >>> to_csv(["a", "b"], [[1, "=1+1"]]), to_csv(["a"], [["=1+1"], ["-1.5"]], safe=True)
     ('a,b\n1,=1+1\n', '"a"\n"\'=1+1"\n"-1.5"\n')
     """
-    text = io.StringIO()
-    writer = csv.writer(
-        text, lineterminator="\n", quoting=csv.QUOTE_ALL if safe else csv.QUOTE_MINIMAL
-    )
+    text = _Lines()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if safe else csv.QUOTE_MINIMAL)
     writer.writerow(header)
     writer.writerows((map(_no_formula, row) for row in rows) if safe else rows)
-    return text.getvalue()
+    return "".join(text)
+
+
+class _Lines(list[str]):
+    r"""Rows that end in \n; csv must believe in \r\n, or it puts no quotes around a \r."""
+
+    def write(self, row: str) -> None:
+        self.append(f"{row[:-2]}\n")
 
 
 def _no_formula(cell: Any) -> Any:
