@@ -49,22 +49,29 @@ demo: $(PACKAGE) $(VENV)/tables.txt  ## train, save, load and predict from the c
 
 # Workers share the cores, so each keeps its BLAS to one thread. The package that is tested is the
 # installed one: src/ is not on the path.
-test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## tests, and the doctests of the installed package and README
+test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt browser  ## tests, and the doctests of the installed package and README
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg \
+	PELLUCID_BROWSER="$$($(CHROMIUM))" \
 	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob=README.md \
 	    --pyargs tests/ pellucid $(wildcard README.md) $(ARGS)
 
-# The page's tests drive the system's browser, and its types are checked with the system's Node:
-# apt-get where this may install, else a word on how.
-debian = command -v $(1) >/dev/null || \
-    { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy --no-install-recommends $(2); } || \
-    { echo "make $@: '$(1)' was not found; on Debian: apt install $(2)" >&2; exit 1; }
+# The tests of pages drive the system's browser, and the page's types are checked with the system's
+# Node: they come by apt-get where this may install. Where it may not, these say so and go on.
+CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+NODE := command -v npm
+debian = @{ $(1); } >/dev/null || \
+    { [ "$$(id -u)" = 0 ] && export DEBIAN_FRONTEND=noninteractive && apt-get update -q && \
+      apt-get install -qy --no-install-recommends $(2); } >build/$@.log 2>&1 || \
+    echo "make: SKIPPED $(3): they need Debian's $(2) (apt install $(2))"
 
-browser: $(VENV)/browser.txt  ## Debian's chromium, playwright and axe, for the tests of the lab's page
-	@$(call debian,chromium,chromium)
+browser: | build
+	$(call debian,$(CHROMIUM),chromium,the tests of pages in a browser)
 
-node:  ## Debian's Node and npm, for the types of the lab's page
-	@$(call debian,npm,nodejs npm)
+node: | build
+	$(call debian,$(NODE),nodejs npm,the types of the lab's page)
+
+build:
+	@mkdir -p $@
 
 check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cpp) check-js  ## formatting, lint, types, docstrings; C++ warnings
 	$(BIN)/ruff format --check
@@ -81,15 +88,15 @@ check-cpp: $(VENV)/build.txt $(VENV)/dev.txt
 	    -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
 	$(WITH_CMAKE) cmake --build build/check
 
-# tsconfig.json says what is checked. Where there is no Node, or no way to npm, this says so instead.
+# tsconfig.json says what is checked. Where there is no way to npm, this says so instead.
 TYPESCRIPT := 7.0.2
 TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 NPM := NODE_OPTIONS=--use-openssl-ca npm --no-audit --no-fund --loglevel=error --fetch-retries=1
-check-js: $(VENV)/venv.stamp
-	@skipped="make check: SKIPPED the types of the lab's page:"; \
-	if ! command -v npm >/dev/null; then echo "$$skipped npm was not found; make node installs it"; \
-	elif ! { [ -e $(TSC) ] || $(NPM) install --no-save --prefix $(VENV)/typescript-$(TYPESCRIPT) \
-	    typescript@$(TYPESCRIPT); }; then echo "$$skipped npm could not install TypeScript"; \
+check-js: $(VENV)/venv.stamp node
+	@if ! $(NODE) >/dev/null; then exit 0; fi; \
+	if ! { [ -e $(TSC) ] || $(NPM) install --no-save --prefix $(VENV)/typescript-$(TYPESCRIPT) \
+	    typescript@$(TYPESCRIPT); }; \
+	then echo "make: SKIPPED the types of the lab's page: npm could not install TypeScript"; \
 	else echo "tsc --project ."; $(TSC) --project .; fi
 
 sanitize: $(VENV)/build.txt  ## the C++ tests under the address, undefined behaviour and thread sanitizers

@@ -70,14 +70,12 @@ Targets<T> targets_of(const nb::object& Y) {
   return targets;
 }
 
+// Never a converted copy, which would be gone when the pointer is used.
 template <class T>
-T* writable(const nb::handle& array) {
-  return array.is_none() ? nullptr : nb::cast<nb::ndarray<T, nb::device::cpu>>(array).data();
-}
-
-template <class T>
-const T* readable(const nb::handle& array) {
-  return array.is_none() ? nullptr : nb::cast<nb::ndarray<const T, nb::device::cpu>>(array).data();
+T* pointer(const nb::handle& array) {
+  constexpr bool CONVERT = false;
+  if (array.is_none()) return nullptr;
+  return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
 }
 
 StageSpec stage_of(const nb::dict& from) {
@@ -144,8 +142,8 @@ class PySession {
     const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
-    for (const auto& each : dW) to_W.push_back(writable<T>(each));
-    for (const auto& each : db) to_b.push_back(writable<T>(each));
+    for (const auto& each : dW) to_W.push_back(pointer<T>(each));
+    for (const auto& each : db) to_b.push_back(pointer<T>(each));
     nb::gil_scoped_release release;
     return session_.loss_and_gradients(rows, targets, order ? order->data() : nullptr, m,
                                        weights ? weights->data() : nullptr, to_W.data(),
@@ -157,8 +155,8 @@ class PySession {
                 const nb::object& losses) {
     const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
-    T* to = writable<T>(out);
-    double* each = writable<double>(losses);
+    T* to = pointer<T>(out);
+    double* each = pointer<double>(losses);
     nb::gil_scoped_release release;
     session_.evaluate(rows, targets, order ? order->data() : nullptr, m,
                       weights ? weights->data() : nullptr, to, each);
@@ -208,11 +206,11 @@ class PySession {
   static Lecture<T> lecture_of(const nb::tuple& arrays, bool training) {
     Lecture<T> lecture;
     if (!training) {
-      lecture.values = const_cast<T*>(readable<T>(arrays[0]));
+      lecture.values = const_cast<T*>(pointer<const T>(arrays[0]));
       return lecture;
     }
     for (size_t k = 0; k < arrays.size(); ++k)
-      (k ? lecture.slots[k - 1] : lecture.values) = writable<T>(arrays[k]);
+      (k ? lecture.slots[k - 1] : lecture.values) = pointer<T>(arrays[k]);
     return lecture;
   }
 
@@ -243,7 +241,7 @@ class PyPredictor {
     for (size_t s = 0; s < stages.size(); ++s) {
       const StageSpec spec = stage_of(nb::cast<nb::dict>(stages[s]));
       found.push_back({spec.dense, spec.n_in, spec.n_out, spec.activation, T(spec.parameter),
-                       readable<T>(W[s]), readable<T>(b[s])});
+                       pointer<const T>(W[s]), pointer<const T>(b[s])});
     }
     return found;
   }

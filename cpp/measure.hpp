@@ -4,12 +4,21 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "optimizers.hpp"
 #include "stage.hpp"
 #include "team.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
+
+// A measurement of fewer threads than asked for would be another's.
+inline void require_all(const Team& team, int threads) {
+  if (team.size() < threads)
+    throw std::runtime_error(std::to_string(team.size()) + " of " + std::to_string(threads) +
+                             " threads could be started");
+}
 
 // Seconds of one call of pass(t) on every thread at once: the least of some rounds within
 // `seconds`, each of several calls, as disturbances only ever add. At least one round is done.
@@ -21,6 +30,7 @@ double least_seconds(int threads, double seconds, F pass) {
   };
   constexpr double ROUND = 1e-3;
   Team team(threads);
+  require_all(team, threads);
   double least = std::numeric_limits<double>::infinity();
   int calls = 1;
   auto job = [&](int t) {
@@ -64,7 +74,9 @@ double fma_gflops(int threads, double seconds) {
 class Teamwork {
  public:
   explicit Teamwork(int threads)
-      : threads_(threads), numbers_(size_t(threads) * APART), team_(threads) {}
+      : threads_(threads), numbers_(size_t(threads) * APART), team_(threads) {
+    require_all(team_, threads);
+  }
 
   double gflops(double seconds) {
     using clock = std::chrono::steady_clock;

@@ -58,6 +58,13 @@ Tuner tuner_of(const SessionSpec<T>& spec) {
                6 * weights_of(spec) * spec.batch_size / speed);
 }
 
+// What is asked for, with the threads that could be started.
+template <class T>
+const SessionSpec<T>& started(SessionSpec<T>& spec, int threads) {
+  spec.threads = threads;
+  return spec;
+}
+
 }  // namespace
 
 template <class T>
@@ -67,9 +74,9 @@ Session<T>::Session(const SessionSpec<T>& spec)
       parts_(parts_of(spec)),
       capacity_(most_ + (parts_ > 1 ? GAP * parts_ : ODD)),
       team_(spec.threads),
-      tuner_(tuner_of(spec)),
-      speeds_(spec.threads, spec.speeds),
-      paces_(spec.threads),
+      tuner_(tuner_of(started(spec_, team_.size()))),
+      speeds_(spec_.threads, spec.speeds),
+      paces_(spec_.threads),
       plain_loss_(spec.loss),
       step_(spec.step) {
   plain_loss_.smoothing = 0;
@@ -87,11 +94,11 @@ Session<T>::Session(const SessionSpec<T>& spec)
     stage.narrow = s == count - 1 && stage.spec.dense && stage.spec.n_out <= NARROW<T>;
     const bool large = stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense &&
                        !stage.narrow && parts_ == 1;
-    stage.by_panels = large && stage.out_panels >= spec.threads && spec.threads > 1;
-    stage.back_by_panels = large && stage.in_panels >= spec.threads && spec.threads > 1;
+    stage.by_panels = large && stage.out_panels >= spec_.threads && spec_.threads > 1;
+    stage.back_by_panels = large && stage.in_panels >= spec_.threads && spec_.threads > 1;
     stage.taken_over = large && double(stage.spec.n_in) * P * spec.batch_size >= WORTH_TAKING;
     if (stage.taken_over && taken_.empty())
-      taken_ = std::vector<Taken>(spec.threads * spec.stages.size() * PRODUCTS);
+      taken_ = std::vector<Taken>(spec_.threads * spec.stages.size() * PRODUCTS);
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
     stage.allocate_examples(capacity_, spec.training);
   }
@@ -102,7 +109,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
     part_losses_ = Buffer<double>(size_t(parts_) * APART);
     for (auto& stage : stages_) stage.parts = Buffer<T>(size_t(parts_) * stage.part());
   }
-  for (int t = 0; t < spec.threads; ++t) scratch_.emplace_back(scratch);
+  for (int t = 0; t < spec_.threads; ++t) scratch_.emplace_back(scratch);
   read();
   if (spec.training) read_memory();
 }

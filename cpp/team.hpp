@@ -5,8 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -136,20 +134,15 @@ class Cpus {
 #endif
 };
 
-// n threads, the caller among them as number 0. They live as long as the team; those that a run has
-// no use for sleep.
+// n threads, the caller among them as number 0; fewer where the system starts no more. They live as
+// long as the team; those that a run has no use for sleep.
 class Team {
  public:
-  explicit Team(int n) : seats_(new Seat[std::size_t(n)]), n_(n) {
+  explicit Team(int n) : seats_(new Seat[std::size_t(n)]) {
     const int home = Cpus::here();
     try {
       for (int t = 1; t < n; ++t) threads_.emplace_back([this, t, home] { serve(t, home); });
-    } catch (const std::system_error& error) {
-      end();
-      throw std::runtime_error(
-          "thread " + std::to_string(threads_.size() + 2) + " of " + std::to_string(n) +
-          " could not be started: " + error.code().message() +
-          ". Ask for fewer: n_threads, PELLUCID_NUM_THREADS or OMP_NUM_THREADS.");
+    } catch (const std::system_error&) {  // of processes, or of memory: there is no more to have
     }
   }
 
@@ -158,7 +151,7 @@ class Team {
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
-  int size() const { return n_; }
+  int size() const { return int(threads_.size()) + 1; }
   int active() const { return active_; }  // of the run under way
 
   // Call job(t) on the first `active` threads and return when all are done; job must not throw.
@@ -265,7 +258,6 @@ class Team {
   static constexpr int MOST_PATIENT = 63;
 
   const std::unique_ptr<Seat[]> seats_;  // of each thread
-  const int n_;
   int active_ = 1;
   std::vector<int> good_;  // CPUs that threads had to themselves, latest first
   int sent_ = -1;          // another that was tried last

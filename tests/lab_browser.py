@@ -1,13 +1,11 @@
-"""The lab's page in a headless Chromium: fixtures and helpers of the tests that drive it.
+"""A headless Chromium, the lab's page in it, and helpers of the tests that drive it.
 
-Without playwright or chromium the fixtures skip the tests that ask for them, and say why.
+Without a browser the fixtures skip the tests that ask for one, and the summary says so in one line.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -24,31 +22,42 @@ from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
 from pellucid.lab.settings import Settings
 
-with contextlib.suppress(ImportError):  # the fixture browser says that it is missing
+try:
     from playwright.sync_api import expect, sync_playwright
-
+except ImportError:  # the fixture browser says so; the modules that import expect are collected
+    expect = sync_playwright = None
+else:
     expect.set_options(timeout=30_000)  # milliseconds: the cores may be busy
 
 COMMAND = os.environ.get("PELLUCID_LAB_COMMAND", f"{sys.executable} -m pellucid lab")
 
 
-def missing() -> str | None:
-    """Why the page cannot be driven here."""
-    for package in ("starlette", "uvicorn", "websockets"):
-        if importlib.util.find_spec(package) is None:
-            return f"{package} is missing: pip install 'pellucid[lab]'"
-    if importlib.util.find_spec("playwright") is None:
-        return "playwright is missing: make browser installs it"
-    if shutil.which("chromium") is None:
-        return "chromium is missing: make browser installs it"
-    return None
+CHROMIUM = os.environ.get("PELLUCID_BROWSER") or shutil.which("chromium")
+"""make test looks for it under its other names too."""
+
+
+MISSING = "playwright" if expect is None else "" if CHROMIUM else "Chromium"
+SKIPPED = f"pages in a browser: {MISSING} is missing; make test brings it, or says how to get it"
+
+
+def need_browser() -> None:
+    if MISSING:
+        pytest.skip(SKIPPED)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """As if all were skipped at this place: the summary has a line for each."""
+    report = yield
+    if isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[-1]:
+        report.longrepr = (__file__, 0, report.longrepr[-1])
+    return report
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address that `pellucid lab` prints."""
-    if reason := missing():
-        pytest.skip(reason)
+    need_browser()
     command = [*shlex.split(COMMAND), "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -61,12 +70,9 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if reason := missing():
-        pytest.skip(reason)
+    need_browser()
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
         found.close()
 

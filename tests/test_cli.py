@@ -351,6 +351,20 @@ def test_interrupting_keeps_what_was_learned() -> None:
     assert len(found.predict(read_table("sample:digits", target="target"))) == 1797
 
 
+def test_interrupting_an_ensemble_says_what_is_missing() -> None:
+    child = process("train", "sample:iris", "--epochs", "1000000", "--patience", "0")
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("network 1/5"):
+            break
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate()
+    said = r"interrupted: 1 of 5 networks is trained \(the last for \d+ of 1000000 epochs\); the 4 "
+    assert re.fullmatch(rf"pellucid: {said}others are missing\. Train again for all .*\n", err)
+    assert child.returncode == 0
+    assert "are missing" in load_predictor("iris.pellucid").data["warnings"][-1]
+
+
 def test_help_loads_neither_scikit_learn_nor_polars() -> None:
     code = (
         "import sys, pellucid.cli\n"

@@ -400,7 +400,7 @@ def test_every_wrong_parameter_is_named_at_once():
         ({"validation_fraction": 1.0}, "validation_fraction must be at least 0 and below 1"),
         ({"shuffle": "yes"}, "shuffle must be True or False"),
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
-        ({"class_weight": "equal"}, "class_weight must be None, 'balanced' or a dict"),
+        ({"class_weight": "equal"}, "class_weight must be None, 'balanced', a dict"),
         ({"initializer": "glorot_uniforn"}, "did you mean 'glorot_uniform'"),
         ({"optimizer": "addam"}, "did you mean 'adam'"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),

@@ -7,9 +7,14 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
 
 import pellucid
 from pellucid import Callback, MLPClassifier, MLPRegressor
@@ -181,3 +186,102 @@ def test_plain_rows_after_a_frame_are_warned_about():
     clf = MLPClassifier(**FAST).fit(pd.DataFrame(X, columns=list("abcd")), Y)
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         clf.predict_proba(X[:1])
+
+
+# Validation data ----------------------------------------------------------------------------------
+
+
+def test_a_pipeline_transforms_the_validation_rows():
+    X, y = load_wine(return_X_y=True)
+    settings = {"max_iter": 10, "random_state": 0, "early_stopping": True, "n_iter_no_change": 10}
+    weight = np.arange(len(y[1::2])) % 3
+    with sklearn.config_context(enable_metadata_routing=True):
+        clf = MLPClassifier((8,), **settings)
+        clf.set_fit_request(X_val=True, y_val=True, sample_weight_val=True)
+        piped = Pipeline([("scale", StandardScaler()), ("clf", clf)], transform_input=["X_val"])
+        held_out = {"X_val": X[1::2], "y_val": y[1::2], "sample_weight_val": weight}
+        piped.fit(X[::2], y[::2], **held_out)
+    scaler = StandardScaler().fit(X[::2])
+    pair = (scaler.transform(X[1::2]), y[1::2], weight)
+    by_hand = MLPClassifier((8,), **settings)
+    by_hand.fit(scaler.transform(X[::2]), y[::2], validation_data=pair)
+    found = piped[-1]
+    assert found.validation_loss_curve_ == by_hand.validation_loss_curve_
+    assert found.validation_scores_ == by_hand.validation_scores_
+    for W, other in zip(found.coefs_, by_hand.coefs_, strict=True):
+        assert (W == other).all()
+
+
+X_, Y_ = np.eye(4), np.array([0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"X_val": X_}, "y_val is missing"),
+        ({"sample_weight_val": Y_}, "X_val is missing"),
+        ({"X_val": X_, "y_val": Y_, "validation_data": (X_, Y_)}, "not both"),
+        ({"validation_data": X_[:1]}, r"must be \(X_val, y_val\) or \(X_val, y_val, weights\)"),
+        ({"X_val": X_, "y_val": Y_[:3]}, "inconsistent numbers of samples: "),
+        ({"X_val": X_[:, :3], "y_val": Y_}, "validation data: X has 3 features"),
+        ({"X_val": X_ * np.nan, "y_val": Y_}, "validation data: Input X contains NaN"),
+        (
+            {"X_val": X_, "y_val": Y_, "sample_weight_val": -X_[0]},
+            "validation data: sample_weight must hold finite numbers of 0 or more",
+        ),
+    ],
+)
+def test_validation_data_that_do_not_fit_are_named(kind, given, message):
+    with pytest.raises(ValueError, match=message):
+        kind(hidden_layer_sizes=2).fit(X_, Y_, **given)
+
+
+def test_a_validation_label_that_is_no_class_is_named():
+    with pytest.raises(ValueError, match="validation data: y holds 7, which is none of"):
+        MLPClassifier(2).fit(X_, Y_, X_val=X_, y_val=Y_ + 7)
+
+
+# Parameters of objects ----------------------------------------------------------------------------
+
+
+def test_a_search_sets_what_an_object_of_the_catalogues_has():
+    grid = {"clf__optimizer__beta1": [0.5, 0.8], "clf__optimizer": ["adam", "adamw"]}
+    piped = Pipeline([("scale", StandardScaler()), ("clf", MLPClassifier(**FAST))])
+    search = GridSearchCV(piped, grid, cv=2).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_estimator_[-1].optimizer.beta1 in (0.5, 0.8)
+    assert MLPClassifier(optimizer=Adam(0.7)).get_params()["optimizer__beta1"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"optimizer": "adam", "optimizer__beta9": 1}, r"Adam has no .*'beta9' \(did you mean"),
+        ({"optimizer": "adam", "optimizer__beta1": 7}, "beta1 must be at least 0 and below 1"),
+        ({"optimizer__beta1": 0.5}, "optimizer__beta1: optimizer is None"),
+        ({"activation__slope": 0.5}, "ReLU has no parameter 'slope'; it has none"),
+        ({"nothing__slope": 0.5}, "Invalid parameter 'nothing' for estimator"),
+    ],
+)
+def test_a_parameter_that_an_object_has_not_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier().set_params(**given)
+
+
+def test_parameters_that_cannot_be_are_an_invalid_parameter_error():
+    with pytest.raises(InvalidParameterError, match=r"tol must be .*verbose must be .*'no'"):
+        MLPClassifier(tol=-1, verbose="no").fit(X, Y)
+
+
+def test_several_labels_have_a_dict_of_class_weights_each(tmp_path):
+    several = np.stack([Y > 0, Y > 1], axis=1).astype(int)
+    weights = [{0: 1, 1: 3}, {0: 2, 1: 1}]
+    clf = MLPClassifier(class_weight=weights, **FAST).fit(X, several)
+    by_hand = np.where(several[:, 0], 3, 1) * np.where(several[:, 1], 1, 2)
+    again = MLPClassifier(**FAST).fit(X, several, sample_weight=by_hand)
+    assert (clf.coefs_[0] == again.coefs_[0]).all()
+    clf.save(tmp_path / "m")
+    assert pellucid.load(tmp_path / "m").class_weight == weights
+    with pytest.raises(InvalidParameterError, match="or a list of dicts for several labels"):
+        MLPClassifier(class_weight=[{0: -1}], **FAST).fit(X, several)

@@ -204,6 +204,14 @@ def test_many_images_and_many_names(little_memory: None) -> None:
         as_table(rows)
 
 
+def test_a_target_alone_in_which_some_are_missing() -> None:
+    table = as_table({"y": ["a", None, "b"]}, target="y")
+    assert table.y is not None
+    assert (table.y.tolist(), table.columns) == (["a", "b"], {})
+    assert table.kept is not None
+    assert table.kept.tolist() == [0, 2]
+
+
 def test_a_target_with_a_very_long_text() -> None:
     """As texts of one width, every row would have room for it."""
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import urllib.request
 import webbrowser
@@ -12,12 +13,12 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from lab_browser import missing
-
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 pytest.importorskip("sklearn")
+
+from websockets.exceptions import ConnectionClosed
 
 from lab_held import forget
 from pellucid import (
@@ -34,6 +35,7 @@ from pellucid.lab import notebook
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.server import Lab
 from pellucid.lab.settings import Settings
+from test_lab_security import key_of, open_socket
 
 XOR = [[0, 0, 1, 1], [0, 1, 0, 1]], [0, 1, 1, 0]
 
@@ -69,10 +71,18 @@ def seen(monkeypatch):
 
 
 def get(address):
-    """What a browser without a cookie gets, and follows."""
-    jar = urllib.request.HTTPCookieProcessor()
-    with urllib.request.build_opener(jar).open(address.partition("#")[0]) as page:
+    with urllib.request.urlopen(address.partition("#")[0]) as page:
         return page.read()
+
+
+def let_in(lab, address):
+    """Whether the ticket of an address opens the lab."""
+    ticket = re.search(r"\?ticket=([\w-]+)#", address)[1]
+    with open_socket(lab, [ticket]) as ws:
+        try:
+            return key_of(ws) == lab.app.token
+        except ConnectionClosed:
+            return False
 
 
 def servers():
@@ -86,7 +96,7 @@ def net():
 
 def test_one_server_for_all_pages_which_ends_with_the_last(open_lab, net, browsed):
     first, second = open_lab(net, *XOR), open_lab(net, *XOR)
-    assert browsed == [first.address, second.address]  # this is no notebook
+    assert len(browsed) == 2  # this is no notebook
     assert len(servers()) == 1
     assert first.address.startswith("http://127.0.0.1:")
     first.close()
@@ -99,6 +109,17 @@ def test_one_server_for_all_pages_which_ends_with_the_last(open_lab, net, browse
     again = open_lab(net, *XOR)
     assert len(servers()) == 1
     assert again.address != second.address
+
+
+def test_what_the_browser_is_called_with_is_good_once_and_opens_this_network(
+    open_lab, net, browsed
+):
+    page = open_lab(net, *XOR)
+    (address,) = browsed
+    assert address.endswith(page.address.partition("#")[2])
+    assert page._lab.app.token not in address
+    assert let_in(page._lab, address)
+    assert not let_in(page._lab, address)
 
 
 def test_in_a_notebook_no_browser_is_opened(open_lab, net, browsed, monkeypatch):
@@ -220,7 +241,6 @@ def framed(browser, address):
     return page, context
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_notebook_shows_the_page_inline(open_lab, net, browser, notebook_page, host):
     notebook_page["body"] = open_lab(net, *XOR)._repr_html_()
@@ -231,22 +251,22 @@ def test_a_notebook_shows_the_page_inline(open_lab, net, browser, notebook_page,
     inside.get_by_text("Epoch 1, step 1").wait_for()
     first = inside.locator("#parameters input").first.input_value()
     assert float(first) != pytest.approx(float(net.W[1][0, 0]), rel=1e-5)
+    page.reload()  # the ticket is used, and this tab has the key
+    inside.locator("body.ready").wait_for()
     context.close()
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_elsewhere_there_is_the_address_to_open(open_lab, net, browser, notebook_page):
-    """A notebook of another name: the strict cookie would not be sent in a frame."""
+    """A notebook of another name, which may not have the page in a frame."""
     notebook_page["body"] = open_lab(net, *XOR)._repr_html_()
     page, context = framed(browser, f"http://lab.localhost:{notebook_page['port']}/")
     assert page.locator("iframe").count() == 0
     with page.expect_popup() as popup:
-        page.get_by_role("link", name="Open the lab").click()
+        page.get_by_role("link", name="Open it in a browser there").click()
     popup.value.wait_for_selector("body.ready")
     context.close()
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_the_lab_of_the_command_line_is_in_no_frame(browser, notebook_page):
     with Lab() as lab:
         notebook_page["body"] = f'<iframe src="{lab.address}"></iframe>'
@@ -259,11 +279,27 @@ def test_the_lab_of_the_command_line_is_in_no_frame(browser, notebook_page):
 def test_what_stays_in_the_notebook_s_file_opens_nothing(open_lab, net):
     page = open_lab(net, *XOR)
     first, second = page._repr_html_(), page._repr_html_()
-    token = first.split("?token=")[1].split("#")[0]
-    assert token not in second
+    address = first.split('href="')[1].split('"')[0]
+    assert address.partition("#")[0] not in second
     assert page._lab.app.token not in first
-    assert page._lab.app.secret not in first
-    start = f"http://127.0.0.1:{page._lab.port}/?token={token}"
-    assert b"Pellucid lab" in get(start)
-    with pytest.raises(URLError, match="403"):
-        get(start)
+    assert let_in(page._lab, address)
+    assert not let_in(page._lab, address)
+
+
+def test_where_the_frame_stays_empty_there_is_how_to_reach_the_lab(
+    open_lab, net, browser, notebook_page
+):
+    """As where the notebook's port alone leads to another computer."""
+    html = open_lab(net, *XOR)._repr_html_()
+    notebook._close_all()
+    notebook_page["body"] = html
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"http://127.0.0.1:{notebook_page['port']}/")
+    page.locator("iframe").wait_for()
+    page.get_by_text("ssh -L").wait_for(state="hidden")
+    page.clock.fast_forward(60_000)
+    page.get_by_text("ssh -L").wait_for()
+    page.locator("iframe").wait_for(state="hidden")
+    context.close()

@@ -18,6 +18,7 @@ NAMES = [
     '"""; import os; os._exit(7) #',
     "'); alert(1)//",
     "\x01\x1b[31m",
+    "two\nlines, \u202eturned\u2066 and \u200bthin",
     "\\{settings}{0}",
 ]
 CLASSES = ["<script>alert(1)</script>", "</td>\\'''"]
@@ -25,7 +26,7 @@ CLASSES = ["<script>alert(1)</script>", "</td>\\'''"]
 
 def table():
     quoted = ['"' + name.replace('"', '""') + '"' for name in [*NAMES, "<b>class</b>"]]
-    rows = [[*(str((7 * k + 3 * j) % 11 + 0.5) for j in range(5)), CLASSES[k % 2]]
+    rows = [[*(str((7 * k + 3 * j) % 11 + 0.5) for j in range(len(NAMES))), CLASSES[k % 2]]
             for k in range(40)]  # fmt: skip
     return "\n".join(map(",".join, [quoted, *rows])).encode()
 
@@ -48,7 +49,10 @@ def test_names_are_text_on_the_page_and_in_what_is_saved(page, tmp_path):
     send(page, table())
     page.get_by_role("button", name="Learn it").click()
     says(page, "binary classification")
-    expect(page.locator("#table thead")).to_contain_text(NAMES[0])
+    headings = page.locator("#table thead")
+    expect(headings).to_contain_text(NAMES[0])
+    expect(headings).to_contain_text(r"\x01\x1b[31m")
+    expect(headings).to_contain_text(r"two\nlines, \u202eturned\u2066 and \u200bthin")
     page.get_by_role("tab", name="Confusion").click()
     expect(page.locator("table.confusion").first).to_contain_text(CLASSES[0])
     assert page.locator("main :is(img, i:not(.scale i), script)").count() == 0

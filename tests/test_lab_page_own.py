@@ -7,12 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from lab_browser import expect, missing, number, says, told, until, weights
-
-if reason := missing():
-    pytest.skip(reason, allow_module_level=True)
-pytest.importorskip("polars")
-
+from lab_browser import expect, number, says, told, until, weights
 from lab_held import forget, forget_data
 from pellucid import Dense, Network, load, load_predictor, save
 from pellucid.insight.trace.cells import shown

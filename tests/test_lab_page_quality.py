@@ -22,8 +22,9 @@ def network(page, name):
 
 def violations(page):
     """What axe finds, one line a rule."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make browser")
-    found = axe.Axe().run(page).response["violations"]
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {rule['help']}: {rule['nodes'][0]['html'][:120]}" for rule in found]
 
 

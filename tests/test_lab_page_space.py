@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab_browser import COMMAND, choose, expect, experiment_of, missing, number, says, until
+from lab_browser import COMMAND, choose, expect, experiment_of, need_browser, number, says, until
 from pellucid.insight.trace.cells import shown
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
@@ -267,8 +267,7 @@ def test_the_map_of_digits_begins_with_the_two_pixels_that_differ_most(page):
 @pytest.fixture(scope="module")
 def iris() -> Iterator[str]:
     """The address of a lab with a table of four columns."""
-    if reason := missing():
-        pytest.skip(reason)
+    need_browser()
     command = [*shlex.split(COMMAND), "sample:iris", "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
+import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +20,7 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from pellucid.lab import security
 from pellucid.lab.server import LARGEST_MESSAGE, Lab
 from pellucid.lab.trainer import NAME
 
@@ -32,11 +37,6 @@ def host(lab):
     return f"127.0.0.1:{lab.port}"
 
 
-@pytest.fixture
-def cookie(lab):
-    return f"{lab.app.cookie}={lab.app.secret}"
-
-
 def http(lab, path="/", *, method="GET", **headers):
     """The status, the headers and the body of a request whose every byte is ours."""
     headers.setdefault("Host", f"127.0.0.1:{lab.port}")
@@ -50,34 +50,48 @@ def http(lab, path="/", *, method="GET", **headers):
     return int(first.split()[1]), {k.lower(): v for k, v in (r.split(": ", 1) for r in rest)}, body
 
 
-def open_socket(lab, *, path="/socket", **headers):
-    """A socket of the lab; ``Host`` None leaves the right one."""
-    given = {"Host": None, "Cookie": f"{lab.app.cookie}={lab.app.secret}", **headers}
-    origin = given.pop("Origin", f"http://127.0.0.1:{lab.port}")
-    name, _, port = (given.pop("Host") or f"127.0.0.1:{lab.port}").rpartition(":")
+def open_socket(lab, keys=None, *, path="/socket", Host=None, Origin="", **headers):
+    """A socket of the lab, with the right key, Host and Origin unless others are given."""
+    name, _, port = (Host or f"127.0.0.1:{lab.port}").rpartition(":")
     return connect(
         f"ws://{name}:{port}{path}",
         sock=socket.create_connection(("127.0.0.1", lab.port), timeout=10),
-        origin=origin,
-        additional_headers={k: v for k, v in given.items() if v},
+        origin=f"http://127.0.0.1:{lab.port}" if Origin == "" else Origin,
+        subprotocols=["pellucid", *([lab.app.token] if keys is None else keys)],
+        additional_headers=headers,
         compression=None,
         open_timeout=10,
         max_size=None,
     )
 
 
+def closed(ws):
+    """How the server closes a socket, once it does."""
+    with pytest.raises(ConnectionClosed) as error:
+        list(iter(lambda: ws.recv(timeout=10), None))
+    return error.value.rcvd
+
+
+def refused(lab, *keys):
+    """Why a page with these keys is not let in."""
+    with open_socket(lab, keys) as ws:
+        with pytest.raises(ConnectionClosed) as error:
+            ws.recv(timeout=10)
+        assert error.value.rcvd.code == 1008
+        return error.value.rcvd.reason
+
+
 # HTTP ---------------------------------------------------------------------------------------------
 
 
-def test_the_token_becomes_a_strict_cookie_and_leaves_the_address(lab, host, cookie):
+def test_the_page_s_files_are_for_all_and_hold_no_key(lab, host):
     status, headers, body = http(lab, f"/?token={lab.app.token}")
-    assert (status, headers["location"], body) == (303, "/", b"")
-    assert headers["set-cookie"] == f"{cookie}; Path=/; HttpOnly; SameSite=Strict"
-    assert lab.app.token not in headers["set-cookie"]
-    status, headers, body = http(lab, Cookie=cookie)
-    assert status in (200, 500)  # 500 only where the page's files are not there
+    assert status == 200
+    assert b"Pellucid lab" in body
+    assert lab.app.token not in body.decode() + str(headers)
+    assert "set-cookie" not in headers  # a browser would send it to every port
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "same-origin"
+    assert headers["referrer-policy"] == "no-referrer"
     policy = headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert f"connect-src 'self' ws://{host}" in policy
@@ -90,34 +104,28 @@ ROUTES = ("/", "/static/index.html", "/static/../server.py", "/nothing", "/socke
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_without_a_cookie_nothing_is_shown(lab, path):
-    status, _, body = http(lab, path)
-    assert status == 401
-    assert b"Open the address that pellucid lab printed" in body
-
-
-@pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
     "name",
     ["evil.example", "evil.example:{port}", "127.0.0.1:{port}.evil.example", "127.0.0.1",
      "127.0.0.1:1",
      "localhost:{port}@evil.example", "127.0.0.2:{port}", "[::1]:1", "0.0.0.0:{port}", ""],
 )  # fmt: skip
-def test_a_foreign_host_gets_nothing_even_with_the_token_and_the_cookie(lab, cookie, path, name):
+def test_a_foreign_host_gets_nothing_even_with_the_token(lab, path, name):
     name = name.format(port=lab.port)
-    status, headers, _ = http(lab, f"{path}?token={lab.app.token}", Host=name, Cookie=cookie)
+    status, _, body = http(lab, f"{path}?token={lab.app.token}", Host=name)
     assert status in (400, 403)
-    assert "set-cookie" not in headers
+    if status == 403:
+        assert f"ssh -L {lab.port}:127.0.0.1:{lab.port}".encode() in body
 
 
-def test_two_hosts_are_none(lab, cookie):
+def test_two_hosts_are_none(lab):
     host = f"127.0.0.1:{lab.port}"
-    assert http(lab, Cookie=cookie, Host=f"{host}\r\nHost: evil.example")[0] in (400, 403)
+    assert http(lab, Host=f"{host}\r\nHost: evil.example")[0] in (400, 403)
 
 
 @pytest.mark.parametrize("name", ["localhost", "[::1]", "127.0.0.1", "LOCALHOST"])
-def test_the_names_of_this_computer(lab, cookie, name):
-    assert http(lab, "/nothing", Host=f"{name}:{lab.port}", Cookie=cookie)[0] == 404
+def test_the_names_of_this_computer(lab, name):
+    assert http(lab, "/nothing", Host=f"{name}:{lab.port}")[0] == 404
 
 
 FOREIGN = [
@@ -134,27 +142,13 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_a_foreign_origin_gets_nothing(lab, cookie, origin):
-    origin = origin.format(port=lab.port)
-    assert http(lab, Cookie=cookie, Origin=origin)[0] == 403
-
-
-@pytest.mark.parametrize("token", ["", "wrong", "é", "%00", "x" * 5000])
-def test_a_wrong_token(lab, cookie, token):
-    status, headers, _ = http(lab, f"/?token={token}&x=1")
-    assert status in (400, 401, 403)
-    assert "set-cookie" not in headers
-
-
-@pytest.mark.parametrize("value", ["wrong", "", '"', "a;b", "\x01"])
-def test_a_wrong_cookie(lab, value):
-    assert http(lab, Cookie=f"{lab.app.cookie}={value}")[0] in (400, 401)
-    assert http(lab, Cookie=f"pellucid_lab_1={lab.app.secret}")[0] == 401
+def test_a_foreign_origin_gets_nothing(lab, origin):
+    assert http(lab, Origin=origin.format(port=lab.port))[0] == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
-def test_other_methods(lab, cookie, method):
-    assert http(lab, method=method, Cookie=cookie)[0] == 405
+def test_other_methods(lab, method):
+    assert http(lab, method=method)[0] == 405
 
 
 @pytest.mark.parametrize(
@@ -162,8 +156,8 @@ def test_other_methods(lab, cookie, method):
     ["/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py",
      "/static//etc/passwd", "/static/%00", "/static/....//server.py", "/static/\\..\\server.py"],
 )  # fmt: skip
-def test_nothing_outside_of_static(lab, cookie, path):
-    status, _, body = http(lab, path, Cookie=cookie)
+def test_nothing_outside_of_static(lab, path):
+    status, _, body = http(lab, path)
     assert status in (400, 404)
     assert b"import" not in body
 
@@ -198,18 +192,20 @@ def test_a_socket_of_a_foreign_host(lab, name):
         open_socket(lab, Host=name, Origin=f"http://{name}")
 
 
-@pytest.mark.parametrize("cookie", [None, "pellucid_lab=1", "wrong"])
-def test_a_socket_without_the_cookie(lab, cookie):
-    with pytest.raises(InvalidStatus, match="403") as error:
-        open_socket(lab, Cookie=cookie)
-    assert b"Open the address" in (error.value.response.body or b"Open the address")
+def test_a_socket_without_the_key_learns_why(lab):
+    assert "holds no key" in refused(lab)
+    for key in ("wrong", "x" * 5000, lab.app.token[:-1], lab.app.token + "x", f"x.{lab.app.token}"):
+        assert "not good" in refused(lab, key)
 
 
-def test_the_token_is_no_cookie(lab):
-    with pytest.raises(InvalidStatus, match="403"):
-        open_socket(lab, Cookie=None, path=f"/socket?token={lab.app.token}")
-    with pytest.raises(InvalidStatus, match="403"):
-        open_socket(lab, Cookie=f"{lab.app.cookie}={lab.app.token}")
+def test_the_key_counts_only_where_the_page_shows_it(lab):
+    """Neither in a cookie nor in an address, which others may learn."""
+    cookie = {"Cookie": f"pellucid={lab.app.token}"}
+    path = f"/socket?token={lab.app.token}"
+    with open_socket(lab, [], path=path, **cookie) as ws, pytest.raises(ConnectionClosed):
+        ws.recv(timeout=10)
+    with pytest.raises(InvalidStatus, match="403"):  # this is no page of the lab
+        connect(f"ws://127.0.0.1:{lab.port}{path}", origin=f"http://127.0.0.1:{lab.port}")
 
 
 @pytest.mark.parametrize(
@@ -222,10 +218,9 @@ def test_a_malformed_frame_closes_that_socket_with_a_reason_and_nothing_else(lab
     with open_socket(lab) as other, open_socket(lab) as ws:
         ask(other, "open")
         ws.send(message)
-        with pytest.raises(ConnectionClosed) as error:
-            ws.recv(timeout=10)
-        assert error.value.rcvd.code == 1007
-        assert "expected" in error.value.rcvd.reason
+        end = closed(ws)
+        assert end.code == 1007
+        assert "expected" in end.reason
         assert ask(other, "batch", 2)["step"] == 1
 
 
@@ -233,9 +228,8 @@ def test_an_oversized_frame_closes_the_socket(lab):
     with open_socket(lab) as ws:
         with contextlib.suppress(ConnectionClosed):
             ws.send("x" * (LARGEST_MESSAGE + 1))
-        with pytest.raises(ConnectionClosed) as error:
-            ws.recv(timeout=10)
-        assert error.value.rcvd is None or error.value.rcvd.code == 1009
+        end = closed(ws)
+        assert end is None or end.code == 1009
     with open_socket(lab) as ws:
         assert "error" not in ask(ws, "open")
 
@@ -302,9 +296,7 @@ def test_before_anything_is_open(lab):
 
 def test_only_a_notebook_s_lab_may_be_framed_and_by_this_computer_s_pages_alone(lab):
     def framers(lab):
-        policy = http(lab, Cookie=f"{lab.app.cookie}={lab.app.secret}")[1][
-            "content-security-policy"
-        ]
+        policy = http(lab)[1]["content-security-policy"]
         return policy.split("frame-ancestors ")[1].split(";")[0]
 
     assert framers(lab) == "'none'"
@@ -312,22 +304,62 @@ def test_only_a_notebook_s_lab_may_be_framed_and_by_this_computer_s_pages_alone(
         assert framers(framed) == "http://127.0.0.1:* http://localhost:*"
 
 
-def test_a_link_in_another_s_page_leads_in_by_a_page_of_the_lab_s_own(lab, cookie):
-    """A strict cookie would not be sent after a redirect that another's page began."""
-    path, far = f"/?token={lab.app.token}", {"Sec_Fetch_Site": "cross-site"}
-    status, headers, body = http(lab, path, **far)
-    assert (status, headers["content-type"]) == (200, "text/html")
-    assert headers["set-cookie"] == f"{cookie}; Path=/; HttpOnly; SameSite=Strict"
-    assert b'src="/static/enter.js"' in body
-    assert lab.app.token.encode() not in body
-    status, headers, _ = http(lab, "/?token=wrong", **far)
-    assert (status, "set-cookie" in headers) == (403, False)
+# Tickets ------------------------------------------------------------------------------------------
 
 
-def test_a_ticket_is_good_once(lab, cookie):
-    path = f"/?token={lab.app.ticket()}"
-    assert http(lab, path)[0] == 303
-    assert http(lab, path)[0] == 403
-    status, headers, _ = http(lab, path, Cookie=cookie)  # who is in already is led on
-    assert (status, headers["location"], "set-cookie" in headers) == (303, "/", False)
-    assert http(lab, f"/?token={lab.app.token}")[0] == 303  # the printed one stays good
+def key_of(ws):
+    return json.loads(ws.recv(timeout=10))["key"]
+
+
+def test_a_ticket_is_good_once_and_then_the_page_knows_the_key(lab):
+    ticket = lab.app.ticket()
+    with open_socket(lab, [ticket]) as ws:
+        assert key_of(ws) == lab.app.token
+    assert "one use" in refused(lab, ticket)
+    with open_socket(lab, [ticket, lab.app.token]) as ws:  # a reload of what was let in
+        assert key_of(ws) == lab.app.token
+
+
+def test_a_ticket_is_kept_for_who_has_the_key_already(lab):
+    ticket = lab.app.ticket()
+    with open_socket(lab, [ticket, lab.app.token]):
+        pass
+    with open_socket(lab, [ticket]):
+        pass
+
+
+def test_tickets_end_by_themselves_and_the_oldest_first(lab, monkeypatch):
+    tickets = [lab.app.ticket() for _ in range(security.MOST_TICKETS + 1)]
+    assert "not good" in refused(lab, tickets[0])
+    for good in (tickets[1], tickets[-1]):
+        with open_socket(lab, [good]) as ws:
+            key_of(ws)
+    now = time.monotonic()
+    late = SimpleNamespace(monotonic=lambda: now + security.TICKET_LIFE + 60)
+    monkeypatch.setattr(security, "time", late)
+    assert "a short time" in refused(lab, tickets[2])
+
+
+def test_a_ticket_on_a_command_line_is_of_no_use_to_another_user(lab, monkeypatch):
+    """Who runs ``ps`` is quicker than a browser that starts."""
+    ticket = lab.app.ticket()
+    monkeypatch.setattr(security, "user_of", lambda client, server: 4242)
+    monkeypatch.setattr(security, "_this_user", lambda: 1000)
+    assert "for the user who started the lab" in refused(lab, ticket)
+    monkeypatch.setattr(security, "_this_user", lambda: 4242)
+    with open_socket(lab, [ticket]):
+        pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says whose they are")
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1", "::1"])
+def test_whose_a_connection_is(lab, address):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as out:
+        try:
+            out.connect((address, lab.port))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        host = address.removeprefix("::ffff:")
+        there = (host, out.getsockname()[1])
+        assert security.user_of(there, (host, lab.port)) == os.getuid()
+        assert security.user_of(there, (host, 1)) is None

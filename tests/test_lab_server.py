@@ -38,12 +38,13 @@ class Page:
         connecting = connect(
             f"ws://127.0.0.1:{lab.port}/socket",
             origin=f"http://127.0.0.1:{lab.port}",
-            additional_headers={"Cookie": f"{lab.app.cookie}={lab.app.secret}"},
+            subprotocols=["pellucid", lab.app.token],
             compression=None,
             max_size=None,
         )
         self.socket = connecting.__enter__()  # closed by hand, or by the server
         self.number, self.frames, self.events, self.acknowledged = 0, [], [], 0
+        assert json.loads(self.socket.recv(timeout=20))["event"] == "welcome"
 
     def __enter__(self):
         return self
@@ -392,7 +393,7 @@ def test_a_hundred_quick_reloads_leave_nothing_behind(lab):
 
 def test_too_many_pages(lab):
     pages = [Page(lab) for _ in range(MOST_CLIENTS)]
-    with Page(lab) as one_more, pytest.raises(Exception, match="pages are open already"):
+    with Page(lab) as one_more, pytest.raises(Exception, match="pages of the lab are open already"):
         one_more.ask("catalogue")
     for page in pages:
         page.socket.close()
@@ -422,6 +423,21 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_a_port_in_use(lab):
     with pytest.raises(OSError, match="Choose another port"):
         Lab(lab.port)
+
+
+def test_no_other_server_can_take_what_localhost_may_lead_to():
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with other, pytest.raises(OSError, match=r"cannot listen on \[::1\]:.* Choose another port"):
+        Lab(other.getsockname()[1])
+    with Lab() as lab:
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("::1", lab.port), family=socket.AF_INET6)
+        with socket.create_connection(("::1", lab.port), timeout=20) as out:
+            out.sendall(f"GET / HTTP/1.1\r\nHost: [::1]:{lab.port}\r\n\r\n".encode())
+            assert b" 200 " in out.recv(65536).split(b"\r\n")[0]
 
 
 def test_frames_are_what_they_were():

@@ -18,6 +18,7 @@ pytest.importorskip("polars")
 
 import pellucid
 from lab_held import forget
+from pellucid.lab import uploads
 from pellucid.lab.server import Lab
 from pellucid.lab.state import LARGEST_UPLOAD
 from test_lab_security import FOREIGN, ask, http, open_socket
@@ -30,11 +31,6 @@ def lab():
     forget()
 
 
-@pytest.fixture
-def cookie(lab):
-    return f"{lab.app.cookie}={lab.app.secret}"
-
-
 UPLOADS = ("/upload/table", "/upload/zip", "/upload/folder")
 BYTES = "application/octet-stream"
 
@@ -45,7 +41,7 @@ def post(lab, path="/upload/table?name=t.csv", body=b"", **headers):
     given = {
         "Host": here,
         "Origin": f"http://{here}",
-        "Cookie": f"{lab.app.cookie}={lab.app.secret}",
+        "Authorization": f"Bearer {lab.app.token}",
         "Content-Type": BYTES,
         "Content-Length": str(len(body)),
         "Connection": "close",
@@ -89,8 +85,10 @@ def test_the_right_page_may_send_a_table(lab):
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Cookie": None}, 401),
-        ({"Cookie": "pellucid_lab=1"}, 401),
+        ({"Authorization": None}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": "Basic x"}, 401),
+        ({"Authorization": "Bearer é"}, 401),
         ({"Host": "evil.example"}, 403),
         ({"Origin": None}, 403),
         *(({"Origin": origin}, 403) for origin in FOREIGN),
@@ -105,13 +103,17 @@ def test_an_upload_that_is_not_the_page_s_own(lab, path, headers, status):
     assert post(lab, path, b"a,b\n1,2\n", **headers)[0] == status
 
 
-def test_the_token_is_no_cookie_for_uploads(lab):
-    assert post(lab, f"/upload/table?token={lab.app.token}", b"a,b\n1,2\n", Cookie=None)[0] == 401
+def test_for_uploads_the_key_counts_in_its_header_alone(lab):
+    elsewhere = {"Authorization": None, "Cookie": f"pellucid={lab.app.token}"}
+    path = f"/upload/table?token={lab.app.token}&ticket={lab.app.ticket()}"
+    status, text = post(lab, path, b"a,b\n1,2\n", **elsewhere)
+    assert (status, "needs the lab's key" in text) == (401, True)
+    assert post(lab, body=b"a,b\n1,2\n", Authorization=f"Bearer {lab.app.ticket()}")[0] == 401
 
 
-def test_no_preflight_is_answered(lab, cookie):
+def test_no_preflight_is_answered(lab):
     asked = {"Access_Control_Request_Method": "POST", "Origin": "http://evil.example"}
-    status, headers, _ = http(lab, "/upload/table", method="OPTIONS", Cookie=cookie, **asked)
+    status, headers, _ = http(lab, "/upload/table", method="OPTIONS", **asked)
     assert status == 403
     assert not [name for name in headers if name.startswith("access-control")]
 
@@ -126,8 +128,8 @@ def test_nothing_else_takes_a_post(lab, path, status):
 
 
 @pytest.mark.parametrize("path", UPLOADS)
-def test_an_upload_is_not_to_be_fetched(lab, cookie, path):
-    assert http(lab, path, Cookie=cookie)[0] == 405
+def test_an_upload_is_not_to_be_fetched(lab, path):
+    assert http(lab, path)[0] == 405
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(lab):
@@ -153,12 +155,13 @@ def test_an_upload_in_chunks_is_refused_whatever_length_it_says(lab):
         assert "table-" not in text
 
 
-def test_slow_uploads_hold_nothing_but_further_ones_and_end(lab, cookie, monkeypatch):
+def test_slow_uploads_hold_nothing_but_further_ones_and_end(lab, monkeypatch):
     monkeypatch.setattr("pellucid.lab.server.LONGEST_UPLOAD", 4)
     here = f"127.0.0.1:{lab.port}"
     head = (
         f"POST /upload/table?name=t.csv HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\n"
-        f"Cookie: {cookie}\r\nContent-Type: {BYTES}\r\nContent-Length: 1000\r\n\r\na,b"
+        f"Authorization: Bearer {lab.app.token}\r\nContent-Type: {BYTES}\r\n"
+        "Content-Length: 1000\r\n\r\na,b"
     )
     slow = [socket.create_connection(("127.0.0.1", lab.port), timeout=20) for _ in range(2)]
     for each in slow:
@@ -166,7 +169,7 @@ def test_slow_uploads_hold_nothing_but_further_ones_and_end(lab, cookie, monkeyp
     time.sleep(0.2)
     with open_socket(lab) as ws:
         assert ask(ws, "open")["step"] == 0
-    assert http(lab, Cookie=cookie)[0] == 200
+    assert http(lab)[0] == 200
     for each in slow:  # neither is answered as yet
         each.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -184,7 +187,7 @@ def test_a_page_that_vanishes_while_sending_harms_nothing(lab):
         with socket.create_connection(("127.0.0.1", lab.port), timeout=10) as out:
             here = f"127.0.0.1:{lab.port}"
             lines = [f"POST /upload/table HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}",
-                     f"Cookie: {lab.app.cookie}={lab.app.secret}\r\nContent-Type: {BYTES}",
+                     f"Authorization: Bearer {lab.app.token}\r\nContent-Type: {BYTES}",
                      "Content-Length: 1000000\r\n\r\na,b"]  # fmt: skip
             out.sendall("\r\n".join(lines).encode())
     test_the_right_page_may_send_a_table(lab)
@@ -214,6 +217,11 @@ def lying(content):
     return bytes(packed)
 
 
+def renamed(name):
+    """A zip whose file is called so: the usual tools write no such name."""
+    return zip_of([("model.json", b"{}")]).replace(b"model.json", name)
+
+
 def encrypted():
     packed = bytearray(zip_of([MODEL]))
     packed[packed.rindex(b"PK\x01\x02") + 8] |= 1
@@ -240,6 +248,10 @@ ZIPS = {
     "absolute": (zip_of([("/etc/model.json", b"{}")]), "holds the name '/etc/model.json'"),
     "windows": (zip_of([("C:\\model.json", b"{}")]), "holds the name"),
     "backslash": (zip_of([("..\\model.json", b"{}")]), "holds the name"),
+    "nul first": (renamed(b"\0odel.json"), r"holds the name '\x00odel.json'"),
+    "nul within": (renamed(b"model\0json"), r"holds the name 'model\x00json'"),
+    "folder of nul": (renamed(b"\0/del.json"), "holds the name"),
+    "no letters": (renamed(b"\xff" * 10), "holds no model.json"),
     "twice": (zip_of([MODEL, MODEL]), "or a file twice"),
     "two folders": (zip_of([("a/model.json", b"{}"), ("b/model.json", b"{}")]), "several folders"),
     "many files": (zip_of([(f"{k}.txt", b"") for k in range(33)]), "33 files"),
@@ -260,6 +272,14 @@ ZIPS = {
 def test_a_zip_that_is_none_of_a_model(lab, case):
     content, message = ZIPS[case]
     assert message in refusal(lab, "/upload/zip?name=m.zip", content)
+
+
+def test_a_fault_of_the_lab_s_own_is_an_answer_too(lab, monkeypatch):
+    def broken(name, content):
+        raise IndexError("string index out of range")
+
+    monkeypatch.setitem(uploads.KINDS, "zip", broken)
+    assert "internal error: IndexError" in refusal(lab, "/upload/zip?name=m.zip", b"PK")
 
 
 def model_json(**changed):
@@ -301,7 +321,7 @@ def test_a_name_of_half_a_character_is_answered_too(lab, tmp_path):
     assert (status, json.loads(text)["experiment"]["layers"]) == (200, [])
     with open_socket(lab) as ws:
         state = ask(ws, "open", experiment=json.loads(text)["experiment"])
-        assert state["data"]["inputs"] == names["feature_names_in_"]
+        assert state["data"]["inputs"] == [r"a\ud800", "<b>"]
 
 
 @pytest.mark.parametrize(
@@ -317,6 +337,8 @@ def test_a_name_of_half_a_character_is_answered_too(lab, tmp_path):
         (b'[["model.json", true]]\n{', "did not arrive whole"),
         (b'{"model.json": 2}\n{}', "did not arrive whole"),
         (b'[["../model.json", 2]]\n{}', "holds the name '../model.json'"),
+        (b'[["\\u0000odel.json", 2]]\n{}', r"holds the name '\x00odel.json'"),
+        (b'[["", 2]]\n{}', "holds the name ''"),
         (b'[["a/model.json", 2], ["model.json", 0]]\n{}', "several folders"),
         (b'[["model.pkl", 2]]\n{}', "holds no model.json"),
         (b'[["model.json", 2]]\n{}', "was not written by Pellucid"),

@@ -127,9 +127,79 @@ def test_columns_that_tell_the_class(
         "good": (y + rng.normal(scale=0.3, size=M)).tolist(),
         "day": (np.datetime64("2020-01-01") + 100 * y + rng.integers(0, 90, M)).tolist(),
     }
-    left_out = found(noise, y, task).left_out
-    assert list(left_out) == ["copy", "word", "margin", "day"]
-    assert left_out["copy"] == "by itself it tells the target almost perfectly (100.00% right)"
+    noise["bands"] = np.where(y == 0, 5.0, y) + 0.3 * rng.uniform(size=M)
+    noise["town"] = [f"{'abc'[k]}{n}" for k, n in zip(y, rng.integers(0, 9, M), strict=True)]
+    screening = found(noise, y, task)
+    exactly = "it gives the target exactly: in its order each class is one stretch"
+    assert screening.left_out == {
+        "copy": "it is a copy of the target: a value for each class",
+        "word": "it is a copy of the target: a value for each class",
+        "margin": exactly,
+        "day": exactly,
+        "bands": exactly,
+    }
+    assert screening.telling == list(screening.left_out)
+    # What is not shown to be a copy is used, and pointed out.
+    assert [warning.split("'")[1] for warning in screening.warnings] == ["town"]
+    assert screening.warnings[0] == (
+        "column 'town' by itself tells the target almost perfectly (100.00% right). If it is known "
+        "only with the target, or after it: drop=['town'], or --drop 'town' on the command line."
+    )
+    assert found(noise, y, task, keep=["town"]).warnings == []
+
+
+def test_few_rows_show_no_stretches(rng: np.random.Generator) -> None:
+    """A measurement may part 99 rows of each class; a value for each class may not."""
+    for m, left_out in ((198, []), (200, ["x"])):
+        y = np.arange(m) % 2
+        columns = {"x": y + 0.9 * rng.random(m), "a": rng.normal(size=m)}
+        assert list(found(columns, y, "binary").left_out) == left_out
+
+
+def test_a_date_that_one_class_alone_has(noise: dict[str, np.ndarray]) -> None:
+    y = np.arange(M) % 4 == 0
+    day = (np.datetime64("2020-01-01") + np.arange(M) % 90).astype(object)
+    noise["left"] = np.where(y, day, None)
+    assert list(found(noise, y, "binary").left_out) == ["left"]
+
+
+def test_a_copy_is_shown_on_all_rows(rng: np.random.Generator) -> None:
+    m = 6000
+    y = (np.arange(m) % 2).astype(float)
+    for odd, left_out in ((None, ["x"]), (1, [])):  # row 1 is not among those looked at first
+        x = y.copy()
+        if odd is not None:
+            x[odd] = 0.0
+        assert list(found({"x": x, "a": rng.normal(size=m)}, y, "binary").left_out) == left_out
+
+
+def test_estimators_leave_nothing_out(noise: dict[str, np.ndarray], y: np.ndarray) -> None:
+    noise |= {
+        "one": np.ones(M),
+        "name": [f"name {k}" for k in range(M)],
+        "id": np.arange(M),
+        "copy": y * 2.0,
+    }
+    table = as_table(noise, y=y)
+    screening = screen(table, "binary", TrainSettings(), leave_out=False)
+    assert screening.left_out == {}
+    (warning,) = screening.warnings
+    assert warning.startswith(
+        "used all the same: 'one' (it holds 1 in every row), 'name' (it names"
+    )
+    assert "'copy' (it is a copy of the target: a value for each class). drop=[...]" in warning
+    settings = TrainSettings(keep=["one", "name", "id", "copy"])
+    assert screen(table, "binary", settings, leave_out=False) == Screening({}, [])
+    dropped = screen(table, "binary", TrainSettings(drop=["a", "id"]), leave_out=False)
+    assert dropped.left_out == {"a": DROPPED, "id": DROPPED}
+
+
+def test_what_may_be_missed(noise: dict[str, np.ndarray], rng: np.random.Generator) -> None:
+    """Row numbers are worth keeping where rows near to each other have much the same target."""
+    noise["row"] = np.arange(M) + 0.0
+    assert found(noise, np.sin(noise["row"] / 20)).telling == ["row"]
+    assert found(noise, rng.normal(size=M)).telling == []
+    assert found(noise, np.arange(M) > 99, "binary").telling == ["row"]
 
 
 def test_a_number_that_leaks_because_the_file_is_sorted(rng: np.random.Generator) -> None:
@@ -143,10 +213,21 @@ def test_columns_that_tell_the_number(
 ) -> None:
     y = rng.lognormal(size=M)
     noise |= {"scaled": 3 - 2 * y, "near": y * rng.uniform(0.8, 1.2, M), "rank": np.log(y)}
-    left_out = found(noise, y).left_out
-    assert "scaled" in left_out
-    assert left_out["scaled"].startswith("by itself it tells the target almost perfectly (R² 1.0")
-    assert "near" not in left_out
+    noise["rounded"] = (1.8 * y + 32).round(2)
+    screening = found(noise, y)
+    line = "it gives the target exactly: both lie on a straight line"
+    assert screening.left_out == {"scaled": line, "rounded": line}
+    assert screening.warnings == []
+    t = rng.uniform(1, 9, 10 * M)
+    screening = found({"log": np.log(t), "a": rng.normal(size=10 * M)}, t)
+    assert screening.left_out == {}
+    assert screening.warnings[0].startswith("column 'log' by itself tells the target almost perf")
+
+
+def test_an_outlier_makes_no_line(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=M), rng.normal(size=M)
+    x[7] = y[7] = 1e9
+    assert found({"x": x, "a": rng.normal(size=M)}, y).left_out == {}
 
 
 def test_sums_of_columns(noise: dict[str, np.ndarray], rng: np.random.Generator) -> None:
@@ -262,7 +343,7 @@ def test_leaks_are_kept_where_nothing_else_is_left() -> None:
     ]
     real = found({"x": np.sin(x)}, 2 * np.sin(x) + 1)
     assert real.left_out == {}
-    assert "by itself it tells the target almost perfectly" in real.warnings[0]
+    assert "nothing else is left, but it gives the target exactly" in real.warnings[0]
 
 
 def test_codes_are_pointed_out(
@@ -361,7 +442,7 @@ def test_tiny_and_huge_numbers(
     assert found({**far, **noise}, y, keep=["copy"]).left_out == {}
     # Numbers that are equal in float32.
     large = {"id": 1e12 + np.arange(0.0, 3 * M, 3), "a": noise["a"]}
-    assert list(found(large, np.sin(large["id"] / 1000)).left_out) == ["id"]
+    assert "'id' by itself tells" in found(large, np.sin(large["id"] / 1000)).warnings[0]
 
 
 def test_many_rows_and_columns(rng: np.random.Generator) -> None:

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from pellucid._shown import LONGEST, lines, message, short, visible
+from pellucid._shown import LONGEST, lines, message, quoted, short, visible
 from pellucid.cli import app
-from pellucid.cli.output import quoted, to_csv
+from pellucid.cli.output import to_csv
 from pellucid.graph import Graph
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -118,6 +118,73 @@ def test_no_control_character_reaches_a_terminal(hostile: Result, run: Run) -> N
             assert json.loads(found)
     told = run("explain", "h.pellucid", "h.csv", "--row", "1").stdout
     assert r"probability of 'x\x1b]0;title\x07'" in told or r"'y\r\u202ez'" in told
+
+
+ODD = "\x1b[2Jid\u202e"
+
+
+def by_name(told: str) -> None:
+    """The name is there, visible, and as an option that a shell takes."""
+    assert not hidden(told)
+    assert r"\x1b[2J" in told
+    assert "$'" + r"\u001b[2J" in told
+
+
+def rows_by(name: Callable[[int], object], extra: str = "") -> None:
+    rows = [f"{name(k)},{k * 7 % 11},{'uv'[k * 5 % 7 % 2]}" for k in range(60)]
+    header = f'"{ODD}",x,y'
+    Path("t.csv").write_text("\n".join([header, *rows]) + extra, encoding="utf-8")
+
+
+def test_advice_and_cautions_show_names_for_eyes_and_for_shells(run: Run) -> None:
+    rows_by(lambda k: f"2024-{k // 28 + 1:02d}-{k % 28 + 1:02d}")
+    told = run("train", "t.csv", "--target", "y", *FAST)
+    by_name(told.output)
+    assert "--time $'" in told.stdout
+    page = Path("t.pellucid/report.html").read_text(encoding="utf-8")
+    assert not hidden(page)
+    assert "--time $" in page
+    for option in ("--time", "--group"):
+        told = run("train", "t.csv", "--target", "y", option, ODD, *FAST, "--overwrite")
+        assert not hidden(told.output)
+        assert r"'\x1b[2Jid\u202e'" in told.stdout
+
+
+def test_what_is_left_out_unseen_or_a_total_is_shown_visible(run: Run) -> None:
+    rows_by(lambda k: f"c\x1b[1m{k % 3}")
+    run("train", "t.csv", "--target", "y", *FAST)
+    rows_by(lambda k: f"d\x07{k % 3}", "\nTotal\x9b,300,u")
+    for command in ("predict", "evaluate"):
+        told = run(command, "t.pellucid", "t.csv", *(["--out", "p.csv"] * (command == "predict")))
+        assert not hidden(told.output)
+        assert r"hold a category not seen in training, such as 'd\x070'" in told.output
+    rows = [f"c{k % 3},{k % 7 * 2.5}" for k in range(40)]
+    total = sum(k % 7 * 2.5 for k in range(40))
+    Path("s.csv").write_text(
+        "\n".join(["where\x1b,y", *rows, "n/a\x1b,#N/A\x07", f"Total\x07,{total}"])
+    )
+    told = run("train", "s.csv", "--target", "y", *FAST)
+    assert not hidden(told.output)
+    assert r"'#N/A\x07' in row 41" in told.stdout
+    assert r"'Total\x07' in 'where\x1b'" in told.stdout
+
+
+def test_a_megabyte_of_a_name_fills_no_screen(run: Run) -> None:
+    name = "n" * 10**6 + " id"
+    rows = [f"{k // 3},{k * 7 % 11},{'uv'[k * 5 % 7 % 2]}" for k in range(90)]
+    Path("t.csv").write_text("\n".join([f"{name},x,y", *rows]))
+    told = run("train", "t.csv", "--target", "y", *FAST).output
+    assert "repeats, 30 values in 90 rows" in told
+    assert "holds out whole groups." in told
+    told += run("train", "t.csv", "--target", "y", "--group", name, *FAST, "--overwrite").output
+    assert max(map(len, told.splitlines())) < 1_000
+
+
+def test_export_shows_names_visible(hostile: Result, run: Run) -> None:
+    pytest.importorskip("onnxruntime")
+    told = run("export", "h.pellucid", "--verify", "h.csv").output
+    assert not hidden(told)
+    assert r"a\x1b[31mred" in told
 
 
 def test_refusals_show_what_is_hidden(hostile: Result, refused: Refused) -> None:

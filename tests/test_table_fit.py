@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pellucid import Dense, Network
 from pellucid.activations import LeakyReLU
 from pellucid.callbacks import Callback
-from pellucid.errors import DataError, SettingsError
+from pellucid.errors import DataError, InterruptedWarning, SettingsError
 from pellucid.optimizers import AdamW
 from pellucid.tables import TASKS, Preprocessing, Table, TableModel, TrainSettings, hold_out
 from pellucid.tables.evaluate import evaluate
@@ -378,7 +378,13 @@ class Stop(Callback):
 def test_an_interrupted_ensemble_keeps_what_was_learned() -> None:
     table = make("binary")
     settings = dataclasses.replace(SMALL, ensemble=4)
-    model = fit(prepare(table, settings), Stop(3))
+    said = (
+        r"interrupted: 3 of 4 networks are trained \(the last for 2 of 8 epochs\); the other is "
+        r"missing. Train again for all of them\."
+    )
+    with pytest.warns(InterruptedWarning, match=said) as caught:
+        model = fit(prepare(table, settings), Stop(3))
+    assert model.data["warnings"] == [str(caught[0].message)]
     assert [history["stopped"] for history in model.histories[2:]] == ["interrupted"]
     assert len(model.networks) == 3
     whole = fit(prepare(table, settings))
@@ -403,10 +409,26 @@ class Interrupt(Callback):
 
 def test_a_network_without_an_epoch_is_not_kept() -> None:
     settings = dataclasses.replace(SMALL, ensemble=3)
-    assert len(fit(prepare(make("binary"), settings), Interrupt(2)).networks) == 1
-    first = fit(prepare(make("binary"), settings), Interrupt(1))
+    with pytest.warns(InterruptedWarning, match=r"1 of 3 networks is trained; the 2 others are mi"):
+        assert len(fit(prepare(make("binary"), settings), Interrupt(2)).networks) == 1
+    with pytest.warns(InterruptedWarning, match="in the first epoch: nothing was learned. Train"):
+        first = fit(prepare(make("binary"), settings), Interrupt(1))
     assert len(first.networks) == 1
     assert first.histories[0]["stopped"] == "interrupted"
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize(
+    ("ensemble", "said"),
+    [
+        (1, "interrupted after 2 of 8 epochs: what was learned until then is kept."),
+        (3, r"3 of 3 networks are trained \(the last for 2 of 8 epochs\)\. Train again for all"),
+    ],
+)
+def test_the_last_network_interrupted(ensemble: int, said: str) -> None:
+    settings = dataclasses.replace(SMALL, ensemble=ensemble)
+    with pytest.warns(InterruptedWarning, match=said):
+        fit(prepare(make("binary"), settings), Stop(ensemble))
 
 
 class Spoil(Callback):

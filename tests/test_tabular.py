@@ -16,7 +16,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pellucid import TabularClassifier, TabularRegressor, load, philox
@@ -79,7 +79,11 @@ FRAMES = {
         TabularClassifier((8,), epochs=15, ensemble=1),
         TabularClassifier((4,), epochs=3, ensemble=3, patience=2),
         TabularRegressor((8,), epochs=15, ensemble=1),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "a row that is there twice may train and "
+        "validate, one of weight 2 does either; the medians of the columns know no weights"
+    },
 )
 def test_estimator_checks(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -313,20 +317,33 @@ def test_images() -> None:
         clf.predict(images[:, :2])
 
 
-def test_columns_left_out_are_told() -> None:
-    data: dict[str, Any] = {**columns(), "id": list(range(60)), "same": [1] * 60}
-    with pytest.warns(DataWarning, match=r"left out: 'id' \(it numbers the rows.*'same' .*keep=\["):
+def test_no_column_is_left_out_that_was_given() -> None:
+    data: dict[str, Any] = {**columns(), "id": list(range(60)), "same": [1] * 60, "no": [None] * 60}
+    said = r"used all the same: 'id' \(it numbers the rows.*'same' .*'no' .*keep=\["
+    with pytest.warns(DataWarning, match=said) as caught:
         clf = small().fit(data, target())
-    assert list(clf.left_out_) == ["id", "same"]
-    assert clf.n_features_in_ == 9
-    expected = clf.predict_proba(data).tobytes()
-    assert clf.predict_proba(columns()).tobytes() == expected  # they need not be there
+    assert caught[0].filename == __file__
+    assert clf.left_out_ == {}
+    assert clf.n_features_in_ == 10
+    with pytest.raises(DataError, match="lacks 3 columns"):
+        clf.predict(columns())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        kept = small(drop=["same"], keep=["id"]).fit(data, target())
-    assert list(kept.left_out_) == ["same"]
+        kept = small(drop=["same", "no"], keep=["id"]).fit(data, target())
+    assert list(kept.left_out_) == ["same", "no"]
+    assert kept.predict({**columns(), "id": list(range(60))}).shape == (60,)
     with pytest.raises(SettingsError, match=r"drop names the column 'ID', .*mean 'id'"):
         small(drop=["ID"]).fit(data, target())
+
+
+@pytest.mark.filterwarnings("ignore::pellucid.errors.DataWarning")
+@pytest.mark.parametrize("cv", [5, GroupKFold(5)])
+def test_cross_validation_has_the_decisive_column_in_each_fold(cv: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"temp": rng.normal(size=300), "site": rng.choice(list("abc"), 300)})
+    clf = TabularClassifier((16,), epochs=20, ensemble=1)
+    groups = None if cv == 5 else rng.integers(0, 12, 300)
+    assert min(cross_val_score(clf, X, X["temp"] > 0, groups=groups, cv=cv)) > 0.93
 
 
 @pytest.mark.parametrize("form", ["dict", "list of dicts", "pandas"])

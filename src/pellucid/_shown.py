@@ -10,7 +10,9 @@ of a megabyte fills no screen, and where messages are made nothing need be thoug
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import unicodedata
 
 LONGEST = 1_900
@@ -72,6 +74,25 @@ def lines(text: str) -> str:
     'one\ntwo\\x07'
     """
     return "\n".join(map(visible, text.split("\n")))
+
+
+def quoted(name: object) -> str:
+    r"""Return a path, or a name, as a shell takes it.
+
+    >>> quoted("a b"), quoted("a\x1b")
+    ("'a b'", "$'a\\u001b'")
+    """
+    text = str(name)
+    if visible(text) == text:
+        return shlex.quote(text)
+    return "$'" + escaped(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with what is invisible as \uXXXX, which JSON and shells read alike."""
+    if visible(text) == text:
+        return text
+    return "".join(each if visible(each) == each else json.dumps(each)[1:-1] for each in text)
 
 
 def _cut(text: str, most: int) -> str:

@@ -46,3 +46,7 @@ class MissingPackageError(_Shown, ImportError):
 
 class DataWarning(_Shown, UserWarning):
     """Something in a table that may spoil what is learned from it, such as a column left out."""
+
+
+class InterruptedWarning(UserWarning):
+    """A training that Ctrl-C ended before it was done; the message says what is missing."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
-from pellucid.engines.base import Data
+from pellucid.engines.base import Data, check_parameters
 from pellucid.engines.fused import FusedForward, refuses_layers
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
@@ -27,7 +27,7 @@ class ParametersByLayer(MutableMapping[int, NDArray[Any]]):
     """The arrays of one letter by the lectures' numbers: ``net.W[1]`` is W[1].
 
     The arrays are the network's own, so writing into them counts; assigning to an entry copies
-    the values in and checks the shape.
+    the values in, whatever their type, and checks that they are real numbers of the right shape.
     """
 
     def __init__(self, letter: str, layers: Sequence[Layer]) -> None:
@@ -46,14 +46,7 @@ class ParametersByLayer(MutableMapping[int, NDArray[Any]]):
         return self._arrays[number]
 
     def __setitem__(self, number: int, values: Any) -> None:
-        target = self[number]
-        values = np.asarray(values)
-        if values.shape != target.shape:
-            raise ValueError(
-                f"{self._letter}[{number}] has shape {target.shape}; got {values.shape}."
-                + (" Pass the transpose." if values.shape == target.shape[::-1] else "")
-            )
-        target[...] = values
+        _put(f"{self._letter}[{number}]", self[number], values)
 
     def __delitem__(self, number: int) -> None:
         raise TypeError(f"{self._letter}[{number}] cannot be deleted; make a new Network instead.")
@@ -217,12 +210,11 @@ class Network:
         Nothing is changed where any shape is wrong.
         """
         W, b = self.W, self.b
-        arrays = {l: (np.asarray(Wl), np.asarray(bl)) for l, (Wl, bl) in parameters.items()}
-        before = {l: (W[l].copy(), b[l].copy()) for l in arrays}
+        before = {l: (W[l].copy(), b[l].copy()) for l in parameters}
         try:
-            for l, (Wl, bl) in arrays.items():
+            for l, (Wl, bl) in parameters.items():
                 W[l] = Wl
-                b[l] = bl.reshape(-1, 1) if bl.ndim < 2 else bl
+                b[l] = np.reshape(bl, (-1, 1)) if np.ndim(bl) < 2 else bl
         except Exception:
             for l, (Wl, bl) in before.items():
                 W[l], b[l] = Wl, bl
@@ -235,7 +227,7 @@ class Network:
     def put_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Write what :meth:`copy_parameters` returned, or another network's, into the arrays."""
         for name, array in self.parameters.items():
-            array[...] = parameters[name]
+            _put(name, array, parameters[name])
 
     @overload
     def forward(self, X: Data, *, cache: Literal[False] = False) -> NDArray[Any]: ...
@@ -267,6 +259,7 @@ class Network:
         """The fused engine's forward pass of these very arrays, None where it cannot run them."""
         if self._forward is None or not self._forward.holds():
             self._forward = None
+            check_parameters(self.layers, self.dtype, writing=False)
             contiguous = all(array.flags.f_contiguous for array in self.parameters.values())
             if contiguous and not refuses_layers(self.layers):
                 self._forward = FusedForward(self)
@@ -449,6 +442,27 @@ class Network:
         Y = check_targets(Y, loss, self.n[-1], m)
         Y = one_hot(Y, self.n[-1], self.dtype) if Y.ndim == 1 else Y.astype(self.dtype, copy=False)
         return loss, Y, check_weights(sample_weight, m, self.dtype)
+
+
+def _put(name: str, array: NDArray[Any], values: Any) -> None:
+    """Copy values into a parameter; refuse what are no real numbers of its shape."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers; got the dtype {values.dtype}.")
+    if values.shape != array.shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}; got {values.shape}."
+            + (" Pass the transpose." if values.shape == array.shape[::-1] else "")
+        )
+    if not array.flags.writeable:
+        raise ValueError(f"{name} is read-only: {name}.flags.writeable = True lets it be written.")
+    try:
+        with np.errstate(over="raise"):
+            array[...] = values.astype(array.dtype)
+    except FloatingPointError:
+        raise ValueError(
+            f"{name} is {array.dtype}; got {np.abs(values).max():.3g}, which it cannot hold."
+        ) from None
 
 
 def check_weights(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid._shown import lines
+from pellucid._shown import lines, quoted
 from pellucid.cli import options
-from pellucid.cli.output import console, print_json, quoted, say
+from pellucid.cli.output import console, print_json, say
 from pellucid.cli.reading import read_rows
 from pellucid.errors import SettingsError
 

@@ -8,7 +8,7 @@ import typer
 
 from pellucid.cli import options
 from pellucid.cli.output import console, metrics_table, print_json, say
-from pellucid.cli.reading import read_model, read_rows
+from pellucid.cli.reading import count_unseen, read_model, read_rows
 
 
 def evaluate(
@@ -38,6 +38,7 @@ def evaluate(
     table, _ = read_rows(loaded, data, header, target or loaded.target)
     found = measure(loaded, table)
     found.metrics |= found.plain()
+    unseen, sentence = count_unseen(loaded, table)
     if json:
         print_json(
             {
@@ -45,11 +46,14 @@ def evaluate(
                 "source": table.source,
                 "target": table.target,
                 "notes": table.notes,
+                "unseen": unseen,
                 **found.to_dict(),
             }
         )
         return
     out = console()
     say(out, f"{table.source}: {'; '.join([count(table.m, 'row'), *table.notes])}.")
+    if sentence:
+        say(console(stderr=True), f"Note: {sentence}")
     say(out)
     out.print(metrics_table(f"on {count(found.m, 'row')}", found.metrics))

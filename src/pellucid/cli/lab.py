@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import webbrowser
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +44,8 @@ def lab(
 ) -> None:
     """Open a page where a network learns, and every number of it can be looked at.
 
-    It is served to this computer alone, under an address with a secret; Ctrl-C ends it.
+    It is served to this computer alone; the address holds the key, so show it to no one. Ctrl-C
+    ends it.
 
     \b
     Examples:
@@ -58,9 +58,13 @@ def lab(
 
     made = Lab(port, experiment=None if source is None else _experiment(source, data, target))
     say(console(), f"The lab is at {made.address}")
-    say(console(stderr=True), "Ctrl-C ends it.")
-    if browser:
-        webbrowser.open(made.address)
+    out = console(stderr=True)
+    if "SSH_CONNECTION" in os.environ:
+        say(out, "To open it on another computer, run this there first, with this computer's name:")
+        say(out, f"ssh -L {made.port}:127.0.0.1:{made.port} this-computer")
+    if browser and not made.browse():
+        say(out, "No browser could be started: open the address in one.")
+    say(out, "Ctrl-C ends it.")
     with contextlib.suppress(KeyboardInterrupt):
         made.run()
 

@@ -9,9 +9,7 @@ data, and exact.
 from __future__ import annotations
 
 import csv
-import json
 import re
-import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pellucid._shown import lines, short, visible
+from pellucid._shown import escaped, lines, short
 
 MOST, MOST_CELL = 1_999, 200
 """Characters of a line, and of a cell of a table, for people."""
@@ -57,7 +55,7 @@ def print_json(value: Any) -> None:
     from pellucid.persistence.strict_json import encode
 
     text = encode(value, indent=2).decode()
-    typer.echo("\n".join(map(_escaped, text.split("\n"))))
+    typer.echo("\n".join(map(escaped, text.split("\n"))))
 
 
 def print_data(text: str) -> None:
@@ -114,25 +112,6 @@ def check_file(path: Path, overwrite: bool) -> None:
     if not overwrite:
         refuse_existing(path)
     check_writable(path)
-
-
-def quoted(path: Path | str) -> str:
-    r"""Return a path as a shell takes it.
-
-    >>> quoted("a b"), quoted("a\x1b")
-    ("'a b'", "$'a\\u001b'")
-    """
-    text = str(path)
-    if visible(text) == text:
-        return shlex.quote(text)
-    return "$'" + _escaped(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
-
-
-def _escaped(text: str) -> str:
-    r"""The text with what is invisible as \uXXXX, which JSON and shells read alike."""
-    if visible(text) == text:
-        return text
-    return "".join(each if visible(each) == each else json.dumps(each)[1:-1] for each in text)
 
 
 # Tables -------------------------------------------------------------------------------------------

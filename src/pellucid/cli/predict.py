@@ -17,7 +17,7 @@ from pellucid.cli.output import (
     to_csv,
     write_text,
 )
-from pellucid.cli.reading import read_model, read_rows
+from pellucid.cli.reading import count_unseen, read_model, read_rows
 
 if TYPE_CHECKING:
     from pellucid.tables import TableModel
@@ -48,9 +48,10 @@ def predict(
     """Predict the target of each row or image, as CSV.
 
     The columns are found by name: others are not used, a missing one is an error. For classes
-    the probability of each stands beside the prediction, for images the name of the file. Names
-    stand in the CSV as they are in the data, also where a spreadsheet would take one for a
-    formula: --safe-for-spreadsheets prevents that.
+    the probability of each stands beside the prediction, for images the name of the file. A note
+    says how many rows hold a category that was not seen in training. Names stand in the CSV as
+    they are in the data, also where a spreadsheet would take one for a formula:
+    --safe-for-spreadsheets prevents that.
 
     \b
     Examples:
@@ -67,20 +68,26 @@ def predict(
     table, files = table.rows(slice(head)), files[:head]
     predictions, probabilities = _predict(loaded, table)
     notes = [count(table.m, "row"), *table.notes]
-    say(console(stderr=True, quiet=json), f"{table.source}: {'; '.join(notes)}.")
+    shown = console(stderr=True, quiet=json)
+    say(shown, f"{table.source}: {'; '.join(notes)}.")
+    unseen, sentence = count_unseen(loaded, table)
+    if sentence:
+        say(shown, f"Note: {sentence}")
     if out is not None or not json:
         text = _as_csv(loaded, files, predictions, probabilities, safe)
         if out is None:
             print_data(text)
         else:
             write_text(out, text, overwrite)
-            say(console(stderr=True, quiet=json), f"Saved: {out}")
+            say(shown, f"Saved: {out}")
     if json:
         print_json(
             {
                 "model": str(model),
                 "source": table.source,
                 "rows": table.m,
+                "notes": table.notes,
+                "unseen": unseen,
                 **({"files": files} if files else {}),
                 "target": loaded.target,
                 "task": loaded.task,

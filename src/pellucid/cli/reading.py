@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pellucid._shown import short
 from pellucid.errors import DataError, ModelError, SettingsError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def read_rows(
         header=header,
         texts=model.codes,
         decimal=model.data.get("decimal"),  # 1,234 alone does not tell
+        task=model.reads_target_as,
     )
     return table, []
 
@@ -65,6 +67,32 @@ def _images(
             f"{data!r} is no image ({', '.join(ENDINGS)}); the model was trained on images."
         )
     return read_images(data, size)
+
+
+def count_unseen(model: TableModel, table: Table) -> tuple[dict[str, int], str]:
+    """Return how many rows of each column hold a category that is new, and that as a sentence.
+
+    The column with the most comes first; without any the sentence is empty.
+    """
+    from pellucid.tables.kinds import Category
+    from pellucid.tables.table import count, some
+    from pellucid.tables.values import text_of
+
+    masks = model.preprocessing.unseen(table.columns, table.source)
+    rows = {name: int(mask.sum()) for name, mask in masks.items()}
+    parts = []
+    for name, mask in masks.items():
+        kind = model.preprocessing.columns[name]
+        what = "not seen in training"
+        if isinstance(kind, Category) and not kind.knows_all:
+            what = (
+                f"that is none of the {len(kind.categories) + len(kind.rare):,} known to the model"
+            )
+        example = str(text_of(table.columns[name][mask.argmax()]))[:40]
+        verb = "holds" if rows[name] == 1 else "hold"
+        of_all = f"{rows[name]:,} of {count(table.m, 'row')}"
+        parts.append(f"{short(repr(name))}: {of_all} {verb} a category {what}, such as {example!r}")
+    return rows, f"{some(parts, most=5, by='; ')}." if parts else ""
 
 
 def refuse_for_images(*, target: str | None = None, **options: Any) -> None:

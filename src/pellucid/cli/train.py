@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from pellucid._shown import message, short
+from pellucid._shown import LONGEST_QUOTED, quoted, short
 from pellucid.activations import ACTIVATIONS
 from pellucid.cli import options
-from pellucid.cli.output import complain, console, grid, metrics_table, print_json, quoted, say
+from pellucid.cli.held_out import check_parting, describe, part, part_by
+from pellucid.cli.output import complain, console, print_json
 from pellucid.cli.reading import refuse_for_images
-from pellucid.errors import DataError, MissingPackageError, SettingsError
+from pellucid.cli.train_shown import (
+    as_data,
+    show_data,
+    show_diagnosis,
+    show_files,
+    show_plan,
+    show_result,
+)
+from pellucid.errors import DataError, InterruptedWarning, MissingPackageError, SettingsError
 from pellucid.optimizers import OPTIMIZERS
 from pellucid.tables.settings import TrainSettings
 
@@ -26,16 +35,12 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as Grid
 
-    from pellucid.insight import Diagnosis
     from pellucid.tables import Table, TableModel
     from pellucid.tables.evaluate import Evaluation
     from pellucid.tables.fit import Plan
 
 USUAL = TrainSettings()
-MOST_COLUMNS, MOST_LETTERS = 20, 28
-"""Shown of each kind, used and left out, and of each name."""
 _HIDDEN = ", ".join(name for name, g in ACTIVATIONS.items() if not g.output_only)
 
 
@@ -73,6 +78,30 @@ def train(
         typer.Option(
             metavar="COLUMN",
             help="Its numbers are codes, such as zip codes; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Measure on these rows, and train on all others.",
+            show_default="20 % of the rows are held out",
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Hold out the last rows by this time: dates or numbers.",
+            show_default=False,
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Hold out whole groups, such as customers; it is then no input.",
             show_default=False,
         ),
     ] = None,
@@ -142,20 +171,21 @@ def train(
     """Train a network, measure it on held-out rows, save it.
 
     Texts, categories, truth values, dates and missing values are taken as they are. 20 % of the
-    rows are held out for the metrics; what the network does not see of the others tells when to
-    stop. Ctrl-C ends the training and keeps what was learned.
+    rows are held out for the metrics, at random unless --time or --group says by what; what the
+    network does not see of the others, found in the same way, tells when to stop. Ctrl-C ends the
+    training and keeps what was learned.
 
     \b
     Examples:
       pellucid train sample:iris
       pellucid train houses.csv --target price --drop id --categorical zip
+      pellucid train visits.csv --target returned --group patient
+      pellucid train sales.csv --target sold --time day
       pellucid train photos --size 32    (photos/cat/*.jpg, photos/other/*.png)
     """
     from pellucid.insight import diagnose
     from pellucid.persistence import check_destination, save
     from pellucid.tables.evaluate import evaluate
-    from pellucid.tables.fit import prepare
-    from pellucid.tables.split import hold_out, infer_task
 
     settings = _settings(
         hidden,
@@ -176,35 +206,42 @@ def train(
     check_destination(folder, overwrite=overwrite)
     shown = console(quiet=json or quiet)
     named = {"drop": drop or [], "keep": keep or [], "categorical": categorical or []}
-    table, settings = _read(data, target, header, size, named, settings)
-    inferred, reason = infer_task(str(table.target), _labels(table), settings.task)
-    seen, test = hold_out(table, inferred, seed=seed)
-    plan = prepare(seen, dataclasses.replace(settings, task=inferred))
-    plan.reason = reason
-    _show_data(shown, table, plan, test)
-    _show_plan(shown, plan)
+    parting = {"time": time, "group": group}
+    check_parting(data, test, parting)
+    table, settings, cautions = _read(data, target, header, size, named, parting, settings)
+    seen, held_out, plan = part(table, settings, test, header)
+    how = describe(held_out, test, cautions)
+    show_data(shown, table, plan, held_out, how)
+    show_plan(shown, plan)
     model = _fit(shown, plan)
-    evaluation = evaluate(model, test, seen)
+    evaluation = evaluate(model, held_out, seen)
     diagnosis = _kept_going("diagnosis", lambda: diagnose(model))
+    ended = all(history["stopped"] != "interrupted" for history in model.histories)
+    advice = _advice(plan, evaluation) if ended else ""
     model.metrics = {
         **evaluation.to_dict(),
-        "attributions": _kept_going("attribution", lambda: _attributions(model, test)),
+        "attributions": _kept_going("attribution", lambda: _attributions(model, held_out)),
         "diagnosis": None if diagnosis is None else diagnosis.to_dict(),
+        "advice": advice,
     }
-    model.data["decimal"] = table.decimal
-    model.data["command"] = shlex.join(["pellucid", *sys.argv[1:]])
-    _show_result(shown, model, evaluation)
+    model.data |= {
+        "held_out": how,
+        "decimal": table.decimal,
+        "command": shlex.join(["pellucid", *sys.argv[1:]]),
+    }
+    show_result(shown, model, evaluation)
     report = _kept_going("report.html", lambda: _report(model, folder))
     try:
         save(model, folder, report=report, overwrite=overwrite)
     except OSError as error:
         raise OSError(_not_saved(error, folder)) from None
-    _show_files(shown, folder, report is not None)
-    ended = all(history["stopped"] != "interrupted" for history in model.histories)
-    if diagnosis is not None and ended and not shown.quiet:
-        _show_diagnosis(diagnosis, folder)
+    show_files(shown, folder, report is not None)
+    if advice and not shown.quiet:  # what the diagnosis finds follows from it
+        complain(advice)
+    elif diagnosis is not None and ended and not shown.quiet:
+        show_diagnosis(diagnosis, folder)
     if json:
-        print_json(_as_data(model, evaluation, table, folder))
+        print_json(as_data(model, evaluation, table, folder))
 
 
 # What is asked for --------------------------------------------------------------------------------
@@ -241,9 +278,13 @@ def _read(
     header: bool | None,
     size: int,
     named: dict[str, list[str]],
+    parting: dict[str, str | None],
     settings: TrainSettings,
-) -> tuple[Table, TrainSettings]:
-    """The table with its target, and the settings with the columns that options name."""
+) -> tuple[Table, TrainSettings, list[str]]:
+    """The table with its target, the settings with the columns that options name, and cautions.
+
+    These say why rows should not be held out at random.
+    """
     from pellucid.tables.images import read_images
     from pellucid.tables.read import read_raw
     from pellucid.tables.settings import check_settings_named
@@ -251,14 +292,14 @@ def _read(
     from pellucid.tables.text import TextFormat
 
     if os.path.isdir(data):
-        refuse_for_images(target=target, header=header, **named)
+        refuse_for_images(target=target, header=header, **named, **parting)
         table, _ = read_images(data, size)
         if table.y is None:
             raise DataError(
                 f"{data!r} holds images that belong to no class; expected a folder for each class, "
                 "such as photos/cat/1.jpg and photos/other/1.png."
             )
-        return table, settings
+        return table, settings, []
     codes = {part for each in named["categorical"] for part in _parts(each, ())}
     raw = read_raw(data, TextFormat(header, [target] if target else (), codes))
     if target is None and "target" not in raw.names:
@@ -268,19 +309,24 @@ def _read(
         option: tuple(part for each in given for part in _parts(each, raw.names))
         for option, given in named.items()
     }
-    check_settings_named(columns, raw.names)
+    parted = {option: (name,) for option, name in parting.items() if name is not None}
+    check_settings_named({**columns, **parted}, raw.names)
     target = target or "target"
     both = [
-        (option, f"names the target {target!r}.") for option in columns if target in columns[option]
+        (option, f"names the target {target!r}.")
+        for option, given in {**columns, **parted}.items()
+        if target in given
     ]
     if both:
         raise SettingsError(*both)
-    table = raw.table(target, drop=columns["drop"])
+    table = raw.table(target, drop=columns["drop"], task=settings.task)
     if columns["drop"]:
         table.notes.append(f"dropped: {some(list(map(repr, columns['drop'])))}")
-    return table, dataclasses.replace(
+    cautions = part_by(table, raw, parting)
+    settings = dataclasses.replace(
         settings, keep=columns["keep"], categorical=columns["categorical"]
     )
+    return table, settings, cautions
 
 
 def _parts(given: str, names: Iterable[str]) -> list[str]:
@@ -288,83 +334,6 @@ def _parts(given: str, names: Iterable[str]) -> list[str]:
     return (
         [given] if given in names else [part.strip() for part in given.split(",") if part.strip()]
     )
-
-
-def _labels(table: Table) -> Any:
-    from pellucid.tables.split import check_learnable
-
-    check_learnable(table)
-    return table.y
-
-
-# What is shown before -----------------------------------------------------------------------------
-
-
-def _show_data(shown: Console, table: Table, plan: Plan, test: Table) -> None:
-    from pellucid.tables.table import count, some
-
-    inputs = count(len(table.columns), "input column")
-    read = f"Read {table.source}: {count(table.m, 'row')}, {inputs}"
-    say(shown, "; ".join([read, *table.notes]) + ".")
-    say(shown, f"Task: {message(plan.reason)}.")
-    training, validation = (len(rows) for rows in plan.members[0])
-    k = len(plan.members)
-    parts = (
-        f"{training:,} to train on, {validation:,} to tell when to stop"
-        if k == 1
-        else f"{plan.table.m:,} in {k} folds, each of which tells one of {k} networks when to stop"
-    )
-    say(shown, f"Rows: {parts}; {test.m:,} held out for the metrics.")
-    say(shown)
-    shown.print(_columns_table(plan))
-    say(shown)
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in plan.left_out.items():
-        by_reason.setdefault(reason, []).append(repr(short(name, MOST_LETTERS)))
-    for reason, names in list(by_reason.items())[:MOST_COLUMNS]:
-        say(shown, f"Left out: {some(names)}: {message(reason)}.")
-    if len(by_reason) > MOST_COLUMNS:
-        more = sum(map(len, list(by_reason.values())[MOST_COLUMNS:]))
-        say(shown, f"Left out for reasons like these: {count(more, 'more column')}.")
-    if plan.left_out:
-        say(shown, "Use one all the same: --keep COLUMN.")
-    for warning in plan.warnings[:MOST_COLUMNS]:
-        say(shown, f"Note: {message(warning)}")
-    if len(plan.warnings) > MOST_COLUMNS:
-        say(shown, f"Note: {count(len(plan.warnings) - MOST_COLUMNS, 'more note')} like these.")
-    if plan.left_out or plan.warnings:
-        say(shown)
-
-
-def _columns_table(plan: Plan) -> Grid:
-    """What becomes of each column that is used; long tables are cut short."""
-    from rich.text import Text
-
-    made = grid(
-        "column", "kind", "missing", "inputs", "what it becomes", right=("missing", "inputs")
-    )
-    for column in made.columns[:-1]:
-        column.no_wrap = True  # only the last gives way
-    described = plan.preprocessing.describe()
-    for each in described[:MOST_COLUMNS]:
-        missing = f"{each['missing']:,}" if each["missing"] else ""
-        detail = Text(each["detail"], no_wrap=True, overflow="ellipsis")
-        made.add_row(
-            short(each["name"], MOST_LETTERS), each["kind"], missing, f"{each['outputs']:,}", detail
-        )
-    more = described[MOST_COLUMNS:]
-    if more:
-        outputs = sum(each["outputs"] for each in more)
-        missing = sum(each["missing"] for each in more)
-        made.add_row(f"{len(more)} more", "", f"{missing:,}" if missing else "", f"{outputs:,}", "")
-    return made
-
-
-def _show_plan(shown: Console, plan: Plan) -> None:
-    if len(plan.networks) > 1:
-        say(shown, f"{len(plan.networks)} networks, each of them:")
-    shown.print(plan.networks[0].summary(), soft_wrap=True)
-    say(shown)
 
 
 # Training and what comes of it --------------------------------------------------------------------
@@ -380,7 +349,8 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
     bar = progress(shown, len(plan.networks))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", DivergenceWarning)
+            for category in (DivergenceWarning, InterruptedWarning):
+                warnings.simplefilter("always", category)
             model = fit(plan, [Watch(), bar])
     finally:
         bar.stop()
@@ -390,11 +360,23 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
                 f"{warning.message} What was learned before is kept. A smaller --learning-rate, or "
                 "another --optimizer, may help."
             )
+        elif issubclass(warning.category, InterruptedWarning):
+            if len(plan.networks) > 1:  # how the one ended is told in any case
+                complain(str(warning.message))
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
     return model
+
+
+def _advice(plan: Plan, evaluation: Evaluation) -> str:
+    """What to do where nothing was learned because what tells the target was left out."""
+    if not plan.telling or evaluation.tells():
+        return ""
+    names = " and ".join(short(repr(name), LONGEST_QUOTED) for name in plan.telling)
+    keep = " ".join(f"--keep {short(quoted(name), LONGEST_QUOTED)}" for name in plan.telling)
+    return f"without {names} nothing is left to learn: {keep}"
 
 
 ATTRIBUTED = 100
@@ -438,76 +420,3 @@ def _not_saved(error: OSError, folder: Path) -> str:
         f"the training is done, but its model could not be saved: {reason} Nothing was written. "
         "Mend that, or choose another place with --out, and train again."
     )
-
-
-def _show_result(shown: Console, model: TableModel, evaluation: Evaluation) -> None:
-    from pellucid.tables.table import count
-
-    say(shown)
-    say(shown, _ending(model))
-    say(shown)
-    shown.print(metrics_table(f"on {count(evaluation.m, 'held-out row')}", evaluation.metrics))
-    say(shown)
-
-
-def _show_files(shown: Console, folder: Path, report: bool) -> None:
-    say(shown, f"Saved: {folder}")
-    if report:
-        say(shown, f"Report: {folder / 'report.html'}")
-    path = quoted(folder)
-    say(shown, f"Predict: pellucid predict {path} DATA")
-    say(shown, f"Evaluate: pellucid evaluate {path} DATA")
-    say(shown, f"In Python: pellucid.load({str(folder)!r}).predict(frame)")
-
-
-def _show_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
-    """A line for each thing that went wrong; what does no harm stands in the report."""
-    for finding in diagnosis.findings:
-        if finding.severity != "info":
-            where = f" in {finding.where}" if finding.where else ""
-            complain(f"{finding.name}{where}: {finding.evidence}. {finding.advice}")
-    if not diagnosis.ok:
-        complain(f"more about that: pellucid diagnose {quoted(folder)}")
-
-
-def _ending(model: TableModel) -> str:
-    """How the training ended, or each of them."""
-    if len(model.histories) == 1:
-        history = model.histories[0]
-        message = history["message"].partition(". ")[0].rstrip(".")
-        message = message.replace("val_loss", "the validation loss")
-        if history["stopped"] == "finished":
-            message += f"; the best, epoch {history['best_epoch']}, is kept"
-        return f"Stopped: {message}."
-    best = ", ".join(str(history["best_epoch"]) for history in model.histories)
-    done = ", ".join(str(len(history["curves"]["loss"])) for history in model.histories)
-    return f"Stopped after {done} epochs; the best, which are kept: {best}."
-
-
-def _as_data(
-    model: TableModel, evaluation: Evaluation, table: Table, folder: Path
-) -> dict[str, Any]:
-    return {
-        "model": str(folder),
-        "source": table.source,
-        "rows": {"all": table.m, "seen": model.data["rows"], "test": evaluation.m},
-        "notes": table.notes,
-        "target": table.target,
-        "task": model.task,
-        "reason": model.data["reason"],
-        "columns": model.preprocessing.describe(),
-        "left_out": model.data["left_out"],
-        "warnings": model.data["warnings"],
-        "networks": len(model.networks),
-        "units": model.networks[0].n,
-        "parameters": sum(network.n_parameters for network in model.networks),
-        "histories": [
-            {
-                "epochs": len(history["curves"].get("loss", ())),
-                **{key: history[key] for key in ("best_epoch", "stopped", "message", "engine")},
-            }
-            for history in model.histories
-        ],
-        "metrics": evaluation.metrics,
-        "diagnosis": model.metrics["diagnosis"],
-    }

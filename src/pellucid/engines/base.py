@@ -183,6 +183,28 @@ def slot_name(slot: str, letter: str, layer: Layer) -> str:
     return f"{slot}_{letter}{layer.number}"
 
 
+def check_parameters(layers: list[Layer], dtype: np.dtype[Any], *, writing: bool) -> None:
+    """Refuse arrays that somebody has put into the layers and that an engine cannot work on.
+
+    They must be of the network's dtype and of the layers' shapes; a session writes into them too.
+    """
+    for layer in layers:
+        for letter, shape in layer.parameter_shapes(layer.input_shape).items():
+            array = layer.parameters[letter]
+            fits = type(array) is np.ndarray or isinstance(array, np.memmap)
+            fits = fits and (array.dtype, array.shape) == (dtype, shape) and array.flags.aligned
+            if fits and (array.flags.writeable or not writing):
+                continue
+            name = f"{letter}[{layer.number}]"
+            if fits:
+                raise ValueError(f"{name} is read-only; training writes into it. Put a copy there.")
+            got = f"{getattr(array, 'dtype', type(array).__name__)} {np.shape(array)}"
+            raise ValueError(
+                f"{name} must be an array of {dtype}, {shape}; got {got}. Assign to "
+                f"net.{name}, which converts."
+            )
+
+
 def check_state(layers: list[Layer], optimizer: Optimizer, slots: Mapping[str, Any]) -> None:
     """Refuse optimizer arrays that do not belong to these layers."""
     expected = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from pellucid.engines.base import (
     Objective,
     Session,
     State,
+    check_parameters,
     check_state,
     never,
     slot_name,
@@ -92,12 +94,22 @@ class FusedEngine(Engine):
         n_threads: int | None = None,
         interrupted: Callable[[], bool] = never,
     ) -> FusedSession:
+        check_parameters(network.layers, network.dtype, writing=True)
+        asked = n_threads or 1
         if n_threads is None:
             flops = 6.0 * batch_size * sum(math.prod(_weights(k).shape) for k in network.layers)
             n_threads = worthwhile(flops, available_cpus())
-        return FusedSession(
+        session = FusedSession(
             network, objective, optimizer, batch_size, seed, state, n_threads, interrupted
         )
+        if session.threads < asked:
+            warnings.warn(
+                f"{session.threads} of {asked} threads could be started, the system allows no "
+                "more; the training goes on with these.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return session
 
 
 def _is_users(entry: Entry) -> bool:
@@ -307,6 +319,11 @@ class FusedSession(Session):
         self._session.evaluate(self._examples(X), self._targets(Y), _columns(rows), m, w, A, losses)
         w = w if w is None or rows is None else w[rows]
         return float(losses.sum()) / (m if w is None else float(w.sum())), A
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has, this one among them."""
+        return int(self._session.threads)
 
     def finite(self) -> bool:
         return bool(self._session.finite())

@@ -18,6 +18,7 @@ from pellucid.engines.base import (
     Objective,
     Session,
     State,
+    check_parameters,
     check_state,
     never,
     slot_name,
@@ -51,6 +52,7 @@ class ReferenceEngine(Engine):
         n_threads: int | None = None,
         interrupted: Callable[[], bool] = never,
     ) -> ReferenceSession:
+        check_parameters(network.layers, network.dtype, writing=True)
         return ReferenceSession(
             network, objective, optimizer, batch_size, seed, state, n_threads, interrupted
         )

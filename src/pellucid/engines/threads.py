@@ -31,6 +31,11 @@ WORK_PER_NEW_THREAD = 3e7
 """Operations from which it pays to start a further thread for this work alone: about 1 ms."""
 
 
+def most_threads() -> int:
+    """Return how many threads may be asked for: beyond, they only wait for each other."""
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
 def worthwhile(flops: float, limit: int, per_thread: float = WORK_PER_THREAD) -> int:
     """Return how many threads a step of this many operations is worth, at most ``limit``.
 

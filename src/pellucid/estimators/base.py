@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_consistent_length, check_random_state, shuffle
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from pellucid import optimizers, persistence
 from pellucid.engines import Objective
 from pellucid.engines.base import State
+from pellucid.estimators.arrays import Arrays, parameter_arrays
 from pellucid.estimators.epochs import EpochEnd, reset_curves
 from pellucid.estimators.folder import to_folder
 from pellucid.estimators.parameters import (
+    EntryParameters,
     check_parameters,
     hidden_sizes,
     listed,
@@ -52,6 +54,23 @@ def steps_through_batches(estimator: Any) -> bool:
     if not isinstance(estimator._optimizer(), optimizers.LBFGS):
         return True
     raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not.")
+
+
+def own_validation(X_val: Any, y_val: Any, weight: Any, pair: Any) -> tuple[Any, ...] | None:
+    """Return (X_val, y_val, weight) from either way that fit takes them, None without any."""
+    if pair is not None:
+        if X_val is not None or y_val is not None or weight is not None:
+            raise ValueError("give X_val and y_val, or validation_data, not both.")
+        if not isinstance(pair, (tuple, list)) or len(pair) not in (2, 3):
+            raise ValueError("validation_data must be (X_val, y_val) or (X_val, y_val, weights).")
+        X_val, y_val, weight = (*pair, None)[:3]
+    if X_val is None and y_val is None and weight is None:
+        return None
+    for name, given in (("X_val", X_val), ("y_val", y_val)):
+        if given is None:
+            raise ValueError(f"{name} is missing; X_val and y_val come together.")
+    check_consistent_length(X_val, y_val, weight)
+    return X_val, y_val, weight
 
 
 def _warn_not_converged(run: Run) -> None:
@@ -100,10 +119,13 @@ class _Known:
         )
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(EntryParameters, BaseEstimator):
     """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
     ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the same arrays.
+    Whatever real numbers of the right shapes a caller puts there count; where they are not arrays
+    of one floating-point dtype, the network has copies, made anew each time, and training puts
+    arrays in their place.
     """
 
     coefs_: list[NDArray[Any]]
@@ -116,12 +138,16 @@ class BaseMLP(BaseEstimator):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
         known: _Known | None = self.__dict__.get("_known_network")
-        if known is None or not known.holds(self):
-            known = self._known_network = _Known(self, self._make_network())
-        return known.network
+        if known is not None and known.holds(self):
+            return known.network
+        coefs, intercepts = parameter_arrays(self)
+        network = self._make_network(coefs, intercepts)
+        same = map(np.may_share_memory, [*coefs, *intercepts], [*self.coefs_, *self.intercepts_])
+        self._known_network = _Known(self, network) if all(same) else None
+        return network
 
-    def _make_network(self) -> Network:
-        widths = [coef.shape[1] for coef in self.coefs_]
+    def _make_network(self, coefs: Arrays, intercepts: Arrays) -> Network:
+        widths = [coef.shape[1] for coef in coefs]
         activations = per_hidden_layer(self.activation, len(widths) - 1, "activation")
         rates = per_hidden_layer(self.dropout, len(widths) - 1, "dropout")
         layers = [
@@ -132,7 +158,7 @@ class BaseMLP(BaseEstimator):
             [*layers, Dense(widths[-1], self.out_activation_)],
             [
                 {"W": coef.T, "b": intercept.reshape(-1, 1)}
-                for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
+                for coef, intercept in zip(coefs, intercepts, strict=True)
             ],
         )
 
@@ -181,6 +207,8 @@ class BaseMLP(BaseEstimator):
         random_state = check_random_state(self.random_state)
         if fresh:
             self._start(X, y, random_state)
+        else:
+            self.coefs_, self.intercepts_ = parameter_arrays(self, writable=True)
         self._check_sizes(X.shape[1])
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -249,9 +277,12 @@ class BaseMLP(BaseEstimator):
         seed = random_state.randint(2**31) if np.any(self.dropout) else 0
         data, validation = self._examples(network, loss, X, y, sample_weight), None
         if validation_data is not None:
-            Xv, yv, *wv = validation_data
-            Xv, yv = self._checked_rows(Xv), self._encode(yv).T
-            validation = self._examples(network, loss, Xv, yv, wv[0] if wv else None)
+            X_val, y_val, weight_val = validation_data
+            try:
+                X_val, y_val = self._checked_rows(X_val), self._encode(y_val).T
+                validation = self._examples(network, loss, X_val, y_val, weight_val)
+            except ValueError as error:
+                raise ValueError(f"the validation data: {error}") from None
         elif self._stops_early():
             parts = self._rows_of_parts(y, random_state)
             data, validation = data.parts(*parts, dtype=network.dtype)

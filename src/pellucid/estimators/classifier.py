@@ -19,7 +19,12 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import validate_data
 
-from pellucid.estimators.base import BaseMLP, keep_parameters, steps_through_batches
+from pellucid.estimators.base import (
+    BaseMLP,
+    keep_parameters,
+    own_validation,
+    steps_through_batches,
+)
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.training import Run
@@ -69,7 +74,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "log_loss", or another of :data:`pellucid.losses.LOSSES`, such as "mean_squared_error".
     dropout : float or list
         The share of hidden units left out at each step, for all layers or each.
-    class_weight : dict, "balanced" or None
+    class_weight : dict, list of dict, "balanced" or None
+        A factor for each class; with several labels at once a dict of factors of 0 and 1 for each.
     initializer : str, Initializer or None
         None draws as scikit-learn does.
     optimizer : str, Optimizer or None
@@ -79,6 +85,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     gradient_clip : float, tuple or None
         A bound on the norm of the gradient, or ("value", bound) on each entry.
     callbacks : list of Callback or None
+        ``clone`` copies them, as it does every parameter: one that holds a lock or an open file
+        needs a ``__deepcopy__`` of its own.
     dtype : "float32", "float64" or None
         None computes in X's dtype.
     n_threads : int or None
@@ -159,14 +167,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y: Any,
         sample_weight: Any = None,
         *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
         validation_data: tuple[Any, ...] | None = None,
     ) -> MLPClassifier:
         """Fit to X, (m, n[0]), and y, m labels or an (m, labels) matrix of 0 and 1.
 
-        ``validation_data`` is (Xv, yv) or (Xv, yv, weights): its loss is recorded each epoch, and
-        with ``early_stopping`` it takes the place of the part held out.
+        The loss of ``X_val``, ``y_val``, weighted by ``sample_weight_val``, is recorded each epoch,
+        and with ``early_stopping`` they take the place of the part held out. A pipeline transforms
+        ``X_val`` as it does X with ``Pipeline(..., transform_input=["X_val"])``.
+        ``validation_data``, (X_val, y_val) or (X_val, y_val, weights), is the short form; a
+        pipeline leaves it as it is.
         """
-        fitted: MLPClassifier = self._fit(X, y, sample_weight, validation_data)
+        validation = own_validation(X_val, y_val, sample_weight_val, validation_data)
+        fitted: MLPClassifier = self._fit(X, y, sample_weight, validation)
         return fitted
 
     @available_if(steps_through_batches)

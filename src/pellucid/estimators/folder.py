@@ -10,14 +10,10 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
 from pellucid._catalogue import Entry
-from pellucid.activations import activation
 from pellucid.errors import ModelError
+from pellucid.estimators.parameters import ENTRIES
 from pellucid.history import History
-from pellucid.initializers import initializer
-from pellucid.losses import loss
-from pellucid.optimizers import optimizer
 from pellucid.persistence import ModelFolder, network_from_model, network_to_model
-from pellucid.schedules import schedule
 
 _FITTED = (
     "n_features_in_",
@@ -86,16 +82,6 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     return estimator
 
 
-_FIND: dict[str, Any] = {
-    "activation": activation,
-    "initializer": initializer,
-    "loss": loss,
-    "optimizer": optimizer,
-    "schedule": schedule,
-}
-"""The parameters that may be objects of the catalogues."""
-
-
 def _plain(value: Any) -> Any:
     """A parameter as plain data."""
     if isinstance(value, Entry):
@@ -118,11 +104,14 @@ def _parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(plain)
     if isinstance(found.get("hidden_layer_sizes"), list):
         found["hidden_layer_sizes"] = tuple(found["hidden_layer_sizes"])
-    if isinstance(found.get("class_weight"), dict):
-        found["class_weight"] = dict(found["class_weight"]["dict"])
+    weight = found.get("class_weight")
+    if isinstance(weight, dict):
+        found["class_weight"] = dict(weight["dict"])
+    elif isinstance(weight, list):
+        found["class_weight"] = [dict(each["dict"]) for each in weight]
     if isinstance(found.get("gradient_clip"), list):
         found["gradient_clip"] = tuple(found["gradient_clip"])
-    for name, find in _FIND.items():
+    for name, find in ENTRIES.items():
         value = found.get(name)
         if isinstance(value, list):
             found[name] = [find(each) if isinstance(each, dict) else each for each in value]

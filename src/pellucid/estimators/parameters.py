@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError
 
-from pellucid._catalogue import did_you_mean
+from pellucid._catalogue import Entry, did_you_mean
 from pellucid.activations import activation as find_activation
 from pellucid.engines import ENGINES
 from pellucid.initializers import initializer as find_initializer
@@ -22,20 +24,70 @@ from pellucid.training.arguments import callbacks_of, is_real
 Check = Callable[[Any], str]
 """Takes a value, returns what is expected instead, or "" where all is well."""
 
+ENTRIES: dict[str, Callable[[Any], Any]] = {
+    "activation": find_activation,
+    "initializer": find_initializer,
+    "loss": find_loss,
+    "optimizer": find_optimizer,
+    "schedule": find_schedule,
+}
+"""The parameters that may be objects of the catalogues."""
+
 SOLVERS = ("lbfgs", "sgd", "adam")
 LOSS_NAMES = {"squared_error": "half_squared_error"}
 """scikit-learn's names of losses beside ours."""
 
 
 def check_parameters(estimator: Any) -> None:
-    """Raise one ValueError that names every parameter which cannot be."""
+    """Raise one InvalidParameterError, a ValueError, that names every parameter which cannot be."""
     faults = []
     for name, value in estimator.get_params(deep=False).items():
         expected = _CHECKS[name](value) if name in _CHECKS else ""
         if expected:
             faults.append(f"{name} must be {expected}; got {value!r}")
     if faults:
-        raise ValueError(f"{type(estimator).__name__}: " + ". ".join(faults) + ".")
+        raise InvalidParameterError(f"{type(estimator).__name__}: " + ". ".join(faults) + ".")
+
+
+class EntryParameters:
+    """Lets ``optimizer__beta1`` set what an object of the catalogues has, as in a search.
+
+    >>> from pellucid import MLPClassifier
+    >>> MLPClassifier(optimizer="adam").set_params(optimizer__beta1=0.8).optimizer
+    Adam(beta1=0.8, beta2=0.999, epsilon=1e-08)
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; ``deep`` adds those of objects, such as ``optimizer__beta1``."""
+        found: dict[str, Any] = super().get_params(deep)  # type: ignore[misc]
+        for name, value in list(found.items()) if deep else ():
+            if isinstance(value, Entry):
+                for field in dataclasses.fields(value):
+                    found[f"{name}__{field.name}"] = getattr(value, field.name)
+        return found
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, also those of objects, such as ``optimizer__beta1``."""
+        inner = {name: value for name, value in params.items() if "__" in name}
+        super().set_params(  # type: ignore[misc]
+            **{name: value for name, value in params.items() if name not in inner}
+        )
+        for name, value in inner.items():
+            outer, _, field = name.partition("__")
+            if outer not in ENTRIES or not hasattr(self, outer):
+                super().set_params(**{name: value})  # type: ignore[misc]
+                continue
+            given = getattr(self, outer)
+            if given is None:
+                raise ValueError(f"{name}: {outer} is None, which has no parameters; set it too.")
+            entry = ENTRIES[outer](given)
+            if field not in (known := [each.name for each in dataclasses.fields(entry)]):
+                raise ValueError(
+                    f"{name}: {type(entry).__name__} has no parameter {field!r}"
+                    f"{did_you_mean(field, known)}; it has {', '.join(known) or 'none'}."
+                )
+            setattr(self, outer, dataclasses.replace(entry, **{field: value}))
+        return self
 
 
 def listed(value: Any) -> list[Any]:
@@ -112,6 +164,11 @@ def _found_by(find: Callable[[Any], Any]) -> Check:
     return check
 
 
+def _verbosity(value: Any) -> str:
+    fits = isinstance(value, (bool, np.bool_)) or (isinstance(value, Integral) and int(value) >= 0)
+    return "" if fits else "True, False or a whole number of 0 or more"
+
+
 def _flag(value: Any) -> str:
     return "" if isinstance(value, (bool, np.bool_)) else "True or False"
 
@@ -146,9 +203,12 @@ def _initializer(value: Any) -> Any:
 
 def _class_weight(value: Any) -> str:
     fits = value is None or (isinstance(value, str) and value == "balanced")
-    if isinstance(value, Mapping):
-        fits = all(is_real(each) and 0 <= each < math.inf for each in value.values())
-    return "" if fits else "None, 'balanced' or a dict from class to factor, 0 or more"
+    dicts = value if isinstance(value, list) else [value]  # a list: one for each label
+    if dicts and all(isinstance(each, Mapping) for each in dicts):
+        factors = [factor for each in dicts for factor in each.values()]
+        fits = all(is_real(factor) and 0 <= factor < math.inf for factor in factors)
+    expected = "None, 'balanced', a dict from class to factor, 0 or more, or a list of dicts"
+    return "" if fits else f"{expected} for several labels"
 
 
 def _callbacks(value: Any) -> str:
@@ -184,6 +244,7 @@ _CHECKS: dict[str, Check] = {
     "max_iter": _whole,
     "shuffle": _flag,
     "tol": _number(0, math.inf, "0 or more"),
+    "verbose": _verbosity,
     "warm_start": _flag,
     "momentum": _number(0, 1, "between 0 and 1"),
     "nesterovs_momentum": _flag,

@@ -12,7 +12,12 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from pellucid.estimators.base import BaseMLP, keep_parameters, steps_through_batches
+from pellucid.estimators.base import (
+    BaseMLP,
+    keep_parameters,
+    own_validation,
+    steps_through_batches,
+)
 from pellucid.estimators.parameters import LOSS_NAMES
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
@@ -99,14 +104,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y: Any,
         sample_weight: Any = None,
         *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
         validation_data: tuple[Any, ...] | None = None,
     ) -> MLPRegressor:
         """Fit to X, (m, n[0]), and y, m numbers or an (m, n[L]) matrix.
 
-        ``validation_data`` is (Xv, yv) or (Xv, yv, weights): its loss is recorded each epoch, and
-        with ``early_stopping`` it takes the place of the part held out.
+        The loss of ``X_val``, ``y_val``, weighted by ``sample_weight_val``, is recorded each epoch,
+        and with ``early_stopping`` they take the place of the part held out. A pipeline transforms
+        ``X_val`` as it does X with ``Pipeline(..., transform_input=["X_val"])``.
+        ``validation_data``, (X_val, y_val) or (X_val, y_val, weights), is the short form; a
+        pipeline leaves it as it is.
         """
-        fitted: MLPRegressor = self._fit(X, y, sample_weight, validation_data)
+        validation = own_validation(X_val, y_val, sample_weight_val, validation_data)
+        fitted: MLPRegressor = self._fit(X, y, sample_weight, validation)
         return fitted
 
     @available_if(steps_through_batches)

@@ -12,24 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
 from pellucid.callbacks import Callback
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
+from pellucid.estimators.given import Given, classes_of, one_column
+from pellucid.estimators.parameters import EntryParameters
 from pellucid.history import History
 from pellucid.insight import Watch
 from pellucid.persistence import ModelFolder
-from pellucid.tables.evaluate import as_numbers, class_numbers, regression_metrics
+from pellucid.tables.evaluate import as_learned, as_numbers, class_numbers, regression_metrics
 from pellucid.tables.fit import Plan, fit, prepare
-from pellucid.tables.frame import as_table, labels_of
+from pellucid.tables.frame import as_table, labels_of, weights_of
 from pellucid.tables.model import TableModel, has_names
 from pellucid.tables.model import from_folder as model_from_folder
-from pellucid.tables.screen import DROPPED
 from pellucid.tables.settings import TrainSettings
-from pellucid.tables.table import Table, some
+from pellucid.tables.strays import as_written, numbers_of, stray_cells
+from pellucid.tables.table import Table, count
+from pellucid.tables.totals import possible_totals
 from pellucid.training.arguments import callbacks_of, is_whole
 
 _DEFAULT = TrainSettings()
@@ -38,14 +40,74 @@ _OWN = ("random_state", "n_threads", "callbacks", "verbose")
 """The parameters that are no settings of the same name."""
 
 
-class _Tabular(BaseEstimator):
+class _Tabular(EntryParameters, BaseEstimator):
     """What the two share: from rows to a Plan, to a TableModel in ``model_``, to predictions."""
 
     model_: TableModel
 
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+        time: Any = None,
+        target: str | None = None,
+    ) -> Self:
+        """Fit to a table, whose rows are examples, and a label or number for each row.
+
+        Every column is used that is not dropped; for those that look misleading there is a
+        :class:`~pellucid.errors.DataWarning`.
+
+        Parameters
+        ----------
+        X : data frame, dict of columns, list of dicts or 2-D array
+            A frame of pandas, polars, pyarrow or any library that narwhals knows.
+        y : Series, list or array of shape (m,)
+        sample_weight : array of shape (m,) or None
+            What each row counts, 0 or more, in the loss, in telling the best epoch, in the shares
+            of the classes and in the target's mean. Only their ratios matter. Medians and
+            categories of the columns are those of all rows that count at all.
+        X_val, y_val, sample_weight_val
+            Rows of one's own that tell the best epoch: then one network trains on all of X. In a
+            pipeline ``Pipeline(..., transform_input=["X_val"])`` transforms X_val too.
+        groups : str or array of shape (m,), or None
+            The rows of a group validate together: none of them trains the network whose best epoch
+            they tell. A name is that of a column of X, which is then no input unless ``keep`` says
+            so.
+        time : str or array of shape (m,), or None
+            What validates comes later than what trains: dates, numbers, or texts of them. A column
+            of X that is named stays an input unless it is dropped.
+        target : str or None
+            The column of X that is y, where y is not given.
+        """
+        given = Given(y, sample_weight, X_val, y_val, sample_weight_val, groups, time, target)
+        settings = self._settings()
+        given.check(settings)
+        rows = self._rows(X)
+        name = given.take_target(rows)
+        y, classes = self._labels(one_column(self, given.y))
+        if classes is not None and len(classes) > 1:  # one alone is refused where all is checked
+            task = "binary" if len(classes) == 2 else "multiclass"
+            settings = dataclasses.replace(settings, task=task)
+        model = self._fit(given.table(rows, y, name, settings), settings, has_names(X), given)
+        if classes is not None:
+            model.classes, model.label_dtype = classes.tolist(), classes.dtype.str
+            self.classes_ = classes
+        self._keep(model)
+        return self
+
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class or number of each row, (m,)."""
-        return self._model().predict(self._rows(X))
+        """Return the class or number of each row, (m,).
+
+        Categories that were not seen in training are taken without a warning; ``model_.unseen(X)``
+        tells their rows.
+        """
+        return self._model().predict(self._rows(X, self._model()))
 
     def feature_importances(
         self, X: Any, y: Any, *, n_repeats: int = 5
@@ -58,7 +120,7 @@ class _Tabular(BaseEstimator):
         if not is_whole(n_repeats):
             raise ValueError(f"n_repeats must be a whole number of 1 or more; got {n_repeats!r}.")
         model = self._model()
-        Z, given = model.inputs(self._rows(X)), labels_of(y)
+        Z, given = model.inputs(self._rows(X, model)), labels_of(y)
         if len(given) != len(Z) or not len(Z):
             raise DataError(
                 f"X has {len(Z)} rows and y has {len(given)} values; expected as many, 1 or more."
@@ -111,13 +173,31 @@ class _Tabular(BaseEstimator):
             raise SettingsError(*faults)
         return settings
 
-    def _fit(self, table: Table, settings: TrainSettings, named: bool) -> TableModel:
-        plan = prepare(table, settings)
-        _warn(plan)
+    def _fit(self, table: Table, settings: TrainSettings, named: bool, given: Given) -> TableModel:
+        plan = prepare(table, settings, leave_out=False, own_validation=given.X_val is not None)
+        plan.warnings += [f"X: {note}." for note in possible_totals(table)]
+        for warning in plan.warnings:  # at the line that called fit
+            warnings.warn(warning, DataWarning, stacklevel=3)
+        if given.X_val is not None:
+            self._validate_on(plan, named, given)
         with self._progress(len(plan.networks)) as shown:
             model = fit(plan, [Watch(), *callbacks_of(self.callbacks), *shown], self.n_threads)
         model.data["named"] = named
         return model
+
+    def _validate_on(self, plan: Plan, named: bool, given: Given) -> None:
+        """Let rows of the user's own tell the best epoch; DataError where they do not fit."""
+        model, weights = plan.model(plan.networks, data={"named": named}), given.sample_weight_val
+        Z = model.inputs(self._rows(given.X_val, model, "X_val"), "X_val")
+        t = as_learned(model, given.y_val, "y_val")
+        if len(t) != len(Z) or not len(Z):
+            raise DataError(
+                f"X_val has {count(len(Z), 'row')} and y_val has {count(len(t), 'value')}; "
+                "expected one value for each row, 1 or more."
+            )
+        if weights is not None:
+            weights = weights_of(weights, len(t), "sample_weight_val")
+        plan.validate_on(Z, t, weights)
 
     @contextlib.contextmanager
     def _progress(self, networks: int) -> Iterator[list[Callback]]:
@@ -150,46 +230,59 @@ class _Tabular(BaseEstimator):
             check_is_fitted(self)
         return self.model_
 
-    def _rows(self, X: Any, fitting: bool = False) -> Any:
-        """X as it is, or where it is no table, an array that scikit-learn has checked."""
-        if has_names(X):
-            return X if fitting else self._by_position(X)
-        masked = isinstance(X, np.ma.MaskedArray)  # check_array would drop the mask
-        if masked or (_is_plain(X) and not fitting):
-            return X
-        return check_array(
-            X,
-            dtype=None,
-            ensure_all_finite=False,
-            allow_nd=getattr(X, "ndim", 2) == 4,
-            ensure_min_samples=2 if fitting else 1,
-            estimator=self,
-        )
+    def _rows(self, X: Any, model: TableModel | None = None, source: str = "X") -> Any:
+        """X as it is, or where it is no table, an array that scikit-learn has checked.
 
-    def _by_position(self, X: Any) -> Any:
+        ``model`` is what the rows are for; None where it is to be fitted to them.
+        """
+        if has_names(X):
+            return X if model is None else self._by_position(X, model, source)
+        masked = isinstance(X, np.ma.MaskedArray)  # check_array would drop the mask
+        if not masked and (model is None or not _is_plain(X)):
+            X = check_array(
+                X,
+                dtype=None,
+                ensure_all_finite=False,
+                allow_nd=getattr(X, "ndim", 2) == 4,
+                ensure_min_samples=2 if model is None else 1,
+                estimator=self,
+            )
+        if model is not None and X.ndim == 2:
+            self._check_width(X.shape[1], model, source)
+        return X
+
+    def _by_position(self, X: Any, model: TableModel, source: str) -> Any:
         """X as it is, or where the model knows no names and X has others, with the model's."""
-        model = self._model()
         if model.data.get("named", True):
             return X
-        table = as_table(X)
+        table = as_table(X, source=source)
         if set(table.columns) == set(model.columns):
             return X
         warnings.warn(
-            f"X has feature names, but {type(self).__name__} was fitted without feature names; "
-            "its columns are taken by their position",
+            f"{source} has feature names, but {type(self).__name__} was fitted without feature "
+            "names; its columns are taken by their position",
             UserWarning,
             stacklevel=4,
         )
-        if len(table.columns) != len(model.columns):
-            raise DataError(
-                f"X has {len(table.columns)} features, but {type(self).__name__} is expecting "
-                f"{len(model.columns)} features as input."
-            )
+        self._check_width(len(table.columns), model, source)
         columns = dict(zip(model.columns, table.columns.values(), strict=True))
-        return Table(columns, source=table.source)
+        return Table(columns, source=source)
+
+    def _check_width(self, width: int, model: TableModel, source: str) -> None:
+        n = len(model.columns)
+        if width != n:
+            raise DataError(
+                f"{source} has {width} features, but {type(self).__name__} is expecting {n} "
+                "features as input: a row an example, the columns as in training. Pass a data "
+                "frame or a dict to have columns found by name."
+            )
 
     def _task(self) -> str | None:
         return None
+
+    def _labels(self, y: Any) -> tuple[Any, NDArray[Any] | None]:
+        """y as a table takes it, and its classes in their own dtype, where it has any."""
+        raise NotImplementedError
 
     def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
         """y as :meth:`_score` takes it; DataError where it is no target of this model."""
@@ -211,10 +304,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     """P(class) = mean over networks of A[L]: classes from a table with columns of any kind.
 
     Columns may hold numbers, texts, truth values, dates, and be incomplete; what becomes of them
-    is fitted on training rows alone (:class:`~pellucid.tables.Preprocessing`). Columns that would
-    mislead, such as row numbers, are left out with a :class:`~pellucid.errors.DataWarning`. Rows
-    that are not trained on tell the best epoch. The recipe is that of Holzmueller, Grinsztajn,
-    Steinwart 2024 (arXiv:2407.04491), with changes (``pellucid.tables.recipe``).
+    is fitted on training rows alone (:class:`~pellucid.tables.Preprocessing`). No column is left
+    out that is not dropped; a :class:`~pellucid.errors.DataWarning` names those that look
+    misleading, such as row numbers. Rows that are not trained on tell the best epoch. The recipe is
+    that of Holzmueller, Grinsztajn, Steinwart 2024 (arXiv:2407.04491), with changes
+    (``pellucid.tables.recipe``).
 
     Parameters
     ----------
@@ -239,13 +333,13 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         The share of the rows that tells the best epoch, where one network is trained.
     ensemble : int or None
         1 network, or k of 2 or more, each trained without one of k folds; None is 5 below 2,000
-        rows, else 1.
+        rows, else 1. With rows of one's own for validation it is 1.
     class_weight : dict, "balanced" or None
         A factor for each class; one that is not named has 1.
     categorical : list of str
         Columns of numbers that are codes, such as a zip code.
     drop, keep : list of str
-        Columns to leave out, and to use although they look misleading.
+        Columns to leave out, and to use without a warning though they look misleading.
     random_state : int, RandomState or None
         The default is 0: the same table gives the same model.
     n_threads : int or None
@@ -263,7 +357,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     history_ : list of History
         One for each network.
     left_out_ : dict
-        The columns that are not used, and why.
+        The columns that are not used, and why: those dropped, and the one that names the groups.
     n_features_in_, feature_names_in_
 
     Examples
@@ -301,29 +395,27 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     ) -> None:
         keep_parameters(self, locals())
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit to a table, whose rows are examples, and a label for each row.
-
-        X is a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts or a 2-D
-        array; y a Series, list or array.
-        """
-        settings = self._settings()
-        table = as_table(self._rows(X, fitting=True), drop=settings.drop)
-        y = _one_column(self, y)
-        classes, canonical = _classes_of(y)
-        if len(classes) > 1:  # one class only is refused where everything else is checked
-            task = "binary" if len(classes) == 2 else "multiclass"
-            settings = dataclasses.replace(settings, task=task)
-        table = as_table(table, y=canonical, target=_name(y))
-        model = self._fit(table, settings, named=has_names(X))
-        model.classes, model.label_dtype = classes.tolist(), classes.dtype.str
-        self.classes_ = classes
-        self._keep(model)
-        return self
+    def _labels(self, y: Any) -> tuple[Any, NDArray[Any] | None]:
+        classes, canonical = classes_of(y)
+        numbers = numbers_of(canonical)
+        if numbers is not None:
+            warnings.warn(
+                f"y holds numbers, but for {stray_cells(canonical, numbers)} (counted from 1): "
+                "taken as classes too. Leave out the rows whose class is not known.",
+                DataWarning,
+                stacklevel=3,
+            )
+        return canonical, classes
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return a column of probabilities for each class, in the order of ``classes_``."""
-        return self._model().predict_proba(self._rows(X))
+        return self._model().predict_proba(self._rows(X, self._model()))
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of :meth:`predict_proba`; that of 0 is -inf."""
+        with np.errstate(divide="ignore"):
+            log: NDArray[np.float64] = np.log(self.predict_proba(X))
+        return log
 
     def _known_labels(self, y: NDArray[Any]) -> NDArray[Any]:
         return class_numbers(y, self.model_.classes)
@@ -384,14 +476,8 @@ callbacks, verbose
     ) -> None:
         keep_parameters(self, locals())
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit to a table, whose rows are examples, and a number for each row."""
-        settings = self._settings()
-        table = as_table(self._rows(X, fitting=True), drop=settings.drop)
-        y = _one_column(self, y)
-        table = as_table(table, y=y, target=_name(y))
-        self._keep(self._fit(table, settings, named=has_names(X)))
-        return self
+    def _labels(self, y: Any) -> tuple[Any, None]:
+        return as_written(labels_of(y), "y"), None
 
     def _task(self) -> str:
         return "regression"
@@ -441,47 +527,3 @@ def _seed(random_state: Any) -> int:
 def _is_plain(X: Any) -> bool:
     """Whether X is what :meth:`TableModel.inputs` takes the short way, and has rows."""
     return type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and len(X) > 0
-
-
-def _one_column(estimator: Any, y: Any) -> Any:
-    if y is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
-    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
-        return column_or_1d(y, warn=True)
-    return y
-
-
-def _name(y: Any) -> str:
-    name = getattr(y, "name", None)
-    return "y" if name is None or callable(name) else str(name)
-
-
-def _classes_of(y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The labels, sorted, as they were given, and y as a table holds it."""
-    given = np.asarray(y).ravel()
-    if given.dtype.kind == "f" and np.isfinite(given).all():
-        check_classification_targets(given)
-    canonical = labels_of(y)
-    values, first = np.unique(canonical, return_index=True)
-    as_given = given.dtype.kind in "biufU" or (
-        given.dtype == object and canonical.dtype.kind == "U"
-    )
-    return (given[first] if as_given and len(given) == len(canonical) else values), canonical
-
-
-def _warn(plan: Plan) -> None:
-    """Tell what the screening found, at the line that called fit."""
-    found = {name: why for name, why in plan.left_out.items() if why != DROPPED}
-    if found:
-        reasons = some([f"{name!r} ({why})" for name, why in found.items()])
-        warnings.warn(
-            f"left out: {reasons}. keep=[...] uses a column all the same; drop=[...] leaves it out "
-            "without this warning.",
-            DataWarning,
-            stacklevel=4,
-        )
-    for warning in plan.warnings:
-        warnings.warn(warning, DataWarning, stacklevel=4)

@@ -11,18 +11,19 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 import pellucid
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.errors import ModelError
 from pellucid.export.c_text import array, comment, literal, real, typed
+from pellucid.export.pipelines import ARITHMETIC, arithmetic
 from pellucid.export.subject import Subject
 from pellucid.layers import Dense, Scale
 from pellucid.network import Network
 
 LARGEST = 100_000_000
 """The most bytes of weights, written out; beyond this compilers give up."""
+
+_C = {"float32": "float", "float64": "double"}
 
 _BYTES = {"float32": 14, "float64": 22}
 """What a written number takes, about."""
@@ -96,6 +97,8 @@ def content(subject: Subject) -> bytes:
         from pellucid.export.c_columns import preprocess
 
         code, described = preprocess(subject.preprocessing)
+    elif subject.steps:
+        code = _steps(subject)
     names = _function_names(layer.activation for layer in layers)
     parts = [
         _header(subject, described),
@@ -115,6 +118,14 @@ def content(subject: Subject) -> bytes:
 
 def _check(subject: Subject) -> None:
     """Refuse what has no C form, and weights that make too long a file."""
+    for name, step in subject.steps:
+        if arithmetic(step) is None:
+            raise ModelError(
+                f"the step {name!r} ({type(step).__name__}) has no C form; {', '.join(ARITHMETIC)} "
+                "have one, the imputer for numbers whose missing values are NaN. Export the "
+                "pipeline to ONNX, or do the step before the exported file and export the steps "
+                "after it alone."
+            )
     for layer in subject.networks[0].layers:
         g = layer.activation
         known = g is None or (ACTIVATIONS.get(g.name) is type(g) and g.name in ACTIVATIONS_IN_C)
@@ -165,7 +176,7 @@ def _told(subject: Subject, described: Sequence[str], outputs: Sequence[str]) ->
     network, several = subject.networks[0], len(subject.networks)
     what = f"{several} neural networks, each" if several > 1 else "A neural network,"
     mean = f"; y is the mean of the {several} networks" if several > 1 else ""
-    first = "x" if subject.preprocessing is None else "the preprocessed x"
+    first = "the preprocessed x" if _is_preprocessed(subject) else "x"
     inputs = described
     if subject.preprocessing is None:
         inputs = [f"x[{k}] {name}" for k, name in enumerate(described)]
@@ -213,18 +224,22 @@ def _rows(network: Network) -> list[tuple[int, int, str]]:
 
 def _count_of_x(subject: Subject) -> int:
     if subject.preprocessing is None:
-        return subject.networks[0].n_inputs
+        return len(subject.inputs)
     from pellucid.export.c_columns import places
 
     return sum(map(places, subject.preprocessing.columns.values()))
 
 
 def _types(subject: Subject) -> tuple[str, str]:
-    """The types of x and y: double for tables, whose numbers may need it."""
+    """The types of x and y: double for tables, whose numbers may need it, and scaled targets."""
     if subject.preprocessing is not None:
         return "double", "double"
-    name = "float" if subject.dtype == np.float32 else "double"
-    return name, name
+    x, y = subject.x_dtype, subject.dtype
+    return _C[x.name], _C[y.name] if subject.scale == (0.0, 1.0) else "double"
+
+
+def _is_preprocessed(subject: Subject) -> bool:
+    return subject.preprocessing is not None or bool(subject.steps)
 
 
 def _outputs(subject: Subject) -> list[str]:
@@ -293,17 +308,48 @@ def _network(network: Network, names: dict[Activation, str], ending: str) -> str
     return "\n".join([*constants, typed(text, dtype)])
 
 
+_STATEMENTS = {
+    "-": "v -= {a};",
+    "/": "v /= {a};",
+    "*": "v *= {a};",
+    "+": "v += {a};",
+    "max": "if (v < {a}) v = {a};",
+    "min": "if (v > {a}) v = {a};",
+    "fill": "if (v != v) v = {a};",
+}
+"""What each of :data:`pellucid.export.pipelines.Operation` does to a number v of x."""
+
+
+def _steps(subject: Subject) -> str:
+    """preprocess: the steps of a pipeline, each in the order in which scikit-learn computes it."""
+    x, z = _C[subject.x_dtype.name], _C[subject.dtype.name]
+    constants: list[str] = []
+    lines = []
+    for name, step in subject.steps:
+        for what, numbers in arithmetic(step) or []:
+            a = f"step_{len(constants) + 1}"
+            constants.append(array(a, numbers.astype(subject.x_dtype), subject.x_dtype.name))
+            lines.append(f"        {_STATEMENTS[what].format(a=f'{a}[i]')} /* {comment(name)} */\n")
+    return (
+        "\n".join(constants) + "\n/* From x to z = A[0], the inputs of the network. */\n"
+        f"static void preprocess(const {x} *x, {z} *z)\n{{\n    int i;\n"
+        f"    for (i = 0; i < {len(subject.inputs)}; i++) {{\n        {x} v = x[i];\n"
+        f"{''.join(lines)}        z[i] = ({z})v;\n    }}\n}}\n"
+    )
+
+
 def _predict(subject: Subject) -> str:
     """pellucid_predict: preprocessing, the networks, their mean, and the answer's own terms."""
     n, several = subject.networks[0].n[-1], len(subject.networks)
-    kind = "float" if subject.dtype == np.float32 else "double"
+    kind, prepared = _C[subject.dtype.name], _is_preprocessed(subject)
     real_x, real_y = _types(subject)
-    if several == 1 and real_y == kind and subject.answer != "binary":
+    as_it_is = subject.scale == (0.0, 1.0) and subject.answer != "binary"
+    if several == 1 and not prepared and as_it_is:
         return (
             f"void pellucid_predict(const {real_x} *x, {real_y} *y)\n{{\n    network(x, y);\n}}\n"
         )
     lines, x = [f"{kind} a[{n}];", f"{real_y} mean[{n}];", "int i;"], "x"
-    if subject.preprocessing is not None:
+    if prepared:
         x = "A0"
         lines = [f"{kind} A0[{subject.networks[0].n_inputs}];", *lines, "preprocess(x, A0);"]
     for ending in _endings(subject):
@@ -356,5 +402,5 @@ def _half(subject: Subject) -> str:
 def _stack(subject: Subject) -> int:
     """The bytes of the arrays that are alive at one time, rounded up."""
     n = subject.networks[0].n
-    numbers = sum(n) + (n[0] if subject.preprocessing is not None else 0) + 3 * n[-1]
+    numbers = sum(n) + (n[0] if _is_preprocessed(subject) else 0) + 3 * n[-1]
     return -(-numbers * 8 // 100) * 100

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.export.graph import ML, ArrayFunctions, Graph, Shape, Value
-from pellucid.tables.kinds import FARTHEST, Binary, Category, Date, Image, Kind
+from pellucid.tables.codes import code_of
+from pellucid.tables.kinds import FARTHEST, TRUTHS, Binary, Category, Date, Image, Kind
 from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.values import MISSING, texts
 
@@ -156,12 +157,12 @@ def _of_texts(kind: Binary | Category, x: Value) -> Value:
 
 
 def _values(kind: Binary | Category) -> list[str]:
-    """The texts that stand for something, whatever their case."""
-    missing = [*sorted(MISSING), "NaN"]
-    if isinstance(kind, Category):
-        return [*kind.categories, *missing]
-    words = ["false", "true", "0", "1", "no", "yes", "n", "y", "f", "t", "off", "on"]
-    return [*kind.values, *(value.casefold() for value in kind.values), *words, *missing]
+    """The texts that stand for something, whatever their case; codes also as 94107.0."""
+    known = kind.categories if isinstance(kind, Category) else kind.values
+    codes = [form for text in known for form in (code_of(text), f"{code_of(text)}.0")]
+    words = list(TRUTHS) if isinstance(kind, Binary) else ["false", "true"]
+    folded = [text.casefold() for text in known]
+    return [*known, *folded, *codes, *words, *sorted(MISSING), "NaN"]
 
 
 def _forms(text: str) -> list[str]:

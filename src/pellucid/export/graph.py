@@ -28,6 +28,7 @@ from pellucid.errors import MissingPackageError
 
 try:
     import onnx
+    from onnx import compose
 except ImportError:
     raise MissingPackageError(
         "exporting to ONNX needs the package onnx: pip install 'pellucid[onnx]'"
@@ -39,6 +40,9 @@ ML = "ai.onnx.ml"
 OPSETS, IR_VERSION = {"": 17, ML: 3}, 8
 """The oldest versions with all that is needed: ONNX Runtime 1.12 and newer run them."""
 
+OLDEST = 13
+"""The oldest opset in which the nodes of a network can be written."""
+
 Shape = tuple[int | str, ...]
 
 
@@ -47,16 +51,20 @@ class Graph:
 
     Attributes
     ----------
-    nodes, initializers, inputs, outputs : lists of the protobuf objects
+    nodes, initializers, inputs, outputs, functions : lists of the protobuf objects
+    opsets : dict of str to int
+        The version of each domain of operators.
     prefix : str
         Stands before the names of new nodes and constants, such as "2." for the second network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opset: int = OPSETS[""]) -> None:
+        self.opsets = OPSETS | {"": opset}
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
+        self.functions: list[Any] = []
         self.prefix = ""
         self._names: set[str] = set()
         self._constants: dict[Any, Value] = {}
@@ -101,12 +109,28 @@ class Graph:
         self.nodes.append(node)
         return Value(self, name, np.dtype(dtype), shape)
 
+    def embed(self, model: Any, values: Mapping[str, Value], prefix: str, n: int | str) -> Value:
+        """Add another model whose inputs are these values; return its output, n numbers a row."""
+        prefix = self._unique(prefix) + "."
+        model = compose.add_prefix(model, prefix)
+        for name, value in values.items():
+            self.nodes.append(onnx.helper.make_node("Identity", [value.name], [prefix + name]))
+        self.nodes += model.graph.node
+        self.initializers += model.graph.initializer
+        self.functions += model.functions
+        for each in model.opset_import:
+            self.opsets.setdefault(each.domain, each.version)
+        output = model.graph.output[0]
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type)
+        return Value(self, output.name, np.dtype(dtype), (n, "m"))
+
     def concatenate(self, values: list[Value]) -> Value:
         """Return values below one another, (n1 + n2 + ..., m): tensors side by side."""
         if len(values) == 1:
             return values[0]
-        n = sum(int(value.shape[0]) for value in values)
-        shape = (n, values[0].shape[1])
+        sizes = [value.shape[0] for value in values]
+        known = all(isinstance(size, int) for size in sizes)
+        shape = (sum(map(int, sizes)) if known else "n", values[0].shape[1])
         return self.add("Concat", *values, dtype=values[0].dtype, shape=shape, axis=1)
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
@@ -117,7 +141,8 @@ class Graph:
             onnx.helper.make_graph(
                 self.nodes, "pellucid", self.inputs, self.outputs, self.initializers
             ),
-            opset_imports=[onnx.helper.make_opsetid(*each) for each in OPSETS.items()],
+            functions=self.functions,
+            opset_imports=[onnx.helper.make_opsetid(*each) for each in self.opsets.items()],
             ir_version=IR_VERSION,
             producer_name="pellucid",
             producer_version=pellucid.__version__,
@@ -325,7 +350,8 @@ def _reduce(operator: str, x: Value, *, axis: int, keepdims: bool = False) -> Va
     left = list(x.shape)
     left[axis : axis + 1] = [1] if keepdims else []
     tensor_axis = len(x.shape) - 1 - axis  # the tensor is the transpose
-    if operator == "ReduceSum":  # in opset 17 the one whose axes are an input
+    # The axes became an input: of ReduceSum in opset 13, of the others in 18.
+    if operator == "ReduceSum" or x.graph.opsets[""] >= 18:
         axes = x.graph.constant(np.array([tensor_axis]))
         made = {"keepdims": int(keepdims), "dtype": x.dtype, "shape": tuple(left)}
         return x.graph.add(operator, x, axes, **made)  # type: ignore[arg-type]

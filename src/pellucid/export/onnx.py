@@ -42,7 +42,7 @@ def content(subject: Subject) -> bytes:
         )
     graph = Graph()
     X = _inputs(graph, subject)
-    A = [_forward(graph, net, X, number) for number, net in enumerate(subject.networks, start=1)]
+    A = [forward(graph, net, X, number) for number, net in enumerate(subject.networks, start=1)]
     graph.prefix = ""
     _outputs(graph, subject, _mean(subject, A))
     return graph.to_bytes(_metadata(subject))
@@ -50,6 +50,10 @@ def content(subject: Subject) -> bytes:
 
 def _inputs(graph: Graph, subject: Subject) -> Value:
     """The networks' inputs, (n[0], m)."""
+    if subject.steps:
+        from pellucid.export.steps import transform as through_steps
+
+        return through_steps(graph, subject).astype(subject.dtype)
     if subject.preprocessing is None:
         return graph.input("X", subject.dtype, (subject.networks[0].n_inputs, "m"))
     from pellucid.export.columns import transform
@@ -57,8 +61,8 @@ def _inputs(graph: Graph, subject: Subject) -> Value:
     return transform(graph, subject.preprocessing).astype(subject.dtype)
 
 
-def _forward(graph: Graph, network: Network, X: Value, number: int) -> Value:
-    """A[L] of a network, by the reference engine's own forward pass."""
+def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
+    """Add A[L] of a network, by the reference engine's own forward pass."""
     graph.prefix = f"{number}." if number > 1 else ""
     graph.name_arrays(network.parameters)
     A: Any = X
@@ -95,16 +99,25 @@ def _outputs(graph: Graph, subject: Subject, A: Value) -> None:
     if subject.answer == "regression":
         graph.output("prediction", _first(_prediction(subject, A)))
         return
-    p = graph.concatenate([1 - A, A]) if subject.answer == "binary" else A
-    graph.output("probabilities", p)
+    graph.output("probabilities", probabilities(subject, A))
+    graph.output("label", label(subject, A))
+
+
+def probabilities(subject: Subject, A: Value) -> Value:
+    """Add the probability of each class, (number of classes, m), from A[L]."""
+    return A.graph.concatenate([1 - A, A]) if subject.answer == "binary" else A
+
+
+def label(subject: Subject, A: Value) -> Value:
+    """Add the class, (m,), or of several labels each, (n[L], m), from A[L]."""
     if subject.answer == "multiclass":
-        number = graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
+        number = A.graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
     else:
         number = _first((A >= 0.5 if subject.at_half else A > 0.5).astype(np.int64))
-    if subject.classes is not None and subject.answer != "labels":
-        classes = graph.constant(_labels(subject.classes))
-        number = graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)
-    graph.output("label", number)
+    if subject.classes is None or subject.answer == "labels":
+        return number
+    classes = A.graph.constant(_labels(subject.classes))
+    return A.graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)
 
 
 def _prediction(subject: Subject, A: Value) -> Value:

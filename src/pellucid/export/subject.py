@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import ModelError
+from pellucid.export.pipelines import TAKES, Unwrapped, combined, refusal, unwrap
 from pellucid.network import Network
 
 
@@ -36,6 +37,10 @@ class Subject:
         Regression: the prediction is mean + std * A[L], (mean, std).
     preprocessing : Preprocessing or None
         Of a table: from its columns to the networks' inputs.
+    steps : list of (str, transformer)
+        Of a scikit-learn pipeline: what is done to its rows before they reach the network.
+    x : dict of str to array
+        What goes into its first step: the name of each input, with rows of its dtype and width.
     """
 
     networks: list[Network]
@@ -46,6 +51,8 @@ class Subject:
     target: str = ""
     scale: tuple[float, float] = (0.0, 1.0)
     preprocessing: Any = None
+    steps: list[tuple[str, Any]] = field(default_factory=list)
+    x: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, network in enumerate(self.networks, start=1):
@@ -63,33 +70,84 @@ class Subject:
         dtype: np.dtype[Any] = self.networks[0].dtype
         return dtype
 
+    @property
+    def x_dtype(self) -> np.dtype[Any]:
+        """What the rows of a network or pipeline are given in."""
+        return next((rows.dtype for rows in self.x.values()), self.dtype)
 
-def subject(model: Any) -> Subject:
+
+def subject(model: Any, X: Any = None) -> Subject:
     """Return what is to be exported of a model, or of the model in a folder.
+
+    ``X`` is a few rows, for the types of what a pipeline takes.
 
     >>> from pellucid import Dense, Network
     >>> subject(Network([Dense(1, "sigmoid")], n_inputs=2)).inputs
     ['x1', 'x2']
     """
-    if isinstance(model, (str, os.PathLike)):
-        from pellucid.persistence import load
-
-        model = load(model)
+    model = loaded(model)
     if isinstance(model, Network):
         return Subject([model], _answer(model), _numbered(model.n_inputs))
     if hasattr(model, "preprocessing"):
         return _of_table(model)
+    if not hasattr(model, "get_params"):
+        raise TypeError(f"export takes {TAKES}; got {model!r}.")
+    return _of_estimator(unwrap(model), X)
+
+
+def loaded(model: Any) -> Any:
+    """Return the model in a folder; anything but a path as it is."""
+    if not isinstance(model, (str, os.PathLike)):
+        return model
+    from pellucid.persistence import load
+
+    return load(model)
+
+
+def _of_estimator(found: Unwrapped, X: Any) -> Subject:
+    """An estimator with what scikit-learn has around it."""
+    model, steps = found.estimator, found.steps
     if hasattr(type(model), "network_"):
-        return _of_drop_in(model)
-    if hasattr(type(model), "feature_importances"):
+        made = _of_drop_in(model)
+    elif hasattr(type(model), "feature_importances"):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(model)
-        return _of_table(model.model_)
-    raise TypeError(
-        "export takes a Network, a fitted MLPClassifier, MLPRegressor, TabularClassifier or "
-        f"TabularRegressor, a TableModel, or the path of a model folder; got {model!r}."
-    )
+        made = _of_table(model.model_)
+    else:
+        raise refusal(found)
+    if steps and made.preprocessing is not None:
+        raise ModelError(
+            f"the exported file of a {type(model).__name__} takes a table's columns as they are; "
+            f"here the step {steps[0][0]!r} comes before it. Fit it without that step, and export "
+            "it alone."
+        )
+    if steps:
+        first = steps[0][1]
+        names = getattr(first, "feature_names_in_", None)
+        n = getattr(first, "n_features_in_", 1)  # a vectorizer takes documents
+        made.inputs = _numbered(n) if names is None else [str(name) for name in names]
+        made.steps = steps
+        made.x = _x(made, model, X)
+    made.scale = combined(found.scale, made.scale)
+    return made
+
+
+def _x(made: Subject, model: Any, X: Any) -> dict[str, NDArray[Any]]:
+    """The inputs of a pipeline: those of X, or else one of the dtype that the network learned."""
+    from pellucid.export.rows import arrays_of, finds_columns
+
+    first = made.steps[0][1]
+    if X is not None:
+        return arrays_of(X, first)
+    if finds_columns(first) and hasattr(first, "feature_names_in_"):
+        raise ModelError(
+            f"the pipeline begins with a {type(first).__name__} that finds columns by name, and it "
+            "does not know their types. Give a few rows, best all that it was fitted to: "
+            "export(pipeline, path, X=X)."
+        )
+    in_float = made.dtype == np.float32 and model.dtype is None
+    return {"X": np.empty((0, len(made.inputs)), np.float32 if in_float else np.float64)}
 
 
 def _answer(network: Network) -> str:

@@ -21,7 +21,7 @@ from pellucid.lab.datasets import Dataset, dataset
 from pellucid.lab.experiment import MOST_PARAMETERS, Experiment
 from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows, rows_held
 from pellucid.lab.settings import LARGEST_SEED, Settings
-from pellucid.lab.table import add_rows, learned, outputs_of
+from pellucid.lab.table import add_rows, learned, outputs_of, rows_lost
 from pellucid.layers import Dense, Scale
 from pellucid.network import Network
 from pellucid.persistence import load_checkpoint, load_predictor, read_folder
@@ -310,7 +310,8 @@ def from_raw(
             raise DataError(
                 f"{model.title} has learned {columns.target!r}; it cannot be asked for {target!r}."
             )
-        table = raw.table(columns.target, list(columns.preprocessing.columns))
+        names = list(columns.preprocessing.columns)
+        table = raw.table(columns.target, names, task=columns.reads_target_as)
         return _prepared(model, columns, table, title, recall)
     return _plain(model, columns, raw.table(target or "target"), title, recall)
 
@@ -324,6 +325,7 @@ def format_of(columns: TableModel) -> TextFormat:
 def _prepared(model: Model, columns: TableModel, table: Table, title: str, recall: str) -> Dataset:
     t = learned(columns, np.asarray(table.y), title)
     note = f"{count(table.m, 'row')}, through the preprocessing of {model.title}."
+    note += rows_lost(table)
     return add_rows(columns, columns.inputs(table), t, title, note, recall)
 
 

@@ -1,9 +1,9 @@
 """``open_lab``: the lab's page on a network and data that are in memory, inline in a notebook.
 
-The page in the notebook is the lab's own, in a frame. Its cookie is strict, so a browser sends it
-only where the notebook's page has the same name as the lab's: both 127.0.0.1 or both localhost,
-over http. Elsewhere, as in Colab or in editors, there is the address to open instead. What stays in
-the notebook's file is a token that is good once.
+The page in the notebook is the lab's own, in a frame, where the notebook's page is one of this
+computer: of 127.0.0.1 or localhost, over http. Elsewhere, as in Colab or in editors, and where the
+frame stays empty, there is how to reach it instead. What stays in the notebook's file is a ticket:
+a key that is good once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import secrets
 import sys
 import threading
-import webbrowser
 from html import escape
 from typing import Any
 
@@ -69,28 +68,40 @@ class LabPage:
 
     def _repr_html_(self) -> str:
         name = f"pellucid-{secrets.token_hex(6)}"
-        rest = f":{self._lab.port}/?token={self._lab.app.ticket()}{self._link}"
+        port = self._lab.port
+        rest = f":{port}/?ticket={self._lab.app.ticket()}{self._link}"
         return _FRAME.format(
             name=name,
+            port=port,
             address=escape(f"http://{HOST}{rest}"),
             rest=json.dumps(rest).replace("<", "\\u003c"),
             height=HEIGHT,
         )
 
 
-_FRAME = """<div id="{name}"><p><a href="{address}" target="_blank" rel="noopener">Open the lab</a>
-in a browser on the computer where this notebook's Python runs. The address is good once.</p></div>
+_FRAME = """<div id="{name}"><p>The lab is on the computer where this notebook's Python runs.
+<a href="{address}" target="_blank" rel="noopener">Open it in a browser there</a>; the address is
+good once, for ten minutes. On another computer run first
+<code>ssh -L {port}:127.0.0.1:{port} that-computer</code>.</p></div>
 <script>
 (() => {{
   const box = document.getElementById("{name}");
   const host = location.hostname;
   if (!box || location.protocol !== "http:" || !["127.0.0.1", "localhost"].includes(host)) return;
   const frame = document.createElement("iframe");
-  frame.src = `http://${{host}}` + {rest};
+  frame.src = `http://${{host}}` + {rest}; // of the page's own site: others may keep no key
   frame.title = "Pellucid lab";
   frame.allow = "clipboard-write";
   frame.style = "width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 8px";
-  box.replaceChildren(frame);
+  const text = box.firstElementChild;
+  text.hidden = true;
+  box.append(frame);
+  const late = setTimeout(() => {{ text.hidden = false; frame.hidden = true; }}, 8000);
+  addEventListener("message", (event) => {{
+    if (event.source !== frame.contentWindow) return;
+    clearTimeout(late);
+    text.hidden = !(frame.hidden = false);
+  }});
 }})();
 </script>"""
 
@@ -136,7 +147,7 @@ def open_lab(model: Any, X: Any, Y: Any) -> LabPage:
         page = LabPage(_server, experiment)
         _open.add(page)
     if not _in_notebook():
-        webbrowser.open(page.address)
+        page._lab.browse(experiment)
     return page
 
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import importlib
 import json
 import logging
 import os
 import socket as sockets
 import threading
-from collections.abc import AsyncIterator, Callable
+import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps
-from pellucid.lab.security import IN_NOTEBOOKS, Guard
+from pellucid.lab.security import IN_NOTEBOOKS, SPEAKS, Guard
 from pellucid.lab.state import LARGEST_UPLOAD
 from pellucid.lab.trainer import Message, Trainer
 from pellucid.lab.uploads import KINDS, received
 
 logger = logging.getLogger(__name__)
+_wire = logging.getLogger("pellucid.lab.wire")
+"""What uvicorn says of single connections: of malformed requests nothing, they are answered."""
+_wire.setLevel(logging.ERROR)
 
-HOST = "127.0.0.1"
+HOST, HOST_6 = "127.0.0.1", "::1"
 STATIC = Path(__file__).parent / "static"
 LARGEST_MESSAGE = 2 * 2**20
 MOST_CLIENTS = 32
@@ -33,6 +38,8 @@ MOST_UPLOADS = 2
 """At a time; further ones wait."""
 LONGEST_UPLOAD = 60.0
 """Seconds until all of one has arrived."""
+ACCEPTED, QUEUED = 16, 2048
+"""Connections that are accepted in one go, and that may wait for it; beyond, they wait seconds."""
 NOT_UNDERSTOOD, TOO_MANY = 1007, 1013
 """Why a socket is closed, in the numbers of RFC 6455."""
 
@@ -46,7 +53,7 @@ class Lab:
     address : str
         What to open, with the token.
     trainers : set of Trainer
-        One for each page that is connected.
+        One for each page that is connected, or whose last request is still worked at.
     experiment : dict or None
         What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
     framed : bool
@@ -65,26 +72,43 @@ class Lab:
         _require()
         self.experiment = experiment
         self._listening = _listen(port)
-        self.port = int(self._listening.getsockname()[1])
+        self.port = int(self._listening[0].getsockname()[1])
         self.app = Guard(_application(self), self.port, IN_NOTEBOOKS if framed else "'none'")
-        self.trainers: set[Trainer] = set()
+        self._trainers: set[Trainer] = set()
         self._server = _uvicorn_server(self.app)
         self._thread: threading.Thread | None = None
 
     @property
+    def trainers(self) -> set[Trainer]:
+        """Those whose threads have not ended."""
+        self._trainers = {each for each in self._trainers if each.is_alive()}
+        return self._trainers
+
+    @property
     def address(self) -> str:
         """What to open, with the token, and the experiment to begin with behind the ``#``."""
-        where = f"http://{HOST}:{self.port}/?token={self.app.token}"
-        if self.experiment is None:
-            return where
-        return where + link_of(self.experiment)
+        return self._address(f"token={self.app.token}", self.experiment)
+
+    def browse(self, experiment: dict[str, Any] | None = None) -> bool:
+        """Open a page in the browser, on this experiment; False where no browser is found.
+
+        Other users see a program's arguments, so a ticket stands there instead of the token.
+        """
+        ticket = f"ticket={self.app.ticket()}"
+        return webbrowser.open(self._address(ticket, experiment or self.experiment))
+
+    def _address(self, key: str, experiment: dict[str, Any] | None) -> str:
+        link = "" if experiment is None else link_of(experiment)
+        return f"http://{HOST}:{self.port}/?{key}{link}"
 
     def run(self) -> None:
         """Serve in this thread until Ctrl-C."""
         try:
-            self._server.run(sockets=[self._listening])
+            self._server.run(sockets=self._listening)
         finally:
-            self._listening.close()
+            for each in self._listening:
+                each.close()
+            self.end_trainers()
 
     def __enter__(self) -> Lab:
         """Serve in a thread of its own."""
@@ -124,16 +148,15 @@ class Client:
 
     async def serve(self) -> None:
         """Until the page goes, or says something that is not understood."""
-        self._lab.trainers.add(self._trainer)  # before anything is awaited: they are counted
         self._trainer.start()
+        self._lab.trainers.add(self._trainer)  # before anything is awaited: they are counted
         pushing = asyncio.create_task(self._send_pushed())
         try:
-            await self._websocket.accept()
+            await _welcome(self._lab, self._websocket)
             await self._read()
         finally:
             pushing.cancel()
             self._trainer.stop()
-            self._lab.trainers.discard(self._trainer)
             with contextlib.suppress(asyncio.CancelledError):
                 await pushing
 
@@ -181,6 +204,12 @@ class Client:
                     await self._websocket.send_text(message)
 
 
+async def _welcome(lab: Lab, websocket: Any) -> None:
+    """Give the page the key to keep: what it came with may have been a ticket."""
+    await websocket.accept(SPEAKS)
+    await websocket.send_text(dumps({"event": "welcome", "key": lab.app.token}))
+
+
 def parsed(message: Any) -> dict[str, Any]:
     """Return the request of a message; ValueError where it is none."""
     text = message.get("text")
@@ -222,8 +251,8 @@ def _application(lab: Lab) -> Any:
 
     async def talk(websocket: Any) -> None:
         if len(lab.trainers) >= MOST_CLIENTS:
-            await websocket.accept()
-            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages are open already.")
+            await _welcome(lab, websocket)  # its ticket is used: it has to know the key
+            await websocket.close(TOO_MANY, f"{MOST_CLIENTS} pages of the lab are open already.")
             return
         await Client(lab, websocket).serve()
 
@@ -234,11 +263,6 @@ def _application(lab: Lab) -> Any:
 
     receiving = asyncio.Semaphore(MOST_UPLOADS)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[None]:
-        yield
-        lab.end_trainers()
-
     static = StaticFiles(directory=STATIC, check_dir=False)
     routes = [
         Route("/", page),
@@ -246,7 +270,7 @@ def _application(lab: Lab) -> Any:
         WebSocketRoute("/socket", talk),
         Mount("/static", static),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes)
 
 
 async def _received(request: Any) -> tuple[dict[str, Any], int]:
@@ -279,39 +303,97 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
         return {"error": " ".join(str(error).split())}, 200
     except Exception as error:
         logger.exception("upload %s", kind)
-        return {"error": f"internal error: {type(error).__name__}"}, 500
+        return {"error": f"internal error: {type(error).__name__}: {error}"}, 200
     return found, 200
 
 
-def _uvicorn_server(app: Any) -> Any:
+def _uvicorn_server(app: Guard) -> Any:
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+    class Http(H11Protocol):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.logger = _wire
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            app.door.arrived(transport)
+
+    class Socket(WebSocketsSansIOProtocol):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.logger = self.conn.logger = _wire
+
+    for each in (_wire, logging.getLogger("uvicorn.error")):
+        each.addFilter(_is_of_interest)
     config = uvicorn.Config(
         app,
-        lifespan="on",
+        http=Http,
+        ws=Socket,
+        lifespan="off",
+        backlog=ACCEPTED,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
         proxy_headers=False,
         server_header=False,
         access_log=False,
-        log_level="warning",
+        log_config=None,
         timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)
 
 
-def _listen(port: int) -> sockets.socket:
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    """Not what is cut off because the lab ends."""
+    cut = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+    return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
+
+
+class _Listening(sockets.socket):
+    """For asyncio the backlog is also how many are accepted in one go."""
+
+    def listen(self, backlog: int = QUEUED) -> None:
+        super().listen(QUEUED)
+
+
+def _listen(port: int) -> list[sockets.socket]:
+    """Both addresses that localhost may lead to, or one where there is no IPv6.
+
+    Were the other free, another user's server could listen there and be sent the key.
+    """
+    while True:
+        try:
+            near = _bound(sockets.AF_INET, HOST, port)
+        except OSError as error:
+            raise _refused(HOST, port, error) from None
+        try:
+            return [near, _bound(sockets.AF_INET6, HOST_6, near.getsockname()[1])]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [near]
+            near.close()
+            if port:
+                raise _refused(f"[{HOST_6}]", port, error) from None
+
+
+def _bound(family: sockets.AddressFamily, host: str, port: int) -> sockets.socket:
     # asyncio sends without delay (TCP_NODELAY) only where the protocol is named
-    listening = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+    listening = _Listening(family, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
     if os.name == "posix":  # on Windows it would let others take the port over
         listening.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
-        listening.listen(128)  # who comes before the server is ready waits
-    except OSError as error:
+        listening.bind((host, port))
+        listening.listen()  # who comes before the server is ready waits
+    except OSError:
         listening.close()
-        raise OSError(
-            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another port, or 0 for a "
-            "free one."
-        ) from None
+        raise
     return listening
+
+
+def _refused(host: str, port: int, error: OSError) -> OSError:
+    return OSError(
+        f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0 for a "
+        "free one."
+    )

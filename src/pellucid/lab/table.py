@@ -109,7 +109,13 @@ def note_of(plan: Plan) -> str:
     note = f"{plan.reason}. Columns of numbers are standardised."
     if plan.left_out:
         note += f" Left out: {some([f'{name!r} {why}' for name, why in plan.left_out.items()])}."
-    return note
+    return note + rows_lost(plan.table)
+
+
+def rows_lost(table: Table) -> str:
+    """Return in a sentence which rows of what was read are not there, and why."""
+    lost = [note for note in table.notes if "row" in note and "left out" in note]
+    return f" Of the rows: {'; '.join(lost)}." if lost else ""
 
 
 def _read(source: str, target: str | None) -> Table:

@@ -202,14 +202,16 @@ class Trainer(threading.Thread):
         self.player = Player(push)
         self._handle = handle
         self._queue: queue.SimpleQueue[tuple[dict[str, Any], Answer] | None] = queue.SimpleQueue()
+        self._stopped = False
 
     def ask(self, request: dict[str, Any], answer: Answer) -> None:
         """Put a request into the queue; ``answer`` is called in this thread."""
         self._queue.put((request, answer))
 
     def stop(self) -> None:
-        """End after the present request or slice of training."""
-        self._queue.put(None)
+        """End after the present request or slice of training; what else was asked is left."""
+        self._stopped = True
+        self._queue.put(None)  # wakes it
 
     def run(self) -> None:
         """Until :meth:`stop`."""
@@ -234,7 +236,9 @@ class Trainer(threading.Thread):
             self.player.push(frames.dumps({"event": "stopped", "reason": reason}))
 
     def _next(self) -> tuple[dict[str, Any], Answer] | tuple[()] | None:
-        """The next request; an empty one when it is time to go on playing."""
+        """The next request; an empty one when it is time to go on playing; None at the end."""
+        if self._stopped:
+            return None
         wait = self.player.pause_needed if self.player.playing else math.inf
         try:
             if wait == math.inf:

@@ -93,7 +93,7 @@ def choose_target(table: Any, target: Any, model: Any, task: Any = None) -> dict
         name, content = TABLES[table]
         held = WEIGHTS.get(model) if isinstance(model, str) else None
         if held is None or held.model is None:
-            chosen = raw_of(name, content).table(target)
+            chosen = raw_of(name, content).table(target, task=task)
             return _opening(first_experiment(learn(chosen, name, task=task)))
         found = from_content(held.model, content, target, name)
         return _opening(experiment_of(held.model, {"name": found.name}, held.recall))
@@ -142,19 +142,19 @@ def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            entries = [each for each in file.infolist() if not each.is_dir()]
-            known = _model_files(name, [each.filename for each in entries])
-            wanted = [each for each in entries if each.filename in known]
+            # orig_filename: the other one ends at a NUL
+            entries = [each for each in file.infolist() if each.orig_filename[-1:] != "/"]
+            known = _model_files(name, [each.orig_filename for each in entries])
+            wanted = [each for each in entries if each.orig_filename in known]
             _check_size(name, [each.file_size for each in wanted])
             if any(each.compress_type not in _METHODS for each in wanted):
                 raise ValueError("neither stored nor deflated")
             for each in wanted:
                 with file.open(each) as inside:
-                    yield known[each.filename], inside.read(each.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError,
-            MemoryError) as error:  # fmt: skip
-        if isinstance(error, ModelError):
-            raise
+                    yield known[each.orig_filename], inside.read(each.file_size)
+    except ModelError:
+        raise
+    except Exception as error:  # a reader of zips meets what it does not expect in many ways
         raise ModelError(f"{name} is a damaged zip, or one of an unknown kind: {error}.") from None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import platform
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 import pellucid
-from pellucid._shown import short
+from pellucid._shown import message, quoted, short
 from pellucid.report import figures
 from pellucid.report.drawing import draw
 from pellucid.report.words import MINUS, number, percent
@@ -104,8 +103,11 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     parts = about.get("parts", [])
     seen = about.get("rows", 0)
     fitted = parts[0][0] if len(parts) == 1 else seen
-    held_out = evaluation.get("rows", 0)
-    shares = [("held out", held_out, "to measure the result, seen by nothing before the end")]
+    held_out, how = evaluation.get("rows", 0), about.get("held_out", {})
+    unseen = "to measure the result, seen by nothing before the end"
+    if how.get("how", "random") != "random":
+        unseen += f": {message(how['words'])}"
+    shares = [("held out", held_out, unseen)]
     if len(parts) == 1:
         shares = [
             ("training", parts[0][0], "the network learns from these"),
@@ -122,6 +124,8 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     return {
         "total": seen + held_out,
         "parts": shares,
+        "parted": _PARTED.get(how.get("how", "random"), ""),
+        "validation": about.get("validation", "random"),
         "folds": len(parts) if len(parts) > 1 else 0,
         "columns": columns[:MOST_ROWS],
         "more_columns": columns[MOST_ROWS:MOST_LISTED],
@@ -134,6 +138,13 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
         "warnings": about.get("warnings", [])[:MOST_LISTED],
         "n_warnings": len(about.get("warnings", [])),
     }
+
+
+_PARTED = {
+    "random": ", parted at random",
+    "time": ", parted by time",
+    "group": ", parted by whole groups",
+}
 
 
 def _tally(columns: Sequence[Mapping[str, Any]]) -> str:
@@ -238,6 +249,7 @@ def results(model: TableModel, evaluation: Evaluation) -> Content | None:
             for name, found in metrics.items()
         ],
         "uncertainty": _uncertainty(model, metrics, m),
+        "cautions": list(map(message, model.data.get("held_out", {}).get("cautions", []))),
         "has_auc": metrics["network"].get("auc") is not None,
     }
 
@@ -442,7 +454,7 @@ def use(model: TableModel, evaluation: Evaluation) -> Content:
     return {
         "target": model.target,
         "python_name": repr(folder),
-        "shell_name": shlex.quote(folder),
+        "shell_name": quoted(folder),
         "estimator": "TabularRegressor" if model.task == "regression" else "TabularClassifier",
         "classes": model.task != "regression",
         "n_columns": len(model.preprocessing.columns),
@@ -527,7 +539,11 @@ def said_in_a_sentence(model: TableModel, evaluation: Evaluation) -> list[str]:
             label = majority(evaluation)
             says = "the most frequent class" if label is None else f"‘{short(label, 40)}’"
             lead += f"; always saying {says} gets {percent(metrics['majority class']['accuracy'])}"
-    return [sentence for sentence in (f"{lead}.", _verdict(model, evaluation)) if sentence]
+    advice = evaluation.get("advice") or ""
+    if advice:
+        advice = f"{advice[0].upper()}{advice[1:]}."
+    said = (f"{lead}.", _verdict(model, evaluation), advice)
+    return [sentence for sentence in said if sentence]
 
 
 def _svg(text: str) -> Markup:

@@ -48,6 +48,10 @@ class Kind(ABC):
     def write(self, column: NDArray[Any], out: NDArray[np.float32], where: str) -> None:
         """Write a column's outputs into ``out``, (m, n_outputs) and all 0; DataError otherwise."""
 
+    def unseen(self, column: NDArray[Any], where: str) -> NDArray[np.bool_]:
+        """Return a mask, (m,): the rows of a column that fits with a category not seen before."""
+        return np.zeros(len(column), dtype=np.bool_)
+
     @abstractmethod
     def detail(self) -> str:
         """Return what was found out about the column, for the report."""

@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
+from pellucid.tables.codes import Codes
 from pellucid.tables.frame import labels_of
 from pellucid.tables.model import TableModel
+from pellucid.tables.split import no_number
+from pellucid.tables.strays import as_written
 from pellucid.tables.table import Table, some
 
 Floats = NDArray[np.float64]
@@ -74,6 +77,20 @@ class Evaluation:
             return mean_baseline(self.y, self.y)
         labels = class_numbers(self.y, self.classes)
         return majority_baseline(labels, labels, len(self.classes))
+
+    def tells(self) -> bool:
+        """Whether predictions go with the target more than by chance.
+
+        That is, whether the mean over the rows of p[y] - sum_k share_k p[k], or for numbers of the
+        product of both deviations from their means, is over 2.5 of its standard errors.
+        """
+        if self.p is None:
+            both = (self.y - self.y.mean()) * (self.predicted - self.predicted.mean())
+        else:
+            labels = class_numbers(self.y, self.classes)
+            shares = np.bincount(labels, minlength=len(self.classes)) / self.m
+            both = self.p[np.arange(self.m), labels] - self.p @ shares
+        return bool(both.mean() > 2.5 * both.std() / np.sqrt(self.m))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a report needs, as plain data: the metrics, and what its figures show.
@@ -142,11 +159,15 @@ def _of_numbers(model: TableModel, test: Table, seen: Table | None) -> Evaluatio
 
 
 def as_numbers(y: NDArray[Any], what: str) -> Floats:
-    """Return a target of numbers; DataError for texts. ``what`` names it in the message."""
+    """Return a target of numbers, or texts that write them; DataError for others.
+
+    ``what`` names it in the message.
+    """
+    y = as_written(y, what)
     if y.dtype.kind not in "bif":
         raise DataError(
-            f"{what} holds texts, such as {y[0].item()!r}; the model predicts numbers. Correct the "
-            "column."
+            f"{what} holds texts, such as {no_number(y)!r}; the model predicts numbers. "
+            "Correct the column."
         )
     return y.astype(np.float64)
 
@@ -170,22 +191,23 @@ def as_learned(model: TableModel, y: Any, source: str = "y") -> NDArray[Any]:
 def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Numbers:
     """Return the number of each row's class; DataError for labels that are none of the classes.
 
-    >>> class_numbers(np.array(["b", "a"]), ["a", "b"])
-    array([1, 0])
+    Labels of another type are matched as codes are (:func:`~pellucid.tables.codes.code_of`).
+
+    >>> class_numbers(np.array(["b", "a"]), ["a", "b"]), class_numbers(np.array(["2.0"]), [1, 2])
+    (array([1, 0]), array([1]))
     """
-    known = {str(label).strip(): k for k, label in enumerate(classes)} | {
-        label: k for k, label in enumerate(classes)
-    }
+    exact = {label: k for k, label in enumerate(classes)}
+    codes = Codes({str(label).strip(): k for k, label in enumerate(classes)}, from_numbers=False)
     values, places = np.unique(y, return_inverse=True)
     labels = values.tolist()
-    unknown = [each for each in labels if each not in known and str(each) not in known]
+    numbers = [exact[each] if each in exact else codes.find(str(each)) for each in labels]
+    unknown = [repr(each) for each, k in zip(labels, numbers, strict=True) if k is None]
     if unknown:
         raise DataError(
-            f"{source}: the target holds {some(list(map(repr, unknown)))}, which "
+            f"{source}: the target holds {some(unknown)}, which "
             f"{'is' if len(unknown) == 1 else 'are'} none of the classes "
             f"{some(list(map(repr, classes)))}. Leave those rows out, or train on them too."
         )
-    numbers = [known[each] if each in known else known[str(each)] for each in labels]
     return np.array(numbers, dtype=np.int64)[places.ravel()]
 
 
@@ -261,6 +283,8 @@ def classification_baselines(
     logistic = LogisticRegression(max_iter=passes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # still a fair baseline
+        # How many classes there are in how many rows stands beside the task.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
         logistic.fit(Z, labels)
     q = np.zeros((len(test), k))
     q[:, logistic.classes_] = logistic.predict_proba(Z_test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.callbacks import Callback
-from pellucid.errors import SettingsError
+from pellucid.errors import DataError, InterruptedWarning, SettingsError
 from pellucid.history import History
 from pellucid.network import Network
 from pellucid.tables.model import TableModel
@@ -51,6 +51,8 @@ class Plan:
         What each class number stands for, sorted.
     left_out : dict of str to str
         The columns that are not used, and why.
+    telling : list of str
+        Those of them without which the target may be out of reach.
     warnings : list of str
     preprocessing : Preprocessing
         Fitted on the rows that a network trains on.
@@ -58,9 +60,11 @@ class Plan:
         For each network the rows to train on and those that tell its best epoch.
     networks : list of Network
     Z : array of shape (m, n[0])
-        The preprocessed rows.
+        The preprocessed rows; below them validation rows of one's own.
     t : array of shape (m,)
         The target as the networks learn it: class numbers, or (y - mean) / std.
+    weights : array of shape (m,) or None
+        What each row counts; None is 1 each.
     target_mean, target_std : float
     class_factors : array of shape (classes,) or None
         What a row of each class counts, where ``class_weight`` names factors.
@@ -73,6 +77,7 @@ class Plan:
     columns: list[str]
     classes: list[Any]
     left_out: dict[str, str]
+    telling: list[str]
     warnings: list[str]
     preprocessing: Preprocessing
     members: list[tuple[Rows, Rows]]
@@ -82,6 +87,25 @@ class Plan:
     target_mean: float = 0.0
     target_std: float = 1.0
     class_factors: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def validation(self) -> str:
+        """How the rows that tell the best epoch were found: "random", "time", "group" or "own"."""
+        if len(self.t) > self.table.m:
+            return "own"
+        return "random" if self.table.by is None else self.table.by.how
+
+    def validate_on(
+        self, Z: NDArray[np.float32], t: NDArray[Any], weights: NDArray[np.float64] | None = None
+    ) -> None:
+        """Let these rows, preprocessed, tell the best epoch of the one network that all train."""
+        own = self.table.m + np.arange(len(t))
+        self.members = [(self.members[0][0], own)]
+        if weights is not None or self.weights is not None:
+            parts = ((self.weights, self.table.m), (weights, len(t)))
+            self.weights = np.concatenate([np.ones(m) if w is None else w for w, m in parts])
+        self.Z, self.t = np.concatenate([self.Z, Z]), np.append(self.t, t)
 
     def model(self, networks: list[Network], **told: Any) -> TableModel:
         """Return what answers with these networks; ``told`` is what else a TableModel holds."""
@@ -98,11 +122,19 @@ class Plan:
         )
 
 
-def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
+def prepare(
+    table: Table,
+    settings: TrainSettings | None = None,
+    *,
+    leave_out: bool = True,
+    own_validation: bool = False,
+) -> Plan:
     """Infer the task, screen the columns, cut the rows, fit the preprocessing, build the networks.
 
-    One network learns from a part of the rows, and so does the preprocessing; in an ensemble each
-    row trains some network, so that the preprocessing is fitted on all.
+    The preprocessing is fitted on the rows that train some network. Rows of weight 0 have no part
+    in anything: it is as if they were not there, but that their class is known. ``leave_out`` is
+    that of :func:`~pellucid.tables.screen.screen`. With ``own_validation`` one network trains on
+    all rows; :meth:`Plan.validate_on` then takes those that tell its best epoch.
 
     Examples
     --------
@@ -114,21 +146,23 @@ def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
     (5, [4, 256, 256, 256, 3])
     """
     settings = settings or TrainSettings()
-    check_learnable(table, LEAST_ROWS)
+    check_learnable(table if table.weights is None else _counted(table), LEAST_ROWS)
     columns = list(table.columns)
     named = {name: getattr(settings, name) for name in ("categorical", "drop", "keep")}
     check_settings_named(named, columns)
     y = np.asarray(table.y)
     task, reason = infer_task(str(table.target), y, settings.task)
-    screening = screen(table, task, settings)
+    screening = screen(table, task, settings, leave_out=leave_out)
     used = table.select([name for name in columns if name not in screening.left_out])
     classes, labels = _class_numbers(y, task)
     factors = _class_factors(settings.class_weight, classes, task)
-    members = _members(table.m, labels, settings)
-    seen = members[0][0] if len(members) == 1 else np.arange(table.m)
+    members = _members(table, labels, settings, own_validation)
+    seen = np.unique(np.concatenate([training for training, _ in members]))
     categorical = [name for name in settings.categorical if name in used.columns]
     preprocessing = Preprocessing.fit(used.rows(seen), categorical=categorical)
-    t, mean, std = (labels, 0.0, 1.0) if labels is not None else _standardised(y, seen)
+    t, mean, std = (
+        (labels, 0.0, 1.0) if labels is not None else _standardised(y, seen, table.weights)
+    )
     return Plan(
         used,
         settings,
@@ -137,6 +171,7 @@ def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
         columns,
         classes,
         screening.left_out,
+        screening.telling,
         [*screening.warnings, *preprocessing.notes],
         preprocessing,
         members,
@@ -149,6 +184,7 @@ def prepare(table: Table, settings: TrainSettings | None = None) -> Plan:
         mean,
         std,
         factors,
+        table.weights,
     )
 
 
@@ -158,8 +194,8 @@ def fit(
     """Train the networks of a plan, one after the other, and return the model.
 
     ``callbacks`` see each training. Ctrl-C ends the present one and the whole; what was learned is
-    kept. A network that diverges is reported with a DivergenceWarning; it keeps its last good
-    parameters, and is left out where it has none.
+    kept, and an InterruptedWarning says what is missing. A network that diverges is reported with a
+    DivergenceWarning; it keeps its last good parameters, and is left out where it has none.
 
     Examples
     --------
@@ -168,11 +204,12 @@ def fit(
     >>> fit(prepare(read_sample("diabetes"), settings)).predict(read_sample("diabetes")).shape
     (442,)
     """
+    from pellucid.training import DivergenceWarning
     from pellucid.training.arguments import callbacks_of
 
     callbacks, of = callbacks_of(callbacks), len(plan.networks)
     trained: dict[int, History] = {}
-    complaints: list[str] = []
+    complaints: dict[str, type[Warning]] = {}
     k, history = 0, History()
     for k in range(of):
         history = _train(plan, k, callbacks, n_threads)
@@ -180,12 +217,14 @@ def fit(
             trained[k] = history
         if history.stopped == "diverged":
             which = "the network" if of == 1 else f"network {k + 1} of {of}"
-            complaints.append(f"{which} {history.message}.")
+            complaints[f"{which} {history.message}."] = DivergenceWarning
         if history.stopped == "interrupted":
+            complaints[_interrupted(plan, k, history, len(trained))] = InterruptedWarning
             break
     if not trained and history.stopped == "diverged":
         raise SettingsError(_too_fast(plan, history))
-    _complain(complaints)
+    for complaint, category in complaints.items():
+        warnings.warn(complaint, category, stacklevel=2)
     trained = trained or {k: history}  # stopped in the very first epoch
     settings, table = plan.settings.to_dict(), plan.table
     return plan.model(
@@ -197,6 +236,7 @@ def fit(
             "notes": table.notes,
             "rows": table.m,
             "parts": [[len(part) for part in plan.members[k]] for k in trained],
+            "validation": plan.validation,
             "reason": plan.reason,
             "left_out": plan.left_out,
             "warnings": [*plan.warnings, *complaints],
@@ -224,11 +264,19 @@ def _train(plan: Plan, k: int, callbacks: list[Callback], n_threads: int | None)
         )
 
 
-def _complain(complaints: list[str]) -> None:
-    from pellucid.training import DivergenceWarning
-
-    for complaint in complaints:
-        warnings.warn(complaint, DivergenceWarning, stacklevel=3)
+def _interrupted(plan: Plan, k: int, history: History, trained: int) -> str:
+    """What an interrupted training leaves, and what is missing."""
+    of, epochs = len(plan.networks), f"{history.epochs} of {plan.settings.epochs} epochs"
+    if not trained:
+        return "interrupted in the first epoch: nothing was learned. Train again."
+    if of == 1:
+        return f"interrupted after {epochs}: what was learned until then is kept."
+    found = f"{trained} of {of} networks {'is' if trained == 1 else 'are'} trained"
+    last = f" (the last for {epochs})" if history.epochs else ""
+    missing = {0: "", 1: "; the other is missing"}.get(
+        of - trained, f"; the {of - trained} others are missing"
+    )
+    return f"interrupted: {found}{last}{missing}. Train again for all of them."
 
 
 def _too_fast(plan: Plan, history: History) -> tuple[str, str]:
@@ -240,13 +288,36 @@ def _too_fast(plan: Plan, history: History) -> tuple[str, str]:
     return "learning_rate", f"{rate:g} is too large: {found}. Take a smaller one."
 
 
+def _counted(table: Table) -> Table:
+    """The rows whose weight is not 0."""
+    rows = table.rows(np.asarray(table.weights) > 0)
+    return replace(rows, source=f"{table.source}, without the rows of weight 0,")
+
+
 def _members(
-    m: int, labels: NDArray[np.int64] | None, settings: TrainSettings
+    table: Table, labels: Rows | None, settings: TrainSettings, own_validation: bool
 ) -> list[tuple[Rows, Rows]]:
+    """The rows that train each network and those that tell its best epoch, of those that count."""
+    counted = np.arange(table.m)
+    if table.weights is not None:
+        counted = counted[table.weights > 0]
+    if own_validation:
+        return [(counted, counted[:0])]
+    m, by, seed = len(counted), table.by, settings.seed
+    labels = None if labels is None else labels[counted]
+    by = None if by is None else by.rows(counted)
     k = settings.ensemble or (FOLDS if m < FEW_ROWS else 1)
     if k == 1:
-        return [validation_part(m, labels, settings.validation_fraction, settings.seed)]
-    return folds(m, labels, k, settings.seed)
+        parts = [validation_part(m, labels, settings.validation_fraction, seed, by)]
+    else:
+        parts = folds(m, labels, k, seed, by)
+    first = parts[0][0]
+    if by is not None and labels is not None and (labels[first] == labels[first[0]]).all():
+        raise DataError(
+            f"{table.source}: by {by.name!r} all rows that train are of one class: nothing to "
+            "learn. Choose another column, or leave rows out."
+        )
+    return [(counted[training], counted[validation]) for training, validation in parts]
 
 
 def _seeds(seed: int, count: int) -> list[int]:
@@ -261,14 +332,19 @@ def _class_numbers(y: NDArray[Any], task: str) -> tuple[list[Any], NDArray[np.in
     return classes.tolist(), labels.astype(np.int64)
 
 
-def _standardised(y: NDArray[Any], seen: Rows) -> tuple[NDArray[np.float64], float, float]:
-    """(y - mean) / std, with the mean and standard deviation of the rows seen."""
+def _standardised(
+    y: NDArray[Any], seen: Rows, weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], float, float]:
+    """(y - mean) / std, with the weighted mean and standard deviation of the rows seen."""
     y = y.astype(np.float64)
-    mean = float(y[seen].mean())
+    weights = None if weights is None else _uneven(weights[seen])
+    mean = float(np.average(y[seen], weights=weights))
     largest = float(np.abs(y[seen] - mean).max())
     if largest == 0:  # all the same: what differs is in the validation part
         return y - mean, mean, 1.0
-    std = largest * float(np.std((y[seen] - mean) / largest))  # squares neither over- nor underflow
+    off = (y[seen] - mean) / largest  # squares neither over- nor underflow
+    share = np.std(off) if weights is None else np.sqrt(np.average(off**2, weights=weights))
+    std = largest * float(share)
     return (y - mean) / std, mean, std
 
 
@@ -308,26 +384,46 @@ def _factors(plan: Plan, rows: Rows) -> NDArray[np.float64] | None:
     """What a row of each class counts in a training on these rows; None where all count 1."""
     if plan.settings.class_weight is None or plan.class_factors is not None:
         return plan.class_factors
-    counts = np.bincount(plan.t[rows], minlength=len(plan.classes))  # "balanced"
-    factors: NDArray[np.float64] = len(rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    counts = _counts(plan, rows)  # "balanced"
+    factors: NDArray[np.float64] = counts.sum() / (
+        np.count_nonzero(counts) * np.where(counts > 0, counts, 1)
+    )
     return factors
 
 
+def _counts(plan: Plan, rows: Rows) -> NDArray[np.float64]:
+    """What the rows of each class count together."""
+    weights = None if plan.weights is None else _uneven(plan.weights[rows])
+    counts = np.bincount(plan.t[rows], weights, minlength=len(plan.classes))
+    return counts.astype(np.float64)
+
+
 def _weights(plan: Plan, training: Rows, validation: Rows) -> Any:
-    """The weights of the rows by ``class_weight``: those that tell the best epoch have them too."""
+    """What each row counts in training and in telling the best epoch; None where all do the same.
+
+    That is its own weight times its class's.
+    """
     factors = _factors(plan, training)
-    if factors is None:
-        return None, None
-    of_validation = factors[plan.t[validation]]
-    return factors[plan.t[training]], of_validation if of_validation.any() else None
+    found = []
+    for rows in (training, validation):
+        weights = np.ones(len(rows))
+        if plan.weights is not None:  # their ratios count; float32 holds those of 1e38
+            weights = plan.weights[rows] / (plan.weights[rows].max(initial=0.0) or 1.0)
+        found.append(weights if factors is None else weights * factors[plan.t[rows]])
+    return _uneven(found[0]), _uneven(found[1]) if found[1].any() else None
+
+
+def _uneven(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The weights; None where all are the same, and not 0."""
+    return None if (weights == weights[:1]).all() and weights[:1].any() else weights
 
 
 def _shares(plan: Plan) -> list[float]:
     """The share of each class in the rows, each counted with its weight; of numbers, none."""
     if not plan.classes:
         return []
-    counts = np.bincount(plan.t, minlength=len(plan.classes)).astype(np.float64)
-    factors = _factors(plan, np.arange(plan.table.m))
+    rows = np.arange(plan.table.m)
+    counts, factors = _counts(plan, rows), _factors(plan, rows)
     counts *= 1.0 if factors is None else factors
-    shares: list[float] = (counts / counts.sum()).tolist()
+    shares: list[float] = (counts / (counts.sum() or 1.0)).tolist()
     return shares

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pellucid.errors import DataError
 from pellucid.tables._opening import check_fits, guarded
 from pellucid.tables.dates import find_format
+from pellucid.tables.strays import only, with_numbers, without_headers
 from pellucid.tables.table import Table, as_whole, check_names, check_target, count, some
 from pellucid.tables.values import (
     EXACT,
     LARGEST,
-    MISSING,
     all_missing_as_numbers,
     as_objects,
     canonical,
@@ -50,6 +50,7 @@ def as_table(
     source: str = "X",
     only: Collection[str] | None = None,
     drop: Collection[str] = (),
+    task: str | None = None,
 ) -> Table:
     """Return data of any of these forms as a Table: the same data gives the same arrays.
 
@@ -63,12 +64,16 @@ def as_table(
         The target beside the data, a value for each row.
     target : str or None
         Its name; without ``y`` the column of the data to take as the target. Rows in which it is
-        missing are left out.
+        missing are left out, as are a header that stands once more and a few texts in a target of
+        numbers (:func:`~pellucid.tables.strays.numbers_of`); notes name them.
     source : str
         What the data is called in messages.
     only, drop : collection of str
         The columns to look at, and those not to: what the others hold is never read, so it may be
         anything. They keep their places, as columns in which everything is missing.
+    task : str or None
+        "binary" or "multiclass" where texts in the target are classes as they stand, "regression"
+        where it must be numbers.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def as_table(
                 "expected one value for each row."
             )
         return replace(table, y=labels, target=target)
-    return table if target is None else _take_target(table, target)
+    return table if target is None else _take_target(table, target, task)
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,10 @@ class _Choice:
         return name == self.target or (asked and name not in self.drop)
 
 
-def _take_target(table: Table, target: str) -> Table:
-    """The table with one of its columns as the target, without the rows that lack it."""
+def _take_target(table: Table, target: str, task: str | None) -> Table:
+    """The table with one of its columns as the target, without the rows that are no examples."""
     check_target(table.source, list(table.columns), target)
+    table = without_headers(replace(table, notes=list(table.notes)), target)
     labels = table.columns[target]
     given = ~is_missing(labels)
     if not given.any():
@@ -119,21 +125,41 @@ def _take_target(table: Table, target: str) -> Table:
             f"{table.source}: the target {target!r} is missing in every row. Choose another."
         )
     columns = {name: column for name, column in table.columns.items() if name != target}
-    table = replace(table, columns=columns, target=target, notes=list(table.notes))
+    table = replace(table, columns=columns, target=target)
     if not given.all():
         lost, share = count(int((~given).sum()), "row"), 1 - given.mean()
         of_all = f" ({share:.0%} of all)" if share >= MANY else ""
         table.notes.append(f"{lost} without a target left out{of_all}")
-        table = replace(table.rows(given), kept=np.flatnonzero(given))
+        table = only(table, given)
     y = _as_labels(labels[given], f"{table.source}: the target {target!r}")
-    empty = [label for label in np.unique(y).tolist() if str(label).strip().casefold() in MISSING]
-    if empty:
-        table.notes.append(
-            f"{some([repr(label) for label in empty])} in the target "
-            f"{'is a class' if len(empty) == 1 else 'are classes'}: leave the cells empty where it "
-            "is unknown"
+    return with_numbers(replace(table, y=y), task)
+
+
+def column_of(data: Any, name: str, source: str = "X") -> Any:
+    """Return a column as the data holds it: a Series, a list or an array.
+
+    ``data`` is a frame, a dict of columns, a list of dicts, a 2-D array or a Table.
+
+    >>> column_of({"a": [1, 2], "t": ["x", "y"]}, "t"), column_of([{"t": True}, {}], "t")
+    (['x', 'y'], [True, None])
+    """
+    columns: Mapping[Any, Any]
+    if isinstance(data, (list, tuple)):
+        columns = {key: [row.get(key) for row in data] for row in data for key in row}
+    elif isinstance(data, np.ndarray):
+        names = data.dtype.names
+        columns = dict(enumerate(data.T, start=1)) if names is None else {n: data[n] for n in names}
+    elif isinstance(data, (Mapping, Table)):
+        columns = data.columns if isinstance(data, Table) else data
+    else:
+        frame = _frame(data, source)
+        columns = (
+            {} if frame is None else dict(zip(frame.columns, frame.iter_columns(), strict=True))
         )
-    return replace(table, y=y)
+    columns = {str(key): column for key, column in columns.items()}
+    check_target(source, list(columns), name)
+    found = columns[name]
+    return found.to_native() if hasattr(found, "to_native") else found
 
 
 def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
@@ -154,6 +180,31 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
             "from 1). Fill it in, or leave those rows out."
         )
     return values.astype(np.bool_) if truths else _as_labels(values, source)
+
+
+def weights_of(values: Any, m: int, source: str) -> NDArray[np.float64] | None:
+    """Return what each of m rows counts, the largest as 1; None where all count the same.
+
+    >>> weights_of([1, 4, 0], 3, "sample_weight"), weights_of([2, 2], 2, "sample_weight")
+    (array([0.25, 1.  , 0.  ]), None)
+    """
+    column, _ = _column_of(values, source)
+    if len(column) != m or column.dtype.kind != "f":
+        got = f"{count(len(column), 'value')}{'' if column.dtype.kind == 'f' else ', no numbers'}"
+        raise DataError(f"{source} must hold a number for each of {count(m, 'row')}; got {got}.")
+    for bad, what in (
+        (np.isnan(column), "missing"),
+        (np.isinf(column), "infinite"),
+        (column < 0, "negative"),
+    ):
+        if bad.any():
+            raise DataError(
+                f"{source} is {what} in {count(int(bad.sum()), 'row')}: {_rows(bad)} (counted from "
+                "1); expected numbers of 0 or more."
+            )
+    if not column.any():
+        raise DataError(f"{source} is zero in every row, so that none counts; expected some above.")
+    return None if (column == column[0]).all() else column / column.max()
 
 
 def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:

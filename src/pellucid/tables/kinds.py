@@ -6,10 +6,12 @@ and knows itself as plain data. A new one is a class here and a line in ``KINDS`
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,6 +31,7 @@ from pellucid.tables._kind import (
     spread,
     squash,
 )
+from pellucid.tables.codes import Codes
 from pellucid.tables.dates import MOSTLY, Date, find_format, some_texts
 from pellucid.tables.table import some
 from pellucid.tables.values import (
@@ -56,10 +59,15 @@ __all__ = [
 MOST_CATEGORIES = 32
 """A column with more has the others in a rest bin."""
 
+MOST_RARE = 10_000
+"""So many of those in the rest bin are remembered, so that they are known from new ones."""
+
 MOST_PIXELS = 2**22
 """A damaged model cannot ask for more memory than images of 2048 x 2048 take."""
 
 _TRUTHS = (("false", "true"), ("0", "1"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
+TRUTHS = {word: 2 * k - 1 for pair in _TRUTHS for k, word in enumerate(pair)}
+"""Every word for a truth value: -1 for false ones, 1 for true ones."""
 
 
 # Numbers ------------------------------------------------------------------------------------------
@@ -153,8 +161,8 @@ def checked_numbers(column: NDArray[Any], where: str) -> NDArray[np.float64]:
 class Binary(Kind):
     """One of two values: -1 for the first, +1 for the second, 0 where missing or unknown.
 
-    Numbers are compared by size, however they are written. False, 0, "no" and their like stand
-    for each other where the two values are such a pair, whatever type they come in.
+    Codes are matched as by :func:`~pellucid.tables.codes.code_of`. False, 0, "no" and their like
+    stand for each other where the two values are such a pair, whatever type they come in.
 
     Attributes
     ----------
@@ -192,27 +200,28 @@ class Binary(Kind):
     def write(self, column: NDArray[Any], out: NDArray[np.float32], where: str) -> None:
         if column.ndim > 1:
             raise self.refusal(where, column)
-        signs = {self.values[0]: -1, self.values[1]: 1}
-        by_number = {parse_number(value): sign for value, sign in signs.items()}
-        truths: dict[str, int] = {}
-        if tuple(each.casefold() for each in self.values) in _TRUTHS:
-            truths = {word: 2 * k - 1 for pair in _TRUTHS for k, word in enumerate(pair)}
+        out[:, 0] = by_distinct(column, lambda text: self._sign(text, where) or 0)
 
-        def sign(text: str | None) -> int:
-            if text is None:
-                return 0
-            found = signs.get(text, truths.get(text.casefold()))
-            number = parse_number(text)
-            if found is None and not math.isnan(number):
-                found = by_number.get(number)
-            elif found is None and self.from_numbers:
-                raise DataError(
-                    f"{where} holds the text {text!r}; expected numbers, as in training, where it "
-                    f"held {self.values[0]} and {self.values[1]}. {MEND}"
-                )
-            return found or 0
+    def unseen(self, column: NDArray[Any], where: str) -> NDArray[np.bool_]:
+        return by_distinct(column, lambda text: self._sign(text, where) is None) > 0
 
-        out[:, 0] = by_distinct(column, sign)
+    def _sign(self, text: str | None, where: str) -> int | None:
+        """-1 or 1, 0 where it is missing; None where it is neither of the two values."""
+        if text is None:
+            return 0
+        found = self._codes.find(text)
+        if found is None and tuple(each.casefold() for each in self.values) in _TRUTHS:
+            found = TRUTHS.get(text.casefold())
+        if found is None and self.from_numbers and math.isnan(parse_number(text)):
+            raise DataError(
+                f"{where} holds the text {text!r}; expected numbers, as in training, where it "
+                f"held {self.values[0]} and {self.values[1]}. {MEND}"
+            )
+        return found
+
+    @functools.cached_property
+    def _codes(self) -> Codes:
+        return Codes({self.values[0]: -1, self.values[1]: 1}, self.from_numbers)
 
     def detail(self) -> str:
         return f"{self.values[0]} is -1, {self.values[1]} is +1"
@@ -229,6 +238,8 @@ class Category(Kind):
     All further categories share one more output, the rest bin, where there are more than 32;
     new ones at prediction go there too. Where there is no rest bin, new ones become all zeros. So
     do missing values, unless some were missing in training: then they have an output of their own.
+    Codes are matched as by :func:`~pellucid.tables.codes.code_of`: 94107.0 is 94107, and 00123 is
+    not 123.
 
     Attributes
     ----------
@@ -237,7 +248,9 @@ class Category(Kind):
     others : int
         How many more go to the rest bin.
     from_numbers : bool
-        Whether they were numbers in training. Then "94107.0" is 94107.
+        Whether they were numbers in training.
+    rare : list of str
+        The others, 10,000 of them at most.
 
     Examples
     --------
@@ -249,6 +262,7 @@ class Category(Kind):
     categories: list[str]
     others: int
     from_numbers: bool
+    rare: list[str] = field(default_factory=list)
 
     kind: ClassVar[str] = "category"
     expected: ClassVar[str] = "categories"
@@ -257,9 +271,13 @@ class Category(Kind):
     def fit(cls, column: NDArray[Any], where: str) -> Self:
         counts, from_numbers = _category_counts(column, where)
         ranked = sorted(counts, key=lambda text: (-counts[text], text))
-        others = max(len(ranked) - MOST_CATEGORIES, 0)
+        categories, rare = ranked[:MOST_CATEGORIES], ranked[MOST_CATEGORIES:]
         missing = len(column) - counts.total()
-        return cls(missing, ranked[:MOST_CATEGORIES], others, from_numbers)
+        return cls(missing, categories, len(rare), from_numbers, rare[:MOST_RARE])
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_dict({"rare": [], **data})  # which older folders lack
 
     @property
     def n_outputs(self) -> int:
@@ -273,16 +291,32 @@ class Category(Kind):
     def write(self, column: NDArray[Any], out: NDArray[np.float32], where: str) -> None:
         if column.ndim > 1:
             raise self.refusal(where, column)
-        places = {text: k for k, text in enumerate(self.categories)}
-        unseen = len(places) if self.others else -1
+        unseen = len(self.categories) if self.others else -1
         missing = self.n_outputs - 1 if self.missing else -1
+        find = self._codes.find
 
         def place(text: str | None) -> int:
             if text is None:
                 return missing
-            return places.get(_as_category(text, self.from_numbers), unseen)
+            found = find(text)
+            return unseen if found is None else found
 
         put_ones(out, by_distinct(column, place))
+
+    def unseen(self, column: NDArray[Any], where: str) -> NDArray[np.bool_]:
+        find = self._codes.find
+        return by_distinct(column, lambda text: text is not None and find(text) is None) > 0
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether all categories of training are remembered, the rare ones too."""
+        return len(self.rare) == self.others
+
+    @functools.cached_property
+    def _codes(self) -> Codes:
+        rest = len(self.categories)
+        places = {text: k for k, text in enumerate(self.categories)}
+        return Codes(places | dict.fromkeys(self.rare, rest), self.from_numbers)
 
     def detail(self) -> str:
         total = len(self.categories) + self.others
@@ -297,6 +331,11 @@ class Category(Kind):
             f"'categories' must be at most {MOST_CATEGORIES} different texts",
         )
         require(is_count(self.others), "'others' must count categories")
+        require(
+            are_texts(self.rare, 0, min(self.others, MOST_RARE))
+            and not set(self.rare) & set(self.categories),
+            f"'rare' must be at most 'others' and {MOST_RARE:,} texts that are no 'categories'",
+        )
         require(isinstance(self.from_numbers, bool), "'from_numbers' must be true or false")
 
 
@@ -310,11 +349,6 @@ def _category_counts(column: NDArray[Any], where: str) -> tuple[Counter[str], bo
     distinct, times = np.unique(given, return_counts=True)
     texts = [str(text_of(value)) for value in distinct]
     return Counter(dict(zip(texts, times.tolist(), strict=True))), column.dtype.kind == "f"
-
-
-def _as_category(text: str, from_numbers: bool) -> str:
-    number = parse_number(text) if from_numbers else math.nan
-    return text if math.isnan(number) else str(text_of(number))
 
 
 # Images -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pellucid.errors import DataError
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, networks_from_model, networks_to_model
+from pellucid.tables.kinds import Binary, Category
 from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import Table
@@ -119,20 +120,55 @@ class TableModel:
         """Return the classes as an array of the labels' dtype."""
         return np.array(self.classes, dtype=self.label_dtype or None)
 
-    def inputs(self, rows: Any) -> NDArray[np.float32]:
-        """Return Z, (m, n[0]): the preprocessed rows, as the networks take them."""
+    def inputs(self, rows: Any, source: str = "X") -> NDArray[np.float32]:
+        """Return Z, (m, n[0]): the preprocessed rows, as the networks take them.
+
+        ``source`` is what they are called in messages.
+        """
         if type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype.kind == "f":
-            columns, source = self._by_position(rows), "X"  # the short way: nothing to convert
+            columns = self._by_position(rows)  # the short way: nothing to convert
             if columns is not None:
                 return self.preprocessing.transform(columns, source)
-        table = rows if isinstance(rows, Table) else self._as_table(rows)
+        table = rows if isinstance(rows, Table) else self._as_table(rows, source)
         return self.preprocessing.transform(table.columns, table.source)
+
+    def unseen(self, rows: Any) -> dict[str, NDArray[np.bool_]]:
+        """Return for each column with categories not seen in training a mask of their rows, (m,).
+
+        The worst comes first. :meth:`predict` takes such rows without a word, as scikit-learn's
+        ``OneHotEncoder(handle_unknown="ignore")`` does.
+
+        Examples
+        --------
+        >>> from pellucid.tables import TrainSettings, as_table
+        >>> from pellucid.tables.fit import fit, prepare
+        >>> columns = {"zip": ["10000", "20000", "30000"] * 20, "x": [1, 2, 3, 4] * 15}
+        >>> settings = TrainSettings(hidden_layer_sizes=(4,), epochs=1, categorical=["zip"])
+        >>> model = fit(prepare(as_table(columns, y=[0, 1] * 30, target="y"), settings))
+        >>> model.unseen({"zip": [10000.0, 20500.0], "x": [1, 2]})
+        {'zip': array([False,  True])}
+        """
+        table = rows if isinstance(rows, Table) else self._as_table(rows)
+        self.preprocessing.transform(table.columns, table.source)  # refuses what does not fit
+        return self.preprocessing.unseen(table.columns, table.source)
+
+    @property
+    def reads_target_as(self) -> str | None:
+        """The ``task`` for reading rows with their target; None where its classes are numbers."""
+        texts = any(isinstance(label, str) for label in self.classes)
+        return self.task if texts or self.task == "regression" else None
 
     @property
     def codes(self) -> list[str]:
         """The columns whose cells stay texts though all look like numbers, such as 02134."""
-        kinds = self.preprocessing.columns
-        return [name for name, kind in kinds.items() if getattr(kind, "from_numbers", 0) is False]
+        declared = self.settings.get("categorical")
+        declared = declared if isinstance(declared, (list, tuple)) else ()
+        return [
+            name
+            for name, kind in self.preprocessing.columns.items()
+            if isinstance(kind, Category)
+            or (isinstance(kind, Binary) and (not kind.from_numbers or name in declared))
+        ]
 
     def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Return what :func:`pellucid.persistence.write_folder` takes."""
@@ -171,14 +207,14 @@ class TableModel:
         by_column = np.asarray(X, dtype=np.float64).T
         return dict(zip(self.columns, by_column, strict=True))
 
-    def _as_table(self, rows: Any) -> Table:
+    def _as_table(self, rows: Any, source: str = "X") -> Table:
         from pellucid.tables.frame import as_table
 
         used = self.preprocessing.columns  # whatever the others hold is none of our business
         if has_names(rows):
-            return as_table(rows, only=used)
+            return as_table(rows, only=used, source=source)
         places = {str(k) for k, name in enumerate(self.columns, start=1) if name in used}
-        table = as_table(rows, only=places)
+        table = as_table(rows, only=places, source=source)
         self._check_width(len(table.columns))
         columns = dict(zip(self.columns, table.columns.values(), strict=True))
         return Table(columns, source=table.source)

@@ -89,6 +89,20 @@ class Preprocessing:
             _write_numbers(numbers, columns, Z, source)
         return Z
 
+    def unseen(
+        self, columns: Mapping[str, NDArray[Any]], source: str = "X"
+    ) -> dict[str, NDArray[np.bool_]]:
+        """Return for each column with categories not seen in training a mask of their rows, (m,).
+
+        The worst comes first. ``columns`` are those that :meth:`transform` takes.
+        """
+        masks = {
+            name: kind.unseen(columns[name], _where(source, name))
+            for name, kind in self.columns.items()
+        }
+        found = {name: mask for name, mask in masks.items() if mask.any()}
+        return dict(sorted(found.items(), key=lambda item: -int(item[1].sum())))
+
     @property
     def n_outputs(self) -> int:
         """How many inputs the network has, n[0]."""

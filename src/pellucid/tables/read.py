@@ -36,6 +36,7 @@ from pellucid.tables.table import (
     some,
 )
 from pellucid.tables.text import TextFormat, read_text
+from pellucid.tables.totals import without_totals
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,6 +68,7 @@ def read_table(
     texts: Collection[str] = (),
     decimal: str | None = None,
     size: int = SIZE,
+    task: str | None = None,
 ) -> Table:
     """Return the table of a file, of ``sample:NAME`` or of a folder of images.
 
@@ -76,7 +78,9 @@ def read_table(
         ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``; a
         folder of images as :func:`~pellucid.tables.images.read_images` takes it.
     target : str or None
-        The column to learn; all others are inputs. Rows that lack it are left out. Samples and
+        The column to learn; all others are inputs. Rows that lack it are left out, and those that
+        are no examples: a header once more, a few cells that are no numbers in a target of numbers,
+        a last row with the sums of all others that is named so. Notes say which. Samples and
         folders of class folders have their own.
     columns : list of str or None
         Take these columns as inputs, in this order, and ignore the others; None takes all.
@@ -92,6 +96,9 @@ def read_table(
         "," where a text file's 1,234 is one and a bit though nothing in the file tells.
     size : int
         The height and width that images are brought to.
+    task : str or None
+        "binary" or "multiclass": texts in the target are classes as they stand; "regression": it
+        must be numbers. None finds out.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def read_table(
         return read_images(name, size)[0]
     names = [*(columns or ()), *([target] if target else ())]
     raw = read_raw(name, TextFormat(header, names, texts, decimal))
-    return raw.table(target, columns, drop)
+    return raw.table(target, columns, drop, task)
 
 
 @dataclass
@@ -146,8 +153,9 @@ class RawTable:
         target: str | None = None,
         columns: Sequence[str] | None = None,
         drop: Collection[str] = (),
+        task: str | None = None,
     ) -> Table:
-        """Return the table of these inputs, all by default, and this target."""
+        """Return the table of these inputs, all by default, and this target, if any, for a task."""
         names, notes = self.names, list(self.notes)
         if target is not None:
             check_target(self.source, names, target, _hint(names))
@@ -165,17 +173,28 @@ class RawTable:
                 f"{self.source} has no input columns beside the target {target!r}.{_hint(names)}"
             )
         wanted = dict.fromkeys(inputs if target is None else [*inputs, target])
-        data: Any = {name: self._column(name) for name in wanted}
+        data: Any = {name: self.column(name) for name in wanted}
         if not isinstance(self.data, Mapping):
             data = polars().DataFrame(list(data.values()))
-        table = as_table(data, target=target, source=self.source)
+        table = as_table(data, target=target, source=self.source, task=task)
         table.notes, table.decimal = [*notes, *table.notes], self.decimal
-        if target is not None and str(self._column(target).dtype) == "Boolean":
+        if target is not None and str(self.column(target).dtype) == "Boolean":
             table.y = np.asarray(table.y, dtype=np.bool_)
-        return table
+        return without_totals(table, self._texts(wanted, table.kept))
 
-    def _column(self, name: str) -> Any:
-        """The column of exactly this name: polars takes "*" and "^...$" for patterns elsewhere."""
+    def _texts(self, used: Collection[str], kept: NDArray[np.int64] | None) -> dict[str, Any]:
+        """The other columns of texts, which may name a total."""
+        if isinstance(self.data, Mapping):
+            return {}
+        rows = slice(None) if kept is None else kept
+        free = [column for column in self.data if column.name not in used]
+        return {each.name: each.to_numpy()[rows] for each in free if str(each.dtype) == "String"}
+
+    def column(self, name: str) -> Any:
+        """Return the column of exactly this name.
+
+        Elsewhere polars takes "*" and "^...$" for patterns.
+        """
         return self.data[name] if isinstance(self.data, Mapping) else self.data.get_column(name)
 
 

@@ -1,10 +1,23 @@
-"""Which columns a network should not learn from: row numbers, names, copies of the target.
+"""Which columns a network should not learn from: keys, copies of the target, and what looks so.
+
+The command line leaves out, and names, what it can show to be one of these:
+
+- a column that holds nothing: it is empty, or has one value;
+- a key: it numbers or names the rows;
+- a copy of the target: one rule read off the column gives the target of every row in which it is
+  given, half of them at least. For classes each value stands for one class and each class for one
+  value, or, in the order of the column, each class is one stretch; for numbers a straight line
+  gives them, to rounding, or a sum of columns does.
+
+What merely tells the target very well is used, with a warning. The estimators leave no column out:
+what is left out would change with the rows, from fold to fold. They warn of the same columns.
 
 The thresholds below were tried on the tables of scikit-learn (iris, wine, breast cancer, diabetes,
 digits) and on abalone, wine quality, titanic, telco churn, bike sharing by the hour, letter,
 optdigits, MAGIC gamma telescope, phoneme and four small ones of a machine learning course, whole
 and with a random 60 % of the rows. Left out were magic's ID, bike's instant, casual and registered,
-titanic's PassengerId and Name, telco's customerID, and columns with a single value; nothing else.
+titanic's PassengerId and Name, telco's customerID, and columns with a single value; nothing else,
+and nothing was said to tell the target almost perfectly.
 """
 
 from __future__ import annotations
@@ -17,12 +30,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid import philox
 from pellucid.errors import DataError
-from pellucid.tables.dates import find_format, parse_dates
+from pellucid.tables.by import Groups
+from pellucid.tables.copies import as_numbers, look_for_target, may_tell
 from pellucid.tables.kinds import MOST_CATEGORIES, checked_numbers, infer_kind
 from pellucid.tables.table import Table, count, some
-from pellucid.tables.values import by_distinct, is_missing, parse_numbers
+from pellucid.tables.values import is_missing, parse_numbers
 
 UNIQUE = 0.95
 """Texts of which this share differ, or more, are names of the rows."""
@@ -35,31 +48,6 @@ FILLED = 0.5
 
 ROW_NUMBERS_FROM = 50
 """Rows. In smaller tables a measurement may well be 1, 2, 3, ..."""
-
-LEAK_ERROR = 0.01
-"""A column tells the class if its wrong answers, and one more, are below this share of those of
-the answer that never changes. In the tables above 0.001 (magic's ID), then 0.08 (iris)."""
-
-LEAK_R2 = 0.999
-"""A column tells the number from this R² on. In the tables above at most 0.94 (registered)."""
-
-COPY_ROWS = 10
-"""A column with a value for each class, and never a wrong one, is a copy if as many rows are not of
-the most frequent class."""
-
-LEAK_ROWS = 2000
-"""Rows on which a column's share in the target is measured; a rare class has up to its part."""
-
-SUM_ROWS = 0.99
-"""The share of rows in which sums of columns must give the target."""
-
-MOST_ADDED = 2_000
-"""Columns that are tried, as every pair is: of more, those that go along with the target the most,
-as one of two that it is the sum of always does."""
-
-SUM_CLOSE, SUM_TELLS = 1e-6, 1e-3
-"""How close: as a share of the sizes of all that is added and of the target, and, lest the tiny
-difference of two large numbers seem to be any small target, of its standard deviation."""
 
 
 class Settings(Protocol):
@@ -80,19 +68,27 @@ class Settings(Protocol):
 
 @dataclass
 class Screening:
-    """The columns that are left out, each with the reason, and what else to look at."""
+    """The columns that are left out, each with the reason, and what else to look at.
+
+    ``telling`` are those of them without which the target may be out of reach: copies of it, or
+    where there are none, row numbers near to each other in which the target is much the same.
+    """
 
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    telling: list[str] = field(default_factory=list)
 
 
 DROPPED = "dropped as asked"
+GROUPS = "it groups the rows"
 
 
-def screen(table: Table, task: str, settings: Settings) -> Screening:
+def screen(table: Table, task: str, settings: Settings, *, leave_out: bool = True) -> Screening:
     """Return which columns to leave out of a table with a target, and what to warn about.
 
-    ``task`` is "binary", "multiclass" or "regression". DataError where no column remains.
+    ``task`` is "binary", "multiclass" or "regression". Without ``leave_out`` nothing is left out
+    but what is dropped as asked and the column that groups the rows; the others are warned about.
+    DataError where no column remains.
 
     >>> from types import SimpleNamespace
     >>> settings = SimpleNamespace(keep=(), drop=(), categorical=())
@@ -103,8 +99,12 @@ every row'}
     """
     dropped = set(settings.drop)
     found = Screening({name: DROPPED for name in table.columns if name in dropped})
+    if isinstance(table.by, Groups) and table.by.is_column:
+        name = table.by.name
+        if name in table.columns and name not in settings.keep:
+            found.left_out.setdefault(name, GROUPS)
     declared = table.categorical.union(settings.categorical)
-    kinds = {}
+    kinds, empty = {}, {}
     for name, column in table.columns.items():
         if name not in found.left_out:
             kinds[name] = infer_kind(column, name in declared)
@@ -112,27 +112,54 @@ every row'}
                 checked_numbers(column, f"{table.source}: column {name!r}")
             reason = _nothing_to_learn(column, kinds[name])
             if reason and name not in settings.keep:
-                found.left_out[name] = reason
-    usable = [name for name in kinds if name not in found.left_out]
-    suspects = _suspects(table, {name: kinds[name] for name in usable}, task, settings)
-    if usable and len(suspects) == len(usable):
+                empty[name] = reason
+    usable = {name: kind for name, kind in kinds.items() if name not in empty}
+    keys, copies, telling = (
+        {name: reason for name, reason in each.items() if name not in settings.keep}
+        for each in (_keys(table, usable), *look_for_target(table, usable, task))
+    )
+    suspects = _in_order({**copies, **keys}, table)
+    if not leave_out:
+        found.warnings += _used_all_the_same(_in_order({**empty, **suspects}, table))
+    elif usable and len(suspects) == len(usable):
+        found.left_out |= empty
         found.warnings += [
             f"column {name!r} is taken in, as nothing else is left, but {reason}."
             for name, reason in suspects.items()
         ]
     else:
-        found.left_out |= suspects
+        found.left_out |= {**empty, **suspects}
+        telling_keys = {k: each for k, each in keys.items() if may_tell(table, k, kinds[k], task)}
+        found.telling = list(_in_order(copies or telling_keys, table))
     if len(found.left_out) == len(table.columns):
         reasons = some([f"{name!r} ({reason})" for name, reason in found.left_out.items()])
         raise DataError(
             f"{table.source} has no column to learn from: {reasons}. Add columns, or keep one."
         )
-    order = {name: k for k, name in enumerate(table.columns)}
-    found.left_out = dict(sorted(found.left_out.items(), key=lambda item: order[item[0]]))
+    found.left_out = _in_order(found.left_out, table)
     for name in usable:
-        if name not in found.left_out and name not in settings.keep:
+        if name not in suspects and name not in settings.keep:
+            if name in telling:
+                found.warnings.append(
+                    f"column {name!r} {telling[name]}. If it is known only with the target, or "
+                    f"after it: drop=[{name!r}], or --drop {name!r} on the command line."
+                )
             found.warnings += _remarks(name, table.columns[name], kinds[name])
     return found
+
+
+def _in_order(found: dict[str, str], table: Table) -> dict[str, str]:
+    return {name: found[name] for name in table.columns if name in found}
+
+
+def _used_all_the_same(suspects: dict[str, str]) -> list[str]:
+    if not suspects:
+        return []
+    reasons = some([f"{name!r} ({reason})" for name, reason in suspects.items()])
+    return [
+        f"used all the same: {reasons}. drop=[...] leaves a column out; keep=[...] takes it "
+        "without this warning."
+    ]
 
 
 # One column ---------------------------------------------------------------------------------------
@@ -189,6 +216,19 @@ def _distinct(column: NDArray[Any]) -> tuple[float, int, int]:
     return distinct / max(len(given), 1), distinct, len(given)
 
 
+def _keys(table: Table, kinds: dict[str, str]) -> dict[str, str]:
+    """The columns of numbers that number the rows, with the reason."""
+    found = {}
+    for name, kind in kinds.items():
+        if kind == "number":
+            column = table.columns[name]
+            first = as_numbers(column, kind, slice(500))
+            first = first[~np.isnan(first)]
+            if len(np.unique(first)) == len(first):  # spares most columns the whole
+                found[name] = _row_numbers(as_numbers(column, kind, slice(None)))
+    return {name: reason for name, reason in found.items() if reason}
+
+
 def _row_numbers(x: NDArray[np.float64]) -> str:
     """Why these numbers, where they are given, only number the rows; "" where they do not."""
     m, x = len(x), x[~np.isnan(x)]
@@ -206,7 +246,6 @@ def _all_unique(x: NDArray[np.float64]) -> bool:
     return (
         len(x) >= ROW_NUMBERS_FROM
         and bool((x == np.floor(x)).all())
-        and len(np.unique(x[:500])) == len(x[:500])  # spares most columns the whole
         and len(np.unique(x)) == len(x)
     )
 
@@ -260,248 +299,3 @@ def _looks_like_codes(name: str, x: NDArray[np.float64]) -> bool:
     long = low >= 1000 and len(str(int(low))) == len(str(int(high))) and not years
     sparse = distinct < 0.5 * (high - low + 1) and (x % 10 != 0).any()
     return bool(_CODE_NAME.search(name)) or bool(long and sparse and distinct <= len(x) / 5)
-
-
-# The target ---------------------------------------------------------------------------------------
-
-
-def _suspects(table: Table, kinds: dict[str, str], task: str, settings: Settings) -> dict[str, str]:
-    """The columns that number the rows or tell the target, with the reason."""
-    found, numbers = {}, {}
-    y = None if table.y is None or task == "regression" else table.y
-    rows = _some_rows(table.m, y)
-    mixed = philox.permutation(0, len(rows), stream=philox.SPLIT)
-    if table.y is not None:
-        y = table.y[rows] if y is not None else table.y[rows].astype(np.float64)
-    for name, kind in kinds.items():
-        if kind == "image":
-            continue
-        column = table.columns[name]
-        x = _as_numbers(column, kind, rows)
-        reason = ""
-        given = x[~np.isnan(x)]
-        if kind == "number" and len(np.unique(given)) == len(given):
-            reason = _row_numbers(_as_numbers(column, kind, slice(None)))
-        if not reason and y is not None:
-            reason = _leak(x[mixed], y[mixed], task)
-        if reason:
-            found[name] = reason
-        elif kind == "number" and 2 * np.isnan(x).sum() <= len(x):
-            numbers[name] = x
-    if task == "regression" and y is not None:
-        for name, reason in _sums(numbers, y):
-            found.setdefault(name, reason)
-    return {name: reason for name, reason in found.items() if name not in settings.keep}
-
-
-def _some_rows(m: int, labels: NDArray[Any] | None) -> NDArray[np.int64]:
-    """At most LEAK_ROWS rows, spread over the table: of each class as many, or all it has."""
-    if m <= LEAK_ROWS:
-        return np.arange(m)
-    if labels is None:
-        return _spread_over(np.arange(m), LEAK_ROWS)
-    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    left, picked = LEAK_ROWS, []
-    for place, k in enumerate(np.argsort(counts, kind="stable")):  # the rare ones first
-        mine = _spread_over(np.flatnonzero(codes == k), left // (len(classes) - place))
-        left -= len(mine)
-        picked.append(mine)
-    return np.sort(np.concatenate(picked))
-
-
-def _spread_over(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows), most, endpoint=False).astype(np.int64)]
-
-
-def _as_numbers(whole: NDArray[Any], kind: str, rows: Any) -> NDArray[np.float64]:
-    """Rows of a column as numbers that tell its values apart; NaN where missing."""
-    column: NDArray[Any] = whole[rows]
-    if kind == "number" and column.dtype == object:
-        return parse_numbers(column)
-    if column.dtype == object and kind == "date":
-        found = find_format(whole)
-        assert found is not None, "that is why it is a date"
-        column = parse_dates(found.name, column)
-    if column.dtype.kind == "M":
-        seconds = column.astype(np.int64) / 1e6
-        return np.where(np.isnat(column), np.nan, seconds)
-    if column.dtype == object:
-        places: dict[str | None, int] = {None: -1}
-        codes = by_distinct(column, lambda text: places.setdefault(text, len(places) - 1))
-        return np.where(codes < 0, np.nan, codes)
-    return column
-
-
-def _leak(x: NDArray[np.float64], y: NDArray[Any], task: str) -> str:
-    """Why x alone tells y almost perfectly; "" where it does not.
-
-    Also where x is given, if that is in half of the rows.
-    """
-    known = ~np.isnan(x)
-    reason = _told(x, y, task)
-    if reason or known.all() or 2 * known.sum() < len(x):
-        return reason
-    return _told(x[known], y[known], task)
-
-
-_TELLS = "by itself it tells the target almost perfectly"
-
-
-def _told(x: NDArray[np.float64], y: NDArray[Any], task: str) -> str:
-    """Why x alone tells y almost perfectly, by a cross-validated tree; "" where it does not."""
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    regression = task == "regression"
-    if len(y) < 20:
-        return ""
-    if not regression and _is_copy(x, y):
-        return f"{_TELLS} (100.00% right)"
-    if not _hopeful(x[:400], y[:400], regression):
-        return ""
-    tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
-    predicted = np.empty(len(y), dtype=np.float64 if regression else y.dtype)
-    # Centred, since trees take float32, in which large or tiny numbers fall together.
-    fold, X = np.arange(len(y)) % 3, _centred(x)[:, np.newaxis]
-    for k in range(3):
-        model = tree(random_state=0).fit(X[fold != k], y[fold != k])
-        predicted[fold == k] = model.predict(X[fold == k])
-    if regression:
-        r2 = max(_r2(y, predicted), _linear_r2(x, y))
-        holds, measured = r2 >= LEAK_R2, f"R² {r2:.5f}"
-    else:
-        wrong = int((predicted != y).sum())
-        holds = wrong + 1 <= LEAK_ERROR * _rarer(y)
-        measured = f"{1 - wrong / len(y):.2%} right"
-    return f"{_TELLS} ({measured})" if holds else ""
-
-
-def _is_copy(x: NDArray[np.float64], y: NDArray[Any]) -> bool:
-    """Whether x has one value for each class, in rows enough to tell."""
-    values, codes = np.unique(x, return_inverse=True)
-    classes, labels = np.unique(y, return_inverse=True)
-    if len(values) != len(classes) or _rarer(y) < COPY_ROWS:
-        return False
-    return len(np.unique(codes * len(classes) + labels)) == len(classes)
-
-
-def _hopeful(x: NDArray[np.float64], y: NDArray[Any], regression: bool) -> bool:
-    """Whether rows that are next to each other in x have nearly the same y: most columns fail."""
-    ordered = y[np.argsort(x, kind="stable")]
-    if not regression:
-        return int((ordered[1:] != ordered[:-1]).sum()) <= 0.25 * _rarer(y)
-    unlike = float((np.diff(_centred(ordered)) ** 2).mean()) / 2
-    return unlike <= 0.25 * float(_centred(y).var()) or _linear_r2(x, y) > 0.9
-
-
-def _rarer(y: NDArray[Any]) -> int:
-    """The rows that are not of the most frequent class."""
-    return int(len(y) - np.unique(y, return_counts=True)[1].max())
-
-
-def _r2(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    largest = np.abs(y - y.mean()).max()
-    if largest == 0:
-        return 0.0
-    error, total = (y - predicted) / largest, (y - y.mean()) / largest
-    return 1 - float((error**2).sum() / (total**2).sum())
-
-
-def _linear_r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """The squared correlation of x and y; 0 where one is constant, or x is missing in a row."""
-    x, y = _centred(x), _centred(y)
-    size = float((x**2).sum() * (y**2).sum())
-    return float((x * y).sum()) ** 2 / size if size > 0 else 0.0
-
-
-def _centred(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x - mean, divided by its largest entry so that no square leaves the range of float64."""
-    known = x[~np.isnan(x)]
-    if not len(known):
-        return x
-    x = x - known.mean()
-    largest = float(np.nanmax(np.abs(x)))
-    return x / largest if largest > 0 else x
-
-
-def _sums(
-    numbers: dict[str, NDArray[np.float64]], t: NDArray[np.float64]
-) -> Iterator[tuple[str, str]]:
-    """The columns whose sum or difference is the target, with the reason."""
-    if len(t) < 20 or not numbers:
-        return
-    names = list(numbers)
-    largest = float(np.abs(t).max())
-    if largest == 0:
-        return
-    if len(names) > MOST_ADDED:
-        names = sorted(names, key=lambda name: -_linear_r2(numbers[name], t))[:MOST_ADDED]
-    X = np.stack([numbers[name] for name in names], axis=1)
-    close = SUM_TELLS * largest * float((t / largest).std())
-    for signs in _pairs(X, t, close) or _least_squares(X, t):
-        used = X[:, list(signs)]
-        total, size = used @ np.array(list(signs.values())), np.abs(used).sum(axis=1)
-        known = ~np.isnan(total)
-        given = _alike(total, t, size, close)
-        if 2 * known.sum() >= len(t) and given.sum() >= SUM_ROWS * known.sum():
-            formula = " ".join(
-                f"{'-' if sign < 0 else '+'} {names[k]!r}" for k, sign in signs.items()
-            ).removeprefix("+ ")
-            for k in signs:
-                yield names[k], f"with others it gives the target exactly: {formula}"
-
-
-def _alike(total: Any, t: Any, size: Any, close: float) -> NDArray[np.bool_]:
-    """Where totals of columns are the target, but for rounding; not where they are missing."""
-    alike: NDArray[np.bool_] = np.abs(total - t) <= np.minimum(
-        SUM_CLOSE * (np.abs(t) + size), close
-    )
-    return alike
-
-
-def _pairs(X: NDArray[np.float64], t: NDArray[np.float64], close: float) -> list[dict[int, int]]:
-    """The pairs of columns whose sum or difference may be the target.
-
-    They are tried on the rows in which the target is farthest from its median, half of which must
-    fit: where it is mostly 0, so are differences of columns, and tell nothing.
-    """
-    found = []
-    far = np.abs(t - np.median(t))
-    few = np.argsort(-far, kind="stable")[: min(50, np.count_nonzero(far))]
-    holds = np.nan_to_num(X).any(axis=0)
-    X, t = X[few], t[few, np.newaxis]
-    known, sizes = ~np.isnan(X), np.abs(X)
-    for i in np.flatnonzero(holds).tolist():
-        both = (known & known[:, [i]]).sum(axis=0)
-        for sign_i, sign_j in ((1, 1), (1, -1)):
-            total = sign_i * X[:, [i]] + sign_j * X
-            alike = _alike(total, t, sizes[:, [i]] + sizes, close).sum(axis=0)
-            found += [
-                {i: sign_i, j: sign_j}
-                for j in np.flatnonzero(holds & (both > 0) & (2 * alike >= both)).tolist()
-                if j != i and (sign_j < 0 or j > i)
-            ]
-    return found
-
-
-def _least_squares(X: NDArray[np.float64], t: NDArray[np.float64]) -> list[dict[int, int]]:
-    """The columns whose sum, each added or taken away, may be the target: three or more."""
-    known = ~np.isnan(X)
-    columns = np.arange(X.shape[1])
-    rows = known.all(axis=1)
-    if 2 * rows.sum() < len(t):
-        rows, columns = np.ones(len(t), dtype=np.bool_), np.flatnonzero(known.all(axis=0))
-    X, t = X[np.ix_(rows, columns)], t[rows]
-    if 2 * X.shape[1] > len(t) or not X.shape[1]:
-        return []
-    scale = np.abs(X).max(axis=0)
-    scale[scale == 0] = 1
-    weights = np.linalg.lstsq(X / scale, t, rcond=None)[0] / scale
-    signs = np.round(weights)
-    used = np.flatnonzero(np.abs(weights) * scale > SUM_CLOSE * np.abs(t).max())
-    if len(used) < 3 or not (np.abs(weights[used] - signs[used]) < 1e-3).all():
-        return []
-    if not (np.abs(signs[used]) == 1).all():
-        return []
-    return [{int(columns[k]): int(signs[k]) for k in used}]

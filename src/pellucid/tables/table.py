@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pellucid._catalogue import did_you_mean
 from pellucid._shown import LONGEST_QUOTED, short
 from pellucid.errors import DataError
+
+if TYPE_CHECKING:
+    from pellucid.tables.by import By
 
 
 @dataclass
@@ -45,6 +48,10 @@ class Table:
         The columns that are declared categories where they come from.
     kept : array of int or None
         Which rows of what was read these are, from 0, where some were left out.
+    weights : array of shape (m,) or None
+        What each row counts, 0 or more; None is 1 each.
+    by : By or None
+        What the rows are parted by when some are held out; None is at random.
     decimal : str
         "," where a file wrote numbers with decimal commas.
 
@@ -63,6 +70,8 @@ class Table:
     categorical: frozenset[str] = frozenset()
     decimal: str = "."
     kept: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
+    by: By | None = None
 
     @property
     def m(self) -> int:
@@ -74,8 +83,11 @@ class Table:
     def rows(self, index: Any) -> Table:
         """Return the table of these rows: row numbers, a mask or a slice."""
         columns = {name: values[index] for name, values in self.columns.items()}
-        y, kept = (None if each is None else each[index] for each in (self.y, self.kept))
-        return replace(self, columns=columns, y=y, kept=kept)
+        y, kept, weights = (
+            None if each is None else each[index] for each in (self.y, self.kept, self.weights)
+        )
+        by = None if self.by is None else self.by.rows(index)
+        return replace(self, columns=columns, y=y, kept=kept, weights=weights, by=by)
 
     def select(self, names: Sequence[str]) -> Table:
         """Return the table with these columns in this order; DataError where one is missing."""
@@ -139,13 +151,13 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f" (did you mean {alike[0]!r}?)" if alike else did_you_mean(name, known)
 
 
-def some(items: Sequence[str], most: int = 8) -> str:
+def some(items: Sequence[str], most: int = 8, by: str = ", ") -> str:
     """Join items with commas, the first few alone where there are many, each short and visible.
 
     >>> some(["a", "b\\n", "c"], most=2)
     'a, b\\\\n and 1 more'
     """
-    shown = ", ".join(short(item, LONGEST_QUOTED) for item in items[:most])
+    shown = by.join(short(item, LONGEST_QUOTED) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 

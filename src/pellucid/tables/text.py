@@ -14,6 +14,7 @@ import numpy as np
 
 from pellucid.errors import DataError
 from pellucid.tables._opening import check_fits
+from pellucid.tables.dates import MOSTLY
 from pellucid.tables.table import count, some
 from pellucid.tables.values import EXACT, LARGEST, MISSING
 
@@ -226,13 +227,19 @@ def has_header(rows: list[list[str]]) -> bool:
     first, second = rows[0], rows[1] if len(rows) > 1 else []
     kinds = [_kind(cell) for cell in first]
     texts = [k for k, kind in enumerate(kinds) if kind == "text"]
-    again = [k for k in texts if any(k < len(row) and row[k] == first[k] for row in rows[1:])]
+
+    def again(rows: list[list[str]]) -> list[int]:
+        return [k for k in texts if any(k < len(row) and row[k] == first[k] for row in rows)]
+
     if "number" not in kinds:
-        return len(again) * 2 <= len(texts)
+        others = [row for row in rows[1:] if row != first]
+        if 0 < len(others) < len(rows) - 1 and not again(others):
+            return True  # it stands once more between files put together
+        return len(again(rows[1:])) * 2 <= len(texts)
     pairs = zip(kinds, map(_kind, second), strict=False)
     if any(a != b and "" not in (a, b) for a, b in pairs):
         return True
-    return bool(texts) and not again
+    return bool(texts) and not again(rows[1:])
 
 
 def _kind(cell: str) -> str:
@@ -403,7 +410,7 @@ def _without_blank_lines(
 
 # Numbers ------------------------------------------------------------------------------------------
 
-_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?$"
+_DECIMAL_COMMA = r"^[+-]?((\d+|\d{1,3}(\.\d{3})+)(,\d+)?|,\d+)$"
 _SURELY_DECIMAL = r",\d{1,2}$|,\d{4,}$|^[+-]?0?,|\.\d{3},"
 """What 1,234 is not: it may be a thousand or one and a bit."""
 _THOUSANDS = r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$"
@@ -436,18 +443,18 @@ def _recognised(
         for k in free
         if columns[k].dtype == pl.String
         and columns[k].str.contains(",").any()
-        and _all(columns[k], pattern)
+        and _mostly(columns[k], pattern)
     ]
     named = some([repr(names[k]) for k in commas], most=4)
     if not commas:
         return pl.DataFrame(columns), [], "."
     if not with_commas:
         for k in commas:
-            plain = _known(columns[k]).str.replace_all(",", "", literal=True)
-            columns[k] = plain.cast(pl.Float64)
+            columns[k] = _replaced(columns[k], pattern, {",": ""})
         return pl.DataFrame(columns), [f"commas in {named} read as thousands"], "."
     if how.decimal != ",":
-        if not any(columns[k].str.contains(_SURELY_DECIMAL).any() for k in commas):
+        numbers = [columns[k].filter(columns[k].str.contains(pattern)) for k in commas]
+        if not any(column.str.contains(_SURELY_DECIMAL).any() for column in numbers):
             return pl.DataFrame(columns), [], "."
         pointed = [
             repr(names[k])
@@ -460,8 +467,7 @@ def _recognised(
             note += " are read as texts; write all with a point"
             return pl.DataFrame(columns), [note], "."
     for k in commas:
-        plain = _known(columns[k]).str.replace_all(".", "", literal=True)
-        columns[k] = plain.str.replace(",", ".", literal=True).cast(pl.Float64)
+        columns[k] = _replaced(columns[k], pattern, {".": "", ",": "."})
     return pl.DataFrame(columns), [f"decimal commas in {named}"], ","
 
 
@@ -505,3 +511,22 @@ def _known(column: pl.Series) -> pl.Series:
 def _all(column: pl.Series, pattern: str) -> bool:
     known = _known(column)
     return known.null_count() < len(known) and bool(known.str.contains(pattern).all())
+
+
+def _mostly(column: pl.Series, pattern: str) -> bool:
+    """Whether a column holds numbers in this form, but for a few texts."""
+    fits = _known(column).str.contains(pattern).drop_nulls()
+    m, wrong = len(fits), len(fits) - int(fits.sum())
+    return m > 0 and wrong <= max((1 - MOSTLY) * m, min(1, m // 10))
+
+
+def _replaced(column: pl.Series, pattern: str, signs: dict[str, str]) -> pl.Series:
+    """The numbers of this form with other signs: as numbers, or beside the texts that are none."""
+    import polars as pl
+
+    known = _known(column)
+    plain = known
+    for sign, other in signs.items():
+        plain = plain.str.replace_all(sign, other, literal=True)
+    fits = known.str.contains(pattern)
+    return plain.cast(pl.Float64) if fits.all() else plain.zip_with(fits.fill_null(False), column)

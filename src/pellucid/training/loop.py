@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
+from pellucid.engines.threads import most_threads
 from pellucid.errors import SettingsError
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
@@ -185,10 +187,20 @@ def _thread_count(n_threads: int | None) -> int | None:
     if n_threads is None and setting:
         if not setting.isdigit() or int(setting) < 1:
             raise SettingsError(("", f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}."))
-        return int(setting)
-    if n_threads is not None and not is_whole(n_threads):
+        n_threads = int(setting)
+    if n_threads is None:
+        return None
+    if not is_whole(n_threads):
         raise ValueError(f"n_threads must be 1 or more, or None; got {n_threads!r}.")
-    return n_threads
+    most = most_threads()
+    if n_threads > most:
+        warnings.warn(
+            f"n_threads={n_threads} is lowered to {most}, 4 for each CPU and 16 at least: more "
+            "would only wait for each other.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return min(n_threads, most)
 
 
 @contextlib.contextmanager

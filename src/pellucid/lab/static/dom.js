@@ -2,6 +2,19 @@
 /** Making elements, and writing numbers. Text goes in as text nodes, never as HTML. */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** What has no sign of its own: control characters, what turns the direction of writing, no characters at all. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * A text in which what cannot be seen stands as Python writes it: \n, \x1b, \u202e.
+ * @param {string} text
+ */
+export const visible = (text) => text.replace(UNSEEN, (sign) => {
+  const code = sign.codePointAt(0) ?? 0;
+  const escaped = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+  const digits = (/** @type {number} */ count) => code.toString(16).padStart(count, "0");
+  return escaped ?? (code < 0x100 ? `\\x${digits(2)}` : code < 0x10000 ? `\\u${digits(4)}` : `\\U${digits(8)}`);
+});
 
 /**
  * Put properties, listeners and children on an element.
@@ -14,9 +27,10 @@ function fill(element, properties, children) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key === "value" || key === "checked" || key === "selected") /** @type {any} */ (element)[key] = value;
-    else element.setAttribute(key, value === true ? "" : String(value));
+    else element.setAttribute(key, value === true ? "" : visible(String(value)));
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (typeof child === "string" ? visible(child) : child)));
   return element;
 }
 
@@ -121,6 +135,6 @@ let spoken = 0;
  */
 export function say(text) {
   const line = at("said");
-  line.textContent = text;
+  line.textContent = visible(text);
   line.dataset.count = String((spoken += 1));
 }

@@ -63,11 +63,7 @@ export class Lab extends EventTarget {
       this.take(state);
       if (!state.message) say(`Stopped: ${reason}. J = ${shown(state.J)}.`);
     });
-    this.socket.addEventListener("closed", () => {
-      this.playing(false);
-      document.body.classList.add("lost");
-      say("The connection to Pellucid is gone. Start pellucid lab again and reload this page.");
-    });
+    this.socket.addEventListener("closed", () => this.state.playing && this.playing(false));
   }
 
   /** @returns {Experiment} */

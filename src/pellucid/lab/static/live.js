@@ -1,6 +1,8 @@
 // @ts-check
 /** Drawing what changes while training: no more often than is of use, and only what is in sight. */
 
+import { visible } from "./dom.js";
+
 /**
  * A drawing that follows the numbers: called as often as they change, it draws the newest at most
  * `rate` times a second, waits while the element is off the screen, and leaves out nothing at the end.
@@ -61,5 +63,6 @@ export function put(element, name, value) {
 
 /** The same for its text. @param {Node} node @param {string} text */
 export function write(node, text) {
+  text = visible(text);
   if (node.textContent !== text) node.textContent = text;
 }

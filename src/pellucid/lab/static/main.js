@@ -9,6 +9,7 @@ import { hiding, keep, runs } from "./keep.js";
 import { Lab, fromLink } from "./lab.js";
 import { map } from "./map.js";
 import { network } from "./network.js";
+import { outside } from "./outside.js";
 import { own } from "./own.js";
 import { dimensions, parameters } from "./parameters.js";
 import { pass } from "./pass.js";
@@ -16,8 +17,11 @@ import { dataSettings, learning } from "./settings.js";
 import { training } from "./training.js";
 import { views } from "./views.js";
 
+if (parent !== window) parent.postMessage("the lab's page is here", "*"); // a notebook waits for it
 const lab = new Lab();
+outside(lab.socket);
 await lab.socket.connect();
+say("");
 lab.catalogue = await lab.ask("catalogue");
 const link = fromLink(location.hash.slice(1)) ?? {};
 if (typeof link.view === "string") lab.view = link.view;

@@ -3,6 +3,7 @@
 
 import { at, choice, h, say } from "./dom.js";
 import { download } from "./keep.js";
+import { write } from "./live.js";
 
 /** @typedef {import("./lab.js").Lab} Lab */
 
@@ -18,12 +19,12 @@ export function own(lab) {
   const refused = h("p", { class: "warning", hidden: true });
   at("own").append(open, h("p", { class: "note" }, "Or drop one here."), refused, choosing);
   lab.on("refused", (why) => {
-    refused.textContent = why;
+    write(refused, why);
     refused.hidden = !why;
   });
   lab.on("table", (table) => choose(lab, choosing, table));
   lab.on("state", () => {
-    at("opened").textContent = lab.state.opened ?? "";
+    write(at("opened"), lab.state.opened ?? "");
     at("opened").hidden = !lab.state.opened;
   });
   dropping(lab);
@@ -117,7 +118,7 @@ async function send(lab, kind, name, body) {
   if (body.size > most) throw new Error(`${name} is ${Math.ceil(body.size / 2 ** 20)} MiB; the lab reads files of up to ${most / 2 ** 20} MiB.`);
   say(`Reading ${name} …`);
   const reply = await fetch(`/upload/${kind}?name=${encodeURIComponent(name)}`, {
-    method: "POST", headers: { "content-type": "application/octet-stream" }, body,
+    method: "POST", headers: { authorization: `Bearer ${lab.socket.key}`, "content-type": "application/octet-stream" }, body,
   }).catch(() => { throw new Error(`${name} could not be sent: is pellucid lab still running?`); });
   const text = await reply.text();
   if (!reply.headers.get("content-type")?.startsWith("application/json")) throw new Error(text.trim());

@@ -23,27 +23,46 @@ export function unpack(buffer) {
   return { kind, sequence, header, arrays };
 }
 
+/** What the key is kept under: pages of other ports see nothing of it, as they would of a cookie. */
+const NAME = "pellucid-key";
+/** Milliseconds until a socket that does not open is spoken of. */
+const LATE = 6000;
+
+/**
+ * Events: "welcome", "late" (not open as yet), "closed" with {code, reason, welcome}, "frame", and
+ * what the server tells by name.
+ */
 export class Socket extends EventTarget {
   constructor() {
     super();
     this.next = 1;
+    this.key = "";
     /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
     this.waiting = new Map();
     /** @type {Map<number, (frame: Frame) => void>} what waits for a binary frame, by its sequence */
     this.framed = new Map();
   }
 
-  connect() {
-    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`;
-    this.socket = new WebSocket(url);
+  /** Resolved when the server lets the page in. @returns {Promise<void>} */
+  async connect() {
+    const late = setTimeout(() => this.dispatchEvent(new Event("late")), LATE);
+    const keys = await known();
+    this.socket = new WebSocket(`ws://${location.host}/socket`, ["pellucid", ...keys]);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = (message) => this.received(message.data);
-    this.socket.onclose = (event) => {
+    this.socket.onclose = ({ code, reason }) => {
+      clearTimeout(late);
       for (const { reject } of this.waiting.values()) reject(new Error("The connection to Pellucid was closed."));
       this.waiting.clear();
-      this.dispatchEvent(new CustomEvent("closed", { detail: event.reason }));
+      this.dispatchEvent(new CustomEvent("closed", { detail: { code, reason, welcome: this.key !== "" } }));
     };
-    return new Promise((resolve) => this.socket?.addEventListener("open", resolve, { once: true }));
+    return new Promise((resolve) => this.addEventListener("welcome", (event) => {
+      clearTimeout(late);
+      this.key = /** @type {CustomEvent} */ (event).detail.key;
+      keep(this.key);
+      history.replaceState(null, "", location.pathname + location.hash); // the key leaves the address
+      resolve();
+    }, { once: true }));
   }
 
   /**
@@ -85,5 +104,43 @@ export class Socket extends EventTarget {
     if (message.error) waiting?.reject(new Error(message.error));
     else if ("sequence" in message) this.framed.set(message.sequence, (frame) => waiting?.resolve(frame));
     else waiting?.resolve(message);
+  }
+}
+
+// The key ------------------------------------------------------------------------------------------
+
+const others = new BroadcastChannel(NAME);
+
+/** What may open the lab: from the address, from this tab's last visit, or from another of its tabs. */
+async function known() {
+  const query = new URLSearchParams(location.search);
+  const [token, ticket] = [query.get("token") ?? "", query.get("ticket") ?? ""];
+  const here = kept() || (token || parent !== window ? "" : await lent(ticket ? 200 : 1000));
+  return [...new Set([token, ticket, here])].filter((key) => /^[\w-]{1,99}$/.test(key));
+}
+
+/** The key that another tab of this lab has; "" where none answers in time. @param {number} wait */
+const lent = (wait) => new Promise((resolve) => {
+  others.onmessage = ({ data }) => data.key && resolve(data.key);
+  others.postMessage({});
+  setTimeout(() => resolve(""), wait);
+});
+
+/** A browser may forbid a page to keep anything; then a reload needs the address again. */
+function kept() {
+  try {
+    return sessionStorage.getItem(NAME) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** @param {string} key */
+function keep(key) {
+  others.onmessage = ({ data }) => data.key || others.postMessage({ key });
+  try {
+    sessionStorage.setItem(NAME, key);
+  } catch {
+    // it is known until this page goes
   }
 }

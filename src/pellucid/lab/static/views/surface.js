@@ -3,6 +3,7 @@
 
 import { classes, css, onTheme } from "../colours.js";
 import { choice, count, h, keepFocus, number, s, say, shown, table } from "../dom.js";
+import { write } from "../live.js";
 import { asText, bands, colours, contour, levels } from "./contours.js";
 import { results, style } from "./race.js";
 import { ticks } from "./scales.js";
@@ -125,7 +126,7 @@ class View {
       const fields = losses.map((/** @type {any} */ _, /** @type {number} */ k) => ({ size, values: arrays.J.values.slice(k * cells, (k + 1) * cells) }));
       this.known = { ...header, fields };
     } catch (error) {
-      this.note.textContent = /** @type {Error} */ (error).message;
+      write(this.note, /** @type {Error} */ (error).message);
       this.drawControls();
       this.panels.replaceChildren();
       this.results.replaceChildren();

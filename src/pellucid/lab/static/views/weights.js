@@ -3,6 +3,7 @@
 
 import { css, diverging } from "../colours.js";
 import { choice, h, shown } from "../dom.js";
+import { write } from "../live.js";
 import { paintPixels } from "../pictures.js";
 
 const MOST = 64;
@@ -49,7 +50,7 @@ export const weights = {
         const place = W1[k].indexOf(largest);
         const pixel = Math.floor(place / channels);
         const end = alike === "all" ? strongest : Math.abs(largest) || 1;
-        name.textContent = n.length === 2 ? `unit ${k}: ${data.outputs[k]}` : `unit ${k}`;
+        write(name, n.length === 2 ? `unit ${k}: ${data.outputs[k]}` : `unit ${k}`);
         told.textContent = shown(largest);
         canvases.forEach((canvas, channel) => {
           paintPixels(canvas, rows, columns, (at) => diverging(0.5 + W1[k][at * channels + channel] / end / 2, 0.95));

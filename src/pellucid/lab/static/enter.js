@@ -1,4 +1,0 @@
-// @ts-check
-/** From the address with the token to the lab, with what stands behind the #. */
-
-location.replace(`/${location.hash}`);
