@@ -29,7 +29,7 @@ def fuzz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield fuzz
-    for name in ("fuzz", "fuzz_frames", "fuzz_stored", "fuzz_tables", "mutate"):
+    for name in ("fuzz", "fuzz_frames", "fuzz_lab", "fuzz_stored", "fuzz_tables", "mutate"):
         if name not in before:
             sys.modules.pop(name, None)
 

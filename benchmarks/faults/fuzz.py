@@ -18,7 +18,8 @@ import datetime
 import json
 import os
 import queue
-import select
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -35,17 +36,16 @@ from typing import IO, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fuzz_frames
+import fuzz_lab
 import fuzz_stored
 import fuzz_tables
 
 SECONDS, BYTES = 10.0, 2_000_000_000
-"""What no case may take more of."""
-STUCK = 120.0
-"""Seconds on the clock after which a case that computes nothing is given up."""
+"""What no case may take more of: of computing, and of memory."""
+STUCK = 60.0
+"""Seconds on the clock after which a case is ended, whatever it waits for."""
 CHUNK = 1_000
 """Cases of a process."""
-ROOM = 4 * 2**30
-"""Of address space for all cases of a process: what asks for more fails instead of the machine."""
 
 Prepare = Callable[[Path], Any]
 Case = Callable[[Any, Random], None]
@@ -77,7 +77,7 @@ TARGETS = {
         Target("models", 0.15, fuzz_stored.prepare_models, fuzz_stored.model, "ModelError"),
         Target("checkpoints", 0.05, fuzz_stored.prepare_checkpoints, fuzz_stored.checkpoint,
                "ModelError, ValueError"),
-        Target("lab", 0.15, fuzz_stored.prepare_lab, fuzz_stored.lab, "ValueError; status 4xx"),
+        Target("lab", 0.15, fuzz_lab.prepare_lab, fuzz_lab.lab, "ValueError; status 4xx"),
         Target("expressions", 0.10, lambda folder: None, fuzz_frames.expression, "ValueError"),
     )
 }  # fmt: skip
@@ -144,30 +144,41 @@ def _peak() -> int:
     return 0
 
 
-def work(target: Target, seeds: range, put: Callable[[dict[str, Any]], None], show: bool) -> None:
-    """Run cases one after the other, and tell before each which it is."""
+def work(
+    target: Target, folder: Path, seeds: range, put: Callable[[dict[str, Any]], None], show: bool
+) -> None:
+    """Run cases one after the other in this process, and tell before each which it is."""
     import warnings
 
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory(prefix="pellucid-fuzz-") as folder:
-        os.chdir(folder)
-        context = target.prepare(Path(folder))
-        _limit()
-        for seed in seeds:
-            put({"start": seed})
-            put(outcome(target, context, seed, show))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for this process ends it
+    os.chdir(folder)
+    _end_after(2 * STUCK)
+    context = target.prepare(folder)
+    _limit()
+    for seed in seeds:
+        _end_after(STUCK)
+        put({"start": seed})
+        put(outcome(target, context, seed, show))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _end_after(seconds: float) -> None:
+    """The kernel ends this process in so many seconds, or when it has computed for too long.
+
+    Nobody need be there to do so, and no code that never returns to Python stands in the way.
+    """
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, min(seconds, 2 * SECONDS))
 
 
 def _limit() -> None:
     """No more address space, no large files, no core dumps."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * os.sysconf("SC_PAGE_SIZE") + ROOM
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 # All of them --------------------------------------------------------------------------------------
@@ -193,28 +204,82 @@ class Tally:
             self.findings.append((found["seed"], found["found"]))
 
 
-def run(target: Target, seeds: range, tally: Tally, lock: threading.Lock) -> None:
-    """Run cases in processes of their own; one that ends or is stuck is a finding, and followed."""
-    while seeds:
-        with tempfile.TemporaryFile() as log:
-            command = [sys.executable, __file__, "--worker", "--target", target.name,
-                       "--seed", str(seeds.start), "--count", str(len(seeds))]  # fmt: skip
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-            under_way = None
-            for told in _told(process):
-                under_way = told.get("start")
-                if under_way is None:
-                    with lock:
-                        tally.add(told)
-            if process.returncode == 0:
+class Processes:
+    """Runs cases in processes of their own; one that ends is a finding, and another goes on."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, target: Target, seeds: range, tally: Tally) -> None:
+        """Run the cases of these seeds."""
+        while seeds and not self._stopped:
+            done, under_way, found = self._one(target, seeds, tally)
+            if not found or self._stopped:
                 return
-            died = seeds.start if under_way is None else under_way
-            found = f"the process ended with {process.returncode}: {_last_words(log)}"
-        with lock:
-            tally.add({"seed": died, "told": "found", "found": found, "seconds": 0.0, "peak": 0})
-        if under_way is None:
-            return  # it could not even be prepared
-        seeds = range(died + 1, seeds.stop)
+            died = seeds.start + done  # the one under way, or the next, if it died between two
+            with self._lock:
+                tally.add(
+                    {"seed": died, "told": "found", "found": found, "seconds": 0.0, "peak": 0}
+                )
+            if not done and not under_way:
+                return  # it could not even be prepared
+            seeds = range(died + 1, seeds.stop)
+
+    def stop(self) -> None:
+        """End all."""
+        self._stopped = True
+        for process in list(self._running):
+            process.kill()
+
+    def _one(self, target: Target, seeds: range, tally: Tally) -> tuple[int, bool, str]:
+        """How many cases one process has done, whether it was at another, and why it ended."""
+        done, under_way = 0, False
+        with (
+            tempfile.TemporaryDirectory(prefix="pellucid-fuzz-") as folder,
+            tempfile.TemporaryFile() as log,
+            subprocess.Popen(
+                worker(target, Path(folder), seeds), stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **ENVIRONMENT, "TMPDIR": folder},
+            ) as process,
+        ):  # fmt: skip
+            self._running.add(process)
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    told = json.loads(line)
+                    under_way = "start" in told
+                    if not under_way:
+                        done += 1
+                        with self._lock:
+                            tally.add(told)
+                status = process.wait()
+            finally:
+                process.kill()
+                self._running.discard(process)
+            words = "" if status == 0 else f"{ENDED.get(-status, 'ended')} ({status})"
+            return done, under_way, words and f"the process {words}: {_last_words(log)}"
+
+
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1"),
+}
+"""Of the processes: a case is to be the same each time."""
+ENDED = {
+    signal.SIGALRM: f"was stuck for {STUCK:.0f} seconds",
+    signal.SIGPROF: f"computed for more than {2 * SECONDS:.0f} seconds",
+    signal.SIGABRT: "gave up",
+    signal.SIGSEGV: "crashed",
+}
+"""What signals mean."""
+
+
+def worker(target: Target, folder: Path, seeds: range, *more: str) -> list[str]:
+    """Return the command line of a process that runs cases."""
+    return [sys.executable, __file__, "--worker", str(folder), "--target", target.name,
+            "--seed", str(seeds.start), "--count", str(len(seeds)), *more]  # fmt: skip
 
 
 def _last_words(log: IO[bytes]) -> str:
@@ -223,32 +288,6 @@ def _last_words(log: IO[bytes]) -> str:
     said = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
     telling = [line for line in said if "panicked" in line or "rror" in line or "alloc" in line]
     return next(iter(telling[-1:] or said[-1:]), "")[:300]
-
-
-def _told(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """What a process tells, until it ends; it is ended where it is stuck."""
-    assert process.stdout is not None
-    descriptor, rest = process.stdout.fileno(), b""
-    clock, cpu = time.monotonic(), 0.0
-    while True:
-        if select.select([descriptor], [], [], 1.0)[0]:
-            text = os.read(descriptor, 2**16)
-            if not text:
-                process.wait()
-                return
-            *lines, rest = (rest + text).split(b"\n")
-            yield from map(json.loads, lines)
-            clock, cpu = time.monotonic(), _cpu(process.pid)
-        waited, computed = time.monotonic() - clock, _cpu(process.pid) - cpu
-        if computed > 2 * SECONDS or waited > STUCK:
-            process.kill()
-
-
-def _cpu(pid: int) -> float:
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, Tally]:
@@ -260,20 +299,23 @@ def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, 
         end = first + max(1, round(count * target.share / total))
         for start in range(first, end, CHUNK):
             waiting.put((target, range(start, min(start + CHUNK, end))))
-    lock = threading.Lock()
+    processes = Processes()
 
-    def worker() -> None:
+    def work_off() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 target, seeds = waiting.get_nowait()
-                run(target, seeds, tallies[target.name], lock)
+                processes.run(target, seeds, tallies[target.name])
                 print(f"{target.name}: {seeds.start} to {seeds.stop - 1}", file=sys.stderr)
 
-    threads = [threading.Thread(target=worker) for _ in range(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads = [threading.Thread(target=work_off, daemon=True) for _ in range(jobs)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        processes.stop()
     return tallies
 
 
@@ -323,35 +365,63 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="cases of all targets together")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--write", action="store_true", help="write FUZZ.md beside this file")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--show", action="store_true", help="with a traceback of what is found")
+    parser.add_argument("--worker", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     given = parser.parse_args()
     targets = [TARGETS[name] for name in given.target or TARGETS]
     first = given.seed or 0
     if given.worker:
-        pipe = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)  # what else is printed must not be taken for a result
-        seeds = range(first, first + given.count)
-        work(
-            targets[0],
-            seeds,
-            lambda told: pipe.write(json.dumps(told).encode() + b"\n") and None,
-            False,
-        )
-        os._exit(0)  # threads of a server may still run
-    if given.seed is not None and given.count is None:
+        _work(targets[0], given.worker, range(first, first + given.count), given.show)
+    elif given.seed is not None and given.count is None:
         for target in targets:
-            work(target, range(first, first + 1), print, show=True)
-        os._exit(0)
+            _once(target, first)
+    else:
+        _all(targets, given.count or 100_000, first, given.jobs, given.write)
+
+
+def _work(target: Target, folder: Path, seeds: range, show: bool) -> None:
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what else is printed must not be taken for a result
+
+    def put(told: dict[str, Any]) -> None:
+        pipe.write(json.dumps(told).encode() + b"\n")
+
+    work(target, folder, seeds, put, show)
+    os._exit(0)  # threads of a server may still run
+
+
+def _once(target: Target, seed: int) -> None:
+    """One case as it was among the others, with a traceback."""
+    with tempfile.TemporaryDirectory(prefix="pellucid-fuzz-") as folder:
+        command = worker(target, Path(folder), range(seed, seed + 1), "--show")
+        environment = {**os.environ, **ENVIRONMENT, "TMPDIR": folder}
+        status = subprocess.run(command, env=environment, check=False).returncode
+    if status:
+        print(f"the process {ENDED.get(-status, 'ended')} ({status})")
+
+
+def _all(targets: list[Target], count: int, first: int, jobs: int, write: bool) -> None:
     start = time.monotonic()
-    tallies = fuzz(targets, given.count or 100_000, first, given.jobs)
+    tallies = fuzz(targets, count, first, jobs)
     minutes = (time.monotonic() - start) / 60
-    text = table(tallies, first)
-    print(f"{text}\n\n{findings(tallies)}\n\n{minutes:.1f} minutes")
-    if given.write:
-        today = datetime.date.today()
-        head = f"# Odd and hostile inputs\n\n`fuzz.py`, {today}, {minutes:.0f} minutes.\n\n"
-        Path(__file__).with_name("FUZZ.md").write_text(head + text + "\n", encoding="utf-8")
+    text, found = table(tallies, first), findings(tallies)
+    print(f"{text}\n\n{found}\n\n{minutes:.1f} minutes")
+    if write:
+        page = PAGE.format(date=datetime.date.today(), minutes=minutes, jobs=jobs, table=text)
+        page += f"\n## Found\n\n```\n{found}\n```\n"
+        Path(__file__).with_name("FUZZ.md").write_text(page, encoding="utf-8")
     sys.exit(any(tally.findings for tally in tallies.values()))
+
+
+PAGE = """# Odd and hostile inputs
+
+Written by `make fuzz` ({date}, {minutes:.0f} minutes, processes at a time: {jobs}). A case is taken
+or refused. A finding is whatever is no documented error, a message of more than 2,000 characters or
+with control characters, more than 10 seconds of computing or 2 GB, and a process that ends. One
+case again: `python benchmarks/faults/fuzz.py --target tables --seed 4711`.
+
+{table}
+"""
 
 
 if __name__ == "__main__":

@@ -1,23 +1,17 @@
-"""What is fuzzed of what was stored or is sent: model folders, checkpoints, the lab's requests."""
+"""What is fuzzed of what was stored: model folders and checkpoints."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import logging
 import shutil
-import socket
-import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
-from fuzz_tables import FoundError, check_shown
-from mutate import changed, changed_data, odd_text, odd_value
-
-# Folders ------------------------------------------------------------------------------------------
+from fuzz_tables import FoundError
+from mutate import changed, changed_data
 
 Files = dict[str, bytes]
 
@@ -142,140 +136,3 @@ def checkpoint(context: dict[str, Any], rng: Random) -> None:
                     f"{name} has changed although the checkpoint was refused"
                 ) from None
         raise
-
-
-# The lab ------------------------------------------------------------------------------------------
-
-
-def prepare_lab(folder: Path) -> dict[str, Any]:
-    """Start a lab, and note what it logs as an error."""
-    from pellucid.lab.commands import COMMANDS
-    from pellucid.lab.server import Lab
-    from pellucid.lab.trainer import Player
-
-    errors: list[str] = []
-
-    class Noted(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            errors.append(f"{record.name}: {record.getMessage()}: {record.exc_info!r:.300}")
-
-    logging.getLogger().addHandler(Noted(logging.ERROR))
-    for name in ("uvicorn", "uvicorn.error", "pellucid"):
-        logging.getLogger(name).addHandler(Noted(logging.ERROR))
-    lab = Lab()
-    lab.__enter__()
-    context = prepare_models(folder)
-    return {**context, "lab": lab, "player": Player(lambda message: None), "errors": errors,
-            "commands": list(COMMANDS)}  # fmt: skip
-
-
-_ARGUMENTS = ("experiment", "speed", "epoch", "loss", "letter", "layer", "row", "column", "value",
-              "examples", "boundary", "most", "axes", "units", "table", "target", "model", "task",
-              "view", "x", "y", "sequence", "name", "of", "steps", "rates")  # fmt: skip
-_EXPERIMENT: dict[str, Any] = {
-    "data": {"name": "xor", "examples": 40, "noise": 0.1, "split": 0.25, "seed": 1},
-    "layers": [{"units": 3, "activation": "tanh"}], "learning_rate": 0.1, "optimizer": "adam",
-    "batch_size": 8, "seed": 3, "l2": 0.0, "initializer": "glorot_uniform", "fault": None,
-    "loss": "binary_cross_entropy", "preset": "xor", "weights": {}, "model": None,
-}  # fmt: skip
-
-
-def lab(context: dict[str, Any], rng: Random) -> None:
-    """Send a command, an upload, or raw bytes."""
-    context["errors"].clear()
-    try:
-        rng.choice((_command, _command, _upload, _raw))(context, rng)
-    finally:
-        if context["errors"]:
-            raise FoundError(f"the server logged {context['errors'][0]}")
-
-
-def _command(context: dict[str, Any], rng: Random) -> None:
-    from pellucid.lab.commands import handle
-    from pellucid.lab.server import parsed
-
-    player = context["player"]
-    if rng.random() < 0.3 or player.experiment is None:
-        opened = changed_data(rng, _EXPERIMENT) if rng.random() < 0.9 else _EXPERIMENT
-        request: dict[str, Any] = {"id": 1, "do": "open", "experiment": opened}
-    else:
-        request = {"id": 1, "do": rng.choice(context["commands"])}
-        for name in rng.sample(_ARGUMENTS, rng.randrange(6)):
-            request[name] = rng.choice(("W", "dW", "Z", "x", 0, 1, 2, odd_value(rng)))
-        request = changed_data(rng, request) if rng.random() < 0.1 else request
-    text = json.dumps(request, default=str)
-    text = changed(rng, text.encode()).decode("utf-8", "replace") if rng.random() < 0.1 else text
-    for message in handle(player, parsed({"text": text})):
-        if isinstance(message, str):
-            error = json.loads(message).get("error", "")
-            if "internal error" in error:
-                raise FoundError(error)
-            check_shown(error)
-    player.playing = False
-
-
-def _upload(context: dict[str, Any], rng: Random) -> None:
-    from pellucid.lab.uploads import choose_target, received
-
-    kind = rng.choice(("table", "zip", "folder"))
-    files, _ = rng.choice(context["kept"])
-    path = context["folder"] / "damaged.pellucid"
-    write_damaged(rng, path, files)
-    files = files_of(path) if rng.random() < 0.8 else files
-    if kind == "table":
-        rows = [f"{k % 7},{'uvw'[k % 3]},{'ab'[k % 2]}" for k in range(30)]
-        content = "\n".join(["n,word,kind", *rows]).encode()
-    elif kind == "zip":
-        made = io.BytesIO()
-        with zipfile.ZipFile(
-            made, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-        ) as packed:
-            for name, part in files.items():
-                packed.writestr(
-                    rng.choice((name, f"m/{name}", name, f"x{odd_text(rng)[:100]}")), part
-                )
-        content = made.getvalue()
-    else:
-        listed = [[f"m/{name}", len(part)] for name, part in files.items()]
-        content = json.dumps(listed).encode() + b"\n" + b"".join(files.values())
-    content = changed(rng, content) if rng.random() < 0.7 else content
-    found = received(kind, odd_text(rng), content)
-    if kind == "table":
-        target = rng.choice([*found["columns"], odd_text(rng)])
-        choose_target(found["table"], target, None, rng.choice((None, "binary", odd_value(rng))))
-
-
-def _raw(context: dict[str, Any], rng: Random) -> None:
-    """Raw HTTP, with the right cookie or without; the server must answer or hang up, and live."""
-    made = context["lab"]
-    body = changed(rng, b"n,word\n1,a\n2,b\n3,a\n")
-    lines = [
-        rng.choice(("GET / HTTP/1.1", "GET /static/main.js HTTP/1.1", "GET /static/../x HTTP/1.1",
-                    "POST /upload/table?name=%00 HTTP/1.1", "POST /upload/zip HTTP/1.1",
-                    "GET /socket HTTP/1.1", f"GET /?token={made.app.token} HTTP/1.1",
-                    f"{odd_text(rng)} / HTTP/1.1", "GET / HTTP/9.9")),
-        f"Host: {rng.choice((f'127.0.0.1:{made.port}', f'127.0.0.1:{made.port}', odd_text(rng)))}",
-        f"Cookie: {made.app.cookie}={made.app.secret}",
-        f"Origin: http://127.0.0.1:{made.port}", "Sec-Fetch-Site: same-origin",
-        f"Content-Length: {rng.choice((len(body), len(body), 0, -1, 10**30, odd_text(rng)))}",
-        "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ]  # fmt: skip
-    kept = [line for line in lines[:6] if rng.random() < 0.95]
-    if "socket" in lines[0] or rng.random() < 0.05:
-        kept += lines[6:]
-    text = "\r\n".join(kept).encode("utf-8", "surrogatepass") + b"\r\n\r\n" + body
-    text = changed(rng, text, 3) if rng.random() < 0.5 else text
-    with socket.create_connection(("127.0.0.1", made.port), timeout=5) as connection:
-        try:
-            connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)
-            answer = connection.recv(200)
-        except OSError:
-            return  # it has hung up
-    if (
-        answer[:5] == b"HTTP/"
-        and answer.split(b" ", 2)[1:2]
-        and answer.split(b" ", 2)[1][:1] == b"5"
-    ):
-        raise FoundError(f"answered {answer[:100]!r}")
