@@ -44,7 +44,7 @@ SECONDS, BYTES = 10.0, 2_000_000_000
 """What no case may take more of: of computing, and of memory."""
 STUCK = 60.0
 """Seconds on the clock after which a case is ended, whatever it waits for."""
-CHUNK = 1_000
+CHUNK = 500
 """Cases of a process."""
 
 Prepare = Callable[[Path], Any]
@@ -294,11 +294,16 @@ def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, 
     """Run so many cases of the targets, by their shares, from this seed on."""
     tallies = {target.name: Tally() for target in targets}
     total = sum(target.share for target in targets)
-    waiting: queue.SimpleQueue[tuple[Target, range]] = queue.SimpleQueue()
+    chunks = []
     for target in targets:
         end = first + max(1, round(count * target.share / total))
-        for start in range(first, end, CHUNK):
-            waiting.put((target, range(start, min(start + CHUNK, end))))
+        chunks += [
+            ((start - first) / (end - first), target, range(start, min(start + CHUNK, end)))
+            for start in range(first, end, CHUNK)
+        ]
+    waiting: queue.SimpleQueue[tuple[Target, range]] = queue.SimpleQueue()
+    for _, target, seeds in sorted(chunks, key=lambda chunk: chunk[0]):  # all targets side by side
+        waiting.put((target, seeds))
     processes = Processes()
 
     def work_off() -> None:

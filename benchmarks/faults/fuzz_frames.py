@@ -139,12 +139,15 @@ def pandas_frame(rng: Random, m: int) -> Any:
         lambda: pd.Series(np.arange(m, dtype="m8[ns]")), lambda: pd.Series(np.arange(m) * 1j),
         lambda: pd.Series(pd.Categorical(["a"] * m).rename_categories({"a": Odd(rng)})),
     )  # fmt: skip
-    columns = [rng.choice(made)().reset_index(drop=True) for _ in range(rng.choice((0, 1, 2, 4)))]
+    columns = [
+        pd.Series(usual(rng, m)) if sane else rng.choice(made)().reset_index(drop=True)
+        for sane in _kinds(rng)
+    ]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(m))
     width = frame.shape[1]
     names: list[Any] = (
         MODEL[:width]
-        if rng.random() < 0.3
+        if rng.random() < 0.6
         else [
             rng.choice(
                 (odd_text(rng), 1, "1", 1.0, None, pd.NA, ("a", 1), b"a", True, pd.Timestamp(0))
@@ -152,7 +155,7 @@ def pandas_frame(rng: Random, m: int) -> Any:
             for _ in range(width)
         ]
     )
-    if rng.random() < 0.1 and width:
+    if rng.random() < 0.05 and width:
         frame.columns = pd.MultiIndex.from_tuples([(str(name), k) for k, name in enumerate(names)])
     elif rng.random() < 0.8:
         frame.columns = pd.Index(names, dtype=object)
@@ -180,16 +183,24 @@ def polars_frame(rng: Random, m: int) -> Any:
         lambda: pl.Series([datetime.time(1)] * m), lambda: pl.Series([float("nan")] * m),
         lambda: pl.Series([decimal.Decimal("1.5")] * m),
     )  # fmt: skip
-    names = list(dict.fromkeys(whole_text(rng) for _ in range(rng.choice((0, 1, 2, 4)))))
-    frame = pl.DataFrame([rng.choice(made)().alias(name) for name in names])
+    kinds = _kinds(rng)
+    names = list(dict.fromkeys(_names(rng, len(kinds))))
+    frame = pl.DataFrame(
+        [
+            (pl.Series(usual(rng, m)) if sane else rng.choice(made)()).alias(name)
+            for name, sane in zip(names, kinds, strict=False)
+        ]
+    )
     return frame.lazy() if rng.random() < 0.1 else frame
 
 
 def arrow_table(rng: Random, m: int) -> Any:
     import pyarrow as pa
 
-    names = [whole_text(rng) for _ in range(rng.choice((0, 1, 2, 4)))]
-    made = pa.table([arrow_column(rng, m) for _ in names], names=names)
+    kinds = _kinds(rng)
+    columns = [pa.array(usual(rng, m)) if sane else arrow_column(rng, m) for sane in kinds]
+    names = _names(rng, len(kinds))
+    made = pa.table(columns, names=names)
     return made.to_batches()[0] if m and names and rng.random() < 0.1 else made
 
 
@@ -198,9 +209,11 @@ def plain(rng: Random, m: int) -> Any:
     import scipy.sparse
 
     names = [rng.choice((odd_text(rng), 1, None, ("a",))) for _ in range(rng.choice((0, 1, 2, 4)))]
-    names = [*MODEL, *names] if rng.random() < 0.5 else names
+    names = [*MODEL, *names] if rng.random() < 0.7 else names
 
     def column() -> Any:
+        if rng.random() < 0.7:
+            return usual(rng, m)
         return array(rng, m) if rng.random() < 0.5 else objects(rng, m)
 
     made = (
@@ -213,7 +226,32 @@ def plain(rng: Random, m: int) -> Any:
         lambda: {name: rng.choice((1, "a", None, {}, range(m))) for name in names},
         lambda: iter([{"a": 1}]),
     )  # fmt: skip
-    return rng.choice(made)()
+    return rng.choice(made[:5] if rng.random() < 0.7 else made)()
+
+
+def usual(rng: Random, m: int) -> list[Any]:
+    """A column such as tables have, with gaps or without."""
+    made = rng.choice(
+        (
+            lambda: rng.gauss(0, 1), lambda: rng.randrange(9), lambda: rng.choice("uvw"),
+            lambda: rng.random() < 0.5, lambda: float(rng.randrange(3)),
+            lambda: datetime.datetime(2024, 1, 1) + datetime.timedelta(days=rng.randrange(99)),
+        )
+    )  # fmt: skip
+    gaps = rng.choice((0, 0, 0, 0.1))
+    return [None if rng.random() < gaps else made() for _ in range(m)]
+
+
+def _kinds(rng: Random) -> list[bool]:
+    """Whether each of some columns is a usual one."""
+    odd = rng.choice((0.1, 0.3, 1.0))
+    return [rng.random() > odd for _ in range(rng.choice((0, 1, 2, 3, 3, 3, 4)))]
+
+
+def _names(rng: Random, width: int) -> list[str]:
+    if rng.random() < 0.6:
+        return [*MODEL, *(whole_text(rng) for _ in range(width))][:width]
+    return [whole_text(rng) for _ in range(width)]
 
 
 def prepare_frames(folder: Path) -> dict[str, Any]:
@@ -239,16 +277,17 @@ def frame(context: dict[str, Any], rng: Random) -> None:
     from pellucid.tables import TrainSettings, as_table
     from pellucid.tables.fit import prepare
 
-    m = rng.choice((0, 1, 2, 12, 60, 60, 60))
+    m = rng.choice((0, 1, 2, 12, 60, 60, 60, 60, 60, 60))
     try:
         data = rng.choice((pandas_frame, polars_frame, arrow_table, plain, plain))(rng, m)
     except BaseException:  # panics too
         return  # the library itself refuses it
     match rng.randrange(5):
         case 0:
-            as_table(data, target=rng.choice((None, odd_text(rng))), drop=[odd_text(rng)])
+            as_table(data, target=rng.choice((None, "n", "*", odd_text(rng))), drop=[odd_text(rng)])
         case 1:
-            made = as_table(data, y=rng.choice((array, objects))(rng, m), target="y")
+            y = rng.choice((array, objects, usual, usual, usual))(rng, m)
+            made = as_table(data, y=y, target="y")
             prepare(made, TrainSettings(hidden_layer_sizes=(2,), ensemble=1))
         case 2:
             made = as_table(data)

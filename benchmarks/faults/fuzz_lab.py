@@ -128,7 +128,11 @@ def _zip(rng: Random, files: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(made, "w", form) as packed:
         for name, part in files.items():
             place = rng.choice((name, f"m/{name}", name, f"x{odd_text(rng)[:100]}", f"\0{name}"))
-            packed.writestr(place.encode("utf-8", "replace").decode(), part)
+            entry = zipfile.ZipInfo("x")
+            entry.filename = place.encode(
+                "utf-8", "replace"
+            ).decode()  # even what it would not take
+            packed.writestr(entry, part, form)
         if rng.random() < 0.02:
             packed.writestr("zeros", bytes(50_000_000))
     return made.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -64,35 +65,53 @@ def model(context: dict[str, Any], rng: Random) -> None:
 
 def write_damaged(rng: Random, path: Path, files: Files) -> None:
     """Write a folder of which one file has changed; mostly its size and its hash are right."""
-    files = dict(files)
+    listed, files = json.loads(files["model.json"])["files"], dict(files)
     name = rng.choice([*files, "model.json", "model.json"])
-    if name.endswith(".json") and rng.random() < 0.8:
-        data = json.loads(files[name])
-        for _ in range(rng.choice((1, 1, 2, 5))):
-            data = changed_data(rng, data)
-        files[name] = json.dumps(data).encode("utf-8", "surrogatepass")
-    else:
-        files[name] = changed(rng, files[name])
-    if rng.random() < 0.8:
-        files["model.json"] = corrected(files)
+    files[name] = _damaged(rng, name, files[name])
+    if rng.random() < 0.9:
+        files = _corrected(files, listed)
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
     for name, content in files.items():
-        (path / name).write_bytes(content)
-    if rng.random() < 0.02:
-        (path / name).unlink()
+        if rng.random() > 0.005:
+            (path / name).write_bytes(content)
 
 
-def corrected(files: Files) -> bytes:
-    """model.json with the sizes and hashes that its files have."""
-    try:
-        data = json.loads(files["model.json"])
-        for entry in data["files"].values():
-            content = files[entry["name"]]
-            entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return files["model.json"]
+def _damaged(rng: Random, name: str, content: bytes) -> bytes:
+    """A file with something else in its data, in the head of its arrays, or in its bytes."""
+    if rng.random() < 0.1:
+        return changed(rng, content)
+    if name.endswith(".json"):
+        return _as_json(_changed_often(rng, json.loads(content)))
+    size = 8 + int.from_bytes(content[:8], "little")
+    if rng.random() < 0.3:  # the numbers
+        return content[:size] + changed(rng, content[size:])
+    head = _as_json(_changed_often(rng, json.loads(content[8:size])))
+    return len(head).to_bytes(8, "little") + head + content[size:]
+
+
+def _changed_often(rng: Random, data: Any) -> Any:
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        data = changed_data(rng, data)
+    return data
+
+
+def _as_json(data: Any) -> bytes:
     return json.dumps(data).encode("utf-8", "surrogatepass")
+
+
+def _corrected(files: Files, listed: Any) -> Files:
+    """The files as a writer leaves them: named after their hashes, and listed in model.json."""
+    new = {"model.json": files["model.json"]}
+    for kind, entry in listed.items():
+        content, name = files[entry["name"]], entry["name"]
+        found = hashlib.sha256(content).hexdigest()
+        name = f"{kind}-{found[:16]}{name[name.rindex('.') :]}"
+        entry |= {"name": name, "bytes": len(content), "sha256": found}
+        new[name] = content
+    with contextlib.suppress(ValueError, TypeError, RecursionError):  # it may be no object any more
+        new["model.json"] = _as_json(json.loads(files["model.json"]) | {"files": listed})
+    return new
 
 
 def prepare_checkpoints(folder: Path) -> dict[str, Any]:

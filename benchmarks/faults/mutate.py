@@ -85,30 +85,58 @@ def changed(rng: Random, content: bytes, most: int = 6) -> bytes:
 
 
 def changed_data(rng: Random, data: Any) -> Any:
-    """Return plain data in which one place, wherever it is, has something else."""
-    if isinstance(data, dict) and data and rng.random() < 0.9:
+    """Return plain data in which one place, wherever it is, has something else.
+
+    Each place is as likely as any other, however deep it is.
+    """
+    below = [(key, _places(value)) for key, value in _items(data)]
+    pick = rng.randrange(1 + sum(places for _, places in below))
+    for key, places in below:
+        if pick < places:
+            inner = changed_data(rng, data[key])
+            if isinstance(data, dict):
+                return {**data, key: inner}
+            return [*data[:key], inner, *data[key + 1 :]]
+        pick -= places
+    return _changed_here(rng, data)
+
+
+def _items(data: Any) -> list[tuple[Any, Any]]:
+    if isinstance(data, dict):
+        return list(data.items())
+    return list(enumerate(data)) if isinstance(data, list) else []
+
+
+def _places(data: Any) -> int:
+    """How many values are in it, itself included."""
+    return 1 + sum(_places(value) for _, value in _items(data))
+
+
+def _changed_here(rng: Random, data: Any) -> Any:
+    if isinstance(data, dict) and data:
         key = rng.choice(list(data))
         rest = {name: value for name, value in data.items() if name != key}
-        match rng.randrange(8):
+        match rng.randrange(4):
             case 0:
                 return rest
             case 1:
                 return {**rest, odd_text(rng): data[key]}
             case 2:
                 return {**data, odd_text(rng): odd_json(rng)}
-            case _:
-                return {**data, key: changed_data(rng, data[key])}
-    if isinstance(data, list) and data and rng.random() < 0.9:
+    if isinstance(data, list) and data:
         place = rng.randrange(len(data))
-        match rng.randrange(6):
+        match rng.randrange(4):
             case 0:
                 return data[:place] + data[place + 1 :]
             case 1:
-                return (
-                    data[:place] + data[place : place + 1] * rng.choice((2, 3, 500)) + data[place:]
-                )
-            case _:
-                return [*data[:place], changed_data(rng, data[place]), *data[place + 1 :]]
+                again = data[place : place + 1] * rng.choice((2, 3, 500))
+                return data[:place] + again + data[place:]
+            case 2:
+                return data[::-1]
     if isinstance(data, int) and not isinstance(data, bool) and rng.random() < 0.5:
         return data + rng.choice((-1, 1, 10, 10**6, 10**12, -(10**6)))
+    if isinstance(data, float) and rng.random() < 0.5:
+        return data * rng.choice((-1.0, 0.0, 1e6, 1e-6))
+    if isinstance(data, str) and rng.random() < 0.4:
+        return changed(rng, data.encode("utf-8", "replace"), 2).decode("utf-8", "replace")
     return odd_json(rng)
