@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import time
 import warnings
@@ -72,6 +74,78 @@ def test_time_and_memory_are_found(fuzz: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.undo()
     monkeypatch.setattr(fuzz, "_peak", lambda: 2_100_000_000)
     assert fuzz.outcome(target, None, 1)["found"] == "took 2.1 GB"
+
+
+WORKER = """
+import json, os, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import fuzz
+
+def case(context, rng):
+    match seeds.pop(0):
+        case 2:
+            os.abort()
+        case 4:
+            time.sleep(60)
+        case 5:
+            while True:
+                pass
+        case 7:
+            bytearray(3 * 10**9)
+        case 8:
+            os._exit(0)
+        case 9:
+            os.write(2, b"thread 'main' panicked at nothing")
+            os._exit(7)
+
+fuzz.STUCK, fuzz.SECONDS = 1.5, 0.3
+seeds = list(range(int(sys.argv[3]), int(sys.argv[3]) + int(sys.argv[4])))
+target = fuzz.Target("odd", 1.0, lambda folder: None, case, "DataError")
+put = lambda told: print(json.dumps(told), flush=True)
+fuzz.work(target, Path(sys.argv[2]), range(seeds[0], seeds[-1] + 1), put, False)
+"""
+
+
+def test_a_process_that_ends_is_a_finding_and_another_goes_on(
+    fuzz: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worker(target: Any, folder: Path, seeds: range) -> list[str]:
+        folders.append(folder)
+        more = [FAULTS, folder, seeds.start, len(seeds)]
+        return [sys.executable, "-c", WORKER, *map(str, more)]
+
+    folders: list[Path] = []
+    monkeypatch.setattr(fuzz, "worker", worker)
+    processes, tally = fuzz.Processes(), fuzz.Tally("odd")
+    processes.run(fuzz.TARGETS["tables"], range(12), tally)
+    assert tally.counts == {"taken": 6, "found": 6}
+    found = dict(tally.findings)
+    assert found[2].startswith("the process gave up (-6)")
+    assert found[4].startswith("the process was stuck for 60 seconds (-14)")
+    assert found[5].startswith("the process computed for more than 20 seconds (-27)")
+    assert found[7].startswith("MemoryError: ")
+    assert found[8] == "the process ended (0): "
+    assert found[9] == "the process ended (7): thread 'main' panicked at nothing"
+    assert not processes._running
+    assert not any(map(Path.exists, folders))
+
+
+def test_a_target_that_cannot_be_prepared_is_given_up(
+    fuzz: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "worker", lambda *given: [sys.executable, "-c", "1 / 0"])
+    tally = fuzz.Tally("odd")
+    fuzz.Processes().run(fuzz.TARGETS["tables"], range(12), tally)
+    assert tally.findings == [(0, "the process ended (1): ZeroDivisionError: division by zero")]
+
+
+def test_one_command_runs_one_case_again() -> None:
+    command = [sys.executable, FAULTS / "fuzz.py", "--target", "expressions", "--seed", "3"]
+    told = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [each.stdout.splitlines()[0] for each in told] == ['{"start": 3}'] * 2
+    made = [json.loads(each.stdout.splitlines()[1]) for each in told]
+    assert made[0]["told"] == made[1]["told"] in ("taken", "refused")
 
 
 def test_a_case_is_made_of_its_target_and_seed_alone(fuzz: Any, tmp_path: Path) -> None:

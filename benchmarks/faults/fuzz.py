@@ -2,7 +2,7 @@
 
     python benchmarks/faults/fuzz.py                              # 100,000, in two processes
     python benchmarks/faults/fuzz.py --target tables --seed 4711  # one case again, with a traceback
-    python benchmarks/faults/fuzz.py --count 10000 --write        # and the table in FUZZ.md
+    python benchmarks/faults/fuzz.py --count 10000 --write        # fewer, and the table in FUZZ.md
 
 A case is made of its target and its seed alone. It runs in a process whose memory is limited and
 which is ended where it is stuck. A finding is whatever is no documented error, a message for people
@@ -188,6 +188,7 @@ def _limit() -> None:
 class Tally:
     """What became of the cases of a target."""
 
+    name: str
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
@@ -202,6 +203,7 @@ class Tally:
         self.largest = max(self.largest, (found["peak"], found["seed"]))
         if found["found"]:
             self.findings.append((found["seed"], found["found"]))
+            print(f"{self.name} --seed {found['seed']}: {found['found']}", file=sys.stderr)
 
 
 class Processes:
@@ -258,8 +260,10 @@ class Processes:
             finally:
                 process.kill()
                 self._running.discard(process)
-            words = "" if status == 0 else f"{ENDED.get(-status, 'ended')} ({status})"
-            return done, under_way, words and f"the process {words}: {_last_words(log)}"
+            if status == 0 and done == len(seeds):
+                return done, under_way, ""
+            words = f"{ENDED.get(-status, 'ended')} ({status})"
+            return done, under_way, f"the process {words}: {_last_words(log)}"
 
 
 ENVIRONMENT = {
@@ -292,7 +296,7 @@ def _last_words(log: IO[bytes]) -> str:
 
 def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, Tally]:
     """Run so many cases of the targets, by their shares, from this seed on."""
-    tallies = {target.name: Tally() for target in targets}
+    tallies = {target.name: Tally(target.name) for target in targets}
     total = sum(target.share for target in targets)
     chunks = []
     for target in targets:
@@ -369,7 +373,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="the first; alone it means this one case")
     parser.add_argument("--count", type=int, help="cases of all targets together")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
-    parser.add_argument("--write", action="store_true", help="write FUZZ.md beside this file")
+    parser.add_argument("--write", action="store_true", help="write FUZZ.md, where all targets ran")
     parser.add_argument("--show", action="store_true", help="with a traceback of what is found")
     parser.add_argument("--worker", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -381,7 +385,7 @@ def main() -> None:
         for target in targets:
             _once(target, first)
     else:
-        _all(targets, given.count or 100_000, first, given.jobs, given.write)
+        _all(targets, given.count or 100_000, first, given.jobs, given.write and not given.target)
 
 
 def _work(target: Target, folder: Path, seeds: range, show: bool) -> None:
