@@ -162,6 +162,11 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"a,b\n" + b"1,2\n" * 50_000,
         r"holds about 50,001 rows of 2 columns: ",
     ),
+    "many columns": (
+        "x.csv",
+        lambda: b"1,2,3," * 5_000 + b"\n" + b"1,2,3," * 5_000,
+        "has a first row of 15,001 cells: ",
+    ),
     "texts": (
         "x.parquet",
         lambda: written(lambda file: parquet.write_table(bomb(), file, **PACKED)),

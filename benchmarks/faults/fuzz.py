@@ -191,14 +191,12 @@ class Tally:
     name: str
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[int, str]] = field(default_factory=list)
-    seconds: float = 0.0
     slowest: tuple[float, int] = (0.0, -1)
     largest: tuple[int, int] = (0, -1)
 
     def add(self, found: dict[str, Any]) -> None:
         """Count one."""
         self.counts[found["told"]] += 1
-        self.seconds += found["seconds"]
         self.slowest = max(self.slowest, (found["seconds"], found["seed"]))
         self.largest = max(self.largest, (found["peak"], found["seed"]))
         if found["found"]:

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from mutate import ODD_NUMBERS, odd_text, odd_value, whole_text
+from mutate import ODD_NUMBERS, odd_text, odd_value, usual, whole_text
 
 # Frames -------------------------------------------------------------------------------------------
 
@@ -227,19 +227,6 @@ def plain(rng: Random, m: int) -> Any:
         lambda: iter([{"a": 1}]),
     )  # fmt: skip
     return rng.choice(made[:5] if rng.random() < 0.7 else made)()
-
-
-def usual(rng: Random, m: int) -> list[Any]:
-    """A column such as tables have, with gaps or without."""
-    made = rng.choice(
-        (
-            lambda: rng.gauss(0, 1), lambda: rng.randrange(9), lambda: rng.choice("uvw"),
-            lambda: rng.random() < 0.5, lambda: float(rng.randrange(3)),
-            lambda: datetime.datetime(2024, 1, 1) + datetime.timedelta(days=rng.randrange(99)),
-        )
-    )  # fmt: skip
-    gaps = rng.choice((0, 0, 0, 0.1))
-    return [None if rng.random() < gaps else made() for _ in range(m)]
 
 
 def _kinds(rng: Random) -> list[bool]:

@@ -8,11 +8,12 @@ import io
 import json
 import os
 import unicodedata
+import zlib
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from mutate import changed, odd_text, odd_value
+from mutate import changed, odd_text, odd_value, usual
 
 FAST = ("--epochs", "1", "--hidden", "2", "--ensemble", "1", "-q")
 SETTINGS = {"hidden_layer_sizes": (2,), "epochs": 1, "ensemble": 1}
@@ -112,6 +113,8 @@ def table_file(context: dict[str, Any], rng: Random) -> tuple[str, bytes, list[s
     """The ending and the content of a file, mostly a damaged one, and its columns' names."""
     ending = rng.choice((".csv", ".csv", ".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".arrow"))
     names: list[str] = []
+    if rng.random() < 0.003:
+        return large(rng)
     if rng.random() < 0.2:
         content = context["good"]
     elif ending in (".parquet", ".arrow"):
@@ -120,7 +123,7 @@ def table_file(context: dict[str, Any], rng: Random) -> tuple[str, bytes, list[s
         names, content = json_lines(rng)
     else:
         names, content = delimited(rng)
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         content = changed(rng, content)
     if rng.random() < 0.1:
         content = gzip.compress(content, mtime=0)
@@ -129,11 +132,31 @@ def table_file(context: dict[str, Any], rng: Random) -> tuple[str, bytes, list[s
     return ending, content, names
 
 
+def large(rng: Random) -> tuple[str, bytes, list[str]]:
+    """A file that is large itself, or that unpacks to a large one."""
+    n = rng.choice((10_000, 30_000, 100_000))
+    made = {
+        "rows": lambda: b"n,x\n" + b"1,2\n" * (200 * n),
+        "columns": lambda: b"\n".join([b",".join(b"g%d" % k for k in range(n)), *wide]),
+        "cell": lambda: b"n,x\n" + b"c" * (500 * n) + b",1\n" + b"a,2\n" * 30,
+        "line": lambda: b"1," * (50 * n),
+        "quote": lambda: b'n,x\n"' + b"1,2\n" * (20 * n),
+        "names": lambda: b"\n".join(b'{"k%d": %d}' % (k, k) for k in range(n // 5)),
+    }
+    wide = [b",".join([b"1", b"2"] * (n // 2))] * 12
+    kind = rng.choice(list(made))
+    content, ending = made[kind](), ".jsonl" if kind == "names" else ".csv"
+    if rng.random() < 0.5:
+        packed = gzip.compress(content, 1, mtime=0) * rng.choice((1, 4, 40))
+        return f"{ending}.gz", packed, ["n", "x"]
+    return ending, content, ["n", "x"]
+
+
 def some_names(rng: Random) -> list[str]:
     names = [odd_text(rng) for _ in range(rng.choice((1, 2, 3, 3, 4, 5, 40)))]
-    if rng.random() < 0.5:  # those of the model too
+    if rng.random() < 0.7:  # those of the model too
         names = [*rng.sample(MODEL, rng.choice((2, 5, 5, 5))), *names[: rng.randrange(3)]]
-    return names if rng.random() < 0.3 else list(dict.fromkeys(names))
+    return names if rng.random() < 0.1 else list(dict.fromkeys(names))
 
 
 def cells(rng: Random, m: int, name: str) -> list[str]:
@@ -165,17 +188,22 @@ def delimited(rng: Random) -> tuple[list[str], bytes]:
         return '"' + text.replace('"', '""') + '"' if quoted else text
 
     text = end.join(cut.join(map(cell, row)) for row in rows) + rng.choice(("", end))
-    code = rng.choice(("utf-8",) * 8 + ("utf-8-sig", "latin-1", "utf-16"))
+    code = rng.choice(("utf-8",) * 20 + ("utf-8-sig", "latin-1", "utf-16"))
     return names, text.encode(
         code, rng.choice(("replace", "surrogatepass")) if "utf" in code else "replace"
     )
 
 
 def json_lines(rng: Random) -> tuple[list[str], bytes]:
-    names = some_names(rng)
+    names, odd = some_names(rng), rng.choice((0, 0.02, 1))
+    kinds = {name: usual(rng, 60) for name in names}
     lines = []
-    for _ in range(2 if max(map(len, names)) > 10_000 else rng.choice((1, 2, 12, 60))):
-        row = {name: odd_value(rng) for name in names if rng.random() < 0.9}
+    for k in range(2 if max(map(len, names)) > 10_000 else rng.choice((1, 2, 12, 60, 60, 60))):
+        row = {
+            name: odd_value(rng) if rng.random() < odd else kinds[name][k]
+            for name in names
+            if rng.random() < 0.98
+        }
         lines.append(json.dumps(row, default=str, ensure_ascii=rng.random() < 0.5))
     return names, "\n".join(lines).encode("utf-8", "surrogatepass")
 
@@ -186,9 +214,10 @@ def columnar(rng: Random, ending: str) -> tuple[list[str], bytes]:
     import pyarrow.parquet as parquet
     from fuzz_frames import arrow_column
 
-    m = rng.choice((0, 1, 12, 60))
+    m, odd = rng.choice((0, 1, 12, 60, 60, 60)), rng.choice((0.1, 1))
     names = [name.encode("utf-8", "ignore").decode() for name in some_names(rng)]
-    made = pa.table([arrow_column(rng, m) for _ in names], names=names)
+    columns = [arrow_column(rng, m) if rng.random() < odd else usual(rng, m) for _ in names]
+    made = pa.table(columns, names=names)
     file = io.BytesIO()
     try:
         if ending == ".parquet":
@@ -221,6 +250,21 @@ def prepare_images(folder: Path) -> dict[str, Any]:
     return {"folder": folder, "drawn": drawn}
 
 
+def _large_image(rng: Random) -> bytes:
+    """Almost as large as what is still unpacked, or larger; to be turned."""
+    from PIL import Image
+
+    turned, file = Image.Exif(), io.BytesIO()
+    turned[0x0112] = 6
+    mode, side = rng.choice((("RGBA", 9_400), ("I;16", 9_400), ("1", 9_400), ("P", 9_500)))
+    Image.new(mode, (side, side)).save(file, "PNG", exif=turned, compress_level=1)
+    content = file.getvalue()
+    if rng.random() < 0.3:  # its head says so much more
+        head = content[12:16] + 2 * (40_000).to_bytes(4, "big") + content[24:29]
+        content = content[:12] + head + zlib.crc32(head).to_bytes(4, "big") + content[33:]
+    return content
+
+
 def images(context: dict[str, Any], rng: Random) -> None:
     """Read a folder of images, some of which are none."""
     import shutil
@@ -233,7 +277,7 @@ def images(context: dict[str, Any], rng: Random) -> None:
         (folder / name).mkdir(parents=True)
         (folder / name / "0.png").write_bytes(context["drawn"][0])
     for k in range(rng.choice((1, 1, 3))):
-        content = rng.choice(context["drawn"])
+        content = _large_image(rng) if rng.random() < 0.003 else rng.choice(context["drawn"])
         content = changed(rng, content) if rng.random() < 0.8 else content
         name = rng.choice(("cat", "dog", ".")) + f"/{k}{rng.choice(ENDINGS)}"
         (folder / name).write_bytes(content)

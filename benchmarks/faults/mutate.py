@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import string
 from random import Random
 from typing import Any
@@ -58,6 +59,19 @@ def odd_json(rng: Random) -> Any:
     """Return a value that JSON can hold, of any type."""
     value = odd_value(rng)
     return value.decode() if isinstance(value, bytes) else value
+
+
+def usual(rng: Random, m: int) -> list[Any]:
+    """Return a column such as tables have, with gaps or without."""
+    made = rng.choice(
+        (
+            lambda: rng.gauss(0, 1), lambda: rng.randrange(9), lambda: rng.choice("uvw"),
+            lambda: rng.random() < 0.5, lambda: float(rng.randrange(3)),
+            lambda: datetime.datetime(2024, 1, 1) + datetime.timedelta(days=rng.randrange(99)),
+        )
+    )  # fmt: skip
+    gaps = rng.choice((0, 0, 0, 0.1))
+    return [None if rng.random() < gaps else made() for _ in range(m)]
 
 
 def changed(rng: Random, content: bytes, most: int = 6) -> bytes:
