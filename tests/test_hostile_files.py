@@ -162,10 +162,15 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"a,b\n" + b"1,2\n" * 50_000,
         r"holds about 50,001 rows of 2 columns: ",
     ),
+    "texts that begin as numbers": (
+        "x.csv",
+        lambda: b"a,b\n" + b"1,2\n" * 9_000 + b"x,y\n" * 600,
+        r"holds about 9,601 rows of 2 columns: ",
+    ),
     "many columns": (
         "x.csv",
         lambda: b"1,2,3," * 5_000 + b"\n" + b"1,2,3," * 5_000,
-        "has a first row of 15,001 cells: ",
+        "has 15,001 columns: ",
     ),
     "texts": (
         "x.parquet",
@@ -185,8 +190,8 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "buffers": ("x.arrow", lambda: written(as_arrow), r"x\.arrow unpacks from .* to 2\.1 MB: "),
     "a name for each line": (
         "x.jsonl",
-        lambda: b"\n".join(b'{"k%d": 1}' % k for k in range(2_000)),
-        r"x\.jsonl holds 2,000 rows of 1,000 columns: ",
+        lambda: b"\n".join(b'{"k%d": 1}' % (k % 150) for k in range(2_000)),
+        r"x\.jsonl holds 2,000 rows of 150 columns: ",
     ),
 }
 
@@ -197,6 +202,16 @@ def test_what_is_larger_than_the_memory(little_memory: None, what: str) -> None:
     Path(name).write_bytes(make())
     with pytest.raises(DataError, match=f"{message}{FREE}"):
         read_raw(name)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_more_columns_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr(_opening, "MOST_COLUMNS", 30)
+    data = pl.DataFrame({f"g{k}": [1, 2, 3] for k in range(31)})
+    write = {"csv": data.write_csv, "parquet": data.write_parquet, "jsonl": data.write_ndjson}
+    write[form](f"x.{form}")
+    with pytest.raises(DataError, match=r"has 31 columns; at most 30 are read\. Take some of them"):
+        read_table(f"x.{form}")
 
 
 def test_many_images_and_many_names(little_memory: None) -> None:

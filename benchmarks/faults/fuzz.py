@@ -323,6 +323,8 @@ def fuzz(targets: list[Target], count: int, first: int, jobs: int) -> dict[str, 
             thread.join()
     finally:
         processes.stop()
+        for thread in threads:
+            thread.join(SECONDS)
     return tallies
 
 
@@ -408,6 +410,7 @@ def _once(target: Target, seed: int) -> None:
 
 
 def _all(targets: list[Target], count: int, first: int, jobs: int, write: bool) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its processes end with it
     start = time.monotonic()
     tallies = fuzz(targets, count, first, jobs)
     minutes = (time.monotonic() - start) / 60

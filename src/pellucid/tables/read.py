@@ -17,6 +17,7 @@ from pellucid._memory import in_bytes
 from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables._opening import (
     check_fits,
+    check_width,
     content_of,
     guarded,
     reason_of,
@@ -75,8 +76,9 @@ def read_table(
     Parameters
     ----------
     source : path or str
-        ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``; a
-        folder of images as :func:`~pellucid.tables.images.read_images` takes it.
+        ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``, of
+        at most 150,000 columns; a folder of images as
+        :func:`~pellucid.tables.images.read_images` takes it.
     target : str or None
         The column to learn; all others are inputs. Rows that lack it are left out, and those that
         are no examples: a header once more, a few cells that are no numbers in a target of numbers,
@@ -311,6 +313,7 @@ def _json_lines(source: str, content: bytes, ending: str) -> pl.DataFrame:
 
 
 def _check_cells(source: str, content: bytes, rows: int, width: int) -> None:
+    check_width(source, width)
     check_fits(
         f"{source} holds {count(rows, 'row')} of {count(width, 'column')}",
         len(content) + _CELL * rows * width,

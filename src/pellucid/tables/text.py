@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.tables._opening import check_fits
+from pellucid.tables._opening import check_fits, check_width
 from pellucid.tables.dates import MOSTLY
 from pellucid.tables.table import count, some
 from pellucid.tables.values import EXACT, LARGEST, MISSING
@@ -27,10 +27,9 @@ _LOOK_AT = 2**18
 _LOOK_AT_ROWS = 500
 _LEAST_LINES, _LONGEST_START = 4, 2**26
 """Lines that are looked at, however long they are, but for a mark that is never closed."""
-_NUMBER, _TEXT = 16, 32
-"""Bytes that a cell takes while a table is read: as it is parsed, and as a column of the table."""
-_COLUMN = 5_000
-"""Bytes that a column takes besides: 4,000 to 6,300 were measured, of tables of 3 rows."""
+_NUMBER, _TEXT, _OBJECT = 16, 56, 120
+"""Bytes that a cell takes while a table is read, as it is parsed and looked at: a number, a text,
+and a text that polars cannot read."""
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -86,10 +85,7 @@ def read_text(
     delimiter = find_delimiter(sample)
     start = list(itertools.islice(_rows(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
     first = start[0]
-    check_fits(
-        f"{source} has a first row of {count(len(first), 'cell')}",
-        len(content) + _COLUMN * len(first),
-    )
+    check_width(source, len(first))
     header = _is_header(start, how)
     if header and len(start) == 1:
         raise DataError(
@@ -110,11 +106,6 @@ def read_text(
         name not in texts and all(_kind(row[k]) != "text" for row in cells if k < len(row))
         for k, name in enumerate(names)
     ]
-    rows, each = content.count(b"\n"), _TEXT * len(numeric) - (_TEXT - _NUMBER) * sum(numeric)
-    check_fits(
-        f"{source} holds about {count(rows, 'row')} of {count(len(names), 'column')}",
-        len(content) + rows * each,
-    )
     frame = _parse(layout, content, numeric)
     frame, skipped = _without_blank_lines(layout, content, frame)
     if skipped:
@@ -325,6 +316,8 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
         )
 
     for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
+        numbers = sum(numeric) if schema is hoped else 0
+        _check_cells(layout, content, _TEXT * (layout.width - numbers) + _NUMBER * numbers)
         try:
             frame = parse(schema, _NULLS if schema is hoped else None)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -332,11 +325,24 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
         if not _whole(layout, content, frame):
             _check_lengths(layout, content)
         again = [k for k, column in enumerate(frame) if _lost(column)] if schema is hoped else []
-        return frame.with_columns(parse(all_texts, None)[:, again]) if again else frame
+        if not again:
+            return frame
+        _check_cells(layout, content, _TEXT * layout.width)
+        return frame.with_columns(parse(all_texts, None)[:, again])
     _check_lengths(layout, content)
+    _check_cells(layout, content, _OBJECT * layout.width)
     rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
     filled = [[cell or None for cell in row] for row in rows]
     return pl.DataFrame(filled, schema=all_texts, orient="row")
+
+
+def _check_cells(layout: _Layout, content: bytes, row: int) -> None:
+    """Refuse more rows, of so many bytes each, than the memory holds."""
+    rows = content.count(b"\n")
+    check_fits(
+        f"{layout.source} holds about {count(rows, 'row')} of {count(layout.width, 'column')}",
+        len(content) + rows * row,
+    )
 
 
 def _lost(column: pl.Series) -> bool:
