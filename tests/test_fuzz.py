@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -16,8 +17,10 @@ import pytest
 
 from pellucid.errors import DataError
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+
 FAULTS = Path(__file__).parent.parent / "benchmarks" / "faults"
-CASES = {"tables": 40, "frames": 60, "images": 40, "expressions": 150}
+CASES = {"tables": 40, "frames": 60, "images": 40, "models": 30, "expressions": 150}
 
 
 @pytest.fixture
@@ -41,6 +44,20 @@ def test_odd_inputs_are_taken_or_refused(fuzz: Any, name: str, tmp_path: Path) -
     target = fuzz.TARGETS[name]
     context = target.prepare(tmp_path)
     told = [fuzz.outcome(target, context, seed) for seed in range(CASES[name])]
+    assert [each for each in told if each["found"]] == []
+    assert {each["told"] for each in told} == {"taken", "refused"}
+
+
+def test_odd_requests_of_the_lab_are_taken_or_refused(fuzz: Any, tmp_path: Path) -> None:
+    for package in ("starlette", "uvicorn", "websockets"):
+        pytest.importorskip(package)
+    target, handlers = fuzz.TARGETS["lab"], logging.getLogger().handlers[:]
+    context = target.prepare(tmp_path)
+    try:
+        told = [fuzz.outcome(target, context, seed) for seed in range(40)]
+    finally:
+        context["lab"].__exit__()
+        logging.getLogger().handlers[:] = handlers
     assert [each for each in told if each["found"]] == []
     assert {each["told"] for each in told} == {"taken", "refused"}
 
@@ -99,7 +116,7 @@ def case(context, rng):
             os.write(2, b"thread 'main' panicked at nothing")
             os._exit(7)
 
-fuzz.STUCK, fuzz.SECONDS = 1.5, 0.3
+fuzz.STUCK, fuzz.SECONDS = 4.0, 0.2
 seeds = list(range(int(sys.argv[3]), int(sys.argv[3]) + int(sys.argv[4])))
 target = fuzz.Target("odd", 1.0, lambda folder: None, case, "DataError")
 put = lambda told: print(json.dumps(told), flush=True)
