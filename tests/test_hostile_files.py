@@ -190,8 +190,8 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "buffers": ("x.arrow", lambda: written(as_arrow), r"x\.arrow unpacks from .* to 2\.1 MB: "),
     "a name for each line": (
         "x.jsonl",
-        lambda: b"\n".join(b'{"k%d": 1}' % (k % 150) for k in range(2_000)),
-        r"x\.jsonl holds 2,000 rows of 150 columns: ",
+        lambda: b"\n".join(b'{"k%d": 1}' % (k % 100) for k in range(2_000)),
+        r"x\.jsonl holds 2,000 rows of 100 columns: ",
     ),
 }
 

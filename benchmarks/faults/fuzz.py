@@ -155,8 +155,10 @@ def work(
     os.chdir(folder)
     _end_after(2 * STUCK)
     context = target.prepare(folder)
-    _limit()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for seed in seeds:
+        _limit()
         _end_after(STUCK)
         put({"start": seed})
         put(outcome(target, context, seed, show))
@@ -173,12 +175,10 @@ def _end_after(seconds: float) -> None:
 
 
 def _limit() -> None:
-    """No more address space, no large files, no core dumps."""
+    """So much more address space for the next case, whatever those before it have left behind."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * os.sysconf("SC_PAGE_SIZE") + BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
 # All of them --------------------------------------------------------------------------------------

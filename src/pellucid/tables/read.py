@@ -77,7 +77,7 @@ def read_table(
     ----------
     source : path or str
         ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``, of
-        at most 150,000 columns; a folder of images as
+        at most 100,000 columns; a folder of images as
         :func:`~pellucid.tables.images.read_images` takes it.
     target : str or None
         The column to learn; all others are inputs. Rows that lack it are left out, and those that
