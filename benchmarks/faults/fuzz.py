@@ -175,9 +175,9 @@ def _end_after(seconds: float) -> None:
 
 
 def _limit() -> None:
-    """So much more address space for the next case, whatever those before it have left behind."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * os.sysconf("SC_PAGE_SIZE") + BYTES
+    """So much more address space for the next case that the memory in use stays below the limit."""
+    mapped, used = map(int, Path("/proc/self/statm").read_text().split()[:2])
+    most = (mapped - used) * os.sysconf("SC_PAGE_SIZE") + BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
