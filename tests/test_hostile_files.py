@@ -164,8 +164,8 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     ),
     "texts that begin as numbers": (
         "x.csv",
-        lambda: b"a,b\n" + b"1,2\n" * 9_000 + b"x,y\n" * 600,
-        r"holds about 9,601 rows of 2 columns: ",
+        lambda: b"a,b\n" + b"1,2\n" * 4_500 + b"x,y\n" * 300,
+        r"holds about 4,801 rows of 2 columns: ",
     ),
     "many columns": (
         "x.csv",
@@ -180,7 +180,12 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "one text in every row": (
         "x.parquet",
         lambda: written(lambda file: parquet.write_table(bomb(9, 200_000), file)),
-        r"x\.parquet has a column with 1\.8 MB of texts: ",
+        r"x\.parquet has 9 cells with 1\.8 MB of texts: ",
+    ),
+    "short texts": (
+        "x.jsonl",
+        lambda: b'{"a": "x"}\n' * 20_000,
+        r"x\.jsonl has 20,000 cells with 20\.0 kB of texts: ",
     ),
     "a constant": (
         "x.parquet",

@@ -54,6 +54,8 @@ _LINES = (".jsonl", ".ndjson")
 _NO_NAMES = "; if the first row holds no names, say so: header=False (--no-header)"
 _CELL = 16
 """Bytes that a cell takes at most while a table is read: as it is read, and as a column."""
+_TEXT_CELL = 66
+"""Bytes that a text takes besides its letters, as an object."""
 _FEW_LINES = 1_000
 _MOST_NAMED = 4
 """Columns without a name that have a note of their own."""
@@ -285,9 +287,7 @@ def _columnar(source: str, content: bytes, ending: str) -> pl.DataFrame:
         reason, whole = reason_of(error), content.startswith(signature)
         fault = f"{what} that is damaged, or of an unknown kind" if whole else f"not {what}"
         raise DataError(f"{source} cannot be read: it is {fault} ({reason}).") from None
-    lengths = frame.select(pl.col(pl.String).str.len_bytes().sum()).rows()
-    largest = max((n for row in lengths for n in row), default=0)  # one may stand in every row
-    check_fits(f"{source} has a column with {in_bytes(largest)} of texts", largest)
+    _check_texts(source, frame)
     return frame
 
 
@@ -304,12 +304,27 @@ def _json_lines(source: str, content: bytes, ending: str) -> pl.DataFrame:
             few *= 4
         schema = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None).collect_schema()
         _check_cells(source, content, rows, len(schema))
-        return pl.read_ndjson(content, schema=schema)
+        frame = pl.read_ndjson(content, schema=schema)
     except BaseException as error:
         raise DataError(
             f"{source} cannot be read: it is not JSON lines, one object a line "
             f"({reason_of(error)})."
         ) from None
+    _check_texts(source, frame)
+    return frame
+
+
+def _check_texts(source: str, frame: pl.DataFrame) -> None:
+    """Texts become objects, each of them though one may stand in every row."""
+    import polars as pl
+
+    sums = frame.select(pl.col(pl.String).str.len_bytes().sum()).rows()
+    lengths = [length for row in sums for length in row]
+    cells, size = len(lengths) * frame.height, sum(lengths)
+    check_fits(
+        f"{source} has {count(cells, 'cell')} with {in_bytes(size)} of texts",
+        size + _TEXT_CELL * cells,
+    )
 
 
 def _check_cells(source: str, content: bytes, rows: int, width: int) -> None:

@@ -27,9 +27,8 @@ _LOOK_AT = 2**18
 _LOOK_AT_ROWS = 500
 _LEAST_LINES, _LONGEST_START = 4, 2**26
 """Lines that are looked at, however long they are, but for a mark that is never closed."""
-_NUMBER, _TEXT, _OBJECT = 16, 56, 120
-"""Bytes that a cell takes while a table is read, as it is parsed and looked at: a number, a text,
-and a text that polars cannot read."""
+_NUMBER, _TEXT = 16, 120
+"""Bytes that a cell takes until it is in the table: a number; a text, which becomes an object."""
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -330,7 +329,7 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
         _check_cells(layout, content, _TEXT * layout.width)
         return frame.with_columns(parse(all_texts, None)[:, again])
     _check_lengths(layout, content)
-    _check_cells(layout, content, _OBJECT * layout.width)
+    _check_cells(layout, content, _TEXT * layout.width)
     rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
     filled = [[cell or None for cell in row] for row in rows]
     return pl.DataFrame(filled, schema=all_texts, orient="row")
