@@ -26,7 +26,7 @@ CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp benchmarks/*/*.c)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench faults format docs clean
+.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench faults fuzz format docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -144,6 +144,10 @@ bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and
 
 faults: $(PACKAGE) $(VENV)/tables.txt  ## kills, full disks, several writers: benchmarks/faults/RESULTS.md
 	$(BIN)/python benchmarks/faults/run.py $(ARGS)
+
+# Two processes at a time, or --jobs; ARGS="--target lab --count 5000" for some of one kind.
+fuzz: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## 100,000 odd and hostile inputs: benchmarks/faults/FUZZ.md
+	$(BIN)/python benchmarks/faults/fuzz.py --write $(ARGS)
 
 $(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
 	$(PIP) install --quiet --requirement $<

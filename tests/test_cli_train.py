@@ -115,7 +115,7 @@ def test_long_tables_and_names_are_cut_short(run: Run) -> None:
     rows = [",".join([*map(str, rng.normal(size=25)), "ab"[k % 2]]) for k in range(40)]
     Path("t.csv").write_text("\n".join([",".join(names), *rows]))
     result = run("train", "t.csv", "--target", "kind", *FAST)
-    assert f"\n{'x' * 27}… " in result.stdout
+    assert f"\n{'x' * 13}…{'x' * 14} " in result.stdout
     assert re.search(r"\n5 more +5 ", result.stdout)
     assert "column 20" not in result.stdout
 
@@ -253,8 +253,8 @@ def test_a_file_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table()
     Path("t.csv").write_text(Path("t.csv").read_text().replace("kind", "target"))
     opened: list[Path] = []
-    whole = read._read_bytes
-    monkeypatch.setattr(read, "_read_bytes", lambda path: opened.append(path) or whole(path))
+    whole = read.content_of
+    monkeypatch.setattr(read, "content_of", lambda path: opened.append(path) or whole(path))
     run("train", "t.csv", *FAST, "-q")
     assert opened == [Path("t.csv")]
 

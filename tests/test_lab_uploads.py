@@ -321,7 +321,7 @@ def test_a_name_of_half_a_character_is_answered_too(lab, tmp_path):
     assert (status, json.loads(text)["experiment"]["layers"]) == (200, [])
     with open_socket(lab) as ws:
         state = ask(ws, "open", experiment=json.loads(text)["experiment"])
-        assert state["data"]["inputs"] == names["feature_names_in_"]
+        assert state["data"]["inputs"] == [r"a\ud800", "<b>"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 
@@ -35,8 +36,6 @@ class Entry:
 
 
 E = TypeVar("E", bound=Entry)
-LONGEST = 100
-"""Characters of a name that are compared with the known ones: a file may hold a name of 50 MB."""
 
 
 def lookup(table: Mapping[str, type[E]], spec: object, base: type[E]) -> E:
@@ -77,7 +76,15 @@ def _from_dict(
     return entry(**parameters)
 
 
+_LONGEST, _MOST = 100, 10_000
+"""Characters of a name, and names, that are compared: comparing takes its time."""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'relu'?)"`` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(str(name)[:LONGEST], list(known), n=1)
+    text = str(name)
+    if len(text) > _LONGEST:
+        return ""
+    hopeful = islice((each for each in known if len(each) < 3 * len(text)), _MOST)
+    near = difflib.get_close_matches(text, hopeful, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

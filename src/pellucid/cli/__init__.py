@@ -18,6 +18,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid import __version__
+from pellucid._shown import message
 from pellucid.cli import diagnose, evaluate, explain, export, lab, predict, samples, trace, train
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
@@ -80,14 +81,15 @@ def _report(error: Exception) -> int:
         complain(f"{place}{error.strerror}.")
         return 2
     if isinstance(error, SettingsError):
-        complain(" ".join(f"{_option(name)} {fault}".lstrip() for name, fault in error.faults))
+        faults = (f"{_option(name)} {fault}".lstrip() for name, fault in error.faults)
+        complain(message(" ".join(faults)))
         return 2
     if isinstance(error, (DataError, ModelError, MissingPackageError, OSError)):
         complain(str(error))
         return 2
     complain(
-        f"internal error: {type(error).__name__}: {error}; run with PELLUCID_DEBUG=1 for the "
-        "traceback"
+        f"internal error: {type(error).__name__}: {message(str(error), 1_000)}; run with "
+        "PELLUCID_DEBUG=1 for the traceback"
     )
     return 1
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid._shown import lines, quoted
 from pellucid.cli import options
 from pellucid.cli.output import console, print_json, say
 from pellucid.cli.reading import read_rows
@@ -54,9 +54,9 @@ def diagnose(
         print_json({"model": str(model), **found.to_dict(), "suggested": found.suggest()})
     elif fix:
         changed = as_options(found) if isinstance(loaded, TableModel) else as_python(found)
-        console().print(changed or "Nothing to change.", soft_wrap=True)  # to be pasted
+        typer.echo(lines(changed) or "Nothing to change.")  # to be pasted: not wrapped
     else:
-        say(console(), found.text())
+        say(console(), found.text(), whole=True)
 
 
 OPTIONS = {
@@ -84,7 +84,7 @@ def as_options(found: Diagnosis) -> str:
     for name, value in found.suggest().items():
         if name in OPTIONS and not isinstance(value, dict):
             each = value if name in REPEATED else [_text(value)]
-            options += [f"--{OPTIONS[name]} {shlex.quote(one)}" for one in each]
+            options += [f"--{OPTIONS[name]} {quoted(one)}" for one in each]
     comments = [
         f"# {finding.name}: {finding.advice}"
         for finding in found.findings

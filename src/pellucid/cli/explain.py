@@ -6,10 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from pellucid._shown import short
 from pellucid.cli import options
 from pellucid.cli.output import console, grid, print_json, say
 from pellucid.cli.reading import read_model, read_rows, row_of
 from pellucid.errors import SettingsError
+
+MOST_COLUMNS, MOST_LETTERS = 100, 40
+"""That are shown: the columns that add most, and of each value."""
 
 
 def explain(
@@ -81,7 +85,12 @@ def _label(classes: list[Any], of: str | None) -> Any:
 
 def _table(parts: dict[str, float], cells: dict[str, str | None]) -> Any:
     made = grid("column", "value", "adds", right=["adds"])
-    for name, part in parts.items():
+    for name, part in list(parts.items())[:MOST_COLUMNS]:
         cell = cells[name]
-        made.add_row(name, "missing" if cell is None else cell[:40], f"{part:+.4g}")
+        made.add_row(
+            short(name), "missing" if cell is None else short(cell, MOST_LETTERS), f"{part:+.4g}"
+        )
+    more = list(parts.values())[MOST_COLUMNS:]
+    if more:
+        made.add_row(f"{len(more):,} more", "", f"{sum(more):+.4g}")
     return made

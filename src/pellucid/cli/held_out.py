@@ -42,7 +42,7 @@ def part_by(table: Table, raw: RawTable, parting: dict[str, str | None]) -> list
         """A column, also one that is dropped."""
         if name in table.columns:
             return table.columns[name]
-        found = as_table({name: raw.data[name]}, source=table.source).columns[name]
+        found = as_table({name: raw.column(name)}, source=table.source).columns[name]
         return found if table.kept is None else found[table.kept]
 
     time, group = parting["time"], parting["group"]

@@ -1,18 +1,29 @@
-"""What the commands print and write: text, tables, JSON, CSV."""
+"""What the commands print and write: text, tables, JSON, CSV.
+
+What goes to a terminal leaves by :func:`say`, :func:`complain`, the rows of a :func:`grid`,
+:func:`print_json` or :func:`print_data`: there control characters in names and cells are made
+visible (:mod:`pellucid._shown`) and long ones are cut. What is written to a file or into a pipe is
+data, and exact.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import io
+import re
 import secrets
-import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from pellucid._shown import escaped, lines, quoted, short
+
+MOST, MOST_CELL = 1_999, 200
+"""Characters of a line, and of a cell of a table, for people."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,9 +39,13 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     return Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
 
 
-def say(console: Console, text: str = "") -> None:
-    """Print text, wrapped between words on a terminal and left as it is elsewhere."""
-    console.print(text, soft_wrap=not console.is_terminal)
+def say(console: Console, text: str = "", *, whole: bool = False) -> None:
+    """Print a line, wrapped between words on a terminal and left as it is elsewhere.
+
+    With ``whole`` the text has several lines, and none is cut.
+    """
+    shown = lines(text) if whole else short(text, MOST)
+    console.print(shown, soft_wrap=not console.is_terminal)
 
 
 def complain(message: str) -> None:
@@ -39,23 +54,47 @@ def complain(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on stdout."""
+    """Print a value as JSON on stdout: the same data, but all that is invisible as its escape."""
     from pellucid.persistence.strict_json import encode
 
-    typer.echo(encode(value, indent=2).decode())
+    text = encode(value, indent=2).decode()
+    typer.echo("\n".join(map(escaped, text.split("\n"))))
 
 
-def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    r"""Return rows as CSV.
+def print_data(text: str) -> None:
+    """Print data on stdout, exact, but visible where that is a terminal, as ``ls`` does."""
+    typer.echo(lines(text) if sys.stdout.isatty() else text, nl=False)
 
-    >>> to_csv(["a", "b"], [[1, "x,y"]])
-    'a,b\n1,"x,y"\n'
+
+def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]], *, safe: bool = False) -> str:
+    r"""Return rows as CSV, exact; or ``safe`` for spreadsheets, as OWASP recommends.
+
+    >>> to_csv(["a", "b"], [[1, "=1+1"]]), to_csv(["a"], [["=1+1"], ["-1.5"]], safe=True)
+    ('a,b\n1,=1+1\n', '"a"\n"\'=1+1"\n"-1.5"\n')
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = _Lines()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if safe else csv.QUOTE_MINIMAL)
     writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    writer.writerows((map(_no_formula, row) for row in rows) if safe else rows)
+    return "".join(text)
+
+
+class _Lines(list[str]):
+    r"""Rows that end in \n; csv must believe in \r\n, or it puts no quotes around a \r."""
+
+    def write(self, row: str) -> None:
+        self.append(f"{row[:-2]}\n")
+
+
+def _no_formula(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula; plain numbers stay."""
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
+
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
 def write_text(path: Path, text: str, overwrite: bool) -> None:
@@ -63,7 +102,8 @@ def write_text(path: Path, text: str, overwrite: bool) -> None:
     from pellucid._files import made_folders, write_atomically
 
     with made_folders(path.parent):
-        write_atomically(path, text.encode(), overwrite=overwrite)
+        # The names of files may hold bytes that are no UTF-8; they are written as they are.
+        write_atomically(path, text.encode("utf-8", "surrogateescape"), overwrite=overwrite)
 
 
 def write_somewhere(
@@ -105,20 +145,26 @@ def check_file(path: Path, overwrite: bool) -> None:
     _files.check_file(path, overwrite=overwrite)
 
 
-def quoted(path: Path | str) -> str:
-    """Return a path as a shell takes it."""
-    return shlex.quote(str(path))
-
-
 # Tables -------------------------------------------------------------------------------------------
 
 
 def grid(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Grid:
-    """Return an empty table; columns of ``right`` stand right, those of ``whole`` never wrap."""
+    """Return an empty table; columns of ``right`` stand right, those of ``whole`` never wrap.
+
+    Its cells are shown visible and short.
+    """
     from rich import box
     from rich.table import Table as Grid
+    from rich.text import Text
 
-    made = Grid(
+    class ShownGrid(Grid):
+        def add_row(self, *cells: Any, **how: Any) -> None:
+            texts = [cell.copy() if isinstance(cell, Text) else Text(str(cell)) for cell in cells]
+            for text in texts:
+                text.plain = short(text.plain, MOST_CELL)
+            super().add_row(*texts, **how)
+
+    made = ShownGrid(
         box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, highlight=False
     )
     for name in columns:

@@ -11,6 +11,7 @@ from pellucid.cli import options
 from pellucid.cli.output import (
     check_file,
     console,
+    print_data,
     print_json,
     say,
     to_csv,
@@ -34,6 +35,14 @@ def predict(
         int | None, typer.Option(min=1, help="The first rows alone.", show_default="all")
     ] = None,
     header: options.Header = None,
+    safe: Annotated[
+        bool,
+        typer.Option(
+            "--safe-for-spreadsheets",
+            help="Put ' before classes and file names that a spreadsheet would take for a formula, "
+            "such as =1+1, and all cells into quotation marks.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
@@ -41,7 +50,9 @@ def predict(
 
     The columns are found by name: others are not used, a missing one is an error. For classes
     the probability of each stands beside the prediction, for images the name of the file. A note
-    says how many rows hold a category that was not seen in training.
+    says how many rows hold a category that was not seen in training. Names stand in the CSV as
+    they are in the data, also where a spreadsheet would take one for a formula:
+    --safe-for-spreadsheets prevents that.
 
     \b
     Examples:
@@ -65,9 +76,9 @@ def predict(
     if sentence:
         say(shown, f"Note: {sentence}")
     if out is not None or not json:
-        text = _as_csv(loaded, files, predictions, probabilities)
+        text = _as_csv(loaded, files, predictions, probabilities, safe)
         if out is None:
-            typer.echo(text, nl=False)
+            print_data(text)
         else:
             written = write_somewhere(
                 "the predictions",
@@ -108,6 +119,7 @@ def _as_csv(
     files: list[str],
     predictions: list[Any],
     probabilities: list[list[float]],
+    safe: bool,
 ) -> str:
     """One row a prediction; nine digits tell any two float32 numbers apart."""
     header, columns = ["prediction"], [predictions]
@@ -118,4 +130,4 @@ def _as_csv(
     if probabilities:
         header += [f"p_{name}" for name in model.classes]
         columns += [[f"{p:.9g}" for p in column] for column in zip(*probabilities, strict=True)]
-    return to_csv(header, zip(*columns, strict=True))
+    return to_csv(header, zip(*columns, strict=True), safe=safe)

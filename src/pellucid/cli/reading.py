@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pellucid._shown import short
 from pellucid.errors import DataError, ModelError, SettingsError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def count_unseen(model: TableModel, table: Table) -> tuple[dict[str, int], str]:
         example = str(text_of(table.columns[name][mask.argmax()]))[:40]
         verb = "holds" if rows[name] == 1 else "hold"
         of_all = f"{rows[name]:,} of {count(table.m, 'row')}"
-        parts.append(f"{name!r}: {of_all} {verb} a category {what}, such as {example!r}")
+        parts.append(f"{short(repr(name))}: {of_all} {verb} a category {what}, such as {example!r}")
     return rows, f"{some(parts, most=5, by='; ')}." if parts else ""
 
 

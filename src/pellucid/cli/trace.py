@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid._shown import message
 from pellucid.cli import options
 from pellucid.cli.output import check_file, complain, console, print_json, say, write_text
 from pellucid.cli.reading import read_model, read_rows, row_of
@@ -75,7 +76,7 @@ def trace(
     found = _trace(model, data, row, preset, network, header)
     if cell is not None:
         picked = _cell(found, cell)
-        print_json(picked.to_dict()) if json else say(console(), str(picked))
+        print_json(picked.to_dict()) if json else say(console(), str(picked), whole=True)
     elif json:
         print_json(found.to_dict())
     elif out is not None:
@@ -130,7 +131,7 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
         title += f", network {network} of {len(model.networks)}"
     net, loss = model.networks[network - 1], OUTPUTS[model.task][1]
     t = as_learned(model, rows.y, rows.source)
-    return traced(net, model.inputs(rows).T, t, loss, title=title)
+    return traced(net, model.inputs(rows).T, t, loss, title=message(title))
 
 
 def _cell(found: Trace, written: str) -> Cell:
@@ -153,7 +154,7 @@ def _check(found: Trace, to_stderr: bool) -> None:
     verdict = found.check()
     out = console(stderr=to_stderr)
     say(out)
-    say(out, str(verdict))
+    say(out, str(verdict), whole=True)
     if not verdict.ok:
         complain("a gradient differs from the differences.")
         raise typer.Exit(1)

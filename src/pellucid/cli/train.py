@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from pellucid._shown import LONGEST_QUOTED, quoted, short
 from pellucid.activations import ACTIVATIONS
 from pellucid.cli import options
 from pellucid.cli.held_out import check_parting, describe, part, part_by
@@ -292,6 +293,7 @@ def _read(
     from pellucid.tables.images import read_images
     from pellucid.tables.read import read_raw
     from pellucid.tables.settings import check_settings_named
+    from pellucid.tables.table import some
     from pellucid.tables.text import TextFormat
 
     if os.path.isdir(data):
@@ -306,8 +308,6 @@ def _read(
     codes = {part for each in named["categorical"] for part in _parts(each, ())}
     raw = read_raw(data, TextFormat(header, [target] if target else (), codes))
     if target is None and "target" not in raw.names:
-        from pellucid.tables.table import some
-
         known = some([repr(name) for name in raw.names])
         raise DataError(f"name the column to learn with --target; {data} has: {known}.")
     columns = {
@@ -326,7 +326,7 @@ def _read(
         raise SettingsError(*both)
     table = raw.table(target, drop=columns["drop"], task=settings.task)
     if columns["drop"]:
-        table.notes.append(f"dropped: {', '.join(map(repr, columns['drop']))}")
+        table.notes.append(f"dropped: {some(list(map(repr, columns['drop'])))}")
     cautions = part_by(table, raw, parting)
     settings = dataclasses.replace(
         settings, keep=columns["keep"], categorical=columns["categorical"]
@@ -379,8 +379,8 @@ def _advice(plan: Plan, evaluation: Evaluation) -> str:
     """What to do where nothing was learned because what tells the target was left out."""
     if not plan.telling or evaluation.tells():
         return ""
-    names = " and ".join(map(repr, plan.telling))
-    keep = " ".join(f"--keep {shlex.quote(name)}" for name in plan.telling)
+    names = " and ".join(short(repr(name), LONGEST_QUOTED) for name in plan.telling)
+    keep = " ".join(f"--keep {short(quoted(name), LONGEST_QUOTED)}" for name in plan.telling)
     return f"without {names} nothing is left to learn: {keep}"
 
 

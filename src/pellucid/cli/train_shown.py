@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.output import complain, grid, metrics_table, quoted, say
+from pellucid._shown import message, quoted, short
+from pellucid.cli.output import complain, grid, metrics_table, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from pellucid.tables.evaluate import Evaluation
     from pellucid.tables.fit import Plan
 
-MOST_COLUMNS = 20
-"""Shown of each kind: used, and left out."""
+MOST_COLUMNS, MOST_LETTERS = 20, 28
+"""Shown of each kind, used and left out, and of each name."""
 
 
 def show_data(
@@ -29,21 +30,26 @@ def show_data(
     inputs = count(len(table.columns), "input column")
     read = f"Read {table.source}: {count(table.m, 'row')}, {inputs}"
     say(shown, "; ".join([read, *table.notes]) + ".")
-    say(shown, f"Task: {plan.reason}.")
-    words = "" if how["how"] == "random" else f": {how['words']}"
+    say(shown, f"Task: {message(plan.reason)}.")
+    words = "" if how["how"] == "random" else f": {message(how['words'])}"
     say(shown, f"Rows: {_parts(plan)}; {held_out.m:,} held out for the metrics{words}.")
     say(shown)
     shown.print(columns_table(plan))
     say(shown)
     by_reason: dict[str, list[str]] = {}
     for name, reason in plan.left_out.items():
-        by_reason.setdefault(reason, []).append(repr(_short(name)))
-    for reason, names in by_reason.items():
-        say(shown, f"Left out: {some(names)}: {reason}.")
+        by_reason.setdefault(reason, []).append(repr(short(name, MOST_LETTERS)))
+    for reason, names in list(by_reason.items())[:MOST_COLUMNS]:
+        say(shown, f"Left out: {some(names)}: {message(reason)}.")
+    if len(by_reason) > MOST_COLUMNS:
+        more = sum(map(len, list(by_reason.values())[MOST_COLUMNS:]))
+        say(shown, f"Left out for reasons like these: {count(more, 'more column')}.")
     if plan.left_out:
         say(shown, "Use one all the same: --keep COLUMN.")
-    for warning in plan.warnings:
-        say(shown, f"Note: {warning}")
+    for warning in plan.warnings[:MOST_COLUMNS]:
+        say(shown, f"Note: {message(warning)}")
+    if len(plan.warnings) > MOST_COLUMNS:
+        say(shown, f"Note: {count(len(plan.warnings) - MOST_COLUMNS, 'more note')} like these.")
     if plan.left_out or plan.warnings:
         say(shown)
 
@@ -77,17 +83,15 @@ def columns_table(plan: Plan) -> Grid:
     for each in described[:MOST_COLUMNS]:
         missing = f"{each['missing']:,}" if each["missing"] else ""
         detail = Text(each["detail"], no_wrap=True, overflow="ellipsis")
-        made.add_row(_short(each["name"]), each["kind"], missing, f"{each['outputs']:,}", detail)
+        made.add_row(
+            short(each["name"], MOST_LETTERS), each["kind"], missing, f"{each['outputs']:,}", detail
+        )
     more = described[MOST_COLUMNS:]
     if more:
         outputs = sum(each["outputs"] for each in more)
         missing = sum(each["missing"] for each in more)
         made.add_row(f"{len(more)} more", "", f"{missing:,}" if missing else "", f"{outputs:,}", "")
     return made
-
-
-def _short(text: str, most: int = 28) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def show_plan(shown: Console, plan: Plan) -> None:
@@ -111,7 +115,7 @@ def show_result(shown: Console, model: TableModel, evaluation: Evaluation) -> No
     shown.print(metrics_table(f"on {count(evaluation.m, 'held-out row')}", evaluation.metrics))
     say(shown)
     for caution in model.data["held_out"]["cautions"]:
-        say(shown, f"Note: {caution}.")
+        say(shown, f"Note: {message(caution)}.")
         say(shown)
 
 

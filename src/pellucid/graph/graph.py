@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
+from pellucid._shown import LONGEST_QUOTED, short
 from pellucid.graph.node import Node, as_values, shown_number
 from pellucid.graph.parse import parse
 
@@ -141,8 +142,8 @@ class Graph:
         for name in values:
             if name not in known:
                 raise ValueError(
-                    f"there is no {'node' if any_node else 'variable'} {name!r}"
-                    f"{did_you_mean(name, known)}; there are: {', '.join(known)}."
+                    f"there is no {'node' if any_node else 'variable'} {short(repr(name))}"
+                    f"{did_you_mean(name, known)}; there are: {short(', '.join(known), 400)}."
                 )
 
     def _evaluate(self, held: Mapping[Node, Any]) -> dict[Node, Values]:
@@ -162,7 +163,8 @@ class Graph:
             return as_values(self._given[node.name])
         if node.start is None:
             raise ValueError(
-                f"the variable {node.name} has no value; give one: Graph(..., {node.name}=1.0)."
+                f"the variable {short(node.name)} has no value; give one: Graph(..., "
+                f"{short(node.name)}=1.0)."
             )
         return node.start
 
@@ -204,8 +206,9 @@ def _computed(node: Node, inputs: list[Values]) -> Values:
     except (TypeError, ValueError):
         shapes = " and ".join(str(each.shape) for each in inputs)
         with_ = "".join(f", {name}={value!r}" for name, value in node.options.items())
+        what = short(node.expression(), LONGEST_QUOTED)
         raise ValueError(
-            f"{node.expression()}: {node.operation.name} cannot take the shapes {shapes}{with_}."
+            f"{what}: {node.operation.name} cannot take the shapes {shapes}{with_}."
         ) from None
 
 
@@ -241,8 +244,8 @@ def _ordered(last: Node) -> list[Node]:
             order.append(node)
         elif id(node) in path:
             raise ValueError(
-                f"the graph has a cycle: {node.name or 'a node'} depends on itself. A value cannot "
-                "be its own input."
+                f"the graph has a cycle: {short(node.name or 'a node')} depends on itself. A value "
+                "cannot be its own input."
             )
         elif id(node) not in done:
             path.add(id(node))
@@ -257,8 +260,8 @@ def _named(nodes: list[Node], last: Node) -> dict[str, Node]:
     for node in nodes:
         if node.name in found:
             raise ValueError(
-                f"two nodes are called {node.name!r}; each name stands for one node. Use the same "
-                "variable twice, or name one of them differently."
+                f"two nodes are called {short(repr(node.name))}; each name stands for one node. "
+                "Use the same variable twice, or name one of them differently."
             )
         if node.name:
             found[node.name] = node

@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
+from pellucid._shown import short
 from pellucid.graph.operations import OPERATIONS, Operation
 
 Values = NDArray[np.float64]
+
+LONGEST_EXPRESSION = 20_000
+"""Characters of an input that is written out."""
 
 
 class Node:
@@ -53,11 +57,22 @@ class Node:
 
     def expression(self, *, whole: bool = False) -> str:
         """Return how it is computed; named inputs stand by their names unless ``whole``."""
+        return self._written(whole, {})
+
+    def _written(self, whole: bool, texts: dict[Node, str]) -> str:
+        """The expression, with those of its inputs in ``texts``.
+
+        Each text may have the one before it twice, so one that is too long is not written out.
+        """
         if self.operation is None:
             return self.name or shown_number(self.start)
         parts = []
         for place, node in enumerate(self.inputs):
-            text = node.name if node.name and not whole else node.expression(whole=whole)
+            if node not in texts:
+                named = node.name and not whole
+                text = node.name if named else node._written(whole, texts)
+                texts[node] = text if len(text) <= LONGEST_EXPRESSION else "…"
+            text = texts[node]
             inner = node.operation if whole or not node.name else None
             rank = 9 if inner is None else inner.rank
             negative = inner is None and not node.name and text.startswith("-")
@@ -180,15 +195,15 @@ def as_values(value: Any) -> Values:
     try:
         if value is not None:  # NumPy would make it NaN
             return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    raise TypeError(f"a graph computes with numbers and arrays; got {value!r}.")
+    raise TypeError(f"a graph computes with numbers and arrays; got {short(repr(value))}.")
 
 
 def check_name(name: str) -> None:
     """Refuse what cannot name a node."""
     if not isinstance(name, str) or not name.isidentifier():
-        raise ValueError(f"a node's name must be a word such as 'v'; got {name!r}.")
+        raise ValueError(f"a node's name must be a word such as 'v'; got {short(repr(name))}.")
 
 
 def shown_number(value: Any) -> str:

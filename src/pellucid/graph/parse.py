@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
+from pellucid._shown import LONGEST_QUOTED, short
 from pellucid.graph.node import Node, call, constant, variable
 from pellucid.graph.operations import OPERATIONS
 
@@ -24,8 +26,6 @@ _SHORT = {"max": "maximum", "min": "minimum"}
 _JUXTAPOSED = re.compile(r"(?<=[\w.)])[ \t]+(?=[A-Za-z_(0-9])|(?<=\))(?=[\w(])")
 _NUMBER_BEFORE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?![eE][-+]?\d|[\d.])(?=[A-Za-z_(])")
 MAX_LENGTH = 20_000
-SHOWN = 60
-"""Characters of a line in a message."""
 
 
 def parse(text: str, values: Mapping[str, Any]) -> Node:
@@ -41,10 +41,10 @@ def parse(text: str, values: Mapping[str, Any]) -> Node:
         if name in found:
             return found[name]
         if name in under_way:
-            circle = [*under_way[under_way.index(name) :], name]
+            circle = " -> ".join([*under_way[under_way.index(name) :], name])
             raise ValueError(
-                f"the graph has a cycle: {' -> '.join(circle)}. A value cannot depend on itself; "
-                "give one of them another name."
+                f"the graph has a cycle: {short(circle, LONGEST_QUOTED)}. A value cannot depend on "
+                "itself; give one of them another name."
             )
         if name not in lines and name in OPERATIONS and name not in values:
             raise ValueError(f"{name} is an operation; write {name}(...).")
@@ -62,7 +62,9 @@ def parse(text: str, values: Mapping[str, Any]) -> Node:
         raise ValueError("the expression is nested too deeply; cut it into named lines.") from None
     unused = [name for name in lines if name not in found]
     if unused:
-        raise ValueError(f"{unused[0]} is not part of the last line, {last.name}; leave it out.")
+        raise ValueError(
+            f"{short(unused[0])} is not part of the last line, {short(last.name)}; leave it out."
+        )
     return last
 
 
@@ -76,9 +78,11 @@ def _lines(text: str) -> dict[str, ast.expr]:
         name, sign, right = piece.rpartition("=")
         name = name.strip() if sign else ("J" if position == len(pieces) - 1 else "")
         if not name.isidentifier():
-            raise ValueError(f"expected NAME = EXPRESSION, such as 'v = a + u'; got {piece!r}.")
+            raise ValueError(
+                f"expected NAME = EXPRESSION, such as 'v = a + u'; got {short(repr(piece))}."
+            )
         if name in lines:
-            raise ValueError(f"{name} is given twice; each name stands for one node.")
+            raise ValueError(f"{short(name)} is given twice; each name stands for one node.")
         lines[name] = _expression(right, piece)
     if not lines:
         raise ValueError("the expression is empty; write one such as 'J = 3 (a + b c)'.")
@@ -93,10 +97,9 @@ def _expression(text: str, piece: str) -> ast.expr:
     try:
         return ast.parse(spelled, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        shown = piece if len(piece) <= SHOWN else f"{piece[:SHOWN]}..."
         raise ValueError(
-            f"{shown!r} cannot be read; expected numbers, names, + - * / ^ @, parentheses and "
-            f"{', '.join(OPERATIONS)}."
+            f"{short(repr(piece))} cannot be read; expected numbers, names, + - * / ^ @, "
+            f"parentheses and {', '.join(OPERATIONS)}."
         ) from None
 
 
@@ -105,13 +108,13 @@ def _build(tree: ast.expr, node_of: Callable[[str], Node], name: str = "") -> No
     made: Node
     match tree:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            made = constant(number)
+            made = constant(_float(number))
         case ast.Name(id=other):
             made = node_of(other)
             if name:
                 made = made + 0.0  # y = x: a node of its own, so that both names stand
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
-            made = constant(-number)
+            made = constant(-_float(number))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             made = call("negative", _build(operand, node_of))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
@@ -121,17 +124,25 @@ def _build(tree: ast.expr, node_of: Callable[[str], Node], name: str = "") -> No
             made = call(_operation(function, len(inputs)), *inputs)
         case _:
             raise ValueError(
-                f"{ast.unparse(tree)!r} is not understood; expected numbers, names, + - * / ^ @ "
-                f"and {', '.join(OPERATIONS)}."
+                f"{short(repr(ast.unparse(tree)))} is not understood; expected numbers, names, "
+                f"+ - * / ^ @ and {', '.join(OPERATIONS)}."
             )
     return made.named(name) if name else made
+
+
+def _float(number: float) -> float:
+    """A whole number too large for float64 is infinite, as 1e999 is."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _operation(function: str, inputs: int) -> str:
     name = _SHORT.get(function, function) if inputs == 2 else function
     if name not in OPERATIONS:
         raise ValueError(
-            f"unknown operation {function!r}{did_you_mean(function, OPERATIONS)}. Known are: "
-            f"{', '.join(OPERATIONS)}. A product is written a * b."
+            f"unknown operation {short(repr(function))}{did_you_mean(function, OPERATIONS)}. Known "
+            f"are: {', '.join(OPERATIONS)}. A product is written a * b."
         )
     return name

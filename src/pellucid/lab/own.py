@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import LONGEST, short
 from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Random
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
     ('own-', array([[1., 1.]]))
     >>> del DATASETS[found.name]
     """
+    head = {key: _on_the_page(value) for key, value in head.items()}
     told = json.dumps([head[key] for key in ("inputs", "outputs", "task")]).encode()
     name = f"own-{_digest(told, own.X, own.Y)}"
     m = own.X.shape[1]
@@ -91,6 +93,13 @@ def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
             DATASETS.pop(oldest)
         DATASETS[name] = made
     return made
+
+
+def _on_the_page(value: Any) -> Any:
+    """What is called in the user's own words, as it can be shown; other values as they are."""
+    if isinstance(value, tuple):
+        return tuple(map(_on_the_page, value))
+    return short(value, LONGEST) if isinstance(value, str) else value
 
 
 def most_rows(n_inputs: int) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pellucid._shown import short
 from pellucid.errors import DataError, ModelError
 from pellucid.lab.datasets import dataset
 from pellucid.lab.models import alone, experiment_of, from_content, read_model
@@ -70,7 +71,13 @@ def _table(name: str, content: bytes) -> dict[str, Any]:
     for oldest in list(TABLES)[: 1 - MOST_TABLES]:
         TABLES.pop(oldest)
     TABLES[table] = (name, content)
-    return {"table": table, "title": name, "columns": raw.names, "target": likely_target(raw)}
+    return {
+        "table": table,
+        "title": name,
+        "columns": raw.names,
+        "shown": list(map(short, raw.names)),
+        "target": likely_target(raw),
+    }
 
 
 def choose_target(table: Any, target: Any, model: Any, task: Any = None) -> dict[str, Any]:

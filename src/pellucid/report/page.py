@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from pellucid._shown import short
 from pellucid.report import words
 from pellucid.report.sections import SECTIONS, said_in_a_sentence
 from pellucid.tables.table import count
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pellucid.tables.model import TableModel
 
 TEMPLATES = Path(__file__).parent / "templates"
+MOST = 4_096
+"""Characters of a text on the page: as many as the longest path has."""
 
 
 def page(model: TableModel, evaluation: Mapping[str, Any], folder: str) -> str:
@@ -28,10 +31,9 @@ def page(model: TableModel, evaluation: Mapping[str, Any], folder: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
     )
-    environment.filters.update(
-        percent=words.percent, number=words.number, count=count, short=words.short
-    )
+    environment.filters.update(percent=words.percent, number=words.number, count=count, short=short)
     about = {**evaluation, "folder": folder}
     sections = []
     for section in SECTIONS:
@@ -46,5 +48,10 @@ def page(model: TableModel, evaluation: Mapping[str, Any], folder: str) -> str:
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         sections=sections,
     )
-    # Half of a UTF-16 pair, which a name in a data frame can hold, is nothing that UTF-8 can.
-    return html.encode("utf-8", "replace").decode("utf-8")
+    return html
+
+
+def _shown(value: Any) -> Any:
+    """What stands on the page for a value: texts are visible, and not longer than can be read."""
+    markup = isinstance(value, Markup) or not isinstance(value, str)
+    return value if markup else short(value, MOST)

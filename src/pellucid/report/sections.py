@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import platform
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,10 @@ import numpy as np
 from markupsafe import Markup
 
 import pellucid
+from pellucid._shown import message, quoted, short
 from pellucid.report import figures
 from pellucid.report.drawing import draw
-from pellucid.report.words import MINUS, number, percent, short
+from pellucid.report.words import MINUS, number, percent
 from pellucid.tables.table import count
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ MOST_OPEN = 12
 """A table of more classes is folded up."""
 MOST_ROWS = 40
 """Columns of the table, or classes, that are shown before the rest is folded away."""
+MOST_LISTED = 1_000
+"""Columns that are listed at all; model.json has the others too."""
 
 TASKS = {
     "binary": "one of two classes",
@@ -104,7 +106,7 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     held_out, how = evaluation.get("rows", 0), about.get("held_out", {})
     unseen = "to measure the result, seen by nothing before the end"
     if how.get("how", "random") != "random":
-        unseen += f": {how['words']}"
+        unseen += f": {message(how['words'])}"
     shares = [("held out", held_out, unseen)]
     if len(parts) == 1:
         shares = [
@@ -126,12 +128,15 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
         "validation": about.get("validation", "random"),
         "folds": len(parts) if len(parts) > 1 else 0,
         "columns": columns[:MOST_ROWS],
-        "more_columns": columns[MOST_ROWS:],
+        "more_columns": columns[MOST_ROWS:MOST_LISTED],
+        "n_columns": len(columns),
         "kinds": _tally(columns),
         "with_missing": sum(each["missing"] > 0 for each in columns),
         "n_inputs": sum(each["outputs"] for each in columns),
-        "left_out": list(about.get("left_out", {}).items()),
-        "warnings": about.get("warnings", []),
+        "left_out": list(about.get("left_out", {}).items())[:MOST_LISTED],
+        "n_left_out": len(about.get("left_out", {})),
+        "warnings": about.get("warnings", [])[:MOST_LISTED],
+        "n_warnings": len(about.get("warnings", [])),
     }
 
 
@@ -244,7 +249,7 @@ def results(model: TableModel, evaluation: Evaluation) -> Content | None:
             for name, found in metrics.items()
         ],
         "uncertainty": _uncertainty(model, metrics, m),
-        "cautions": model.data.get("held_out", {}).get("cautions", []),
+        "cautions": list(map(message, model.data.get("held_out", {}).get("cautions", []))),
         "has_auc": metrics["network"].get("auc") is not None,
     }
 
@@ -449,7 +454,7 @@ def use(model: TableModel, evaluation: Evaluation) -> Content:
     return {
         "target": model.target,
         "python_name": repr(folder),
-        "shell_name": shlex.quote(folder),
+        "shell_name": quoted(folder),
         "estimator": "TabularRegressor" if model.task == "regression" else "TabularClassifier",
         "classes": model.task != "regression",
         "n_columns": len(model.preprocessing.columns),

@@ -39,16 +39,3 @@ def number(value: Any, digits: int = 3) -> str:
     text = f"{x:,.{max(0, digits - 1 - size)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace("-", MINUS)
-
-
-def short(name: Any, longest: int = 60) -> str:
-    """Return a name, cut in its middle where it is very long.
-
-    >>> short("x" * 100, 9)
-    'xxxx…xxxx'
-    """
-    text = str(name)
-    if len(text) <= longest:
-        return text
-    half = (longest - 1) // 2
-    return f"{text[:half]}…{text[-half:]}"

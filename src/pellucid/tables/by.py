@@ -7,7 +7,6 @@ neighbours among the rows that train, and the score is better than that on new r
 from __future__ import annotations
 
 import re
-import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
+from pellucid._shown import LONGEST_QUOTED, quoted, short
 from pellucid.errors import DataError
 from pellucid.tables.dates import MOSTLY, find_format, parse_dates
 from pellucid.tables.table import Table, count, some
@@ -377,16 +377,20 @@ ones; --group patient holds out whole groups
         found.append(
             f"the rows are in the order of {ordered!r}: a random hold-out flatters, as its rows "
             "have neighbours in time that train; "
-            f"--time {shlex.quote(ordered)} holds out the last rows"
+            f"--time {_option(ordered)} holds out the last rows"
         )
     for name, distinct, m in _repeated_keys(columns):
         found.append(
             f"{name!r} repeats, {count(distinct, 'value')} in {count(m, 'row')}: a random hold-out "
             "flatters if predictions are for new ones; "
-            f"--group {shlex.quote(name)} holds out whole groups"
+            f"--group {_option(name)} holds out whole groups"
         )
         break
     return found
+
+
+def _option(name: str) -> str:
+    return short(quoted(name), LONGEST_QUOTED)
 
 
 def _is_order(name: str, column: NDArray[Any]) -> bool:

@@ -39,6 +39,10 @@ LEAST_ROWS = 20
 SUM_ROWS = 0.99
 """The share of rows in which a line, or a sum of columns, must give the target."""
 
+MOST_ADDED = 2_000
+"""Columns that are tried, as every pair is: of more, those that go along with the target the most,
+as one of two that it is the sum of always does."""
+
 SUM_CLOSE, SUM_TELLS = 1e-6, 1e-3
 """How close: as a share of the sizes of all that is added and of the target, and, lest the tiny
 difference of two large numbers seem to be any small target, of its standard deviation."""
@@ -271,7 +275,9 @@ def _sums(
     largest = float(np.abs(t).max())
     if largest == 0:
         return
-    X = np.stack(list(numbers.values()), axis=1)
+    if len(names) > MOST_ADDED:
+        names = sorted(names, key=lambda name: -_linear_r2(numbers[name], t))[:MOST_ADDED]
+    X = np.stack([numbers[name] for name in names], axis=1)
     close = SUM_TELLS * largest * float((t / largest).std())
     for signs in _pairs(X, t, close) or _least_squares(X, t):
         used = X[:, list(signs)]

@@ -57,6 +57,9 @@ FORMATS = {
 """The known formats of dates; each may be followed by a time of day and an offset from UTC."""
 
 
+_DIGIT = re.compile(r"\d")
+
+
 @functools.cache
 def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(FORMATS[name] + _TIME, re.IGNORECASE | re.ASCII)
@@ -78,7 +81,7 @@ def find_format(column: NDArray[Any]) -> DateFormat | None:
     points, 31.12.2020, and the month before other signs, 12/31/2020.
     """
     given = some_texts(column)
-    if not len(given):
+    if not any(map(_DIGIT.search, given[:50])):
         return None
     hopeful = [name for name in FORMATS if _share(name, given[:50]) >= MOSTLY / 2]
     shares = {name: _share(name, given) for name in hopeful}

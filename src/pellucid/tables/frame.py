@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
+from pellucid.tables._opening import check_fits, guarded
 from pellucid.tables.dates import find_format
 from pellucid.tables.strays import only, with_numbers, without_headers
 from pellucid.tables.table import Table, as_whole, check_names, check_target, count, some
@@ -31,6 +32,10 @@ from pellucid.tables.values import (
 MANY = 0.05
 """From this share of rows without a target on, the note says how large it is."""
 
+LONGEST_CLASS = 10_000
+"""Characters of a class's name."""
+
+_PLAIN = "bring it to plain numbers, texts, truth values or dates"
 _EXPECTED = (
     "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
     "a row, or a 2-D array"
@@ -82,7 +87,8 @@ def as_table(
     (array([31., nan]), array(['f', 'm'], dtype=object), array([ True, False]))
     """
     choice = _Choice(only, drop, target if y is None else None)
-    table = data if isinstance(data, Table) else _read(data, source, choice)
+    with guarded(source, _PLAIN):
+        table = data if isinstance(data, Table) else _read(data, source, choice)
     _check_numbers(table.source, table.columns)
     if y is not None:
         labels = labels_of(y, target or "y")
@@ -164,7 +170,8 @@ def labels_of(y: Any, source: str = "y") -> NDArray[Any]:
     >>> labels_of([1.0, 2.0]), labels_of(["a", "NA"]), labels_of(np.array([True, False]))
     (array([1, 2]), array(['a', 'NA'], dtype='<U2'), array([ True, False]))
     """
-    values, truths = _column_of(y, source)
+    with guarded(source, _PLAIN):
+        values, truths = _column_of(y, source)
     _check_numbers(source, {source: values})
     missing = is_missing(values)
     if missing.any():
@@ -208,7 +215,7 @@ def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
         if not isinstance(values[0], str):
             return _exact(values)
         if not (re.search(r"\d{4}", values[0]) and find_format(values)):
-            return values.astype(np.str_)
+            return _as_texts(values, what)
     elif values.dtype.kind != "M":
         raise DataError(
             f"{what} holds arrays; expected numbers, truth values, or texts that name classes."
@@ -217,6 +224,16 @@ def _as_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
         f"{what} holds dates; expected numbers, truth values, or texts that name classes. Make a "
         "number of it, such as the days since a first one, or a class, such as the month's name."
     )
+
+
+def _as_texts(values: NDArray[Any], what: str) -> NDArray[np.str_]:
+    """Texts as dtype U, which has room for the longest in every row."""
+    longest = max(map(len, values))
+    holds = f"{what} holds a text of {longest:,} characters"
+    if longest > LONGEST_CLASS:
+        raise DataError(f"{holds}; expected names of classes, of {LONGEST_CLASS:,} at most.")
+    check_fits(f"{holds} in {count(len(values), 'row')}", 4 * 3 * longest * len(values))
+    return values.astype(np.str_)
 
 
 def _exact(whole: NDArray[Any]) -> NDArray[Any]:
@@ -327,6 +344,8 @@ def _one_column(values: Any, where: str, labels: bool) -> NDArray[Any]:
 def _from_list(rows: Sequence[Any], source: str, choice: _Choice) -> Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = list(dict.fromkeys(name for row in rows for name in row))
+        what = f"{source} holds {count(len(rows), 'row')} of {count(len(names), 'name')} in all"
+        check_fits(what, 16 * len(rows) * len(names))
         return _from_dict({name: [row.get(name) for row in rows] for name in names}, source, choice)
     if rows and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         lengths = Counter(map(len, rows))
@@ -398,7 +417,7 @@ def _frame(data: Any, source: str) -> Any:
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas: names may be anything
         names = [str(name) for name in data.columns]
         check_names(source, names)
-        if names != list(data.columns):
+        if not all(type(name) is str for name in data.columns):
             data = data.set_axis(names, axis=1)
     elif hasattr(data, "column_names"):  # pyarrow: names may be there twice
         check_names(source, list(data.column_names))

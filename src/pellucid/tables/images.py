@@ -11,12 +11,13 @@ import importlib
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, MissingPackageError
+from pellucid.tables._opening import check_fits, open_regular, reason_of
 from pellucid.tables.table import Table, count, some
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ LARGEST_SIZE = 1024
 COLUMN = "image"
 TARGET = "class"
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""Of Pillow, which tells a format by the content: some others run other programs."""
 UNREADABLE = 0.1
 """With a larger share of unreadable images the folder is refused."""
 
@@ -52,9 +55,9 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
     files, notes = _image_files(folder)
     if not folder.is_dir():
         folder = folder.parent
-    pillow = _pillow()
-    bad: tuple[type[Exception], ...] = (OSError, ValueError, SyntaxError, EOFError, ArithmeticError)
-    bad += (pillow.DecompressionBombError, pillow.DecompressionBombWarning)
+    _check_pillow()
+    what = f"{shown} holds {count(len(files), 'image')}, each to be {size} x {size} pixels"
+    check_fits(what, len(files) * size * size * 3)
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
     read: list[int] = []
     unreadable: list[str] = []
@@ -62,9 +65,9 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
         try:
             images[len(read)] = _pixels(folder / file, size)
             read.append(k)
-        except bad as error:
-            reason = str(error).replace(repr(str(folder / file)), "it") or type(error).__name__
-            unreadable.append(f"{file} ({reason})")
+        except BaseException as error:
+            reason = str(error) if isinstance(error, DataError) else reason_of(error)
+            unreadable.append(f"{file} ({reason.replace(repr(str(folder / file)), 'it')})")
     if len(unreadable) > UNREADABLE * len(files):
         raise DataError(
             f"{shown}: {len(unreadable)} of {count(len(files), 'image')} cannot be read: "
@@ -90,7 +93,7 @@ def _image_files(folder: Path) -> tuple[list[Path], list[str]]:
     found = sorted(
         path.relative_to(folder)
         for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+        if not path.is_dir() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
     )
     files = [path for path in found if path.suffix.lower() in ENDINGS]
     if not files:
@@ -118,7 +121,7 @@ def _pixels(file: Path, size: int) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)  # too large to unpack
-        with Image.open(file) as image:
+        with open_regular(file) as content, Image.open(content, formats=_FORMATS) as image:
             image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is unpacked at a fraction
             upright = ImageOps.exif_transpose(image)
             plain = _rgb(upright)
@@ -131,8 +134,8 @@ def _rgb(image: Image) -> Image:
     from PIL import Image as Images
 
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
-        values = np.asarray(image, dtype=np.float64) / 257
-        image = Images.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+        values = np.clip(np.asarray(image), 0, 65_535)
+        image = Images.fromarray((values // 257).astype(np.uint8))
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
         white = Images.new("RGBA", with_alpha.size, "white")
@@ -140,9 +143,9 @@ def _rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-def _pillow() -> Any:
+def _check_pillow() -> None:
     try:
-        return importlib.import_module("PIL.Image")
+        importlib.import_module("PIL.Image")
     except ImportError:
         raise MissingPackageError(
             "reading images needs Pillow: pip install 'pellucid[images]'"

@@ -215,7 +215,7 @@ class TableModel:
         used = self.preprocessing.columns  # whatever the others hold is none of our business
         if has_names(rows):
             return as_table(rows, only=used, source=source)
-        places = [str(k) for k, name in enumerate(self.columns, start=1) if name in used]
+        places = {str(k) for k, name in enumerate(self.columns, start=1) if name in used}
         table = as_table(rows, only=places, source=source)
         self._check_width(len(table.columns))
         columns = dict(zip(self.columns, table.columns.values(), strict=True))
@@ -296,10 +296,9 @@ def _preprocessing(folder: ModelFolder, columns: Sequence[Any]) -> Preprocessing
         preprocessing = Preprocessing.from_dict(entry)
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"the entry 'preprocessing' of model.json is wrong: {error}") from None
-    texts = all(isinstance(name, str) for name in columns)
-    known = set(columns) if texts else set()
+    known = {name for name in columns if isinstance(name, str)}
     unknown = [name for name in preprocessing.columns if name not in known]
-    if unknown or not texts:
+    if unknown or len(known) < len(columns):
         shown = f"{unknown or columns!r:.60}"
         raise folder.damaged(f"the columns {shown} are not those it was fitted to")
     return preprocessing

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib
 import io
 import os
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid._files import nearest_file
+from pellucid._memory import in_bytes
 from pellucid.errors import DataError, MissingPackageError
+from pellucid.tables._opening import (
+    check_fits,
+    check_width,
+    content_of,
+    guarded,
+    reason_of,
+    refuse_irregular,
+    unheard_panics,
+)
+from pellucid.tables._packed import arrow_size, parquet_size
 from pellucid.tables.frame import as_table
 from pellucid.tables.images import SIZE, read_images
 from pellucid.tables.samples import PREFIX, read_sample
@@ -35,10 +43,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TEXT = (".csv", ".tsv", ".txt")
-_BINARY = {".parquet": "read_parquet", ".arrow": "read_ipc", ".feather": "read_ipc"}
+_ARROW = ("ipc", "an Arrow file", b"ARROW1", arrow_size)
+_COLUMNAR = {
+    ".parquet": ("parquet", "a Parquet file", b"PAR1", parquet_size),
+    ".arrow": _ARROW,
+    ".feather": _ARROW,
+}
+"""What polars and people call them, how they begin, and what tells how large they are."""
 _LINES = (".jsonl", ".ndjson")
 _NO_NAMES = "; if the first row holds no names, say so: header=False (--no-header)"
-_WHAT = {".parquet": "a Parquet file", ".arrow": "an Arrow file", ".feather": "an Arrow file"}
+_CELL = 16
+"""Bytes that a cell takes at most while a table is read: as it is read, and as a column."""
+_TEXT_CELL = 66
+"""Bytes that a text takes besides its letters, as an object."""
+_FEW_LINES = 1_000
+_MOST_NAMED = 4
+"""Columns without a name that have a note of their own."""
 
 
 def read_table(
@@ -58,8 +78,9 @@ def read_table(
     Parameters
     ----------
     source : path or str
-        ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``; a
-        folder of images as :func:`~pellucid.tables.images.read_images` takes it.
+        ``.csv``, ``.tsv`` or ``.txt`` (also with ``.gz``), ``.parquet``, ``.arrow``, ``.jsonl``, of
+        at most 100,000 columns; a folder of images as
+        :func:`~pellucid.tables.images.read_images` takes it.
     target : str or None
         The column to learn; all others are inputs. Rows that lack it are left out, and those that
         are no examples: a header once more, a few cells that are no numbers in a target of numbers,
@@ -142,10 +163,12 @@ class RawTable:
         names, notes = self.names, list(self.notes)
         if target is not None:
             check_target(self.source, names, target, _hint(names))
-        inputs = [name for name in names if name != target and name not in drop]
+        left_out = {target, *drop}
+        inputs = [name for name in names if name not in left_out]
         if columns is not None:
             check_columns(self.source, names, columns)
-            ignored = [repr(name) for name in inputs if name not in set(columns)]
+            used = set(columns)
+            ignored = [repr(name) for name in inputs if name not in used]
             if ignored:
                 notes.append(f"{count(len(ignored), 'column')} not used: {some(ignored)}")
             inputs = list(columns)
@@ -153,12 +176,13 @@ class RawTable:
             raise DataError(
                 f"{self.source} has no input columns beside the target {target!r}.{_hint(names)}"
             )
-        wanted = inputs if target is None or target in inputs else [*inputs, target]
-        data: Any = self.data
-        data = {k: data[k] for k in wanted} if isinstance(data, Mapping) else data.select(wanted)
+        wanted = dict.fromkeys(inputs if target is None else [*inputs, target])
+        data: Any = {name: self.column(name) for name in wanted}
+        if not isinstance(self.data, Mapping):
+            data = polars().DataFrame(list(data.values()))
         table = as_table(data, target=target, source=self.source, task=task)
         table.notes, table.decimal = [*notes, *table.notes], self.decimal
-        if target is not None and str(self.data[target].dtype) == "Boolean":
+        if target is not None and str(self.column(target).dtype) == "Boolean":
             table.y = np.asarray(table.y, dtype=np.bool_)
         return without_totals(table, self._texts(wanted, table.kept))
 
@@ -169,6 +193,13 @@ class RawTable:
         rows = slice(None) if kept is None else kept
         free = [column for column in self.data if column.name not in used]
         return {each.name: each.to_numpy()[rows] for each in free if str(each.dtype) == "String"}
+
+    def column(self, name: str) -> Any:
+        """Return the column of exactly this name.
+
+        Elsewhere polars takes "*" and "^...$" for patterns.
+        """
+        return self.data[name] if isinstance(self.data, Mapping) else self.data.get_column(name)
 
 
 def _hint(names: Sequence[str]) -> str:
@@ -195,13 +226,14 @@ def read_raw(source: str, how: TextFormat | None = None) -> RawTable:
         return RawTable(source, {**sample.columns, str(sample.target): sample.y})
     path = Path(source)
     ending = Path(source.removesuffix(".gz")).suffix.lower()
-    if ending not in (*_TEXT, *_BINARY, *_LINES) and path.exists():
+    if ending not in (*_TEXT, *_COLUMNAR, *_LINES) and path.exists():
+        refuse_irregular(path, path.stat().st_mode)
         raise DataError(
             f"cannot tell the format of {source!r} from its ending; expected {', '.join(_TEXT)} or "
-            f"{', '.join(_LINES)} (also with .gz), {', '.join(_BINARY)}, a folder of images, or "
+            f"{', '.join(_LINES)} (also with .gz), {', '.join(_COLUMNAR)}, a folder of images, or "
             "sample:NAME. Save or export it as CSV (UTF-8), or rename it."
         )
-    return raw_of(source, _read_bytes(path), ending, how)
+    return raw_of(source, content_of(path), ending, how)
 
 
 def raw_of(
@@ -215,34 +247,17 @@ def raw_of(
     polars()
     notes: list[str] = []
     decimal = "."
-    if ending in _TEXT:
-        names, frame, notes, decimal = read_text(source, content, how or TextFormat())
-    else:
-        frame = _read_with_polars(source, content, ending)
-        names = frame.columns
+    with guarded(source), unheard_panics():
+        if ending in _TEXT:
+            names, frame, notes, decimal = read_text(source, content, how or TextFormat())
+        else:
+            read = _json_lines if ending in _LINES else _columnar
+            frame = read(source, content, ending)
+            names = frame.columns
         if not frame.height:
             raise DataError(f"{source} holds no rows; its columns are {some(names)}.")
-    check_names(source, names, _NO_NAMES)
-    return RawTable(source, _without_nameless(names, frame, notes), notes, decimal)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"there is no file {str(path)!r}{nearest_file(path)}.") from None
-    except IsADirectoryError:
-        raise DataError(f"{str(path)!r} is a folder; expected a file of data.") from None
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{str(path)!r} is a damaged gzip file: {error}.") from None
-    if not content:
-        raise DataError(f"{str(path)!r} is empty; expected a header and rows of cells.")
-    return content
+        check_names(source, names, _NO_NAMES)
+        return RawTable(source, _without_nameless(names, frame, notes), notes, decimal)
 
 
 def polars() -> Any:
@@ -255,34 +270,89 @@ def polars() -> Any:
         ) from None
 
 
-def _read_with_polars(name: str, content: bytes, ending: str) -> pl.DataFrame:
+def _columnar(source: str, content: bytes, ending: str) -> pl.DataFrame:
+    """A Parquet or an Arrow file: how much memory it takes is known before it is taken."""
     import polars as pl
 
+    form, what, signature, unpacked = _COLUMNAR[ending]
     try:
-        if ending in _LINES:
-            frame = pl.read_ndjson(content, infer_schema_length=None)
-        else:
-            frame = getattr(pl, _BINARY[ending])(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        what = _WHAT.get(ending, "JSON lines, one object a line")
-        raise DataError(f"{name} cannot be read: it is not {what} ({reason}).") from None
+        size = unpacked(content)
+        sizes = f"{source} unpacks from {in_bytes(len(content))} to {in_bytes(size)}"
+        check_fits(sizes, len(content) + size)
+        width = len(getattr(pl, f"read_{form}_schema")(io.BytesIO(content)))
+        there = getattr(pl, f"scan_{form}")(io.BytesIO(content))
+        _check_cells(source, content, there.select(pl.len()).collect().item(), width)
+        frame: pl.DataFrame = getattr(pl, f"read_{form}")(io.BytesIO(content))
+    except BaseException as error:
+        reason, whole = reason_of(error), content.startswith(signature)
+        fault = f"{what} that is damaged, or of an unknown kind" if whole else f"not {what}"
+        raise DataError(f"{source} cannot be read: it is {fault} ({reason}).") from None
+    _check_texts(source, frame)
     return frame
+
+
+def _json_lines(source: str, content: bytes, ending: str) -> pl.DataFrame:
+    """One object a line; each name that any of them has becomes a column of the whole table."""
+    import polars as pl
+
+    rows = content.count(b"\n") + 1
+    try:
+        few = _FEW_LINES
+        while few < rows:  # finding the names takes as long as there are cells, so not all at once
+            found = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=few, n_rows=few)
+            _check_cells(source, content, rows, len(found.collect_schema()))
+            few *= 4
+        schema = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None).collect_schema()
+        _check_cells(source, content, rows, len(schema))
+        frame = pl.read_ndjson(content, schema=schema)
+    except BaseException as error:
+        raise DataError(
+            f"{source} cannot be read: it is not JSON lines, one object a line "
+            f"({reason_of(error)})."
+        ) from None
+    _check_texts(source, frame)
+    return frame
+
+
+def _check_texts(source: str, frame: pl.DataFrame) -> None:
+    """Texts become objects, each of them though one may stand in every row."""
+    import polars as pl
+
+    sums = frame.select(pl.col(pl.String).str.len_bytes().sum()).rows()
+    lengths = [length for row in sums for length in row]
+    cells, size = len(lengths) * frame.height, sum(lengths)
+    check_fits(
+        f"{source} has {count(cells, 'cell')} with {in_bytes(size)} of texts",
+        size + _TEXT_CELL * cells,
+    )
+
+
+def _check_cells(source: str, content: bytes, rows: int, width: int) -> None:
+    check_width(source, width)
+    check_fits(
+        f"{source} holds {count(rows, 'row')} of {count(width, 'column')}",
+        len(content) + _CELL * rows * width,
+    )
 
 
 def _without_nameless(names: list[str], frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     """Drop columns that have neither a name nor a value, name the others that have no name."""
+    import polars as pl
+
     final: dict[str, pl.Series] = {}
+    known, found = set(names), []
     for k, (name, column) in enumerate(zip(names, frame.get_columns(), strict=True), start=1):
         if not name and column.null_count() == frame.height:
-            notes.append(f"column {k} has no name and no values: left out")
+            found.append(f"column {k} has no name and no values: left out")
             continue
         if not name:
             name = f"column_{k}"
-            while name in names or name in final:
+            while name in known or name in final:
                 name += "_"
-            notes.append(f"column {k} has no name: called {name!r}")
+            found.append(f"column {k} has no name: called {name!r}")
         final[name] = column.rename(name)
-    import polars as pl
-
+    more = len(found) - _MOST_NAMED
+    notes += found[:_MOST_NAMED]
+    if more > 0:
+        notes.append(f"{count(more, 'more column')} without a name")
     return pl.DataFrame(list(final.values()))

@@ -97,7 +97,8 @@ def screen(table: Table, task: str, settings: Settings, *, leave_out: bool = Tru
     {'row': 'it numbers the rows: 60 different whole numbers from 0 to 59', 'one': 'it holds 1 in \
 every row'}
     """
-    found = Screening({name: DROPPED for name in table.columns if name in set(settings.drop)})
+    dropped = set(settings.drop)
+    found = Screening({name: DROPPED for name in table.columns if name in dropped})
     if isinstance(table.by, Groups) and table.by.is_column:
         name = table.by.name
         if name in table.columns and name not in settings.keep:

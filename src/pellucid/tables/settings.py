@@ -18,6 +18,9 @@ from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import nearest
 
+MOST_NAMED = 8
+"""Unknown columns that a message names, of each setting."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -153,13 +156,16 @@ def check_settings_named(given: Mapping[str, Any], known: Iterable[str]) -> None
     pellucid.errors.SettingsError: drop names the column 'AGE', which is not there (did you mean
     'age'?).
     """
-    names = list(known)
-    faults = [
-        (setting, f"names the column {name!r}, which is not there{nearest(name, names)}.")
-        for setting, columns in given.items()
-        for name in columns
-        if name not in names
-    ]
+    names = dict.fromkeys(known)
+    faults = []
+    for setting, columns in given.items():
+        unknown = [name for name in columns if name not in names]
+        faults += [
+            (setting, f"names the column {name!r}, which is not there{nearest(name, names)}.")
+            for name in unknown[:MOST_NAMED]
+        ]
+        if len(unknown) > MOST_NAMED:
+            faults.append((setting, f"names {len(unknown) - MOST_NAMED} more that are not there."))
     if faults:
         raise SettingsError(*faults)
 

@@ -158,7 +158,7 @@ def row_numbers(rows: Iterable[int]) -> str:
 
 def only(table: Table, chosen: NDArray[np.bool_]) -> Table:
     """Return the chosen rows of a table, which remembers where they stood."""
-    kept = np.arange(table.m) if table.kept is None else table.kept
+    kept = np.arange(len(chosen)) if table.kept is None else table.kept
     return replace(table, kept=kept).rows(chosen)
 
 

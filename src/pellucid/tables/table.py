@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
+from pellucid._shown import LONGEST_QUOTED, short
 from pellucid.errors import DataError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def as_whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
     return numbers.astype(np.int64) if whole.all() else numbers
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
     """Return ``" (did you mean 'Age'?)"`` for a name that differs a little, or only in case.
 
     >>> nearest("AGE", ["age", "sex"])
@@ -151,14 +152,13 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def some(items: Sequence[str], most: int = 8, by: str = ", ") -> str:
-    """Join items with commas, the first few alone where there are many.
+    """Join items with commas, the first few alone where there are many, each short and visible.
 
-    >>> some(["a", "b", "c"], most=2)
-    'a, b and 1 more'
+    >>> some(["a", "b\\n", "c"], most=2)
+    'a, b\\\\n and 1 more'
     """
-    if len(items) <= most:
-        return by.join(items)
-    return f"{by.join(items[:most])} and {len(items) - most} more"
+    shown = by.join(short(item, LONGEST_QUOTED) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
 def count(number: int, noun: str) -> str:

@@ -8,9 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pellucid.errors import DataError
+from pellucid.tables._opening import check_fits, check_width
 from pellucid.tables.dates import MOSTLY
 from pellucid.tables.table import count, some
 from pellucid.tables.values import EXACT, LARGEST, MISSING
@@ -22,6 +25,10 @@ DELIMITERS = (",", ";", "\t", "|")
 _LOOK_AT = 2**18
 """Bytes from which delimiter, header and kinds are told."""
 _LOOK_AT_ROWS = 500
+_LEAST_LINES, _LONGEST_START = 4, 2**26
+"""Lines that are looked at, however long they are, but for a mark that is never closed."""
+_NUMBER, _TEXT = 16, 120
+"""Bytes that a cell takes until it is in the table: a number; a text, which becomes an object."""
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -34,6 +41,10 @@ _SIGNATURES = {
     b"SQLite format 3": "a database",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy file",
+    b"\x1f\x8b": "compressed twice",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
     b"<!DOCTYPE": "a web page",
     b"<!doctype": "a web page",
     b"<html": "a web page",
@@ -72,7 +83,9 @@ def read_text(
     sample = _start(content)
     delimiter = find_delimiter(sample)
     start = list(itertools.islice(_rows(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
-    first, header = start[0], _is_header(start, how)
+    first = start[0]
+    check_width(source, len(first))
+    header = _is_header(start, how)
     if header and len(start) == 1:
         raise DataError(
             f"{source} holds a header alone, no rows: {some(list(map(repr, first)))}. If it is a "
@@ -87,8 +100,9 @@ def read_text(
         notes.append(f"no header: columns are named 1 to {len(first)}")
     layout = _Layout(source, delimiter, len(names), header, 1 + blank)
     cells = start[int(header) :]
+    texts = set(how.texts)
     numeric = [
-        name not in how.texts and all(_kind(row[k]) != "text" for row in cells if k < len(row))
+        name not in texts and all(_kind(row[k]) != "text" for row in cells if k < len(row))
         for k, name in enumerate(names)
     ]
     frame = _parse(layout, content, numeric)
@@ -141,17 +155,26 @@ def _trimmed(content: bytes) -> bytes:
     content = content.lstrip(b"\r\n")
     if content[-1000:].endswith((b"\n\n", b"\n\r\n", b"\r\r")):
         content = content.rstrip(b"\r\n")
-    if b"\r" in content[:_LOOK_AT] and b"\n" not in content:
+    if b"\n" not in content and b"\r" in content:
         content = content.replace(b"\r", b"\n")
     return content
 
 
 def _start(content: bytes) -> str:
-    """The first lines as text, the last of them whole."""
-    start = content[:_LOOK_AT]
-    if len(content) > _LOOK_AT and b"\n" in start:
-        start = start[: start.rindex(b"\n")]
-    return start.decode("utf-8", errors="ignore")  # a last line may end within a letter
+    """The first lines as text: those in the first bytes, and a few in any case, each whole.
+
+    A line goes on where a quotation mark is open, as far as the number of marks tells.
+    """
+    end = content.rfind(b"\n", 0, _LOOK_AT) if len(content) > _LOOK_AT else len(content)
+    seen, marks = 0, 0
+    for _ in range(_LEAST_LINES):
+        while seen < min(len(content), _LONGEST_START):
+            line = content.find(b"\n", seen) + 1 or len(content)
+            marks += content.count(b'"', seen, line)
+            seen = line
+            if marks % 2 == 0:
+                break
+    return content[: max(end, seen)].decode("utf-8")
 
 
 # Delimiter and header -----------------------------------------------------------------------------
@@ -243,9 +266,14 @@ def _lines(text: str) -> Iterator[str]:
 def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
     """The rows of cells; empty lines are none."""
     try:
-        yield from filter(None, csv.reader(_lines(text), delimiter=delimiter))
+        yield from filter(None, _reader(text, delimiter))
     except csv.Error:
         return
+
+
+def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
+    csv.field_size_limit(2**31 - 1)  # of the whole process; what C takes everywhere
+    return csv.reader(_lines(text), delimiter=delimiter, strict=strict)
 
 
 # Cells --------------------------------------------------------------------------------------------
@@ -287,18 +315,33 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
         )
 
     for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
+        numbers = sum(numeric) if schema is hoped else 0
+        _check_cells(layout, content, _TEXT * (layout.width - numbers) + _NUMBER * numbers)
         try:
             frame = parse(schema, _NULLS if schema is hoped else None)
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             continue
         if not _whole(layout, content, frame):
             _check_lengths(layout, content)
-        again = [column.name for column in frame if _lost(column)] if schema is hoped else []
-        return frame.with_columns(parse(all_texts, None).select(again)) if again else frame
+        again = [k for k, column in enumerate(frame) if _lost(column)] if schema is hoped else []
+        if not again:
+            return frame
+        _check_cells(layout, content, _TEXT * layout.width)
+        return frame.with_columns(parse(all_texts, None)[:, again])
     _check_lengths(layout, content)
+    _check_cells(layout, content, _TEXT * layout.width)
     rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
     filled = [[cell or None for cell in row] for row in rows]
     return pl.DataFrame(filled, schema=all_texts, orient="row")
+
+
+def _check_cells(layout: _Layout, content: bytes, row: int) -> None:
+    """Refuse more rows, of so many bytes each, than the memory holds."""
+    rows = content.count(b"\n")
+    check_fits(
+        f"{layout.source} holds about {count(rows, 'row')} of {count(layout.width, 'column')}",
+        len(content) + rows * row,
+    )
 
 
 def _lost(column: pl.Series) -> bool:
@@ -312,7 +355,9 @@ def _lost(column: pl.Series) -> bool:
 
     if column.dtype == pl.String:
         return column.null_count() > 0
-    return bool((column.abs().is_between(EXACT, LARGEST) & (column.floor() == column)).any())
+    x = np.abs(column.to_numpy())
+    large = x[(x >= EXACT) & (x <= LARGEST)]
+    return bool((large == np.floor(large)).any())
 
 
 def _whole(layout: _Layout, content: bytes, frame: pl.DataFrame) -> bool:
@@ -331,8 +376,7 @@ def _whole(layout: _Layout, content: bytes, frame: pl.DataFrame) -> bool:
 
 def _check_lengths(layout: _Layout, content: bytes) -> None:
     """Refuse rows with another number of cells than the first."""
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(_lines(content.decode()), delimiter=layout.delimiter, strict=True)
+    reader = _reader(content.decode(), layout.delimiter, strict=True)
     wrong, first, start = 0, "", layout.first_line
     try:
         for row in reader:
@@ -369,7 +413,7 @@ def _without_blank_lines(
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     if not empty.any():
         return frame, 0
-    rows = csv.reader(_lines(content.decode()), delimiter=layout.delimiter)
+    rows = _reader(content.decode(), layout.delimiter)
     blank = pl.Series([_is_blank(row) for row in rows], dtype=pl.Boolean)[int(layout.header) :]
     if len(blank) != frame.height:  # a quotation mark out of place
         blank = empty
@@ -397,11 +441,10 @@ def _recognised(
     """
     import polars as pl
 
-    columns = [
-        column.str.strip_chars() if column.dtype == pl.String else column
-        for column in frame.get_columns()
-    ]
-    free = [k for k, name in enumerate(names) if name not in how.texts]
+    stripped = pl.col(pl.String).str.strip_chars()
+    columns = frame.with_columns(pl.when(stripped != "").then(stripped)).get_columns()
+    texts = set(how.texts)
+    free = [k for k, name in enumerate(names) if name not in texts]
     for k in free:
         if columns[k].dtype == pl.String:
             columns[k] = _numbers_or_truths(columns[k])
@@ -444,6 +487,8 @@ def _numbers_or_truths(column: pl.Series) -> pl.Series:
     """The texts as numbers or truth values where all that are not missing are such."""
     import polars as pl
 
+    if any(map(_is_word, column.head(20).to_list())):
+        return column
     known = _known(column).str.replace("\N{MINUS SIGN}", "-", literal=True)
     numbers = known.cast(pl.Float64, strict=False)
     if numbers.null_count() == known.null_count():
@@ -455,7 +500,19 @@ def _numbers_or_truths(column: pl.Series) -> pl.Series:
     lower = known.str.to_lowercase()
     if (lower.is_in(["true", "false"]) | known.is_null()).all():
         return (lower == "true").set(known.is_null(), None)
-    return column.set(column == "", None)
+    return column
+
+
+def _is_word(cell: str | None) -> bool:
+    """Whether it begins with a letter and is surely no number: most columns of texts show it soon.
+
+    >>> _is_word("red"), _is_word("NaN"), _is_word("-inf"), _is_word(None)
+    (True, False, False, False)
+    """
+    return cell is not None and cell[:1].isalpha() and cell.casefold() not in _NO_WORDS
+
+
+_NO_WORDS = MISSING | {"true", "false", "inf", "infinity"}
 
 
 def _known(column: pl.Series) -> pl.Series:

@@ -124,12 +124,17 @@ def _number(value: Any) -> float:
 
 def _date(value: Any) -> datetime.datetime | None:
     if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
+        value = _micro(value)
     if isinstance(value, float) or type(value).__name__ in _NOTHING:
         return None
     if not isinstance(value, datetime.datetime):
         return datetime.datetime(value.year, value.month, value.day)
     return naive(value)
+
+
+def _micro(value: np.datetime64) -> Any:
+    """The datetime, None where missing, or an int where Python's years do not reach."""
+    return value.astype("datetime64[us]").item()
 
 
 def naive(value: datetime.datetime) -> datetime.datetime:
@@ -154,6 +159,8 @@ def text_of(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
         return str(int(value))
+    if isinstance(value, np.datetime64) and isinstance(_micro(value), int):
+        return str(value)  # of a year that Python's dates do not reach
     if isinstance(value, (datetime.date, np.datetime64)):
         date = _date(value)
         return None if date is None else date.isoformat().removesuffix("T00:00:00")

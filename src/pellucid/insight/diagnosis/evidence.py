@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import short
 from pellucid.insight.diagnosis import facts
 from pellucid.insight.diagnosis.backward import of_ones_own, wrong_gradients
 from pellucid.insight.diagnosis.facts import Columns, Table
@@ -105,11 +106,11 @@ class Evidence:
 
     def column(self, j: int) -> str:
         """The name of a column, or its number as an input."""
-        return f"column {self.names[j]!r}" if j < len(self.names) else f"input {j + 1}"
+        return f"column {short(repr(self.names[j]))}" if j < len(self.names) else f"input {j + 1}"
 
     def class_(self, k: int) -> str:
         """A class by its label, or its number."""
-        return f"class {self.classes[k] if k < len(self.classes) else k!r}"
+        return f"class {short(repr(self.classes[k] if k < len(self.classes) else k))}"
 
 
 def gather(subject: Subject, task: str | None = None, known: Evidence | None = None) -> Evidence:

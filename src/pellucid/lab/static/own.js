@@ -145,7 +145,7 @@ async function opened(lab, { experiment, dataset, note }) {
 /**
  * Ask which column of a table is to be learned.
  * @param {Lab} lab @param {HTMLElement} box
- * @param {{table: string, title: string, columns: string[], target: string}} table
+ * @param {{table: string, title: string, columns: string[], shown: string[], target: string}} table
  */
 function choose(lab, box, table) {
   let [target, task] = [table.target, ""];
@@ -163,7 +163,7 @@ function choose(lab, box, table) {
     box.replaceChildren(again);
     again.focus();
   };
-  const columns = choice("Column to learn", table.columns.map((name) => [name, name]), target, (value) => { target = value; });
+  const columns = choice("Column to learn", table.columns.map((name, k) => [name, table.shown[k]]), target, (value) => { target = value; });
   /** @type {[string, string][]} */
   const tasks = [["", "as its values tell"], ["binary", "two classes"], ["multiclass", "several classes"], ["regression", "quantities"]];
   box.replaceChildren(
