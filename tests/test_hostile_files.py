@@ -219,6 +219,11 @@ def test_more_columns_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch, for
         read_table(f"x.{form}")
 
 
+def test_one_line_of_millions_of_cells_is_not_even_cut() -> None:
+    with pytest.raises(DataError, match=r"x has 2,000,001 columns; at most 100,000 are read"):
+        raw_of("x", b"1," * 2_000_000)
+
+
 def test_many_images_and_many_names(little_memory: None) -> None:
     for k in range(9):
         Image.new("RGB", (8, 8)).save(f"{k}.png")
