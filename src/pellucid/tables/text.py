@@ -27,6 +27,8 @@ _LOOK_AT = 2**18
 _LOOK_AT_ROWS = 500
 _LEAST_LINES, _LONGEST_START = 4, 2**26
 """Lines that are looked at, however long they are, but for a mark that is never closed."""
+_SURELY_CELLS = 2**20
+"""So many commas are no sentence."""
 _NUMBER, _TEXT = 16, 120
 """Bytes that a cell takes until it is in the table: a number; a text, which becomes an object."""
 
@@ -81,6 +83,10 @@ def read_text(
     if not content.strip():
         raise DataError(f"{source} is empty; expected a header and rows of cells.")
     sample = _start(content)
+    line = sample.partition("\n")[0]
+    most = 1 + max(map(line.count, DELIMITERS))
+    if most > _SURELY_CELLS and '"' not in line:  # not even to be cut into cells
+        check_width(source, most)
     delimiter = find_delimiter(sample)
     start = list(itertools.islice(_rows(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
     first = start[0]
