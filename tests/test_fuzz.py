@@ -20,7 +20,14 @@ from pellucid.errors import DataError
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 
 FAULTS = Path(__file__).parent.parent / "benchmarks" / "faults"
-CASES = {"tables": 40, "frames": 60, "images": 40, "models": 30, "expressions": 150}
+CASES = {
+    "tables": 40,
+    "frames": 60,
+    "images": 40,
+    "models": 30,
+    "checkpoints": 30,
+    "expressions": 150,
+}
 
 
 @pytest.fixture

@@ -336,6 +336,23 @@ def test_a_drop_in_that_cannot_be(
         load(tmp_path / "m")
 
 
+@pytest.mark.parametrize("dtype", ["[]", [], "<U3", 3])
+def test_a_drop_in_of_a_dtype_that_cannot_be(models: Path, tmp_path: Path, dtype: Any) -> None:
+    shutil.copytree(models / "drop-in", tmp_path / "m")
+    model_json(lambda model: model["parameters"].update(dtype=dtype))(tmp_path / "m")
+    with pytest.raises(ModelError, match="its dtype cannot be"):
+        load(tmp_path / "m")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_class_alone_is_every_prediction(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    fitted = MLPClassifier((3,), max_iter=1, random_state=0).fit(X, ["a"] * 20)
+    fitted.save(tmp_path / "m")
+    assert (fitted.predict_proba(X)[:, 1] > 0.5).any()
+    assert set(load_predictor(tmp_path / "m").predict(X)) == set(fitted.predict(X)) == {"a"}
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -219,10 +219,11 @@ def _callbacks(value: Any) -> str:
     return ""
 
 
-def _dtype(value: Any) -> str:
+def fault_of_dtype(value: Any) -> str:
+    """What a dtype must be, where it is not that; else an empty string."""
     try:
         fits = value is None or np.dtype(value) in (np.float32, np.float64)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         fits = False
     return "" if fits else "None, 'float32' or 'float64'"
 
@@ -265,7 +266,7 @@ _CHECKS: dict[str, Check] = {
     "schedule": _found_by(find_schedule),
     "gradient_clip": _found_by(gradient_bounds),
     "callbacks": _callbacks,
-    "dtype": _dtype,
+    "dtype": fault_of_dtype,
     "n_threads": _or(None, "None", _whole),
     "engine": _one_of(("auto", *ENGINES)),
 }

@@ -50,9 +50,8 @@ class NetworkPredictor:
         A = self.network.forward(X)
         if self.several:
             return (A.T > 0.5).astype(np.int64)
-        labels: NDArray[Any] = self.classes[
-            (A[0] > 0.5).astype(np.int64) if len(A) == 1 else A.argmax(axis=0)
-        ]
+        found = (A[0] > 0.5).astype(np.int64) if len(A) == 1 else A.argmax(axis=0)
+        labels: NDArray[Any] = self.classes[np.minimum(found, len(self.classes) - 1)]
         return labels
 
     def predict_proba(self, rows: Any) -> NDArray[Any]:
