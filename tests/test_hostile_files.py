@@ -168,6 +168,11 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"a,b\n" + b"1,2\n" * 4_500 + b"x,y\n" * 300,
         r"holds about 4,801 rows of 2 columns: ",
     ),
+    "a long text": (
+        "x.csv",
+        lambda: b"a,b\n" + b"c" * 360_000 + b",1\n" + b"a,2\n" * 30,
+        r"holds about 32 rows of 2 columns: ",
+    ),
     "many columns": (
         "x.csv",
         lambda: b"1,2,3," * 5_000 + b"\n" + b"1,2,3," * 5_000,

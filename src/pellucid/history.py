@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from html import escape
 from numbers import Real
 from typing import Any
@@ -32,6 +34,8 @@ class History:
         What the training was asked for.
     statistics : list of dict
         What a :class:`pellucid.insight.Watch` measured, for a diagnosis.
+    own_loss : Loss or None
+        The loss where it is of one's own, which no name stands for. A saved history lacks it.
 
     Examples
     --------
@@ -48,6 +52,7 @@ class History:
     engine_note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     statistics: list[dict[str, Any]] = field(default_factory=list)
+    own_loss: Any = field(default=None, repr=False, compare=False)
 
     @property
     def epochs(self) -> int:
@@ -66,7 +71,9 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for a model file."""
-        return asdict(self)
+        plain = asdict(replace(self, own_loss=None))
+        del plain["own_loss"]
+        return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> History:
@@ -74,6 +81,7 @@ class History:
         if not isinstance(data, Mapping):
             raise ValueError(f"a history must be an object, not {data!r:.40}")
         kinds = {field.name: type(getattr(cls(), field.name)) for field in fields(cls)}
+        del kinds["own_loss"]
         for name, value in data.items():
             if not isinstance(value, kinds.get(name, ())) or isinstance(value, bool):
                 raise ValueError(f"a history has no entry {name!r:.40} such as {value!r:.40}")
@@ -84,6 +92,94 @@ class History:
         if made.best_epoch < 0 or not all(isinstance(each, dict) for each in made.statistics):
             raise ValueError("the best epoch or the statistics of a history cannot be")
         return made
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> History:
+        """Return what a fitted MLP of scikit-learn tells of its training.
+
+        J has the penalty in it; the scores of validation rows are "val_accuracy" or "val_r2".
+        lbfgs records no curve: J at its end stands alone.
+
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> model = MLPClassifier((2,), max_iter=500, tol=0.1, random_state=0)
+        >>> model = model.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> History.from_sklearn(model).stopped
+        'early_stopping'
+        """
+        classes = getattr(model, "classes_", None)
+        output = {"logistic": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}
+        loss = output.get(model.out_activation_, "half_squared_error")
+        J = [float(value) for value in getattr(model, "loss_curve_", [model.loss_])]
+        curves = {"loss": J}
+        scores = getattr(model, "validation_scores_", None)
+        if scores is not None:
+            curves["val_accuracy" if classes is not None else "val_r2"] = [*map(float, scores)]
+        epochs, seen = model.n_iter_, model.t_
+        settings = {
+            "loss": "poisson" if model.loss == "poisson" else loss,
+            "optimizer": {"sgd": "nesterov"}.get(model.solver, model.solver),
+            "learning_rate": model.learning_rate_init,
+            "epochs": model.max_iter,
+            "l2": float(model.alpha),
+        }
+        if seen:
+            m = seen // epochs
+            batch = min(200, m) if model.batch_size == "auto" else model.batch_size
+            settings |= {"batch_size": batch, "examples": m}
+        if epochs < model.max_iter:
+            stopped = "converged" if model.solver == "lbfgs" else "early_stopping"
+        else:
+            stopped = "finished"
+        return cls(
+            curves, stopped, "as scikit-learn ended it", epochs, "scikit-learn", "", settings
+        )
+
+    @classmethod
+    def from_keras(cls, history: Any) -> History:
+        """Return the curves of what Keras' ``fit`` returned, or of its ``.history``.
+
+        "lr" becomes "learning_rate" and "acc" "accuracy"; all other names stay.
+
+        >>> History.from_keras({"loss": [0.7, 0.5], "acc": [0.5, 0.8]})["accuracy"]
+        [0.5, 0.8]
+        """
+        recorded = history if isinstance(history, Mapping) else history.history
+        names: dict[Any, str] = {
+            "lr": "learning_rate",
+            "acc": "accuracy",
+            "val_acc": "val_accuracy",
+        }
+        curves = {names.get(k, str(k)): [float(each) for each in recorded[k]] for k in recorded}
+        return _foreign(curves, "Keras", getattr(history, "params", None) or {})
+
+    @classmethod
+    def from_lightning(cls, metrics: Any) -> History:
+        """Return the curves that Lightning's CSVLogger wrote: its ``metrics.csv``, or its rows.
+
+        A row has an epoch and what was logged at some step: the values of an epoch are averaged.
+        "train_loss" is J, and "val_loss" or "valid_loss" that of the validation; endings such as
+        "_epoch" are dropped, and "_step" is passed over where there is the epoch's own value.
+
+        >>> rows = [{"epoch": 0, "train_loss": 0.9}, {"epoch": 0, "val_loss": 0.8}]
+        >>> History.from_lightning([*rows, {"epoch": 1, "train_loss": 0.5, "val_loss": ""}]).curves
+        {'loss': [0.9, 0.5], 'val_loss': [0.8]}
+        """
+        rows = metrics.to_dict("records") if hasattr(metrics, "to_dict") else metrics
+        if isinstance(metrics, (str, os.PathLike)):
+            with open(metrics, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        values: dict[str, dict[int, list[float]]] = {}
+        for row in rows:
+            for name, value in row.items():
+                if name not in ("epoch", "step") and value not in ("", None) and value == value:
+                    by_epoch = values.setdefault(_lightning_name(name, row), {})
+                    by_epoch.setdefault(int(float(row["epoch"])), []).append(float(value))
+        curves = {
+            name: [sum(each) / len(each) for _, each in sorted(by_epoch.items())]
+            for name, by_epoch in values.items()
+            if name
+        }
+        return _foreign(curves, "Lightning", {})
 
     def _repr_html_(self) -> str:
         """How it ended, and the losses as curves, for a notebook."""
@@ -116,6 +212,34 @@ class History:
             f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values
         )
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"
+
+
+def _foreign(curves: dict[str, list[float]], source: str, asked: Mapping[str, Any]) -> History:
+    """A history that another library recorded; of its settings the number of epochs is known."""
+    J = curves.get("loss")
+    if not J:
+        raise ValueError(
+            f"this history of {source} has no loss of the training; it has: "
+            f"{', '.join(curves) or 'nothing'}."
+        )
+    epochs = int(asked.get("epochs") or len(J))
+    stopped = "finished" if len(J) >= epochs else "callback"
+    if not math.isfinite(J[-1]):
+        stopped = "diverged"
+    settings = {"epochs": epochs}
+    return History(curves, stopped, f"as {source} ended it", len(J), source, "", settings)
+
+
+def _lightning_name(name: str, row: Mapping[str, Any]) -> str:
+    """The curve that a column belongs to; "" for a value of a step beside that of its epoch."""
+    stem = name.removesuffix("_epoch")
+    if name.endswith("_step"):
+        stem = name.removesuffix("_step")
+        if f"{stem}_epoch" in row:
+            return ""
+    if stem.startswith("valid_"):
+        return "val_" + stem.removeprefix("valid_")
+    return stem.removeprefix("train_")
 
 
 def _is_number(value: object) -> bool:

@@ -31,6 +31,8 @@ _SURELY_CELLS = 2**20
 """So many commas are no sentence."""
 _NUMBER, _TEXT = 16, 120
 """Bytes that a cell takes until it is in the table: a number; a text, which becomes an object."""
+_COPIES = 3
+"""How often the letters of texts are there at once: read, stripped, as objects."""
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -322,7 +324,7 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
 
     for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
         numbers = sum(numeric) if schema is hoped else 0
-        _check_cells(layout, content, _TEXT * (layout.width - numbers) + _NUMBER * numbers)
+        _check_cells(layout, content, numbers)
         try:
             frame = parse(schema, _NULLS if schema is hoped else None)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -332,21 +334,21 @@ def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataF
         again = [k for k, column in enumerate(frame) if _lost(column)] if schema is hoped else []
         if not again:
             return frame
-        _check_cells(layout, content, _TEXT * layout.width)
+        _check_cells(layout, content)
         return frame.with_columns(parse(all_texts, None)[:, again])
     _check_lengths(layout, content)
-    _check_cells(layout, content, _TEXT * layout.width)
+    _check_cells(layout, content)
     rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
     filled = [[cell or None for cell in row] for row in rows]
     return pl.DataFrame(filled, schema=all_texts, orient="row")
 
 
-def _check_cells(layout: _Layout, content: bytes, row: int) -> None:
-    """Refuse more rows, of so many bytes each, than the memory holds."""
-    rows = content.count(b"\n")
+def _check_cells(layout: _Layout, content: bytes, numbers: int = 0) -> None:
+    """Refuse more rows than the memory holds, where so many of the columns hold numbers."""
+    rows, texts = content.count(b"\n"), layout.width - numbers
     check_fits(
         f"{layout.source} holds about {count(rows, 'row')} of {count(layout.width, 'column')}",
-        len(content) + rows * row,
+        len(content) * (_COPIES if texts else 1) + rows * (_NUMBER * numbers + _TEXT * texts),
     )
 
 

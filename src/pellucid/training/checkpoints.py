@@ -77,7 +77,7 @@ def restore(run: Run, path: str | Path) -> None:
     run.epoch, run.learning_rate = training["epoch"], training["learning_rate"]
     run.memory, run.best = training["memory"], dict(best or {})
     run.state = State(training["step"], dict(slots))
-    history.settings = run.history.settings
+    history.settings, history.own_loss = run.history.settings, run.history.own_loss
     run.history = history
     if run.history.stopped != "early_stopping":
         run.history.stopped = run.history.message = ""

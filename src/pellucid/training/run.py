@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pellucid.engines import Objective
 from pellucid.engines.base import Data, State
 from pellucid.history import History
+from pellucid.losses import LOSSES
 from pellucid.metrics import Metric
 from pellucid.network import Network, check_weights
 from pellucid.optimizers import Optimizer
@@ -166,7 +167,9 @@ class Run:
         return "val_loss" if self.validation is not None else "loss"
 
     def note_settings(self) -> None:
-        """Keep in the history what was asked for, as plain data."""
+        """Keep in the history what was asked for, as plain data, and a loss that has no name."""
+        loss = self.objective.loss
+        self.history.own_loss = None if type(loss) is LOSSES.get(loss.name) else loss
         self.history.settings = {
             "loss": self.objective.loss.spec(),
             "optimizer": self.optimizer.spec(),

@@ -34,9 +34,10 @@ def of_ones_own(network: Network, loss: Loss) -> bool:
 def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
     """Return, for each dW[l], db[l] and dA[l], by what share dJ along a random direction differs.
 
-    Of the network's functions, not of its state: in float64, with fresh weights of a good size and
-    a few random inputs, where differences are exact. Each array is moved as a whole; of three
-    draws the least difference counts, so that a kink is not taken for a fault.
+    dA[L] is the derivative of a loss of one's own. Of the network's functions, not of its state:
+    in float64, with fresh weights of a good size and a few random inputs, where differences are
+    exact. Each array is moved as a whole; of three draws the least difference counts, so that a
+    kink is not taken for a fault.
     """
     net, Y = in_float64(network), np.asarray(Y, dtype=np.float64)
     draws = [_differences(net, Y, loss, np.random.default_rng(k)) for k in range(3)]
@@ -66,7 +67,16 @@ def _differences(
                 A, dA = cache.A[layer.number].copy(), gradients.dA[layer.number] / Y.shape[1]
                 after = partial(J, A, k)
                 found[f"dA[{layer.number}]"] = _difference(A, dA, after, cost, rng)
+        if type(loss) is not LOSSES.get(loss.name):
+            A = cache.A[net.L].copy()
+            dA = np.asarray(loss.derivative(Y, A)) / Y.shape[1]
+            of_loss = partial(_mean_loss, loss, Y, A)
+            found[f"dA[{net.L}]"] = _difference(A, dA, of_loss, of_loss(), rng)
     return found
+
+
+def _mean_loss(loss: Loss, Y: NDArray[Any], A: NDArray[Any]) -> float:
+    return float(np.mean(loss.value(Y, A)))
 
 
 def _difference(

@@ -39,7 +39,9 @@ def diagnose(
     ----------
     subject : History, Network, estimator or path
         What :func:`pellucid.train` returned, a network, a fitted MLPClassifier, MLPRegressor or
-        tabular estimator, or the folder of a saved model.
+        tabular estimator, scikit-learn's own MLP, a pipeline or search that holds one of those, or
+        the folder of a saved model. Histories of other libraries: ``History.from_keras``,
+        ``from_lightning``, ``from_sklearn``.
     X, Y : array
         The training data: X (n[0], m) and Y (n[L], m) or (m,); for an estimator rows and labels, as
         its ``fit`` takes them.
@@ -59,7 +61,10 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        For something else, an empty history, data of other shapes.
+        For something else, such as a model that is no network, an empty history, data of other
+        shapes.
+    NotFittedError
+        For an estimator, pipeline or search that is not fitted.
 
     Examples
     --------

@@ -66,6 +66,16 @@ class Scores:
 
 
 @dataclass
+class Answers:
+    """The mean loss of the network, and the least of an answer that is the same for every X."""
+
+    J: float
+    constant: float
+    spread: float
+    """The largest standard deviation of an output, relative to that of Y."""
+
+
+@dataclass
 class Evidence:
     """What is known of a training, a network and its data."""
 
@@ -97,6 +107,7 @@ class Evidence:
     """By array, the share by which backward differs from differences of J."""
     outputs: tuple[float, float] | None = None
     """The smallest and the largest output."""
+    answers: Answers | None = None
 
     @property
     def start(self) -> dict[str, Any] | None:
@@ -165,6 +176,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     Y = _targets(Y, network.n[-1])
     if Y is None:
         return
+    found.answers = _answers(subject.loss, A, Y)
     few = probe(X, Y, network, 0)
     found.layers = measure(network, *few, subject.loss)["layers"]
     if of_ones_own(network, subject.loss) and not found.wrong_gradients:
@@ -181,6 +193,16 @@ def _targets(Y: NDArray[Any], n_outputs: int) -> NDArray[Any] | None:
     if np.all((Y == Y.astype(int)) & (Y >= 0) & (Y < n_outputs)):
         return one_hot(Y.astype(int), n_outputs, np.float64)
     return None
+
+
+def _answers(loss: Loss, A: NDArray[Any], Y: NDArray[Any]) -> Answers:
+    """The mean is the best constant for most losses, the median for absolute errors."""
+    constants = (np.mean(Y, axis=1, keepdims=True), np.median(Y, axis=1, keepdims=True))
+    with np.errstate(all="ignore"):
+        costs = [float(np.mean(loss.value(Y, np.broadcast_to(c, Y.shape)))) for c in constants]
+        J = float(np.mean(loss.value(Y, A)))
+        spread = float(np.max(np.std(A, axis=1)) / np.max(np.std(Y, axis=1)))
+    return Answers(J, min(filter(math.isfinite, costs), default=math.nan), spread)
 
 
 def _scores(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.history import History
-from pellucid.losses import Loss
+from pellucid.insight.diagnosis.unwrap import refusal, unwrapped
+from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 
@@ -41,6 +42,11 @@ class Subject:
     others: tuple[tuple[Network, History | None], ...] = ()
     renamed: Callable[[Settings], dict[str, Any]] = dict
 
+    @property
+    def n_inputs(self) -> int:
+        """n[0]; 0 without a network."""
+        return 0 if self.network is None else self.network.n_inputs
+
     def more(self) -> list[str]:
         """What was not given and would let the rules see more."""
         lacking = []
@@ -50,6 +56,8 @@ class Subject:
             lacking.append("the statistics of pellucid.insight.Watch (callbacks=Watch())")
         if self.network is None:
             lacking.append("the network (network=...)")
+        if self.loss is None and self.history is not None and "loss" in self.history.settings:
+            lacking.append("the loss (loss=...)")
         if self.data is None:
             lacking.append("the training data")
         elif self.validation is None and "val_loss" not in (self.history or History()).curves:
@@ -67,7 +75,12 @@ def subject_of(
     """Return the Subject that a history, network, estimator, table model or folder stands for."""
     history = None
     if isinstance(given, type):
-        raise _refusal(given)
+        raise refusal(given)
+    inside = unwrapped(given)
+    if inside.model is not given:
+        found = subject_of(inside.model, inside.data(data), inside.data(validation), loss, network)
+        names = inside.names if len(inside.names) == found.n_inputs else found.names
+        return replace(found, names=names, renamed=lambda fix: inside.renamed(found.renamed(fix)))
     if isinstance(given, (str, os.PathLike)):
         given, history = _from_folder(given)
     if isinstance(given, History):
@@ -80,29 +93,12 @@ def subject_of(
     elif hasattr(given, "model_") or hasattr(given, "preprocessing"):
         return _table_model(getattr(given, "model_", given), data, validation, loss)
     else:
-        raise _refusal(given)
+        raise refusal(given)
     found.loss = _loss(loss, found.history, found.network)
     found.data = None if data is None else _checked(*data, found.network, "X, Y")
     if validation is not None:
         found.validation = _checked(*validation, found.network, "validation_data")
     return found
-
-
-def _refusal(given: Any) -> Exception:
-    """The error for what cannot be diagnosed: not yet fitted, or something else."""
-    is_class = isinstance(given, type)
-    name = f"the class {given.__name__}" if is_class else type(given).__name__
-    if hasattr(given, "fit") and not is_class:
-        from sklearn.exceptions import NotFittedError
-
-        unfitted: Exception = NotFittedError(
-            f"this {name} is not fitted yet; call fit before diagnose."
-        )
-        return unfitted
-    return TypeError(
-        "diagnose takes a History, a Network, a fitted estimator or the path of a model folder; "
-        f"got {name}."
-    )
 
 
 def _from_folder(path: Any) -> tuple[Any, History | None]:
@@ -208,12 +204,19 @@ def _table_model(
 
 
 def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:
-    """The loss that is named, that of the training, or the one that suits the output."""
+    """The loss that is named, that of the training, or the one that suits the output.
+
+    None for one of somebody's own, of which a saved history has the name alone.
+    """
     if loss is not None:
         return find_loss(loss)
+    if history is not None and history.own_loss is not None:
+        own: Loss = history.own_loss
+        return own
     trained = (history.settings if history else {}).get("loss")
     if trained is not None:
-        return find_loss(trained)
+        name = trained["name"] if isinstance(trained, dict) else trained
+        return find_loss(trained) if name in LOSSES else None
     if network is None or network.layers[-1].activation is None:
         return None
     suited = {"sigmoid": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}

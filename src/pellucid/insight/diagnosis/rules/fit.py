@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
@@ -28,6 +29,14 @@ FOUND = 0.06
 """A weighted learner finds so much more of the classes, on average."""
 BENT = 0.1
 """So much better than a straight line: the data are curved."""
+AT_CHANCE = 0.98
+"""J of the network relative to that of a constant answer, from which nothing was learned."""
+EQUAL = 0.05
+"""Outputs that vary by less than this share of the targets are equal."""
+COIN = 0.005
+"""How near to log 2 J stays, as a share."""
+PLATEAU = 50
+"""Epochs after which one that has not left it is stuck there: XOR takes some to begin."""
 TURNED = 1.15
 """The validation loss at the end, relative to its least."""
 
@@ -148,13 +157,47 @@ def _underfits(e: Evidence) -> list[Seen]:
     ]
 
 
+def _constant_answer(e: Evidence) -> list[Seen]:
+    """J is where it would be without X, and the training did not leave it."""
+    if len(e.curves.get("loss", [])) < PLATEAU or e.stopped == "diverged":
+        return []
+    a, J = e.answers, e.curves["loss"][-1]
+    if a is not None:
+        flat = AT_CHANCE * a.constant < a.J and (a.spread < EQUAL or a.J < a.constant / AT_CHANCE)
+        if not flat or (e.reference is not None and not hurts(e)):
+            return []
+        seen = (
+            f"J is {a.J:.3g}, and {a.constant:.3g} for one and the same answer to every example; "
+            f"the outputs vary {percent(a.spread)} as much as the targets"
+        )
+    elif not _at_log_2(e):
+        return []
+    else:
+        seen = f"J stays at {J:.4g}, which is log 2: what the answer 1/2 to every example costs"
+    widths = [each["units"] for each in e.layers[:-1]] if e.layers else None
+    fix = {"hidden_layer_sizes": [max(16, 4 * w) for w in widths or [4]], "activation": "tanh"}
+    if widths == []:
+        advice = "Without a hidden layer the answer follows one straight line: take one."
+    else:
+        advice = "Take more units, start from another seed, or let it learn longer or faster."
+    return [Seen("warning", "the output", seen, advice, {} if widths is None else fix)]
+
+
+def _at_log_2(e: Evidence) -> bool:
+    """Without data: whether J stayed at what a coin costs."""
+    J, loss = e.curves["loss"], e.settings.get("loss", "binary_cross_entropy")
+    late = J[len(J) // 2 :]
+    near = all(abs(each / math.log(2) - 1) < COIN for each in late)
+    return near and loss == "binary_cross_entropy"
+
+
 _UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
 TOO_NARROW = Rule(
     "underfitting",
     _UNDERFITS,
     too_narrow,
     ("dead_units", "saturated_units", "learning_rate_too_low", "stopped_too_early",
-     "batch_too_large", "class_imbalance", "underfitting"),
+     "batch_too_large", "class_imbalance", "underfitting", "constant_answer"),
 )  # fmt: skip
 RULES = (
     Rule(
@@ -162,12 +205,18 @@ RULES = (
         "J is a mean over examples: where one class is rare, answering always with the other is "
         "cheap.",
         _imbalance,
-        ("stopped_too_early", "underfitting"),
+        ("stopped_too_early", "underfitting", "constant_answer"),
     ),
     Rule(
         "overfitting",
         "With enough weights a network learns the training examples by heart, noise and all.",
         _overfits,
     ),
-    Rule("underfitting", _UNDERFITS, _underfits),
+    Rule("underfitting", _UNDERFITS, _underfits, ("constant_answer",)),
+    Rule(
+        "constant_answer",
+        "J is least, of all answers that do not depend on X, for the mean of Y; a network that can "
+        "bend its answer no further, or whose units are all flat, stays there.",
+        _constant_answer,
+    ),
 )

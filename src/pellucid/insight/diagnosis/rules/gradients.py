@@ -135,6 +135,7 @@ _LATER = (
     "stopped_too_early",
     "batch_too_large",
     "underfitting",
+    "constant_answer",
     "class_imbalance",
     "overfitting",
 )

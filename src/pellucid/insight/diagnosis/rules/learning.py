@@ -306,7 +306,7 @@ def _early(e: Evidence) -> list[Seen]:
     ]
 
 
-_WEAK = ("stopped_too_early", "underfitting", "class_imbalance")
+_WEAK = ("stopped_too_early", "underfitting", "class_imbalance", "constant_answer")
 TOO_HIGH = Rule(
     "learning_rate_too_high",
     "W := W - α dJ/dW: where α is too large, a step overshoots the minimum and J rises.",

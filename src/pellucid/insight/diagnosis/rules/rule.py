@@ -57,6 +57,7 @@ SYMPTOMS = (
     "class_imbalance",
     "overfitting",
     "underfitting",
+    "constant_answer",
 )
 """What a training shows where something else is at fault."""
 TRAINING = ("ascent", *SYMPTOMS)

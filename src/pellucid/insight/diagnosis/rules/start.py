@@ -199,6 +199,12 @@ RULES = (
         "With the identity everywhere the output is a linear combination of the input, however "
         "many layers there are: W' = W[2]W[1] (lecture 003).",
         _linear,
-        ("underfitting", "stopped_too_early", "learning_rate_too_low", "batch_too_large"),
+        (
+            "underfitting",
+            "stopped_too_early",
+            "learning_rate_too_low",
+            "batch_too_large",
+            "constant_answer",
+        ),
     ),
 )

@@ -154,6 +154,10 @@ def _backward(e: Evidence) -> list[Seen]:
     # What lies before a wrong function gets its gradient through it: the last one is nearest.
     last = list(wrong)[-1]
     l = int(last[last.index("[") + 1 : -1])
+    if last == f"dA[{len(e.activations)}]":
+        evidence = f"its derivative, {last}, differs from differences of its value by "
+        advice = "Correct its derivative: dL/dA for each output and example, of the shape of A[L]."
+        return [Seen("error", f"loss {e.loss}", evidence + percent(wrong[last]), advice)]
     differs = f"{last} differs from differences of J by {percent(wrong[last])}"
     if last.startswith("dA"):
         layer, evidence = l + 1, f"{differs}, while its own dW[{l + 1}] is right"
