@@ -22,7 +22,8 @@ def test_xor_without_a_hidden_layer(seed: int) -> None:
     net = Network([Dense(1, "sigmoid")], 2, seed=seed)
     history = train(net, *XOR, loss="bce", epochs=300, learning_rate=0.1)
     report = diagnose(history, *XOR, network=net)
-    assert serious(report) == ["constant_answer"]
+    assert serious(report) == ["underfitting"]
+    assert report.findings[0].where == "0 hidden units"
     assert report.findings[0].evidence.startswith("J is 0.693, and 0.693 for one and the same ans")
     cured = Network(
         [Dense(*report.suggest()["hidden_layer_sizes"], "tanh"), *net.layers], 2, seed=0
@@ -37,7 +38,7 @@ def test_xor_by_a_drop_in() -> None:
         warnings.simplefilter("ignore")
         model = MLPClassifier((), max_iter=300, random_state=0).fit(XOR[0].T, XOR[1])
         report = diagnose(model, XOR[0].T, XOR[1])
-        assert serious(report) == ["constant_answer"]
+        assert serious(report) == ["underfitting"]
         model.set_params(**report.suggest(), learning_rate_init=0.05).fit(XOR[0].T, XOR[1])
     assert model.score(XOR[0].T, XOR[1]) == 1
 
@@ -61,6 +62,30 @@ def test_a_regression_that_answers_the_mean() -> None:
     history = train(net, X, X[0] * X[1], loss="mse", epochs=300, learning_rate=0.05)
     kinds = [f.kind for f in diagnose(history, X, X[0] * X[1], network=net).findings]
     assert "constant_answer" in kinds
+
+
+def test_flat_units_leave_one_answer() -> None:
+    net = Network([Dense(2, "sigmoid"), Dense(1, "sigmoid")], 2, seed=0)
+    net.W[1][...], net.b[1][...] = [[0.1, 0.2], [0.2, 0.1]], [[-4], [4]]
+    history = train(net, *XOR, loss="bce", epochs=60, optimizer="gradient_descent")
+    report = diagnose(history, *XOR, network=net)
+    assert serious(report) == ["constant_answer"]
+    assert report.suggest() == {"hidden_layer_sizes": [16], "activation": "tanh"}
+
+
+def test_columns_that_are_rarely_given_are_not_unscaled() -> None:
+    """A pixel that was once 1/255 is no reason to standardise images."""
+    rng = np.random.default_rng(0)
+    X = rng.random((6, 300))
+    X[5] = 0
+    X[5, 7] = 1 / 255
+    y = (X[0] > X[1]).astype(int)
+    net = Network([Dense(16), Dense(1, "sigmoid")], 6, seed=0)
+    history = train(net, X, y, loss="bce", epochs=60, learning_rate=0.01)
+    assert "unscaled_inputs" not in [f.kind for f in diagnose(history, X, y, network=net).findings]
+    X[5] = X[5, 7] * rng.random(300)
+    found = diagnose(history, X, y, network=net).findings
+    assert "unscaled_inputs" in [f.kind for f in found]
 
 
 def test_one_that_has_not_been_trained_is_no_case_of_it() -> None:

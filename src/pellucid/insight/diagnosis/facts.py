@@ -15,6 +15,8 @@ ROWS = 2000
 COLUMNS = 1000
 """Columns whose relation to the target is looked at, the first ones."""
 NEIGHBOURS = 5
+RARELY = 0.05
+"""A column of which a smaller share than this is not 0 moves little, whatever its values are."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Columns:
 
     scale: list[float]
     """Root mean square of the values that are not 0: 1 for standardised and for 0/1 columns."""
+    rare: list[bool]
+    """Whether nearly all of the values are 0, as of pixels at the rim and of words."""
     constant: list[bool]
     twin: list[int]
     """The first column that is the same up to its scale; its own number where there is none."""
@@ -55,12 +59,14 @@ def take_rows(m: int) -> NDArray[np.intp]:
 def columns_of(table: Table) -> Columns:
     """Return the facts of every column of a table of a few thousand rows."""
     X = table.X
-    nonzero = np.maximum((X != 0).sum(axis=0), 1)
+    given = (X != 0).sum(axis=0)
+    nonzero = np.maximum(given, 1)
     scale = np.sqrt((X**2).sum(axis=0) / nonzero)
     spread = X.std(axis=0)
     constant = spread <= 1e-6 * np.maximum(scale, 1e-300)
     return Columns(
         scale.tolist(),
+        (given < RARELY * len(X)).tolist(),
         constant.tolist(),
         _twins(X, constant),
         [0.0 if constant[j] else _lattice(X[:, j]) for j in range(X.shape[1])],

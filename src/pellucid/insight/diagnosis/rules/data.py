@@ -35,8 +35,11 @@ def _names(e: Evidence, columns: list[int]) -> str:
 def _scales(e: Evidence) -> list[Seen]:
     if e.columns is None:
         return []
+    passed_over = zip(e.columns.constant, e.columns.rare, strict=True)
     sizes = {
-        j: size for j, size in enumerate(e.columns.scale) if size > 0 and not e.columns.constant[j]
+        j: size
+        for j, (size, no) in enumerate(zip(e.columns.scale, map(any, passed_over), strict=True))
+        if size > 0 and not no
     }
     if not sizes:
         return []

@@ -29,6 +29,8 @@ FOUND = 0.06
 """A weighted learner finds so much more of the classes, on average."""
 BENT = 0.1
 """So much better than a straight line: the data are curved."""
+SURE = 3.0
+"""The same of a network that is sure of wrong answers too; its J is as much below the least."""
 AT_CHANCE = 0.98
 """J of the network relative to that of a constant answer, from which nothing was learned."""
 EQUAL = 0.05
@@ -77,18 +79,24 @@ def _overfits(e: Evidence) -> list[Seen]:
     if not turned:
         return []
     apart = gap(e)
-    serious = (apart is None or apart > GAP) and (hurts(e) or _lost_score(e) > 0.03)
+    wide_apart = apart is None or apart > GAP
+    serious = wide_apart and (hurts(e) or _lost_score(e) > 0.03)
+    sure = apart is not None and wide_apart and at_end > SURE * least and J[-1] < least / SURE
     return [
         Seen(
-            "warning" if serious else "info",
+            "warning" if serious or sure else "info",
             f"epoch {epochs_of(e)[best]}",
             f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
             f"J went on to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
-            *_FEWER,
+            *(_EARLIER if sure and not serious else _FEWER),
         )
     ]
 
 
+_EARLIER: tuple[str, dict[str, Any]] = (
+    "Stop early: the network is sure of its wrong answers too, so its probabilities mislead.",
+    {"early_stopping": 20},
+)
 _FEWER: tuple[str, dict[str, Any]] = (
     "Stop early, take more examples, fewer units, l2 or dropout.",
     {"early_stopping": 20, "hidden_layer_sizes": [16]},
@@ -119,6 +127,8 @@ def _lost_score(e: Evidence) -> float:
 def too_narrow(e: Evidence) -> list[Seen]:
     """No hidden layer, or one of a single unit: the answer follows one straight line."""
     r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
+    if r is None and not widths and _stays(e):
+        return [Seen("warning", "0 hidden units", _one_answer(e), *_A_LAYER)]
     if r is None or not e.layers or min(widths, default=1) > 1 or not hurts(e):
         return []
     if r.score - r.linear < BENT:
@@ -157,38 +167,49 @@ def _underfits(e: Evidence) -> list[Seen]:
     ]
 
 
+_A_LAYER: tuple[str, dict[str, Any]] = (
+    "Without a hidden layer the answer follows one straight line: take one, of 16 units.",
+    {"hidden_layer_sizes": [16], "activation": "tanh"},
+)
+
+
+def _stays(e: Evidence) -> bool:
+    """Whether J has stayed where one and the same answer to every example would be."""
+    a = e.answers
+    if a is None or len(e.curves.get("loss", [])) < PLATEAU or e.stopped == "diverged":
+        return False
+    return AT_CHANCE * a.constant < a.J and (a.spread < EQUAL or a.J < a.constant / AT_CHANCE)
+
+
+def _one_answer(e: Evidence) -> str:
+    a = e.answers
+    assert a is not None
+    return (
+        f"J is {a.J:.3g}, and {a.constant:.3g} for one and the same answer to every example; the "
+        f"outputs vary {percent(a.spread)} as much as the targets"
+    )
+
+
 def _constant_answer(e: Evidence) -> list[Seen]:
     """J is where it would be without X, and the training did not leave it."""
-    if len(e.curves.get("loss", [])) < PLATEAU or e.stopped == "diverged":
-        return []
-    a, J = e.answers, e.curves["loss"][-1]
-    if a is not None:
-        flat = AT_CHANCE * a.constant < a.J and (a.spread < EQUAL or a.J < a.constant / AT_CHANCE)
-        if not flat or (e.reference is not None and not hurts(e)):
-            return []
-        seen = (
-            f"J is {a.J:.3g}, and {a.constant:.3g} for one and the same answer to every example; "
-            f"the outputs vary {percent(a.spread)} as much as the targets"
-        )
-    elif not _at_log_2(e):
-        return []
-    else:
+    advice = "Take more units, start from another seed, or let it learn longer or faster."
+    if _stays(e) and (e.reference is None or hurts(e)):
+        widths = [max(16, 4 * each["units"]) for each in (e.layers or [])[:-1]] or [16]
+        fix = {"hidden_layer_sizes": widths, "activation": "tanh"}
+        return [Seen("warning", "the output", _one_answer(e), advice, fix)]
+    if e.answers is None and _at_log_2(e):
+        J = e.curves["loss"][-1]
         seen = f"J stays at {J:.4g}, which is log 2: what the answer 1/2 to every example costs"
-    widths = [each["units"] for each in e.layers[:-1]] if e.layers else None
-    fix = {"hidden_layer_sizes": [max(16, 4 * w) for w in widths or [4]], "activation": "tanh"}
-    if widths == []:
-        advice = "Without a hidden layer the answer follows one straight line: take one."
-    else:
-        advice = "Take more units, start from another seed, or let it learn longer or faster."
-    return [Seen("warning", "the output", seen, advice, {} if widths is None else fix)]
+        return [Seen("warning", "the output", seen, advice)]
+    return []
 
 
 def _at_log_2(e: Evidence) -> bool:
     """Without data: whether J stayed at what a coin costs."""
-    J, loss = e.curves["loss"], e.settings.get("loss", "binary_cross_entropy")
+    J, loss = e.curves.get("loss", []), e.settings.get("loss", "binary_cross_entropy")
     late = J[len(J) // 2 :]
     near = all(abs(each / math.log(2) - 1) < COIN for each in late)
-    return near and loss == "binary_cross_entropy"
+    return near and len(J) >= PLATEAU and loss == "binary_cross_entropy"
 
 
 _UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
