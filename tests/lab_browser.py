@@ -45,6 +45,13 @@ def need_browser() -> None:
         pytest.skip(SKIPPED)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let ``make test ARGS="-m browser"`` run what drives a page, alone."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[Any]:
     """As if all were skipped at this place: the summary has a line for each."""
