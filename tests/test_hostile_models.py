@@ -344,6 +344,13 @@ def test_a_drop_in_of_a_dtype_that_cannot_be(models: Path, tmp_path: Path, dtype
         load(tmp_path / "m")
 
 
+def test_a_classifier_without_classes(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "drop-in", tmp_path / "m")
+    model_json(lambda model: model["fitted"].pop("classes_"))(tmp_path / "m")
+    with pytest.raises(ModelError, match="its class labels are wrong: 'classes_'"):
+        load(tmp_path / "m")
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_one_class_alone_is_every_prediction(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(20, 2))
@@ -454,6 +461,7 @@ ODD_TRAININGS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (set_to("memory", "schedule", "waited", "long"), "its memory is .*long"),
     (set_to("asked", ["lr"]), "it does not say what was asked for"),
     (set_to("asked", "l2", "x"), "was trained with l2 = 'x'"),
+    (set_to("asked", "a\nb\x1b", 1), r"was trained with a\\nb\\x1b = 1"),
     (set_to("history", []), r"a history must be an object, not \[\]"),
     (set_to("history", "curves", {}), "its epoch is 4, its history has 0"),
     (set_to("history", "curves", "loss", [1.0, "x", 2.0, 3.0]), "the curve 'loss' of a history"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pellucid.errors import DataError, DataWarning
 from pellucid.tables import Table, as_table, infer_task, read_table
 from pellucid.tables.evaluate import as_numbers
 from pellucid.tables.read import raw_of
-from pellucid.tables.strays import numbers_of
+from pellucid.tables.strays import numbers_of, without_headers
 from pellucid.tables.totals import find_totals
 
 Run = Callable[..., Result]
@@ -278,6 +279,16 @@ def test_a_header_that_stands_once_more(target: list[str]) -> None:
     assert table.notes[-1] == "the header stands once more in rows 31, 62: left out"
     assert table.kept is not None
     assert table.kept[30] == 31
+
+
+def test_a_long_cell_beside_a_second_header_takes_its_own_room_alone() -> None:
+    x = np.array(["1", "x", *"2" * 98], dtype=object)
+    y = np.array(["1", "y", "z" * 2_000_000, *"2" * 97], dtype=object)
+    tracemalloc.start()
+    without_headers(Table({"x": x, "y": y}), "y")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
 
 
 def test_what_is_no_header_stays() -> None:

@@ -64,7 +64,7 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
                 setattr(estimator, name, fitted[name])
         if "feature_names_in_" in fitted:
             estimator.feature_names_in_ = np.array(fitted["feature_names_in_"], dtype=object)
-        if "classes_" in fitted:
+        if "classes_" in fitted or hasattr(estimator, "predict_proba"):
             estimator.classes_ = classes_of(folder, network)
             estimator._label_binarizer = _binarizer(estimator.classes_, fitted["target_type"])
         estimator.history_ = History.from_dict(folder.document("history"))

@@ -182,8 +182,8 @@ def without_headers(table: Table, target: str) -> Table:
     note = f"the header stands once more in {row_numbers(np.flatnonzero(again))}: left out"
     table = replace(only(table, ~again), notes=[*table.notes, note])
     labels = table.columns[target]
-    if labels.dtype == object and not is_missing(labels).all():
-        given = labels[~is_missing(labels)].astype(np.str_)
-        if not np.isnan(_parsed(given)).any():
+    if labels.dtype == object:
+        given = labels[~is_missing(labels)]
+        if len(given) and not np.isnan(_parsed(given)).any():
             table.columns[target] = parse_numbers(labels)
     return table

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import persistence
+from pellucid._shown import message
 from pellucid.engines import Session
 from pellucid.engines.base import State, check_state
 from pellucid.errors import ModelError
@@ -61,9 +62,11 @@ def restore(run: Run, path: str | Path) -> None:
     for name in mine | theirs:
         if mine.get(name) != theirs.get(name):
             raise ValueError(
-                f"resume: {path} was trained with {name} = {theirs.get(name)!r:.200}; this "
-                f"training has {mine.get(name)!r:.200}. Give the same data and arguments, or start "
-                "anew."
+                message(
+                    f"resume: {path} was trained with {name} = {theirs.get(name)!r:.200}; this "
+                    f"training has {mine.get(name)!r:.200}. Give the same data and arguments, or "
+                    "start anew."
+                )
             )
     try:
         history = History.from_dict(training.get("history"))  # type: ignore[arg-type]
