@@ -11,7 +11,7 @@ import pytest
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.insight.diagnosis.statistics import measure
+from pellucid.training.measure import measure
 from pellucid.lab.commands import COMMANDS
 from pellucid.lab.diagnosis import training_settings
 from pellucid.lab.experiment import Experiment

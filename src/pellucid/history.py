@@ -33,7 +33,10 @@ class History:
     settings : dict
         What the training was asked for.
     statistics : list of dict
-        What a :class:`pellucid.insight.Watch` measured, for a diagnosis.
+        What a :class:`pellucid.insight.StatisticsCallback` measured, for a diagnosis.
+    facts : dict
+        What it gathered at the end: the shares of the classes, scores, what stands out of the
+        columns. No row of the data.
     own_loss : Loss or None
         The loss where it is of one's own, which no name stands for. A saved history lacks it.
 
@@ -52,6 +55,7 @@ class History:
     engine_note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     statistics: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
     own_loss: Any = field(default=None, repr=False, compare=False)
 
     @property

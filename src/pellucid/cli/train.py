@@ -160,6 +160,9 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = USUAL.seed,
+    statistics: Annotated[
+        bool, typer.Option(help="Keep what `pellucid diagnose` reads: no row of the data.")
+    ] = USUAL.statistics,
     out: Annotated[
         Path | None,
         typer.Option(help="Where to save the model.", show_default="NAME.pellucid, here"),
@@ -202,6 +205,7 @@ def train(
         label_smoothing=label_smoothing,
         ensemble=ensemble,
         seed=seed,
+        statistics=statistics,
     )
     folder = out or _default_folder(data)
     check_destination(folder, overwrite=overwrite, wait=wait)
@@ -347,7 +351,6 @@ def _parts(given: str, names: Iterable[str]) -> list[str]:
 def _fit(shown: Console, plan: Plan) -> TableModel:
     """Train with progress shown; what diverged is told in one line."""
     from pellucid._progress import progress
-    from pellucid.insight import Watch
     from pellucid.tables.fit import fit
     from pellucid.training import DivergenceWarning
 
@@ -356,7 +359,7 @@ def _fit(shown: Console, plan: Plan) -> TableModel:
         with warnings.catch_warnings(record=True) as caught:
             for category in (DivergenceWarning, InterruptedWarning):
                 warnings.simplefilter("always", category)
-            model = fit(plan, [Watch(), bar])
+            model = fit(plan, bar)
     finally:
         bar.stop()
     for warning in caught:

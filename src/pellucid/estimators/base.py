@@ -18,6 +18,7 @@ from sklearn.utils import check_consistent_length, check_random_state, shuffle
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from pellucid import optimizers, persistence
+from pellucid.callbacks import Callback
 from pellucid.engines import Objective
 from pellucid.engines.base import State
 from pellucid.estimators.arrays import Arrays, parameter_arrays
@@ -37,6 +38,7 @@ from pellucid.schedules import Constant
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
 from pellucid.training.arguments import callbacks_of
+from pellucid.training.statistics import with_statistics
 
 _OUTPUT_NAMES = {"sigmoid": "logistic"}
 """scikit-learn's names of output activations, where they differ from ours."""
@@ -218,10 +220,13 @@ class BaseMLP(EntryParameters, BaseEstimator):
         self.n_iter_ = 0
         run = self._run(X, y, sample_weight, validation_data, random_state, incremental)
         run.note_settings()
-        callbacks = [] if isinstance(run.optimizer, optimizers.LBFGS) else [EpochEnd(self)]
+        callbacks: list[Callback] = []
+        if not isinstance(run.optimizer, optimizers.LBFGS):
+            callbacks.append(EpochEnd(self))
+        callbacks += callbacks_of(self.callbacks)
         run_training(
             run,
-            [*callbacks, *callbacks_of(self.callbacks)],
+            with_statistics(callbacks, self.statistics and not incremental),
             engine=self.engine,
             n_threads=self.n_threads,
         )

@@ -87,6 +87,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     callbacks : list of Callback or None
         ``clone`` copies them, as it does every parameter: one that holds a lock or an open file
         needs a ``__deepcopy__`` of its own.
+    statistics : bool
+        Take what :func:`pellucid.diagnose` reads, as it fits: no row of the data. ``partial_fit``
+        takes none.
     dtype : "float32", "float64" or None
         None computes in X's dtype.
     n_threads : int or None
@@ -155,6 +158,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         schedule: Any = "constant",
         gradient_clip: Any = None,
         callbacks: Any = None,
+        statistics: bool = True,
         dtype: Any = None,
         n_threads: int | None = None,
         engine: str = "auto",

@@ -266,6 +266,7 @@ _CHECKS: dict[str, Check] = {
     "schedule": _found_by(find_schedule),
     "gradient_clip": _found_by(gradient_bounds),
     "callbacks": _callbacks,
+    "statistics": _flag,
     "dtype": fault_of_dtype,
     "n_threads": _or(None, "None", _whole),
     "engine": _one_of(("auto", *ENGINES)),

@@ -92,6 +92,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         schedule: Any = "constant",
         gradient_clip: Any = None,
         callbacks: Any = None,
+        statistics: bool = True,
         dtype: Any = None,
         n_threads: int | None = None,
         engine: str = "auto",

@@ -21,7 +21,6 @@ from pellucid.estimators.base import keep_parameters
 from pellucid.estimators.given import Given, classes_of, one_column
 from pellucid.estimators.parameters import EntryParameters
 from pellucid.history import History
-from pellucid.insight import Watch
 from pellucid.persistence import ModelFolder
 from pellucid.tables.evaluate import as_learned, as_numbers, class_numbers, regression_metrics
 from pellucid.tables.fit import Plan, fit, prepare
@@ -184,7 +183,7 @@ class _Tabular(EntryParameters, BaseEstimator):
         if given.X_val is not None:
             self._validate_on(plan, named, given)
         with self._progress(len(plan.networks)) as shown:
-            model = fit(plan, [Watch(), *callbacks_of(self.callbacks), *shown], self.n_threads)
+            model = fit(plan, [*callbacks_of(self.callbacks), *shown], self.n_threads)
         model.data["named"] = named
         return model
 
@@ -348,6 +347,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     n_threads : int or None
     callbacks : list of Callback or None
         They see each network's training.
+    statistics : bool
+        Take what :func:`pellucid.diagnose` reads, as it fits: no row of the data.
     verbose : bool
         Show the progress.
 
@@ -394,6 +395,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         random_state: Any = _DEFAULT.seed,
         n_threads: int | None = None,
         callbacks: Any = None,
+        statistics: bool = True,
         verbose: bool = False,
     ) -> None:
         keep_parameters(self, locals())
@@ -438,7 +440,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
     ----------
     hidden_layer_sizes, activation, optimizer, learning_rate, epochs, batch_size, patience, l2, \
 dropout, validation_fraction, ensemble, categorical, drop, keep, random_state, n_threads, \
-callbacks, verbose
+callbacks, statistics, verbose
         As of TabularClassifier.
 
     Attributes
@@ -475,6 +477,7 @@ callbacks, verbose
         random_state: Any = _DEFAULT.seed,
         n_threads: int | None = None,
         callbacks: Any = None,
+        statistics: bool = True,
         verbose: bool = False,
     ) -> None:
         keep_parameters(self, locals())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from pellucid.insight.diagnosis import Diagnosis, Finding, Watch, diagnose
+from pellucid.insight.diagnosis import Diagnosis, Finding, diagnose
 from pellucid.insight.explain import Explanation, explain
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
 from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
 from pellucid.insight.trace import Trace, trace
+from pellucid.training import StatisticsCallback
+
+Watch = StatisticsCallback
+"""Its name before every training had one."""
 
 __all__ = [
     "Diagnosis",
     "Explanation",
     "Finding",
     "GradientCheck",
+    "StatisticsCallback",
     "Trace",
     "Watch",
     "check_gradients",

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.engines import Objective, Session, choose_engine
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.statistics import score
-from pellucid.insight.diagnosis.watch import probe, sample
+from pellucid.training.measure import score
+from pellucid.training.statistics import probe, sample
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
 from pellucid.lab.own import weights

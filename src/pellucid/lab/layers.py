@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.insight.diagnosis.statistics import norm, of_pass
-from pellucid.insight.diagnosis.watch import one_thread
+from pellucid.training.measure import norm, of_pass
+from pellucid.training.statistics import one_thread
 from pellucid.lab.diagnosis import training_settings
 from pellucid.lab.experiment import Experiment
 

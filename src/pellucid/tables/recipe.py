@@ -100,6 +100,7 @@ def train_options(
         "l2": settings.l2,
         "label_smoothing": 0.0 if task == "regression" else label_smoothing(shares, settings),
         "early_stopping": EarlyStopping(patience=settings.patience or settings.epochs),
+        "statistics": settings.statistics,
     }
     if optimizer.name != "lbfgs":  # it has no use for these
         rate = LEARNING_RATE[task] if _normalises(optimizer) else None

@@ -61,6 +61,8 @@ class TrainSettings:
     categorical, drop, keep : tuple of str
         Columns whose numbers are codes; to leave out; to use although the screening would not.
     seed : int
+    statistics : bool
+        Take what a diagnosis reads (:class:`pellucid.insight.StatisticsCallback`).
 
     Examples
     --------
@@ -90,6 +92,7 @@ class TrainSettings:
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     seed: int = 0
+    statistics: bool = True
 
     def __post_init__(self) -> None:
         for name in ("hidden_layer_sizes", "categorical", "drop", "keep"):
@@ -243,6 +246,10 @@ def _class_weight(value: Any) -> str:
     return "" if fits else f"must be {expected}; got {value!r}."
 
 
+def _flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else f"must be True or False; got {value!r}."
+
+
 def _names(value: Any) -> str:
     fits = isinstance(value, tuple) and all(isinstance(each, (str, int)) for each in value)
     return "" if fits else f"must be names of columns; got {value!r}."
@@ -267,5 +274,6 @@ _CHECKS = {
     "drop": _names,
     "keep": _names,
     "seed": _whole(0, "a whole number of 0 to 2^64 - 1", high=2**64 - 1),
+    "statistics": _flag,
 }
 """What each setting may be: a function that returns what is wrong with a value, or ""."""

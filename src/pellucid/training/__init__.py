@@ -41,12 +41,14 @@ from pellucid.training.arguments import (
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
 from pellucid.training.run import EarlyStopping, Examples, Run
+from pellucid.training.statistics import StatisticsCallback, with_statistics
 
 __all__ = [
     "DivergenceWarning",
     "EarlyStopping",
     "Examples",
     "Run",
+    "StatisticsCallback",
     "gradient_bounds",
     "run_training",
     "train",
@@ -81,6 +83,7 @@ def train(
     early_stopping: int | EarlyStopping | None = None,
     metrics: str | Metric | Iterable[str | Metric] = (),
     callbacks: Callback | Iterable[Callback] = (),
+    statistics: bool = True,
     seed: int | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
@@ -146,6 +149,9 @@ def train(
         Computed each epoch on the training and validation data. One may stand without a list.
     callbacks : list of Callback
         Code of yours that is called after each step or epoch (:class:`pellucid.Callback`).
+    statistics : bool
+        Take what a diagnosis reads (:class:`pellucid.insight.StatisticsCallback`): about a
+        hundredth of the time.
     seed : int or None
         Key of the shuffles and of dropout; None takes the network's.
     checkpoint : path or None
@@ -190,7 +196,8 @@ def train(
         validation_fraction=validation_fraction,
         n_threads=n_threads,
     )
-    callbacks, metrics = callbacks_of(callbacks), metrics_of(metrics)
+    callbacks = with_statistics(callbacks_of(callbacks), statistics)
+    metrics = metrics_of(metrics)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)

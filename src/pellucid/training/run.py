@@ -74,6 +74,8 @@ class Examples:
     Y: NDArray[Any]
     weight: NDArray[Any] | None = None
     rows: NDArray[np.integer[Any]] | None = None
+    class_weight: list[float] | None = field(default=None, compare=False)
+    """The factor of each class, where that is all that weighs the examples."""
 
     @property
     def m(self) -> int:
@@ -107,6 +109,10 @@ class Examples:
     def multiply_weights(self, factors: NDArray[Any], dtype: np.dtype[Any]) -> None:
         """Multiply each example's weight by the factor of its class."""
         w = self.weights
+        if w is None and (self.Y.ndim == 1 or len(self.Y) == 1):
+            classes, first = np.unique(self.targets, return_index=True)
+            if np.array_equal(classes, np.arange(len(classes))):
+                self.class_weight = factors[first].astype(float).tolist()
         product = factors if w is None else w.astype(np.float64) * factors
         w = check_weights(product, self.m, dtype, "sample_weight times class_weight")
         if self.rows is None or w is None:
@@ -181,6 +187,10 @@ class Run:
             "validation_examples": self.validation.m if self.validation else 0,
             "l1": self.objective.l1,
             "l2": self.objective.l2,
+            "penalty_per_weight": self.objective.penalty_per_weight,
+            "class_weight": self.data.class_weight,
+            "sample_weight": self.data.weight is not None and self.data.class_weight is None,
+            "early_stopping": self.stopping is not None,
             "label_smoothing": self.objective.label_smoothing,
             "clip_norm": self.objective.clip_norm,
             "clip_value": self.objective.clip_value,

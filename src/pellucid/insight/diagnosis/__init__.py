@@ -7,6 +7,5 @@ from __future__ import annotations
 
 from pellucid.insight.diagnosis.diagnose import diagnose
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
-from pellucid.insight.diagnosis.watch import Watch
 
-__all__ = ["Diagnosis", "Finding", "Watch", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "diagnose"]

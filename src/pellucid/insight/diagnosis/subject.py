@@ -43,6 +43,12 @@ class Subject:
     renamed: Callable[[Settings], dict[str, Any]] = dict
 
     @property
+    def class_weight(self) -> Any:
+        """The factor of each class in the training, where classes are all that weighs there."""
+        factors = self.history.settings.get("class_weight") if self.history else None
+        return None if factors is None else np.asarray(factors, dtype=np.float64)
+
+    @property
     def n_inputs(self) -> int:
         """n[0]; 0 without a network."""
         return 0 if self.network is None else self.network.n_inputs
@@ -53,13 +59,14 @@ class Subject:
         if self.history is None:
             lacking.append("the history of the training")
         elif not self.history.statistics:
-            lacking.append("the statistics of pellucid.insight.Watch (callbacks=Watch())")
+            lacking.append("the statistics of a training (statistics=True)")
         if self.network is None:
             lacking.append("the network (network=...)")
         if self.loss is None and self.history is not None and "loss" in self.history.settings:
             lacking.append("the loss (loss=...)")
         if self.data is None:
-            lacking.append("the training data")
+            if not (self.history and self.history.facts):
+                lacking.append("the training data")
         elif self.validation is None and "val_loss" not in (self.history or History()).curves:
             lacking.append("data that it was not trained on (validation_data=...)")
         return lacking
@@ -163,7 +170,7 @@ def _whole(estimator: Any) -> History | None:
     if history is None or len(J) == history.epochs:
         return history
     rates = [history["learning_rate"][-1]] * len(J)
-    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[])
+    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={})
 
 
 def _table_model(

@@ -122,7 +122,7 @@ def _ids(e: Evidence) -> list[Seen]:
 def leaks(e: Evidence) -> list[Seen]:
     """A column that is the target, or that says what no other columns say together."""
     columns = e.columns
-    if columns is None or e.reference is None or len(columns.alone) < 2:
+    if columns is None or e.reference is None or len(columns.alone) < 2 or _copies_inputs(e):
         return []
     best = max(range(len(columns.alone)), key=lambda j: (columns.copy[j], columns.alone[j]))
     if columns.copy[best] > COPY:
@@ -143,6 +143,11 @@ def leaks(e: Evidence) -> list[Seen]:
         return []
     evidence = f"it alone says {percent(most)} of the target; all others together {percent(rest)}"
     return [_leak(e, best, evidence)]
+
+
+def _copies_inputs(e: Evidence) -> bool:
+    """An auto-encoder's target is what it is given."""
+    return e.target is not None and e.target.is_input
 
 
 def _leak(e: Evidence, column: int, evidence: str) -> Seen:

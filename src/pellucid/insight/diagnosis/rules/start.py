@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import SYMPTOMS, Rule, Seen, answers_well, hidden, hurts
-from pellucid.insight.diagnosis.statistics import ALIKE
+from pellucid.training.measure import ALIKE
 
 LARGE = 4.0
 """Z this much larger than a start of variance 1 or 2 / fan_in makes it: two standard deviations
