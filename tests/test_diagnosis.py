@@ -27,7 +27,7 @@ from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.training.statistics import one_thread
+from pellucid.training.measure import one_thread
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss

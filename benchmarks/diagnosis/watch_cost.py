@@ -1,4 +1,4 @@
-"""What share of a training's time Watch takes, hook by hook.
+"""What share of a training's time its statistics take, hook by hook.
 
 python benchmarks/diagnosis/watch_cost.py
 """
@@ -16,10 +16,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pellucid import Dense, Network, train
-from pellucid.insight import Watch
+from pellucid.insight import StatisticsCallback
 
 CASES = (
     # n[0], hidden, examples, epochs
+    (20, (100,), 2000, 200),
     (64, (128, 64), 2000, 100),
     (64, (128, 64), 10000, 30),
     (20, (256, 128), 1000, 200),
@@ -27,11 +28,11 @@ CASES = (
     (784, (100,), 5000, 20),
     (784, (256, 128), 5000, 10),
 )
-REPEATS = 15
+REPEATS = 7
 
 
-class Timed(Watch):
-    """Watch, with the time spent in its hooks."""
+class Timed(StatisticsCallback):
+    """The callback, with the time spent in its hooks."""
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -52,15 +53,15 @@ class Timed(Watch):
 
 
 def times(case: tuple[int, tuple[int, ...], int, int]) -> tuple[float, float, int]:
-    """The time of one training in Watch, all its other time, and the samples taken."""
+    """The time of one training in its statistics, all its other time, and the samples taken."""
     n, hidden, m, epochs = case
     rng = np.random.default_rng(0)
     X = np.asfortranarray(rng.normal(size=(n, m)).astype(np.float32))
     Y = (X[0] * X[1] > 0).astype(int)
-    net = Network([*(Dense(k) for k in hidden), Dense(1, "sigmoid")], n, seed=0)
+    net = Network([*(Dense(k) for k in hidden), Dense(2, "softmax")], n, seed=0)
     watch = Timed()
     start = time.perf_counter()
-    history = train(net, X, Y, loss="bce", epochs=epochs, callbacks=watch, n_threads=1)
+    history = train(net, X, Y, loss="cce", epochs=epochs, callbacks=watch, n_threads=1)
     whole = time.perf_counter() - start
     return watch.spent, whole - watch.spent, len(history.statistics)
 
@@ -72,7 +73,7 @@ def main() -> None:
     for case in CASES:
         spent, other, samples = zip(*(times(case) for _ in range(REPEATS)), strict=True)
         n, hidden, m, epochs = case
-        widths = (n, *hidden, 1)
+        widths = (n, *hidden, 2)
         weights = sum(a * b for a, b in itertools.pairwise(widths))
         rows.append(
             {"network": "-".join(map(str, widths)), "weights": weights, "m": m, "epochs": epochs,

@@ -33,10 +33,12 @@ class History:
     settings : dict
         What the training was asked for.
     statistics : list of dict
-        What a :class:`pellucid.insight.StatisticsCallback` measured, for a diagnosis.
+        What a :class:`pellucid.insight.StatisticsCallback` saw of the layers, for a diagnosis.
     facts : dict
-        What it gathered at the end: the shares of the classes, scores, what stands out of the
-        columns. No row of the data.
+        What it saw of the data: the shares of the classes, scores, what stands out of the columns.
+        No row of them.
+    kept : Kept or None
+        Some rows, in memory alone, from which the two are made when they are first asked for.
     own_loss : Loss or None
         The loss where it is of one's own, which no name stands for. A saved history lacks it.
 
@@ -57,6 +59,7 @@ class History:
     statistics: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     own_loss: Any = field(default=None, repr=False, compare=False)
+    kept: Any = field(default=None, repr=False, compare=False)
 
     @property
     def epochs(self) -> int:
@@ -75,9 +78,13 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for a model file."""
-        plain = asdict(replace(self, own_loss=None))
-        del plain["own_loss"]
+        plain = asdict(replace(self, own_loss=None, kept=None))
+        del plain["own_loss"], plain["kept"]
         return plain
+
+    def __getstate__(self) -> dict[str, Any]:
+        """No row goes into a pickle: what they are good for is seen before."""
+        return {**self.__dict__, "_statistics": self.statistics, "_facts": self.facts, "kept": None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> History:
@@ -85,7 +92,7 @@ class History:
         if not isinstance(data, Mapping):
             raise ValueError(f"a history must be an object, not {data!r:.40}")
         kinds = {field.name: type(getattr(cls(), field.name)) for field in fields(cls)}
-        del kinds["own_loss"]
+        del kinds["own_loss"], kinds["kept"]
         for name, value in data.items():
             if not isinstance(value, kinds.get(name, ())) or isinstance(value, bool):
                 raise ValueError(f"a history has no entry {name!r:.40} such as {value!r:.40}")
@@ -216,6 +223,25 @@ class History:
             f"{name} {values[-1]:.4g}" for name, values in self.curves.items() if values
         )
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"
+
+
+def _seen_when_asked(name: str) -> property:
+    """A list or dict that is made of ``kept`` rows when it is first read."""
+    place = f"_{name}"
+
+    def read(self: History) -> Any:
+        if self.kept is not None and not self.__dict__[place]:
+            self.__dict__[place] = getattr(self.kept, name)()
+        return self.__dict__[place]
+
+    def write(self: History, value: Any) -> None:
+        self.__dict__[place] = value
+
+    return property(read, write)
+
+
+History.statistics = _seen_when_asked("statistics")  # type: ignore[assignment]
+History.facts = _seen_when_asked("facts")  # type: ignore[assignment]
 
 
 def _foreign(curves: dict[str, list[float]], source: str, asked: Mapping[str, Any]) -> History:

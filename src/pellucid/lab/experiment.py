@@ -29,8 +29,7 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.engines import Objective, Session, choose_engine
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.training.measure import score
-from pellucid.training.statistics import probe, sample
+from pellucid.training.measure import probe, sample, score, start_of
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
 from pellucid.lab.own import weights
@@ -102,6 +101,7 @@ class Experiment:
         if settings.fault:
             self.twin = Experiment(Settings.read(settings.to_dict() | {"fault": None}))
         self._start = self._net.copy_parameters()
+        self._first = start_of(self._net)
         self._begin()
 
     # Making ---------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ class Experiment:
 
     def sample(self) -> dict[str, Any]:
         """Return the statistics of a few training examples, as a diagnosis reads them."""
-        found = sample(self.network, self._few, self.loss, self._start)
+        found = sample(self.network, self._few, self.loss, self._first)
         if len(self.validation):
             _, A = self._session.evaluate(self.X, self.Y, rows=self.validation)
             found["val_score"] = score(self.Y[:, self.validation], A)
@@ -349,7 +349,7 @@ class Experiment:
 
     @cached_property
     def _few(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        return probe(self.X, self.Y, self._net, self.settings.seed, self.training)
+        return probe(self.X[:, self.training], self.Y[:, self.training])
 
     def digest(self) -> str:
         """Return the sha256 of all parameters."""

@@ -13,7 +13,7 @@ from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
 from pellucid.training.measure import norm, of_pass
-from pellucid.training.statistics import one_thread
+from pellucid.training.measure import one_thread
 from pellucid.lab.diagnosis import training_settings
 from pellucid.lab.experiment import Experiment
 

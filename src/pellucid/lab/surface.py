@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
-from pellucid.training.statistics import one_thread
+from pellucid.training.measure import one_thread
 from pellucid.insight.gradient_check import in_float64
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import real, whole

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from pellucid import propagation
 from pellucid.layers import Dense
@@ -14,6 +18,7 @@ from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
 from pellucid.propagation import Cache, Gradients
+from pellucid.training.facts.columns import take_rows
 
 FLAT = 0.02
 """Share of its largest slope below which a unit of a bounded activation is saturated."""
@@ -21,7 +26,10 @@ _STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "hard_sigmoid": 1 / 6, "hard_tanh": 1
 RECTIFIERS = ("relu",)
 """Activations that are exactly 0, slope and value, for half of their inputs."""
 
-
+PROBE = 64
+"""Examples that a look passes through the network, at most."""
+REMEMBERED = 2**15
+"""Weights of each layer's start that are kept to see how far they move."""
 COLUMNS = 16
 """Inputs by which units are compared: units that are one are equal in all of them."""
 ALIKE = 1e-5
@@ -121,3 +129,66 @@ def _from_first(units: NDArray[Any]) -> float:
     """The largest difference from the first row, relative to the largest entry."""
     largest = float(np.abs(units).max())
     return float(np.abs(units - units[:1]).max()) / largest if largest > 0 else 0.0
+
+
+# At one moment of a training ----------------------------------------------------------------------
+
+
+def sample(
+    network: Network, few: Any, loss: Loss, start: Mapping[str, NDArray[Any]]
+) -> dict[str, Any]:
+    """Return the statistics of a few examples, and how far each W is from where it started.
+
+    ``start`` is what :func:`start_of` returned then; empty, the training has not begun.
+    """
+    with one_thread():
+        found = measure(network, *few, loss)
+    parameters = network.parameters
+    for layer in found["layers"]:
+        name = f"W{layer['layer']}"
+        moved = _relative(_some(parameters[name]), start[name]) if start else 0.0
+        layer["moved_since_start"] = moved
+        layer |= {k: float(f"{v:.6g}") for k, v in layer.items() if isinstance(v, float)}
+    return found
+
+
+def start_of(network: Network) -> dict[str, NDArray[Any]]:
+    """Return some of each W, to see later how far it has moved."""
+    return {k: _some(W).copy() for k, W in network.parameters.items() if k[0] == "W"}
+
+
+def _some(W: NDArray[Any]) -> NDArray[Any]:
+    """Evenly spaced entries of a large W, all of a small one."""
+    return W.ravel("K")[:: -(-W.size // REMEMBERED)]
+
+
+def _relative(now: NDArray[Any], before: NDArray[Any]) -> float:
+    """|now - before| / |before|."""
+    size, change = norm(before), norm(now - before)
+    return change / size if size > 0 else float(change > 0)
+
+
+def probe(X: NDArray[Any], Y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return some of the examples (n[0], m) and (n[L], m), evenly spread and always the same."""
+    rows = take_rows(X.shape[1], PROBE)
+    return np.asfortranarray(X[:, rows]), np.asfortranarray(Y[:, rows])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep matrix products in this thread meanwhile: those of a few examples lose by sharing."""
+    several = [(each, n) for each in _libraries() if (n := each.get_num_threads()) > 1]
+    try:
+        for library, _ in several:
+            library.set_num_threads(1)
+        yield
+    finally:
+        for library, count in several:
+            library.set_num_threads(count)
+
+
+@functools.cache
+def _libraries() -> list[Any]:
+    """The BLAS that are loaded; to look them up takes longer than to take statistics."""
+    # threadpoolctl's own limit() asks each for all it knows, which takes as long as a forward pass
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)

@@ -14,7 +14,7 @@ from pellucid.insight.diagnosis.reference import reference
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.layers import Dense
 from pellucid.network import Network
-from pellucid.training import Examples, facts
+from pellucid.training import facts
 from pellucid.training.facts import Facts
 from pellucid.training.facts.columns import take_rows
 from pellucid.training.facts.target import (
@@ -25,8 +25,7 @@ from pellucid.training.facts.target import (
     table,
     target_of,
 )
-from pellucid.training.measure import measure, of_parameters
-from pellucid.training.statistics import probe
+from pellucid.training.measure import measure, of_parameters, probe
 
 PARAMETERS, LOSSES, STATISTICS = "parameters", "loss curves", "statistics"
 FACTS, DATA = "facts of the data", "data"
@@ -105,27 +104,24 @@ def _from_data(found: Evidence, subject: Subject, task: str | None, compare: boo
     rows = take_rows(X.shape[1])
     factors = subject.class_weight
 
-    def table_of(X: NDArray[Any], Y: NDArray[Any]) -> Table:
+    w, wv = subject.weights
+
+    def table_of(X: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> Table:
         assert found.target is not None
-        made = table(X, Y, found.target, None, subject.loss)
-        return replace(made, weight=factors[made.y]) if _fits(factors, made.classes) else made
+        made = table(X, Y, found.target, w, subject.loss)
+        if w is None and factors is not None and len(factors) == made.classes:
+            return replace(made, weight=factors[made.y])
+        return made
 
-    train = table_of(X[:, rows], Y[..., rows])
-    held_out = None if subject.validation is None else table_of(*subject.validation)
+    train = table_of(X[:, rows], Y[..., rows], None if w is None else w[rows])
+    held_out = None if subject.validation is None else table_of(*subject.validation, wv)
     facts.of_columns(found, train, held_out)
-    if held_out is not None:
-        parts = [Examples(*pair) for pair in (subject.data, subject.validation)]
-        found.seen_again = facts.seen_again(*parts)
-    else:
-        held_out = train.rows(slice(None, None, 3))
-        train = train.rows(np.arange(len(train.y)) % 3 != 0)
-    if compare and len(train.y) >= 20 and len(held_out.y) >= 8:
+    if subject.validation is not None:
+        whole = subject.kept.m if subject.kept else found.m
+        found.seen_again = facts.seen_again(whole, X, subject.validation[0])
+    if compare:
         narrowest = min(subject.network.n[1:]) if subject.network else 0
-        facts.compare(found, train, held_out, reference, narrowest)
-
-
-def _fits(factors: NDArray[Any] | None, classes: int) -> bool:
-    return factors is not None and classes == len(factors)
+        facts.parted(found, train, held_out, reference, narrowest)
 
 
 # The network and its history ----------------------------------------------------------------------
@@ -142,15 +138,11 @@ def _from_history(found: Evidence, subject: Subject) -> None:
     found.m = int(history.settings.get("examples", 0)) or found.m
     if history.statistics:
         found.looked_at.append(STATISTICS)
-    if not history.facts:
-        return
-    kept = Facts.from_dict(history.facts)
-    if subject.data is None:
+    if subject.data is None and history.facts:
+        kept = Facts.from_dict(history.facts)
         found.looked_at.append(FACTS)
-    by_rows = bool(history.settings.get("sample_weight"))  # which are not at hand any more
-    names = facts.FIELDS if subject.data is None else ("scores", "reference") * by_rows
-    for name in names:
-        setattr(found, name, getattr(kept, name))
+        for name in facts.FIELDS:
+            setattr(found, name, getattr(kept, name))
 
 
 def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
@@ -174,10 +166,8 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     if Y is None:
         return
     parts = _parts_compared(subject, network, found, Y)
-    kept = found.scores  # of weighted rows, where they are known no more
     facts.of_network(found, loss, *parts, thirds=take_rows(Y.shape[1])[::3])
-    found.scores = kept or found.scores
-    few = probe(X, Y, network, 0)
+    few = [each.astype(network.dtype) for each in probe(X, Y)]
     found.layers = measure(network, *few, loss)["layers"]
     if own and not found.wrong_gradients:
         found.wrong_gradients = wrong_gradients(network, Y[:, :7], loss)
@@ -193,10 +183,12 @@ def _parts_compared(
     """(A[L], Y, weights) of the training data, and of the validation data or what stood for it."""
     assert subject.data is not None
     assert found.target is not None
-    X = subject.data[0]
+    X, (w, wv) = subject.data[0], subject.weights
 
-    def part(A: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, Any, Any]:
+    def part(A: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> tuple[Any, Any, Any]:
         factors = subject.class_weight
+        if w is not None:
+            return A, Y, w
         if found.target is None or found.target.task == "regression" or factors is None:
             return A, Y, None
         numbers = classes_of(Y, found.target)
@@ -207,8 +199,8 @@ def _parts_compared(
         Xv, Yv = subject.validation
         Yv = as_columns(Yv, network.n[-1])
         if Yv is not None:
-            return part(network.forward(X), Y), part(network.forward(Xv), Yv)
-    return part(network.forward(X), Y), None
+            return part(network.forward(X), Y, w), part(network.forward(Xv), Yv, wv)
+    return part(network.forward(X), Y, w), None
 
 
 def _made_up(target: Target, network: Network) -> NDArray[Any]:

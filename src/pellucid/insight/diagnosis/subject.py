@@ -15,6 +15,7 @@ from pellucid.insight.diagnosis.unwrap import refusal, unwrapped
 from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.training.facts import plain_targets
 
 MOST_NAMED = 2**20
 """Inputs that have names; the pixels of large images are told by their numbers."""
@@ -39,8 +40,17 @@ class Subject:
     loss: Loss | None = None
     names: tuple[str, ...] = ()
     classes: tuple[Any, ...] = ()
+    weights: Pair = (None, None)
+    """What each training and validation row counts, where that is known."""
     others: tuple[tuple[Network, History | None], ...] = ()
     renamed: Callable[[Settings], dict[str, Any]] = dict
+
+    @property
+    def kept(self) -> Any:
+        """What the training has kept, where the data are of it."""
+        history = self.history
+        ours = history is not None and history.kept is not None and self.data is not None
+        return history.kept if ours and self.data[0] is history.kept.train.X else None
 
     @property
     def class_weight(self) -> Any:
@@ -79,13 +89,37 @@ def subject_of(
     loss: str | Loss | None,
     network: Network | None,
 ) -> Subject:
-    """Return the Subject that a history, network, estimator, table model or folder stands for."""
+    """Return the Subject that a history, network, estimator, table model or folder stands for.
+
+    Where no data are given, it has the rows that its training has kept, if it has.
+    """
+    found = _given(given, data, validation, loss, network)
+    kept = found.history.kept if found.history else None
+    if kept is None or found.data is not None:
+        return found
+    if found.network is None:
+        found.network = kept.network()
+    X, Y, w = kept.train
+    found.data, found.weights = (X, plain_targets(Y, kept.loss)), (w, None)
+    if kept.validation is not None:
+        Xv, Yv, wv = kept.validation
+        found.validation, found.weights = (Xv, plain_targets(Yv, kept.loss)), (w, wv)
+    return found
+
+
+def _given(
+    given: Any,
+    data: Pair | None,
+    validation: Pair | None,
+    loss: str | Loss | None,
+    network: Network | None,
+) -> Subject:
     history = None
     if isinstance(given, type):
         raise refusal(given)
     inside = unwrapped(given)
     if inside.model is not given:
-        found = subject_of(inside.model, inside.data(data), inside.data(validation), loss, network)
+        found = _given(inside.model, inside.data(data), inside.data(validation), loss, network)
         names = inside.names if len(inside.names) == found.n_inputs else found.names
         return replace(found, names=names, renamed=lambda fix: inside.renamed(found.renamed(fix)))
     if isinstance(given, (str, os.PathLike)):
@@ -170,7 +204,7 @@ def _whole(estimator: Any) -> History | None:
     if history is None or len(J) == history.epochs:
         return history
     rates = [history["learning_rate"][-1]] * len(J)
-    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={})
+    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={}, kept=None)
 
 
 def _table_model(

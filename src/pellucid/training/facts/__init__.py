@@ -1,13 +1,13 @@
 """Facts: what a training's data, target and answers are like, as plain numbers without any row.
 
-:class:`Facts` is what a diagnosis reads of them. :func:`of_run` gathers it at the end of a training,
-where the data are still there, and a history keeps it.
+:class:`Facts` is what a diagnosis reads of them, and what a history keeps of its training.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.losses import Loss
-from pellucid.training.facts.columns import COLUMNS, Columns, columns_of, relate, take_rows
-from pellucid.training.facts.columns import drift as drift_of
-from pellucid.training.facts.columns import means_apart
+from pellucid.training.facts.columns import (
+    COLUMNS,
+    Columns,
+    columns_of,
+    compare_columns,
+    drift,
+    take_rows,
+)
 from pellucid.training.facts.reference import Reference, of_inner_width, pooled, quick
 from pellucid.training.facts.target import (
     Table,
     Target,
-    as_columns,
     best_constant,
     classes_of,
     mean_loss,
@@ -36,22 +40,19 @@ __all__ = [
     "Answers",
     "Facts",
     "Scores",
-    "compare",
     "is_input",
     "of_columns",
     "of_network",
-    "of_run",
+    "of_parts",
+    "parted",
+    "plain_targets",
     "seen_again",
 ]
 
 NEAR_CHANCE = 0.25
 """Above chance by less than this, it is asked again whether there is anything to learn."""
-WELL = 0.95
-"""A score on the training data that leaves nothing to be wished: none is compared with it."""
-TELLS = 0.8
-"""A column that explains so much of the target is looked at more closely."""
-COMPARED = 20_000
-"""Rows of each part that are looked for in the other, evenly spaced."""
+FEW = 400
+"""Rows that are looked at where nobody waits for an answer."""
 
 
 @dataclass
@@ -137,7 +138,7 @@ FIELDS = tuple(_KINDS)
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return dict(vars(value))
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -166,19 +167,14 @@ def _is_number(value: object) -> bool:
 # Of the data alone --------------------------------------------------------------------------------
 
 
-def of_columns(
-    found: Facts, train: Table, held_out: Table | None, *, related: bool = True
-) -> None:
+def of_columns(found: Facts, train: Table, held_out: Table | None) -> None:
     """Add what the columns are like, and how those of the validation data differ."""
-    found.columns = columns_of(train, related=related)
+    found.columns = columns_of(train)
     if held_out is None or found.target is None:
         return
-    n = train.X.shape[1]
-    pairs = [(train.X[:, j], held_out.X[:, j]) for j in range(n)]
-    found.columns.drift = [drift_of(*pair, n + 1) for pair in pairs]
-    found.columns.moved = [means_apart(*pair) for pair in pairs]
+    compare_columns(found.columns, train.X, held_out.X)
     ys = [np.atleast_2d(each.y.T)[0].astype(float) for each in (train, held_out)]
-    found.target.drift = drift_of(*ys, n + 1)
+    found.target.drift = drift(*ys, train.X.shape[1] + 1)
 
 
 def compare(found: Facts, train: Table, held_out: Table, learn: Any, narrowest: int = 0) -> None:
@@ -228,7 +224,7 @@ def of_network(
     found: Facts,
     loss: Loss,
     train: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
-    held_out: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None,
+    held_out: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None] | None = None,
     thirds: Any = slice(None, None, 3),
 ) -> None:
     """Add the scores and the mean losses; each part is (A[L], Y, weights), Y of A's shape.
@@ -237,10 +233,10 @@ def of_network(
     """
     assert found.target is not None
     A, Y, w = train
-    found.outputs = float(np.min(A)), float(np.max(A))
+    found.outputs = float(A.min()), float(A.max())
     best, least = best_constant(loss, Y, w)
     with np.errstate(all="ignore"):
-        spread = float(np.max(np.std(A, axis=1)) / np.max(np.std(Y, axis=1)))
+        spread = float(A.std(axis=1).max() / Y.std(axis=1).max())
     found.answers = Answers(mean_loss(loss, Y, A, w), least, spread)
     validation = None
     last = (A[:, thirds], Y[:, thirds], None if w is None else w[thirds])
@@ -275,101 +271,62 @@ def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:
         return []
     guess, true = classes_of(A, target), classes_of(Y, target)
     return [
-        float(np.mean(guess[true == k] == k)) if np.any(true == k) else math.nan
+        float((guess[true == k] == k).mean()) if (true == k).any() else math.nan
         for k in range(max(2, len(A)))
     ]
 
 
-# At the end of a training -------------------------------------------------------------------------
+# Of rows that a training left ---------------------------------------------------------------------
 
 
-def of_run(run: Any, rows: int) -> Facts:
-    """Return the facts of a training that has ended, from so many of its rows.
-
-    Simple learners are asked only where the answers leave something to be wished, or a column tells
-    too much.
-    """
-    found = Facts(run.data.m)
-    network, loss = run.network, run.objective.loss
-    train = _part(run.data, network, rows)
-    if train is None:
-        return found
-    X, Y, w = train
-    found.target = target_of(_plain_targets(Y, loss), loss)
+def of_parts(kept: Any, outputs: list[NDArray[Any]]) -> Facts:
+    """Return the facts of a training's rows and of the answers to them, in some milliseconds."""
+    found = Facts(kept.m)
+    parts = [_fewer(kept.train, outputs[0])]
+    if kept.validation is not None:
+        parts.append(_fewer(kept.validation, outputs[1]))
+    X, Y, _, _ = parts[0]
+    found.target = target_of(plain_targets(Y, kept.loss), kept.loss)
     found.target.is_input = is_input(X, Y)
-    held_out = None if run.validation is None else _part(run.validation, network, rows)
-    whole = _table_of(found, train, loss)
-    asked = None if held_out is None else _table_of(found, held_out, loss)
-    of_columns(found, whole, asked, related=False)
-    parts = [part and (network.forward(part[0]), *part[1:]) for part in (train, held_out)]
-    assert parts[0] is not None
-    of_network(found, loss, parts[0], parts[1])
-    if asked is not None:
-        found.seen_again = seen_again(run.data, run.validation)
-    if asked is None:
-        asked = whole.rows(slice(None, None, 3))
-        whole = whole.rows(np.arange(len(whole.y)) % 3 != 0)
-    if len(whole.y) >= 20 and len(asked.y) >= 8 and _worth_a_look(found):
-        assert found.columns is not None
-        relate(found.columns, whole)
-        compare(found, whole, asked, quick, min(network.n[1:]))
+    tables = [table(X[:COLUMNS], Y, found.target, w, kept.loss) for X, Y, w, _ in parts]
+    train, held_out = tables if len(tables) == 2 else (tables[0], None)
+    of_columns(found, train, held_out)
+    of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
+    if held_out is not None:
+        found.seen_again = seen_again(kept.m, kept.train.X, kept.validation.X)
+    parted(found, train, held_out, quick, min(A.shape[0] for A in outputs))
     return found
 
 
-def _plain_targets(Y: NDArray[Any], loss: Loss) -> NDArray[Any]:
-    """One-hot columns of classes as class numbers, which say which task it is."""
-    return Y.argmax(axis=0) if loss.targets == "distribution" else Y
-
-
-def _worth_a_look(found: Facts) -> bool:
-    s, columns = found.scores, found.columns
-    assert s is not None
-    assert columns is not None
-    worst = min([s.train, s.compared, *(r for r in s.train_recalls if not math.isnan(r))])
-    told = max(columns.copy) > TELLS and not (found.target and found.target.is_input)
-    return worst < WELL or told
-
-
-def _table_of(found: Facts, part: tuple[Any, Any, Any], loss: Loss) -> Table:
+def _fewer(part: Any, outputs: NDArray[Any]) -> tuple[Any, Any, Any, Any]:
     X, Y, w = part
-    assert found.target is not None
-    return table(X[:COLUMNS], Y, found.target, w, loss)
+    rows = take_rows(X.shape[1], FEW)
+    return X[:, rows], Y[:, rows], None if w is None else w[rows], outputs[:, rows]
 
 
-def _part(data: Any, network: Any, rows: int) -> tuple[Any, Any, Any] | None:
-    """Some examples, evenly spaced: X (n[0], k), Y (n[L], k) and weights."""
-    chosen = take_rows(data.m, rows)
-    columns = chosen if data.rows is None else data.rows[chosen]
-    X = data.X[:, columns]
-    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
-    Y = as_columns(data.Y[..., columns], network.n[-1])
-    if Y is None:
-        return None
-    weight = None if data.weight is None else np.asarray(data.weight[columns], dtype=np.float64)
-    return X, Y, weight
+def plain_targets(Y: NDArray[Any], loss: Loss | None) -> NDArray[Any]:
+    """One-hot columns of classes as class numbers, which say which task it is."""
+    return Y.argmax(axis=0) if loss is not None and loss.targets == "distribution" else Y
 
 
-def seen_again(train: Any, validation: Any) -> tuple[float, float]:
+def parted(
+    found: Facts, train: Table, held_out: Table | None, learn: Any, narrowest: int
+) -> None:
+    """Compare with simple learners, by rows held out; where there are none, by every third row."""
+    if held_out is None:
+        held_out = train.rows(slice(None, None, 3))
+        train = train.rows(np.arange(len(train.y)) % 3 != 0)
+    if len(train.y) >= 20 and len(held_out.y) >= 8:
+        compare(found, train, held_out, learn, narrowest)
+
+
+def seen_again(m: int, train: NDArray[Any], validation: NDArray[Any]) -> tuple[float, float]:
     """Return which share of validation rows are training rows too, and of training rows repeated.
 
-    Rows are compared by a sum of their bits with random factors, modulo 2^64.
+    ``train`` and ``validation`` hold some of them, ``m`` is how many training rows there are.
     """
-    factors = np.random.default_rng(0).integers(2**63, size=train.X.shape[0], dtype=np.uint64)
-    known, asked = (_sums(part, factors) for part in (train, validation))
-    ordered, counts = np.unique(known, return_counts=True)
-    at = np.minimum(np.searchsorted(ordered, asked), len(ordered) - 1)
-    share = min(1.0, np.mean(ordered[at] == asked) * train.m / len(known))
-    return float(share), float(counts[counts > 1].sum() / len(known))
-
-
-def _sums(part: Any, factors: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    rows = take_rows(part.m, COMPARED)
-    rows = rows if part.rows is None else part.rows[rows]
-    some = max(1, 2**17 // len(factors))
-    sums = []
-    for first in range(0, len(rows), some):
-        X = part.X[:, rows[first : first + some]]
-        X = X.toarray() if hasattr(X, "toarray") else X
-        bits = (np.ascontiguousarray(X.T, dtype=np.float32) + np.float32(0)).view(np.uint32)
-        sums.append((bits * factors).sum(axis=1))
-    return np.concatenate(sums)
+    known, asked = ([column.tobytes() for column in X.T + 0.0] for X in (train, validation))
+    counts = Counter(known)
+    share = sum(each in counts for each in asked) / len(asked) * m / len(known)
+    repeated = sum(count for count in counts.values() if count > 1)
+    return min(share, 1.0), repeated / len(known)

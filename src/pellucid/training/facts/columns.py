@@ -14,7 +14,7 @@ from pellucid.training.facts.target import Table
 Floats = NDArray[np.float64]
 
 ROWS = 2000
-"""Rows that are looked at, evenly spaced."""
+"""Rows that are looked at."""
 COLUMNS = 1000
 """Columns whose relation to the target is looked at, the first ones."""
 NEIGHBOURS = 5
@@ -35,12 +35,12 @@ class Columns:
     rare: list[bool]
     """Whether nearly all of the values are 0, as of pixels at the rim and of words."""
     constant: list[bool]
-    twin: list[int]
-    """The first column that is the same up to its scale; its own number where there is none."""
     copy: list[float]
     """How much of the column's own variance the target explains: 1 where it is the target."""
     placeholder: list[tuple[int, float, float]] = field(default_factory=list)
     """Column, value and share of rows, where many rows share a value far from all others."""
+    twin: list[int] = field(default_factory=list)
+    """The first column that is the same up to its scale; its own number where there is none."""
     lattice: list[float] = field(default_factory=list)
     """Share of evenly spaced places that are taken, each once: 1 for a counter, 0 for others."""
     alone: list[float] = field(default_factory=list)
@@ -48,7 +48,8 @@ class Columns:
     drift: list[float] = field(default_factory=list)
     """Kolmogorov's distance between training and validation, 0 where it may be chance."""
     moved: list[float] = field(default_factory=list)
-    """How far the validation's mean is from the training's, in standard deviations of either."""
+    """How far the validation's mean is from the training's, in standard deviations of either, or
+    how much wider one is than the other (a logarithm), whichever is more."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a rule could speak of, as plain data: a few columns of each kind."""
@@ -69,7 +70,7 @@ class Columns:
         n = data["n"]
         if not isinstance(n, int) or not 0 < n <= COLUMNS:
             raise ValueError(f"{n!r:.40} columns")
-        found = cls([1.0] * n, [True] * n, [False] * n, list(range(n)), [])
+        found = cls([1.0] * n, [True] * n, [False] * n, [0.0] * n, twin=list(range(n)))
         for j, value in _pairs(data["scale"], n):
             found.scale[j], found.rare[j] = value, False
         for j in data["constant"]:
@@ -107,41 +108,32 @@ def _rounded(value: float) -> float:
 
 
 def take_rows(m: int, most: int = ROWS) -> NDArray[np.intp]:
-    """At most so many row numbers, evenly spaced."""
-    rows: NDArray[np.intp] = np.unique(np.linspace(0, m - 1, min(m, most)).astype(np.intp))
+    """At most so many row numbers, evenly spread and always the same: one of each stretch."""
+    if m <= most:
+        return np.arange(m)
+    places = (np.arange(most) + np.random.default_rng(0).random(most)) * (m / most)
+    rows: NDArray[np.intp] = places.astype(np.intp)
     return rows
 
 
-def columns_of(table: Table, *, related: bool = True) -> Columns:
-    """Return the facts of every column of a table of a few thousand rows.
-
-    Without ``related`` what takes longest is left out: each column's own say of the target.
-    """
+def columns_of(table: Table) -> Columns:
+    """Return the facts of every column of a table of a few thousand rows."""
     X = table.X
     given = (X != 0).sum(axis=0)
     nonzero = np.maximum(given, 1)
     scale = np.sqrt((X**2).sum(axis=0) / nonzero)
-    spread = X.std(axis=0)
-    constant = spread <= 1e-6 * np.maximum(scale, 1e-300)
-    found = Columns(
+    constant = X.std(axis=0) <= 1e-6 * np.maximum(scale, 1e-300)
+    columns = [*enumerate(X.T)]
+    return Columns(
         scale.tolist(),
         (given < RARELY * len(X)).tolist(),
         constant.tolist(),
-        _twins(X, constant),
         np.where(constant, 0.0, _copy(X, table)).tolist(),
         _placeholders(X),
+        _twins(X, constant),
+        [0.0 if constant[j] else _lattice(x) for j, x in columns],
+        [0.0 if constant[j] or j >= COLUMNS else alone(x, table) for j, x in columns],
     )
-    return relate(found, table) if related else found
-
-
-def relate(found: Columns, table: Table) -> Columns:
-    """Add what each column alone says of the target, and whether it counts the rows."""
-    columns = [*enumerate(table.X.T)]
-    found.lattice = [0.0 if found.constant[j] else _lattice(x) for j, x in columns]
-    found.alone = [
-        0.0 if found.constant[j] or j >= COLUMNS else alone(x, table) for j, x in columns
-    ]
-    return found
 
 
 def _copy(X: Floats, table: Table) -> Floats:
@@ -176,15 +168,14 @@ def _placeholders(X: Floats) -> list[tuple[int, float, float]]:
     The others are numbers of their own, ten of them or more: 0 and 1 of a flag are none.
     """
     found = []
-    for sign in (1, -1):
-        values = np.sort(sign * X, axis=0)
-        shared = (values == values[-1]).sum(axis=0)
-        few = (shared >= max(3, 0.005 * len(X))) & (shared < 0.5 * len(X)) & (values[-1] != 0)
+    for ends in (X.max(axis=0), X.min(axis=0)):
+        shared = (X == ends).sum(axis=0)
+        few = (shared >= max(3, 0.005 * len(X))) & (shared < 0.5 * len(X)) & (ends != 0)
         for j in np.flatnonzero(few):
-            others = values[: len(X) - shared[j], j]
-            apart = values[-1, j] - others[-1] > FAR * (others[-1] - others[0])
-            if apart and np.count_nonzero(np.diff(others)) >= 9:
-                found.append((int(j), float(sign * values[-1, j]), float(shared[j] / len(X))))
+            others = np.unique(X[X[:, j] != ends[j], j])
+            gap = np.abs(others - ends[j]).min()
+            if len(others) >= 10 and gap > FAR * (others[-1] - others[0]):
+                found.append((int(j), float(ends[j]), float(shared[j] / len(X))))
     return found
 
 
@@ -245,6 +236,16 @@ def _vote(near: NDArray[Any], classes: int) -> NDArray[Any]:
     return winner
 
 
+def compare_columns(found: Columns, train: Floats, held_out: Floats) -> None:
+    """Add how columns of validation rows differ from those of training rows."""
+    spreads = [np.maximum(X.std(axis=0), 1e-300) for X in (train, held_out)]
+    apart = np.abs(train.mean(axis=0) - held_out.mean(axis=0)) / np.minimum(*spreads)
+    moved = np.maximum(apart, np.abs(np.log(spreads[0] / spreads[1])))
+    found.moved = np.where(found.constant, 0.0, np.minimum(moved, 1e6)).tolist()
+    n = len(found.moved)
+    found.drift = [drift(train[:, j], held_out[:, j], n + 1) for j in range(n)]
+
+
 def drift(x: Floats, other: Floats, tests: int) -> float:
     """Kolmogorov's distance of two samples; 0 where chance would do it once in 10^4 times."""
     both = np.concatenate([x, other])
@@ -252,8 +253,3 @@ def drift(x: Floats, other: Floats, tests: int) -> float:
     distance = float(np.abs(below[0] - below[1]).max())
     n = len(x) * len(other) / (len(x) + len(other))
     return distance if 2 * np.exp(-2 * n * distance**2) < 1e-4 / tests else 0.0
-
-
-def means_apart(x: Floats, other: Floats) -> float:
-    """Return how far two samples' means are apart, in the smaller of their standard deviations."""
-    return float(abs(x.mean() - other.mean()) / max(min(x.std(), other.std()), 1e-300))

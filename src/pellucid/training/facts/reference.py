@@ -13,6 +13,8 @@ from pellucid.training.facts.target import Table
 
 Floats = NDArray[np.float64]
 
+EQUAL = 0.7
+"""Classes of which none has less than this part of an equal share need no weights."""
 RIDGE = 0.3
 """The penalty of the quick learners, for standardised columns."""
 
@@ -86,6 +88,7 @@ def best_of(
         if name.startswith("weighted"):
             continue
         best.balanced = max(best.balanced, balanced)
+        best.weighted = max(best.weighted, balanced)
         if name.endswith("regression"):
             best.linear = max(value, floor)
         if value > best.score:
@@ -117,7 +120,7 @@ def quick(train: Table, held_out: Table) -> Reference:
     """Return the best of ridge regression and a kernel machine: milliseconds, NumPy alone."""
     k = train.classes
     learners = [("linear regression", _Ridge(k, kernel=False)), ("a kernel machine", _Ridge(k))]
-    if k:
+    if k and train.counts().min() < EQUAL * train.counts().mean():
         learners += [
             ("weighted regression", _Ridge(k, kernel=False, balanced=True)),
             ("weighted kernel machine", _Ridge(k, balanced=True)),

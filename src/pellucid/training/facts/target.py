@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from pellucid.losses import Loss, one_hot
 
 _SQUARES = ("half_squared_error", "mean_squared_error")
+SMALL = 4096
+"""So few numbers go faster into a set than through NumPy's sorting."""
 _LEVELS = (0.01, 0.02, *np.linspace(0.05, 0.95, 19), 0.98, 0.99)
 """Quantiles of the targets among which the best constant answer is looked for."""
 
@@ -62,11 +65,12 @@ class Table:
 
         1 - J / (least J of one answer to all), which is R squared for squares. By the weights.
         """
+        w = self.weight
         if self.classes:
-            return float(np.average(predicted == self.y, weights=self.weight))
+            return float(mean(predicted == self.y, w))
         if self.loss is None:
-            spread = np.average((self.y - self._mean()) ** 2, axis=0, weights=self.weight).sum()
-            error = np.average((self.y - predicted) ** 2, axis=0, weights=self.weight).sum()
+            spread = mean((self.y - mean(self.y, w)) ** 2, w).sum()
+            error = mean((self.y - predicted) ** 2, w).sum()
             return float(1 - error / spread) if spread > 0 else 0.0
         least = best_constant(self.loss, self.y.T, self.weight)[1]
         return 1 - mean_loss(self.loss, self.y.T, predicted.T, self.weight) / max(least, 1e-300)
@@ -86,15 +90,16 @@ class Table:
             return predicted
         return predicted + best_constant(self.loss, (self.y - predicted).T, self.weight)[0].T
 
-    def _mean(self) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = np.average(self.y, axis=0, weights=self.weight)
-        return mean
+
+def mean(rows: NDArray[Any], weight: NDArray[Any] | None) -> Any:
+    """The weighted mean over the rows."""
+    return rows.mean(axis=0) if weight is None else np.average(rows, axis=0, weights=weight)
 
 
 def mean_loss(loss: Loss, Y: Any, A: Any, weight: Any = None) -> float:
     """Return J without penalties, of (n[L], m) arrays."""
     with np.errstate(all="ignore"):
-        return float(np.average(loss.value(Y, np.broadcast_to(A, Y.shape)), weights=weight))
+        return float(mean(loss.value(Y, np.broadcast_to(A, Y.shape)), weight))
 
 
 def best_constant(
@@ -104,7 +109,7 @@ def best_constant(
 
     It is the mean for most losses, the median or another quantile for absolute errors.
     """
-    answers = [np.average(Y, axis=1, weights=weight)[:, np.newaxis]]
+    answers = [mean(Y.T, weight)[:, np.newaxis]]
     if loss.targets == "real" and loss.name not in _SQUARES:
         answers += list(np.quantile(Y, _LEVELS, axis=1)[..., np.newaxis])
     costs = np.array([mean_loss(loss, Y, answer, weight) for answer in answers])
@@ -177,19 +182,19 @@ def _class_numbers(Y: NDArray[Any], target: Target) -> tuple[NDArray[np.intp], i
 def target_of(Y: NDArray[Any], loss: Loss | None, task: str | None = None) -> Target:
     """Return what the targets are like; the task is inferred where it is not given."""
     y = np.asarray(Y, dtype=np.float64)
-    distinct = np.unique(y)
+    distinct = sorted(set(y.ravel().tolist()) if y.size < SMALL else np.unique(y).tolist())
     several = y.ndim == 2 and len(y) > 1
-    whole = bool(np.all(distinct == np.round(distinct)))
-    one_each = several and bool(np.allclose(y.sum(axis=0), 1))
+    whole = all(map(float.is_integer, distinct))
+    one_each = several and bool((abs(y.sum(axis=0) - 1) < 1e-5).all())
     if task in (None, "classification"):
         task = _infer(distinct, whole, several, one_each, loss, task is not None)
     found = Target(
         task,
         len(distinct),
-        float(distinct[0]),
-        float(distinct[-1]),
-        float(np.sqrt(np.mean(y**2))),
-        float(np.mean(np.std(y, axis=-1))),
+        distinct[0],
+        distinct[-1],
+        math.sqrt((y**2).mean()),
+        float(y.std(axis=-1).mean()),
         one_each,
         whole,
     )
@@ -200,7 +205,7 @@ def target_of(Y: NDArray[Any], loss: Loss | None, task: str | None = None) -> Ta
 
 
 def _infer(
-    distinct: NDArray[Any], whole: bool, several: bool, one_each: bool, loss: Any, classes: bool
+    distinct: list[float], whole: bool, several: bool, one_each: bool, loss: Any, classes: bool
 ) -> str:
     if several:
         return "multiclass" if whole and one_each else "regression"

@@ -1,0 +1,124 @@
+"""What a training leaves in memory for a diagnosis: some rows, and parameters on the way.
+
+To look at them takes longer than to keep them, and is done when somebody asks. A pickle and a model
+folder hold what was seen, numbers without rows (docs/decisions/looked-at-later.md).
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pellucid import propagation
+from pellucid.losses import one_hot
+from pellucid.training import facts
+from pellucid.training.facts.columns import ROWS, take_rows
+from pellucid.training.measure import one_thread, probe, sample, start_of
+
+if TYPE_CHECKING:
+    from pellucid.network import Network
+    from pellucid.training.run import Examples, Run
+
+BYTES = 2**18
+"""Of the rows of the training so much is kept, of those of the validation half of it."""
+SMALL = 5 * 2**15
+"""A network of so many bytes is looked at later: its parameters are kept until then."""
+SNAPSHOTS = 3 * SMALL
+"""Parameters of all looks together, in bytes."""
+
+
+class Part(NamedTuple):
+    """Examples (n[0], k), targets (n[L], k) and weights, or None."""
+
+    X: NDArray[Any]
+    Y: NDArray[Any]
+    weight: NDArray[Any] | None
+
+
+class Kept:
+    """Some rows of a training, and looks at its network while it learned."""
+
+    def __init__(self, run: Run) -> None:
+        self.loss, self._network = run.objective.loss, weakref.ref(run.network)
+        self.m = run.data.m
+        self.train = part(run.data, run.network, BYTES)
+        self.validation: Part | None = None
+        self.outputs: list[NDArray[Any]] | None = None
+        self.small = _size(run.network.parameters) <= SMALL
+        self._own = run.network if self.small else None
+        self.looks: list[tuple[dict[str, Any], Any]] = []
+        self.start: dict[str, NDArray[Any]] = {}
+
+    def most(self, network: Network) -> int:
+        """Return how many looks there is room for."""
+        return SNAPSHOTS // _size(network.parameters) if self.small else sys.maxsize
+
+    def network(self) -> Network | None:
+        """Return the network as it was at the end; of a large one, where it is still there, itself."""
+        return self._at(self.looks[-1][1]) if self.small else self._network()
+
+    def look(self, run: Run, when: dict[str, Any]) -> None:
+        """Keep the parameters as they are, or, where they are large, what is seen of them."""
+        if self.small:
+            self.looks.append((when, run.network.copy_parameters()))
+            return
+        self.looks.append((when, self._measured(run.network)))
+        self.start = self.start or start_of(run.network)
+
+    def end(self, run: Run) -> None:
+        """Keep some validation rows, and of a large network its answers."""
+        if run.validation is not None:
+            self.validation = part(run.validation, run.network, BYTES // 2)
+        if not self.small:
+            self.outputs = self._answers(run.network)
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """Return what the looks show."""
+        if not self.small:
+            return [{**when, **seen} for when, seen in self.looks]
+        found, self.start = [], {}
+        for when, parameters in self.looks:
+            network = self._at(parameters)
+            found.append({**when, **self._measured(network)})
+            self.start = self.start or start_of(network)
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the rows are like, and the last answers to them."""
+        outputs = self.outputs or self._answers(self._at(self.looks[-1][1]))
+        with one_thread():
+            return facts.of_parts(self, outputs).to_dict()
+
+    def _at(self, parameters: dict[str, NDArray[Any]]) -> Network:
+        """A network of its own with these parameters."""
+        network = copy.deepcopy(self._own)
+        assert network is not None
+        network.put_parameters(parameters)
+        return network
+
+    def _measured(self, network: Network) -> dict[str, Any]:
+        return sample(network, probe(*self.train[:2]), self.loss, self.start)
+
+    def _answers(self, network: Network) -> list[NDArray[Any]]:
+        parts = [each for each in (self.train, self.validation) if each is not None]
+        return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
+
+
+def part(data: Examples, network: Any, size: int) -> Part:
+    """Return some of the examples, evenly spaced, as arrays of their own."""
+    one = (data.X.shape[0] + network.n[-1]) * network.dtype.itemsize
+    chosen = take_rows(data.m, min(ROWS, max(size // one, 8)))
+    columns = chosen if data.rows is None else data.rows[chosen]
+    X, Y = data.X[:, columns], data.Y[..., columns]
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
+    Y = one_hot(Y, network.n[-1], network.dtype) if Y.ndim == 1 else Y.astype(network.dtype)
+    return Part(X, Y, None if data.weight is None else data.weight[columns])
+
+
+def _size(parameters: Mapping[str, NDArray[Any]]) -> int:
+    return sum(array.nbytes for array in parameters.values())
