@@ -57,7 +57,7 @@ def parts(asked: Asked, data: Rows) -> tuple[Rows, Rows | None]:
     """Split the rows; spoil, select and scale them as the settings say."""
     X, y = np.asarray(data[0], float), np.asarray(data[1])
     order = np.arange(len(X))
-    if asked.split == "random":
+    if asked.split not in ("last", "none"):
         order = np.random.default_rng(1).permutation(len(X))
     cut = len(X) if asked.split == "none" else round(len(X) * (1 - asked.held_out))
     both = (X[order[:cut]], y[order[:cut]]), (X[order[cut:]], y[order[cut:]])
