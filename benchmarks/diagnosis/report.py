@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,114 @@ def main() -> None:
         "",
         *missed(results),
         "",
+        *asked(),
+        *plainly(),
+        *wolves(),
         *less(),
         *cost(),
     ]
     (HERE / "RESULTS.md").write_text("\n".join(text))
+
+
+def words(kinds: Iterable[str]) -> str:
+    """Kinds of findings, each once, as words."""
+    return ", ".join(dict.fromkeys(kind.replace("_", " ") for kind in kinds)) or "–"
+
+
+def asked() -> list[str]:
+    """The table that questions.py left, if it did."""
+    path = HERE / "questions.json"
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text())
+    rounds = [each["lowered"] for row in rows for each in row["rounds"]]
+    cures = [row["cured"] for row in rows if row["cured"] is not None]
+    lines = [
+        "## Learners' questions",
+        "",
+        f"{len(rows)} public questions, trained as they were asked. The accepted cause is named "
+        f"first in {share(row['named'] for row in rows)}; cured by one round of advice, of those "
+        f"that a setting can cure, {share(cures)}; the advice of a round lowered the score in "
+        f"{share(rounds)}.",
+        "",
+        "| question | named first | right | score | after one round | cured from | cured | "
+        "later rounds | rounds that lowered it |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    return [*lines, *(_question(row) for row in rows), ""]
+
+
+def _question(row: dict[str, Any]) -> str:
+    """A line of that table."""
+    yes = {True: "yes", False: "no", None: "–"}
+    first = "refused" if row["refused"] else words([row["first"]] if row["first"] else [])
+    scores = ["refused" if each["refused"] else str(each["score"]) for each in row["rounds"]]
+    cells = [
+        row["id"], first, yes[row["named"]], row["before"], *(scores or ["–"])[:1], row["good"],
+        yes[row["cured"]], ", ".join(scores[1:]) or "–",
+        sum(each["lowered"] for each in row["rounds"]),
+    ]  # fmt: skip
+    return f"| {' | '.join('–' if cell is None else str(cell) for cell in cells)} |"
+
+
+def plainly() -> list[str]:
+    """The table that dropins.py left, if it did."""
+    path = HERE / "dropins.json"
+    if not path.exists():
+        return []
+    results = json.loads(path.read_text())
+    real = [row for row in results["planted"] if row["counts"]]
+    alarms = [row["alarms"] for row in results["healthy"]]
+    lines = [
+        "## Drop-ins, asked plainly",
+        "",
+        "`diagnose(clf)` and nothing else, after `fit`. Healthy fits with a warning or error: "
+        f"{share(map(bool, alarms))}.",
+        "",
+        "| planted | counted | detected | named first | named first instead |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for kind in [*dict.fromkeys(row["kind"] for row in results["planted"]), "all"]:
+        those = [row for row in real if kind in (row["kind"], "all")]
+        hits = [share((row[key] for row in those), kind == "all") for key in ("detected", "first")]
+        instead = "–" if kind == "all" else _instead(those)
+        lines.append(f"| {words([kind])} | {len(those)} | {' | '.join(hits)} | {instead} |")
+    return [*lines, ""]
+
+
+def _instead(rows: list[dict[str, Any]]) -> str:
+    """What came first where the fault did not."""
+    others = Counter()
+    for row in rows:
+        if not row["first"]:
+            said = [each for each in row["found"] if each[0] != "i" or "raised" in each]
+            others[said[0][2:].replace("_", " ") if said else "nothing"] += 1
+    return ", ".join(f"{kind} {count}" for kind, count in others.most_common()) or "–"
+
+
+def wolves() -> list[str]:
+    """The table that wolves.py left, if it did."""
+    path = HERE / "wolves.json"
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text())
+    kept = [row for row in rows if row["kept"]]
+    lines = [
+        "## Healthy trainings of the kinds that cried wolf",
+        "",
+        f"{len(rows)} trainings, {len(kept)} of them healthy by what groups.py says for their "
+        "group. A warning or error on a healthy one is a false alarm.",
+        "",
+        "| group | healthy | alarms, everything given | alarms, history and network | kinds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for group in [*dict.fromkeys(row["group"] for row in rows), "all"]:
+        those = [row for row in kept if group in (row["group"], "all")]
+        alarms = [share((bool(row[how]) for row in those), group == "all")
+                  for how in ("full", "alone")]  # fmt: skip
+        kinds = words(kind for row in those for kind in row["full"] + row["alone"])
+        lines.append(f"| {group} | {len(those)} | {' | '.join(alarms)} | {kinds} |")
+    return [*lines, ""]
 
 
 def less() -> list[str]:
