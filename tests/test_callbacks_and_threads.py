@@ -16,7 +16,6 @@ from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
 from pellucid.engines import ENGINES, Objective, simd, threads
 from pellucid.engines.fused import FusedForward
 from pellucid.engines.reference import ReferenceSession
-from pellucid.insight import Watch
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
 from pellucid.training import DivergenceWarning
@@ -258,6 +257,6 @@ def test_only_callbacks_that_write_cost_a_look_at_the_parameters(writes, looks, 
         loss="bce",
         epochs=4,
         engine="reference",
-        callbacks=[Mine(), Watch()],
+        callbacks=[Mine()],
     )
     assert len(seen) == looks

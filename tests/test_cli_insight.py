@@ -14,7 +14,7 @@ from typer.testing import Result
 from pellucid import Dense, MLPClassifier, Network, save
 from pellucid.activations import Sigmoid
 from pellucid.cli.diagnose import as_options
-from pellucid.insight import Diagnosis, Finding, Watch
+from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.trace import PRESETS
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -219,8 +219,7 @@ def test_a_healthy_training_is_left_in_peace(run: Run) -> None:
     assert said == ""
     text = run("diagnose", "breast_cancer.pellucid").stdout
     assert text == (
-        "Nothing found. Looked at: parameters, loss curves, statistics.\n"
-        "More would be seen with the training data.\n"
+        "Nothing found. Looked at: parameters, loss curves, statistics, facts of the data.\n"
     )
     report = Path("breast_cancer.pellucid/report.html").read_text(encoding="utf-8")
     assert "Nothing was found that is known to go wrong" in report
@@ -245,7 +244,7 @@ def test_the_fix_of_a_table_can_be_pasted() -> None:
 def test_the_fix_of_another_model_is_python(run: Run) -> None:
     X = np.random.default_rng(0).normal(size=(300, 2))
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
-    frozen = MLPClassifier((8,), learning_rate_init=1e-7, random_state=0, callbacks=Watch())
+    frozen = MLPClassifier((8,), learning_rate_init=1e-7, random_state=0)
     save(frozen.fit(X, y), "frozen.pellucid")
     net = Network([Dense(4), Dense(1, "sigmoid")], 2, "zeros")
     save(net, "zeros.pellucid")

@@ -22,7 +22,7 @@ from pellucid import (
     train,
 )
 from pellucid.activations import ACTIVATIONS, Tanh
-from pellucid.insight import Diagnosis, Finding, Watch
+from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
@@ -68,7 +68,7 @@ def run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         history = train(
-            net, inputs, Y, loss=loss, validation_data=validation, callbacks=Watch(), **settings
+            net, inputs, Y, loss=loss, validation_data=validation, **settings
         )
     return diagnose(history, inputs, Y, network=net, validation_data=validation)
 
@@ -227,7 +227,7 @@ def test_learned_by_heart_without_a_validation_curve() -> None:
     """More epochs would make it worse; dead units are not what is wrong."""
     net = Network([Dense(200), Dense(200), Dense(1, "sigmoid")], 3, seed=1)
     history = train(
-        net, X[:, :60], MISLABELLED, loss="bce", epochs=200, learning_rate=0.01, callbacks=Watch()
+        net, X[:, :60], MISLABELLED, loss="bce", epochs=200, learning_rate=0.01
     )
     report = diagnose(history, X[:, :60], MISLABELLED, network=net, validation_data=(XV, XV[0] > 0))
     assert serious(report) == ["overfitting"]
@@ -389,7 +389,7 @@ def lecture(layers: Any, X: Any, Y: Any, loss: str, **settings: Any) -> Diagnosi
         warnings.simplefilter("ignore")
         history = train(
             net, X, Y, loss=loss, optimizer="gradient_descent", batch_size=None,
-            callbacks=Watch(), **settings,
+            **settings,
         )  # fmt: skip
     return diagnose(history, X, Y, network=net)
 
@@ -487,7 +487,7 @@ def test_a_wrong_backward_is_placed(layers: Any, where: str, array: str) -> None
 def test_what_answers_well_is_not_hurt() -> None:
     """Four examples, so no learner to compare with; J has not fallen: there is nothing to fall."""
     net = GATE.build()
-    history = train(net, GATE.X, GATE.Y, loss=GATE.loss, epochs=3, callbacks=Watch())
+    history = train(net, GATE.X, GATE.Y, loss=GATE.loss, epochs=3)
     report = diagnose(history, GATE.X, GATE.Y, network=net)
     assert "weights_too_large" in [f.kind for f in report.findings]
     assert report.ok, report
@@ -553,34 +553,36 @@ def test_same_arguments_same_findings() -> None:
     assert first == second
 
 
-# Watch --------------------------------------------------------------------------------------------
+# Statistics ---------------------------------------------------------------------------------------
 
 
-def _watched(*callbacks: Any) -> tuple[Network, History]:
+def _watched(statistics: bool) -> tuple[Network, History]:
     net = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0)
-    history = train(net, X, CURVED, loss="bce", epochs=50, callbacks=list(callbacks), seed=3)
+    history = train(net, X, CURVED, loss="bce", epochs=50, statistics=statistics, seed=3)
     return net, history
 
 
-def test_watch_samples_the_same_epochs_and_changes_nothing() -> None:
-    plain, _ = _watched()
-    watched, history = _watched(Watch())
-    again, other = _watched(Watch())
+def test_statistics_are_of_the_same_epochs_and_change_nothing() -> None:
+    plain, without = _watched(False)
+    watched, history = _watched(True)
+    again, other = _watched(True)
+    assert (without.statistics, without.facts) == ([], {})
     for name, array in plain.parameters.items():
         np.testing.assert_array_equal(array, watched.parameters[name])
         np.testing.assert_array_equal(array, again.parameters[name])
     assert history.statistics == other.statistics
+    assert history.facts == other.facts
     epochs = [each["epoch"] for each in history.statistics]
     assert epochs[:2] == [0, 1]
     assert epochs[-1] == 50
-    assert len(epochs) <= 24
+    assert len(epochs) <= 16
 
 
-def test_watch_takes_the_parameters_that_are_kept() -> None:
+def test_the_last_statistics_are_of_the_parameters_that_are_kept() -> None:
     net, history = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0), None
     history = train(
         net, X, CURVED, loss="bce", epochs=300, learning_rate=0.05, validation_fraction=0.3,
-        early_stopping=3, callbacks=Watch(),
+        early_stopping=3,
     )  # fmt: skip
     assert history.stopped == "early_stopping"
     assert history.statistics[-1]["epoch"] == history.epochs

@@ -21,7 +21,7 @@ from pellucid import (
     save,
     train,
 )
-from pellucid.insight import Diagnosis, Watch
+from pellucid.insight import Diagnosis
 from pellucid.tables import TrainSettings, read_table
 from pellucid.tables.fit import fit, prepare
 
@@ -55,7 +55,9 @@ def test_regressor_with_raw_target() -> None:
         warnings.simplefilter("ignore")
         model.fit(X.T, 1000 * NUMBERS)
     assert "unscaled_target" in serious(diagnose(model, X.T, 1000 * NUMBERS))
-    assert diagnose(model).looked_at == ["parameters", "loss curves"]
+    seen = ["parameters", "loss curves", "statistics", "some rows of the training"]
+    assert diagnose(model).looked_at == seen
+    assert "unscaled_target" in serious(diagnose(model))
 
 
 def fitted(**settings: Any) -> MLPClassifier:
@@ -111,8 +113,8 @@ def test_an_error_of_one_network_is_an_error() -> None:
 
 def test_what_would_show_more() -> None:
     model = fitted(max_iter=2)
-    assert diagnose(model).more == [
-        "the statistics of pellucid.insight.Watch (callbacks=Watch())",
+    assert diagnose(model.set_params(statistics=False).fit(X.T, CURVED)).more == [
+        "the statistics of a training (statistics=True)",
         "the training data",
     ]
     assert diagnose(model, X.T, CURVED).more[1:] == [
@@ -180,7 +182,7 @@ def test_model_of_a_table() -> None:
     model = fit(prepare(read_table("sample:iris", target="target"), settings))
     rows = load_iris()
     report = diagnose(model, rows.data, np.array(model.classes)[rows.target])
-    assert report.looked_at == ["parameters", "loss curves", "data"]
+    assert report.looked_at == ["parameters", "loss curves", "statistics", "data"]
     assert "stopped_too_early" in serious(report)
     with pytest.raises(ValueError, match="'daisy', which is none of the classes"):
         diagnose(model, rows.data, ["daisy"] * 150)
@@ -198,11 +200,11 @@ def test_tabular_estimator() -> None:
 
 def test_model_folder(tmp_path: Any) -> None:
     net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], 3, initializer="zeros", seed=0)
-    history = train(net, X, CURVED, loss="bce", epochs=3, callbacks=Watch())
+    history = train(net, X, CURVED, loss="bce", epochs=3)
     save(net, tmp_path / "model", history=history)
     report = diagnose(tmp_path / "model")
     assert report.findings[0].kind == "zero_initialisation"
-    assert report.looked_at == ["parameters", "loss curves", "statistics"]
+    assert report.looked_at == ["parameters", "loss curves", "statistics", "facts of the data"]
 
 
 def test_history_alone() -> None:
@@ -211,7 +213,7 @@ def test_history_alone() -> None:
         warnings.simplefilter("ignore")
         history = train(
             net, X, NUMBERS, loss="mse", learning_rate=20.0, optimizer="gradient_descent",
-            callbacks=Watch(), epochs=20,
+            epochs=20,
         )  # fmt: skip
     assert history.stopped == "diverged"
     assert len(history.statistics) == 2  # before, and what is left

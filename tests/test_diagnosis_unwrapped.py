@@ -174,7 +174,8 @@ def test_a_loss_of_ones_own_is_taken_from_the_history(loss: Loss, tmp_path: Path
     if wrong:
         assert found[0].evidence.startswith("its derivative, dA[2], differs from differences of ")
     model = MLPRegressor(loss, (8,), max_iter=3, random_state=0).fit(rows.T, rows[0])
-    assert diagnose(model, rows.T, rows[0]).looked_at == ["parameters", "loss curves", "data"]
+    seen = ["parameters", "loss curves", "statistics", "data"]
+    assert diagnose(model, rows.T, rows[0]).looked_at == seen
     assert History.from_dict(history.to_dict()) == history
     save(net, tmp_path / "m", history=history)
     assert "the loss (loss=...)" in diagnose(tmp_path / "m").more

@@ -9,7 +9,7 @@ import pytest
 
 from pellucid import Network, train
 from pellucid import diagnose as diagnose_history
-from pellucid.insight import Diagnosis, Watch
+from pellucid.insight import Diagnosis
 from pellucid.insight.diagnosis.finding import Finding
 from pellucid.insight.diagnosis.rules import KINDS
 from pellucid.lab.diagnosis import LATER, REMEDIES, diagnose, history, remedy
@@ -125,7 +125,7 @@ def test_the_whole_diagnosis_judges_the_end_too():
 
 
 def test_the_whole_diagnosis_is_that_of_a_training():
-    """What :func:`pellucid.train` and a Watch hand to :func:`pellucid.diagnose`."""
+    """What :func:`pellucid.train` hands to :func:`pellucid.diagnose`."""
     e = made(CIRCLES, learning_rate=0.3)
     e.steps(30 * e.left_in_epoch())
     X, Y = e.X[:, e.training], e.Y[:, e.training]
@@ -134,7 +134,7 @@ def test_the_whole_diagnosis_is_that_of_a_training():
     net.put_parameters(e._start)
     trained = train(
         net, X, Y, loss=e.loss, learning_rate=0.3, batch_size=32, epochs=30, seed=1,
-        validation_data=part, callbacks=Watch(),
+        validation_data=part,
     )  # fmt: skip
     expected = diagnose_history(trained, X, Y, network=net, validation_data=part)
     assert serious(diagnose(e, whole=True))[:1] == serious(expected)[:1]

@@ -21,13 +21,16 @@ from pellucid import Dense, Network, train
 from pellucid.activations import LeakyReLU, Tanh
 from pellucid.history import History
 from pellucid.initializers import initializer as find_initializer
-from pellucid.insight import Watch
-from pellucid.insight.diagnosis import backward, facts, reference, statistics, subject
+from pellucid.insight.diagnosis import backward, reference, subject
 from pellucid.insight.diagnosis import evidence as evidence_module
 from pellucid.insight.diagnosis.evidence import Evidence, gather
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.losses import loss as find_loss
 from pellucid.optimizers import optimizer as find_optimizer
+from pellucid.training import facts, measure
+from pellucid.training.facts import columns, target
+from pellucid.training.facts import reference as of_learners
+from pellucid.training.facts.target import Table
 
 CACHE = Path(os.environ.get("PELLUCID_DIAGNOSIS_CACHE", Path(__file__).parent / ".cache"))
 SPLITS = 4
@@ -35,7 +38,10 @@ SPLITS = 4
 _VERSION = hashlib.sha256(
     "".join(
         inspect.getsource(each)
-        for each in (backward, evidence_module, facts, reference, statistics, subject)
+        for each in (
+            backward, evidence_module, facts, columns, target, of_learners, reference, measure,
+            subject,
+        )  # fmt: skip
     ).encode()
 ).hexdigest()[:12]
 
@@ -211,7 +217,7 @@ def _carry_out(spec: Spec) -> Result:
                 learning_rate=spec.learning_rate, epochs=spec.epochs,
                 batch_size=spec.batch_size, validation_data=(data.validation[0], Yv),
                 early_stopping=spec.early_stopping or None,
-                class_weight=spec.class_weight or None, callbacks=Watch(),
+                class_weight=spec.class_weight or None,
                 gradient_clip=spec.gradient_clip or None,
                 seed=spec.seed, n_threads=1,
             )  # fmt: skip
@@ -284,11 +290,11 @@ def _kept(path: Path, make: Any) -> Any:
     return made
 
 
-def _cached_reference(train: facts.Table, held_out: facts.Table) -> reference.Reference:
+def _cached_reference(train: Table, held_out: Table) -> reference.Reference:
     """The same data are asked for by many runs."""
-    arrays = (train.X, train.y, held_out.X, held_out.y)
+    arrays = [a for t in (train, held_out) for a in (t.X, t.y, t.weight) if a is not None]
     parts = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-    key = hashlib.sha256(inspect.getsource(reference).encode() + parts).hexdigest()[:20]
+    key = hashlib.sha256((inspect.getsource(reference) + repr(train.loss)).encode() + parts).hexdigest()[:20]
     return _kept(CACHE / "references" / key, lambda: reference.reference(train, held_out))
 
 

@@ -144,9 +144,13 @@ def _is_number(value: Any) -> bool:
     return type(value) is float and not math.isnan(value)
 
 
+_NOT_ASKED = ("epochs", "penalty_per_weight", "class_weight", "early_stopping")
+"""Settings that may change, or that older checkpoints lack; class weights are in the weights."""
+
+
 def asked(run: Run) -> dict[str, Any]:
     """Return what must be the same when a training goes on: all but the number of epochs."""
-    settings = {name: each for name, each in run.history.settings.items() if name != "epochs"}
+    settings = {k: each for k, each in run.history.settings.items() if k not in _NOT_ASKED}
     return {
         "layers": run.network.to_dict()["layers"],
         "dtype": run.network.dtype.name,

@@ -189,7 +189,6 @@ class Run:
             "l2": self.objective.l2,
             "penalty_per_weight": self.objective.penalty_per_weight,
             "class_weight": self.data.class_weight,
-            "sample_weight": self.data.weight is not None and self.data.class_weight is None,
             "early_stopping": self.stopping is not None,
             "label_smoothing": self.objective.label_smoothing,
             "clip_norm": self.objective.clip_norm,

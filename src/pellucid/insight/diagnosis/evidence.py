@@ -28,7 +28,7 @@ from pellucid.training.facts.target import (
 from pellucid.training.measure import measure, of_parameters, probe
 
 PARAMETERS, LOSSES, STATISTICS = "parameters", "loss curves", "statistics"
-FACTS, DATA = "facts of the data", "data"
+FACTS, KEPT, DATA = "facts of the data", "some rows of the training", "data"
 
 
 @dataclass
@@ -77,7 +77,7 @@ def gather(subject: Subject, task: str | None = None, known: Evidence | None = N
         _from_network(found, subject, subject.network)
     elif found.samples:
         found.activations = [each["g"] for each in found.samples[-1]["layers"]]
-    found.looked_at.sort(key=(PARAMETERS, LOSSES, STATISTICS, FACTS, DATA).index)
+    found.looked_at.sort(key=(PARAMETERS, LOSSES, STATISTICS, FACTS, KEPT, DATA).index)
     return found
 
 
@@ -96,7 +96,7 @@ def of_data(subject: Subject, task: str | None = None, *, compare: bool = True) 
 
 def _from_data(found: Evidence, subject: Subject, task: str | None, compare: bool) -> None:
     assert subject.data is not None
-    found.looked_at.append(DATA)
+    found.looked_at.append(KEPT if subject.kept else DATA)
     X, Y = subject.data
     found.m = X.shape[1]
     found.target = target_of(Y, subject.loss, task)

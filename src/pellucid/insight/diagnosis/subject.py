@@ -40,10 +40,10 @@ class Subject:
     loss: Loss | None = None
     names: tuple[str, ...] = ()
     classes: tuple[Any, ...] = ()
-    weights: Pair = (None, None)
-    """What each training and validation row counts, where that is known."""
     others: tuple[tuple[Network, History | None], ...] = ()
     renamed: Callable[[Settings], dict[str, Any]] = dict
+    weights: Pair = (None, None)
+    """What each training and validation row counts, where that is known."""
 
     @property
     def kept(self) -> Any:
@@ -203,7 +203,8 @@ def _whole(estimator: Any) -> History | None:
     J = estimator.loss_curve_
     if history is None or len(J) == history.epochs:
         return history
-    rates = [history["learning_rate"][-1]] * len(J)
+    rate = history.curves.get("learning_rate", [history.settings.get("learning_rate", 0.0)])[-1]
+    rates = [rate] * len(J)
     return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={}, kept=None)
 
 
