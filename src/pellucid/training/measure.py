@@ -75,6 +75,7 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
         "W_norm": norm(W),
         "W_std": norm(W - mean) / math.sqrt(W.size),
         "W_mean": mean,
+        "b_mean": float(b.mean()),
         "alike": _unlikeness(W, b, dW),
     }
 
