@@ -12,7 +12,7 @@ from pellucid.insight.diagnosis.evidence import Evidence, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding, Tried
 from pellucid.insight.diagnosis.recipe import Pair, Recipe, recipe_of
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.rules.rule import mean_recall
+from pellucid.insight.diagnosis.rules.rule import mean_recall, noise, noise_of_recall
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.training.facts.columns import take_rows
 
@@ -21,6 +21,8 @@ MOST = 24
 ROUNDS = 4
 HELPS = 0.02
 """A better score by so much is a help."""
+LESS = 0.8
+"""So much less loss, where the score is the same, is a help too."""
 LUCK = 0.005
 """A worse one by so much may be chance."""
 ROWS = 3000
@@ -31,7 +33,8 @@ CLOSE = 0.01
 
 SYMPTOMS = (
     "stopped_too_early", "learning_rate_too_low", "batch_too_large", "batch_too_small",
-    "underfitting", "oscillation", "dead_units", "saturated_units",
+    "underfitting", "oscillation", "dead_units", "saturated_units", "learning_rate_too_high",
+    "class_imbalance",
 )  # fmt: skip
 """Findings that say no more than that it could go better: not where nothing better was found."""
 
@@ -49,7 +52,7 @@ class Outcome:
         """Whether it scores better, or as well with a loss that is clearly less."""
         if self.score > than.score + LUCK:
             return True
-        return self.score >= than.score - LUCK and self.loss < 0.8 * than.loss
+        return self.score >= than.score - LUCK and self.loss < LESS * than.loss
 
 
 class Trials:
@@ -184,26 +187,26 @@ def _candidates(
 def _judged(
     trials: Trials, found: list[Finding], before: Outcome, best: Outcome
 ) -> Diagnosis:
-    """The findings, with the settings that helped, and without advice that does not."""
-    helped = best.score > before.score + HELPS or (best is not before and best.better(before))
+    """The findings with what was tried; where no score is better, symptoms are no warnings."""
+    sure = max(HELPS, noise_of_recall(trials.known) if trials.weighted else noise(trials.known))
     rows = trials.learned[0].shape[1]
-    if helped:
-        where = "training rows" if trials.held_out is None else "rows held out"
-        tried = Tried(best.fix, before.score, best.score, rows, where)
+    where = "training rows" if trials.held_out is None else "rows held out"
+    tried = Tried(best.fix, before.score, best.score, rows, where) if best.fix else None
+    if best.score > before.score + sure:
         return Diagnosis(found, tried=tried)
-    judged = []
-    for f in found:
-        if f.severity == "info" or not f.fix or f.severity == "error":
-            judged.append(f)
-            continue
-        outcome = trials.outcome(f.fix)
-        worse = outcome.score < before.score - LUCK
-        if f.kind in SYMPTOMS:
-            note = f"Tried on {rows} rows, this does not help: {f.advice}"
-            judged.append(replace(f, severity="info", advice=note, fix={}))
-        elif worse:
-            note = f"The usual advice makes the score worse on {rows} rows: {f.advice}"
-            judged.append(replace(f, advice=note, fix={}))
-        else:
-            judged.append(f)
-    return Diagnosis(judged)
+    judged = [_without_help(trials, f, before) for f in found]
+    return Diagnosis(judged, tried=tried if best.loss < LESS * before.loss else None)
+
+
+def _without_help(trials: Trials, f: Finding, before: Outcome) -> Finding:
+    """A finding whose advice makes no score better: of a symptom it is not a warning."""
+    if f.severity != "warning" or not f.fix:
+        return f
+    rows = trials.learned[0].shape[1]
+    if f.kind in SYMPTOMS:
+        note = f"Tried on {rows} rows, this does not help: {f.advice}"
+        return replace(f, severity="info", advice=note, fix={})
+    if trials.outcome(f.fix).score < before.score - LUCK:
+        note = f"Tried on {rows} rows, this makes the score worse: {f.advice}"
+        return replace(f, advice=note, fix={})
+    return f

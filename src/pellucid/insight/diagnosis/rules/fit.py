@@ -221,6 +221,8 @@ def _no_better(e: Evidence) -> list[Seen]:
     worse = a.validation_constant is not None and a.validation > a.validation_constant
     if not worse or s.validation > r.floor + noise(e) or r.rows < 30:
         return []
+    if s.recalls and mean_recall(e, "validation") > 1 / len(s.recalls) + SHORT + noise_of_recall(e):
+        return []  # of unequal classes it finds the rare ones, which accuracy does not show
     best = f"; {r.name} reaches {r.score:.2f}" if r.score > r.floor + noise(e) else ""
     return [
         Seen(
