@@ -113,7 +113,7 @@ def test_an_error_of_one_network_is_an_error() -> None:
 
 def test_what_would_show_more() -> None:
     model = fitted(max_iter=2)
-    assert diagnose(model.set_params(statistics=False).fit(X.T, CURVED)).more == [
+    assert diagnose(fitted(max_iter=2, statistics=False)).more == [
         "the statistics of a training (statistics=True)",
         "the training data",
     ]

@@ -78,6 +78,11 @@ class Kept:
         """Keep some validation rows, and of a large network its answers."""
         if validation is not None:
             self.validation = part(validation, network, BYTES // 2)
+            factors = self.class_means()
+            if self.validation.weight is None and factors is not None:
+                Y = self.validation.Y
+                classes = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
+                self.validation = self.validation._replace(weight=np.array(factors)[classes])
         if not self.small:
             self.outputs = self._answers(network)
 
@@ -97,6 +102,15 @@ class Kept:
         outputs = self.outputs or self._answers(self._at(self.looks[-1][1]))
         with one_thread():
             return facts.of_parts(self, outputs).to_dict()
+
+    def class_means(self) -> list[float] | None:
+        """Return the mean weight of each class's rows; None without weights, or without classes."""
+        Y, w = self.train.Y, self.train.weight
+        if w is None or not np.isin(Y, (0, 1)).all() or not (len(Y) == 1 or (Y.sum(0) == 1).all()):
+            return None
+        classes = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
+        rows = [w[classes == k] for k in range(max(len(Y), 2))]
+        return [float(each.mean()) if len(each) else 1.0 for each in rows]
 
     def _at(self, parameters: dict[str, NDArray[Any]]) -> Network:
         """A network of its own with these parameters."""

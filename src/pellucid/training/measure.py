@@ -71,9 +71,11 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
         "units": layer.n_units,
         "fan_in": W.shape[1],
         "rate_factor": layer.rate_factor("W"),
+        "dropout": float(layer.dropout),
         "W_norm": norm(W),
         "W_std": norm(W - mean) / math.sqrt(W.size),
         "W_mean": mean,
+        "b_mean": float(b.mean()),
         "alike": _unlikeness(W, b, dW),
     }
 

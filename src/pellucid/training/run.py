@@ -189,7 +189,7 @@ class Run:
             "l2": self.objective.l2,
             "penalty_per_weight": self.objective.penalty_per_weight,
             "class_weight": self.data.class_weight,
-            "early_stopping": self.stopping is not None,
+            "early_stopping": self.stopping.patience if self.stopping else None,
             "label_smoothing": self.objective.label_smoothing,
             "clip_norm": self.objective.clip_norm,
             "clip_value": self.objective.clip_value,

@@ -31,6 +31,21 @@ def of_ones_own(network: Network, loss: Loss) -> bool:
     )
 
 
+def upside_down(Y: NDArray[Any], loss: Loss) -> tuple[float, float] | None:
+    """Return what a loss is for right and for wrong answers, where the right ones cost more.
+
+    Wrong are the right answers in another order.
+    """
+    low, high = float(Y.min()), float(Y.max())
+    margin = 0.02 * (high - low)
+    near = Y.clip(low + margin, high - margin)  # logarithms of 0 are nobody's fault
+    with np.errstate(all="ignore"):
+        right = float(np.mean(loss.value(Y, near)))
+        wrong = float(np.mean([np.mean(loss.value(Y, np.roll(near, k, axis=1))) for k in (1, 2, 3)]))
+    fits = math.isfinite(right) and math.isfinite(wrong)
+    return (right, wrong) if fits and right - wrong > 0.1 * abs(wrong) else None
+
+
 def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, float]:
     """Return, for each dW[l], db[l] and dA[l], by what share dJ along a random direction differs.
 

@@ -9,6 +9,7 @@ from pellucid.insight.diagnosis.evidence import PARAMETERS, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.subject import subject_of
+from pellucid.insight.diagnosis.trial import with_tried_advice
 from pellucid.losses import Loss
 from pellucid.network import Network
 
@@ -24,6 +25,7 @@ def diagnose(
     task: str | None = None,
     network: Network | None = None,
     validation_data: tuple[Any, Any] | None = None,
+    try_advice: bool = True,
 ) -> Diagnosis:
     """Say what is wrong with a training, a network or its data, why, and what to change.
 
@@ -53,6 +55,10 @@ def diagnose(
         The trained network, beside a history.
     validation_data : tuple, optional
         (Xv, Yv) that were not trained on; without them a third of the rows serves the comparison.
+    try_advice : bool
+        Train with what is advised, a few seconds at most, on the rows that are given or that the
+        training has kept: what does not help there is not advised, and ``suggest()`` returns the
+        settings that helped most.
 
     Returns
     -------
@@ -97,8 +103,15 @@ def diagnose(
     looked_at = first.looked_at
     if about.others:
         looked_at[looked_at.index(PARAMETERS)] += f" of {len(each)} networks"
-    found = [replace(f, fix=about.renamed(f.fix)) for f in _together(each)]
-    return Diagnosis(found, looked_at, about.more())
+    found = _together(each)
+    judged = Diagnosis(found)
+    if try_advice and not about.others:
+        judged = with_tried_advice(about, first, found)
+    found = [replace(f, fix=about.renamed(f.fix)) for f in judged.findings]
+    tried = judged.tried
+    if tried is not None:
+        tried = replace(tried, settings=about.renamed(tried.settings))
+    return Diagnosis(found, looked_at, about.more(), tried)
 
 
 def _together(each: list[list[Finding]]) -> list[Finding]:

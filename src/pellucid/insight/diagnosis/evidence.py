@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import short
-from pellucid.insight.diagnosis.backward import of_ones_own, wrong_gradients
+from pellucid.insight.diagnosis.backward import of_ones_own, upside_down, wrong_gradients
 from pellucid.insight.diagnosis.reference import reference
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.layers import Dense
@@ -52,6 +52,8 @@ class Evidence(Facts):
     classes: tuple[Any, ...] = ()
     wrong_gradients: dict[str, float] = field(default_factory=dict)
     """By array, the share by which backward differs from differences of J."""
+    right_and_wrong: tuple[float, float] | None = None
+    """What a loss of one's own is for right and for wrong answers, where right ones cost more."""
 
     @property
     def start(self) -> dict[str, Any] | None:
@@ -156,10 +158,11 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     if loss is None or found.target is None:
         return
     own = of_ones_own(network, loss)
+    if own and not found.wrong_gradients:
+        Y = _made_up(found.target, network)
+        found.wrong_gradients = wrong_gradients(network, Y, loss)
+        found.right_and_wrong = upside_down(Y, loss)
     if subject.data is None:
-        if own:
-            Y = _made_up(found.target, network)
-            found.wrong_gradients = wrong_gradients(network, Y, loss)
         return
     X, Y = subject.data
     Y = as_columns(Y, network.n[-1])
@@ -169,8 +172,6 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     facts.of_network(found, loss, *parts, thirds=take_rows(Y.shape[1])[::3])
     few = [each.astype(network.dtype) for each in probe(X, Y)]
     found.layers = measure(network, *few, loss)["layers"]
-    if own and not found.wrong_gradients:
-        found.wrong_gradients = wrong_gradients(network, Y[:, :7], loss)
 
 
 def _last_epoch(found: Evidence) -> int:

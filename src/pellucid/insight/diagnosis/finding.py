@@ -56,6 +56,35 @@ class Finding:
         return dict(self.fix)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Settings that were tried on the rows at hand, and what came of them.
+
+    ``before`` and ``after`` are scores, as they were and with ``settings``; ``rows`` were learned
+    from, and ``where`` says on which the scores were measured.
+    """
+
+    settings: dict[str, Any]
+    before: float
+    after: float
+    rows: int
+    where: str
+
+    def text(self) -> str:
+        """Return it as a sentence."""
+        settings = ", ".join(f"{name}={_shown(value)}" for name, value in self.settings.items())
+        return (
+            f"Tried on {self.rows} rows: with {settings} the score goes from {self.before:.2f} to "
+            f"{self.after:.2f}, on {self.where}."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and len(value) > 4:
+        return f"[{value[0]!r}, ... {len(value)} in all]"
+    return repr(value)
+
+
 @dataclass
 class Diagnosis:
     """What :func:`pellucid.diagnose` found, the most serious first.
@@ -67,11 +96,14 @@ class Diagnosis:
         What the rules could see: "parameters", "loss curves", "statistics", "data".
     more : list of str
         What was not given and would let them see more.
+    tried : Tried or None
+        The settings that helped most where they were tried, on the rows that were given or kept.
     """
 
     findings: list[Finding] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
+    tried: Tried | None = None
 
     def __post_init__(self) -> None:
         self.findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.weight))
@@ -82,7 +114,12 @@ class Diagnosis:
         return all(finding.severity == "info" for finding in self.findings)
 
     def suggest(self) -> dict[str, Any]:
-        """Return the settings to change, those of the first findings where two disagree."""
+        """Return the settings to change: those that were tried and helped, where any were.
+
+        Else those of all findings, of the first where two disagree.
+        """
+        if self.tried is not None:
+            return dict(self.tried.settings)
         changed: dict[str, Any] = {}
         for finding in reversed([f for f in self.findings if f.severity != "info"]):
             changed |= finding.suggest()
@@ -102,6 +139,8 @@ class Diagnosis:
                 f"  Do: {finding.advice}",
                 "",
             ]
+        if self.tried is not None:
+            lines += [self.tried.text(), ""]
         return "\n".join([*lines, self._seen()])
 
     def _seen(self) -> str:
@@ -112,7 +151,8 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
         findings = [asdict(f) for f in self.findings]
-        return {"findings": findings, "looked_at": self.looked_at, "more": self.more}
+        plain = {"findings": findings, "looked_at": self.looked_at, "more": self.more}
+        return plain if self.tried is None else {**plain, "tried": asdict(self.tried)}
 
     def html(self) -> str:
         """Return everything as a list in HTML."""
@@ -123,7 +163,8 @@ class Diagnosis:
             for f in self.findings
         )
         found = f"<ul>{items}</ul>" if items else "<p>Nothing found.</p>"
-        return f'<div class="pellucid-diagnosis">{found}<p>{escape(self._seen())}</p></div>'
+        tried = f"<p>{escape(self.tried.text())}</p>" if self.tried else ""
+        return f'<div class="pellucid-diagnosis">{found}{tried}<p>{escape(self._seen())}</p></div>'
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,12 @@ class Subject:
 
     @property
     def class_weight(self) -> Any:
-        """The factor of each class in the training, where classes are all that weighs there."""
-        factors = self.history.settings.get("class_weight") if self.history else None
+        """What the rows of each class counted in the training, on average; None where all did 1."""
+        if self.history is None:
+            return None
+        factors = self.history.settings.get("class_weight")
+        if factors is None and self.history.kept is not None:
+            factors = self.history.kept.class_means()
         return None if factors is None else np.asarray(factors, dtype=np.float64)
 
     @property
@@ -184,14 +189,19 @@ def _drop_in(
         estimator._loss() if loss is None else find_loss(loss),
         tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
         tuple(np.asarray(getattr(estimator, "classes_", ())).tolist()),
-        renamed=_for_drop_in,
+        renamed=partial(_for_drop_in, estimator),
     )
 
 
-def _for_drop_in(fix: Settings) -> dict[str, Any]:
-    """Settings by scikit-learn's names."""
-    names = {"learning_rate": "learning_rate_init", "epochs": "max_iter"}
-    renamed = {names.get(name, name): value for name, value in fix.items()}
+def _for_drop_in(estimator: Any, fix: Settings) -> dict[str, Any]:
+    """Settings by scikit-learn's names; a bias is no parameter there, its initializers begin at 0."""
+    names = {"learning_rate": "learning_rate_init", "epochs": "max_iter", "l2": "alpha"}
+    renamed = {names.get(name, name): value for name, value in fix.items() if name != "bias"}
+    if "bias" in fix:
+        renamed.setdefault("initializer", "he_normal")
+    if fix.get("schedule") == "constant" and estimator.learning_rate != "constant":
+        renamed["learning_rate"] = "constant"
+        del renamed["schedule"]
     if "early_stopping" in renamed:
         renamed |= {"early_stopping": True, "n_iter_no_change": fix["early_stopping"]}
     return renamed

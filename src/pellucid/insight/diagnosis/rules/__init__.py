@@ -6,7 +6,15 @@ from collections.abc import Container
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.finding import Finding
-from pellucid.insight.diagnosis.rules import data, fit, gradients, learning, start, task
+from pellucid.insight.diagnosis.rules import (
+    data,
+    fit,
+    gradients,
+    learning,
+    restraint,
+    start,
+    task,
+)
 from pellucid.insight.diagnosis.rules.rule import Rule, Seen
 
 __all__ = ["KINDS", "RULES", "Rule", "Seen", "findings"]
@@ -15,11 +23,13 @@ RULES: tuple[Rule, ...] = (
     *task.RULES,
     *data.RULES,
     *start.RULES,
+    *restraint.RULES,
     gradients.EXPLODING,
     gradients.BORN_DEAD,
     gradients.BORN_SATURATED,
     gradients.VANISHING,
     learning.ASCENT,
+    *learning.STANDSTILL,
     learning.TOO_HIGH,
     learning.DIVERGENCE,
     learning.SMALL_BATCHES,

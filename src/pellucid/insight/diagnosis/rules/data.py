@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
+from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, hurts, percent
 
 SCALES = 20.0
 """Ratio of two columns' sizes, or of one to 1, that gradient descent cannot serve with one rate."""
@@ -25,6 +25,12 @@ VISIBLE = 0.2
 """Of so few rows that this much above chance may be luck, nothing can be said."""
 MOVED = 0.25
 """Kolmogorov's distance of training and validation columns."""
+ELSEWHERE = 3.0
+"""Standard deviations between their means, or a logarithm of the ratio of their spreads."""
+REPEATED = 0.3
+"""Share of validation rows that are training rows, beyond what is repeated within these."""
+USUAL_PLACEHOLDERS = {sign * 1.0 * v for sign in (1, -1) for v in
+                      (99, 200, 998, 999, 9999, 99999, 999999, 32767, 65535)}  # fmt: skip
 
 
 def _names(e: Evidence, columns: list[int]) -> str:
@@ -201,6 +207,9 @@ def nothing(e: Evidence) -> list[Seen]:
 def _drifted(e: Evidence) -> list[Seen]:
     if e.columns is None or e.target is None:
         return []
+    otherwise = _scaled_otherwise(e)
+    if otherwise:
+        return otherwise
     drift = e.columns.drift
     moved = [j for j, distance in enumerate(drift) if distance > MOVED]
     if not moved and e.target.drift <= MOVED:
@@ -219,7 +228,74 @@ def _drifted(e: Evidence) -> list[Seen]:
     ]
 
 
+def _scaled_otherwise(e: Evidence) -> list[Seen]:
+    """Most columns lie elsewhere, or are many times as wide: of one kind, brought to two scales."""
+    assert e.columns is not None
+    varying = [j for j, same in enumerate(e.columns.constant) if not same]
+    away = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
+    if len(away) < max(len(varying) / 2, 1):
+        return []
+    return [
+        Seen(
+            "warning",
+            _names(e, away),
+            f"in {len(away)} of {len(varying)} columns the validation values lie more than "
+            f"{ELSEWHERE:g} standard deviations from the training's, or spread "
+            f"{math.exp(ELSEWHERE):.0f} times as much: they are not scaled as those are",
+            "Scale both with the mean and the standard deviation of the training rows, and what is "
+            "predicted later too.",
+        )
+    ]
+
+
+def _repeated(e: Evidence) -> list[Seen]:
+    if e.seen_again is None:
+        return []
+    again, repeated = e.seen_again
+    if again < REPEATED or again < repeated + REPEATED:
+        return []
+    return [
+        Seen(
+            "warning",
+            "the validation data",
+            f"{percent(again)} of the validation rows are training rows too; within the training "
+            f"{percent(repeated)} are repeated",
+            "Hold rows out that the network does not learn from: split first, and only once.",
+            {"split": "random"},
+        )
+    ]
+
+
+def _placeholders(e: Evidence) -> list[Seen]:
+    found = []
+    for j, value, share in e.columns.placeholder if e.columns else ():
+        usual = value in USUAL_PLACEHOLDERS
+        harm = usual or e.reference is None or hurts(e)
+        found.append(
+            Seen(
+                "warning" if harm else "info",
+                e.column(j),
+                f"{percent(share)} of the rows have the value {value:g}, which lies further from "
+                "all others than they lie from each other",
+                "If it stands for a missing value, put the column's median in its place, and say "
+                "in a column of its own where that was done.",
+            )
+        )
+    return found
+
+
 RULES = (
+    Rule(
+        "placeholder_value",
+        "Numbers such as -999 that stand for a missing value are taken for what they say.",
+        _placeholders,
+    ),
+    Rule(
+        "validation_repeats_training",
+        "A score on rows that were learned says nothing of new ones.",
+        _repeated,
+        ("leak",),
+    ),
     Rule(
         "unscaled_inputs",
         "dW = dZ A_prev^T / m: a column of large values has large gradients, and no learning rate "

@@ -16,6 +16,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     gap,
     hurts,
     mean_recall,
+    noise,
     noise_of_recall,
     percent,
     shortfall,
@@ -212,6 +213,27 @@ def _at_log_2(e: Evidence) -> bool:
     return near and len(J) >= PLATEAU and loss == "binary_cross_entropy"
 
 
+def _no_better(e: Evidence) -> list[Seen]:
+    """On rows held out, what one answer to all would do as well."""
+    a, s, r = e.answers, e.scores, e.reference
+    if a is None or s is None or s.validation is None or r is None or a.validation is None:
+        return []
+    worse = a.validation_constant is not None and a.validation > a.validation_constant
+    if not worse or s.validation > r.floor + noise(e) or r.rows < 30:
+        return []
+    best = f"; {r.name} reaches {r.score:.2f}" if r.score > r.floor + noise(e) else ""
+    return [
+        Seen(
+            "warning",
+            "the validation data",
+            f"J is {a.validation:.3g} there and {a.validation_constant:.3g} for one answer to all; "
+            f"the score is {s.validation:.2f}, that of one answer to all {r.floor:.2f}{best}",
+            "Stop early and take fewer units; look for columns that say more of the target.",
+            {"early_stopping": 10},
+        )
+    ]
+
+
 _UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
 TOO_NARROW = Rule(
     "underfitting",
@@ -226,18 +248,26 @@ RULES = (
         "J is a mean over examples: where one class is rare, answering always with the other is "
         "cheap.",
         _imbalance,
-        ("stopped_too_early", "underfitting", "constant_answer"),
+        ("stopped_too_early", "underfitting", "constant_answer", "no_better_than_constant"),
     ),
     Rule(
         "overfitting",
         "With enough weights a network learns the training examples by heart, noise and all.",
         _overfits,
+        ("no_better_than_constant",),
     ),
-    Rule("underfitting", _UNDERFITS, _underfits, ("constant_answer",)),
+    Rule("underfitting", _UNDERFITS, _underfits, ("constant_answer", "no_better_than_constant")),
     Rule(
         "constant_answer",
         "J is least, of all answers that do not depend on X, for the mean of Y; a network that can "
         "bend its answer no further, or whose units are all flat, stays there.",
         _constant_answer,
+        ("no_better_than_constant",),
+    ),
+    Rule(
+        "no_better_than_constant",
+        "A score says something only beside that of the plainest answer: always the commonest "
+        "class, or the mean.",
+        _no_better,
     ),
 )

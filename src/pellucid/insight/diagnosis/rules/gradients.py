@@ -22,6 +22,9 @@ EXPLODED = 30.0
 """How much larger it is than the last's, or than it was at the start."""
 MANY = 0.5
 """Share of a layer's units, dead or saturated, from which it is more than thrift."""
+FROM_START = 0.9
+"""The same before the first step: half of all ReLU units are 0 for one input that is never
+negative, and the others can learn."""
 
 
 def _relative(layer: dict[str, Any]) -> float:
@@ -91,7 +94,7 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
     for layer in _now(e):
         share, first = _share(layer, what), start.get(layer["layer"], 0.0)
         most = max(share, first)
-        if (share == 0 and first < MANY) or (first >= MANY) != at_start:
+        if (share == 0 and first < MANY) or (first >= FROM_START) != at_start:
             continue
         harm = most >= MANY and hurts(e) and (at_start or not by_heart(e))
         severity = ("error" if most == 1 else "warning") if harm else "info"

@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
+    SYMPTOMS,
     Rule,
     Seen,
     by_heart,
@@ -92,6 +93,18 @@ def _first_J(e: Evidence) -> float:
 
 
 def _ascends(e: Evidence) -> list[Seen]:
+    if e.right_and_wrong is not None:
+        right, wrong = e.right_and_wrong
+        return [
+            Seen(
+                "error",
+                f"loss {e.loss}",
+                f"it is {right:.3g} for right answers and {wrong:.3g} for wrong ones: a likelihood, "
+                "or another score to be made large, while training makes it small",
+                "Return its negative. Lecture 001 goes up a likelihood; to go down its negative is "
+                "the same.",
+            )
+        ]
     rates = [*e.curves.get("learning_rate", []), e.settings.get("learning_rate", 0.0)]
     J, lowest = [v for v in e.curves.get("loss", []) if math.isfinite(v)], min(rates)
     if lowest >= 0:
@@ -203,6 +216,79 @@ def _oscillates(e: Evidence) -> list[Seen]:
     ]
 
 
+FADED = 1e-3
+"""A learning rate of so small a share of its largest moves nothing any more."""
+LONG = 0.3
+"""Share of the epochs that were done with it."""
+FLAT = 0.01
+"""J of all epochs within this share of each other."""
+
+
+def _faded(e: Evidence) -> list[Seen]:
+    rates = e.curves.get("learning_rate", [])
+    most = max(rates, default=0.0)
+    lost = sum(rate < FADED * most for rate in rates)
+    if not most > 0 or lost < max(LONG * len(rates), 3) or not hurts(e, SHORT / 2):
+        return []
+    first = next(k for k, rate in enumerate(rates) if rate < FADED * most)
+    J = e.curves["loss"]
+    return [
+        Seen(
+            "warning",
+            f"epoch {epochs_of(e)[first]}",
+            f"the learning rate went from {most:.3g} to {rates[-1]:.3g}; in the {lost} epochs from "
+            f"there on J went from {J[first]:.3g} to {J[-1]:.3g}",
+            "Keep the learning rate, or let it fall more slowly.",
+            {"schedule": "constant"},
+        )
+    ]
+
+
+def _still(e: Evidence) -> list[Seen]:
+    """Weights that no step has changed, or that somebody has set back."""
+    if not _epochs(e) or len(e.samples) < 2 or e.stopped == "diverged":
+        return []
+    last, between = e.samples[-1]["layers"], e.samples[1:-1]
+    if any(each["moved_since_start"] > 0 for each in last):
+        return _set_back(e)
+    if all(each.get("dW_norm", 0.0) == 0 for each in last):  # nowhere to go: dead units
+        return []
+    moved = any(x["moved_since_start"] > 0 for sample in between for x in sample["layers"])
+    return [
+        Seen(
+            "error",
+            "every layer",
+            "the weights are those of the start, though "
+            + ("they had moved meanwhile" if moved else "dW is not 0 in any step")
+            + f"; J is {e.curves['loss'][-1]:.3g} after {_epochs(e)} epochs",
+            "Do not set the weights back; a callback that writes into them counts."
+            if moved
+            else "Let the steps change the network's own arrays: W[...] -= α dW, and a rate above 0.",
+        )
+    ]
+
+
+def _set_back(e: Evidence) -> list[Seen]:
+    """Each epoch ends where the first did, though an epoch makes J smaller."""
+    J, later = e.curves.get("loss", []), e.samples[1:]
+    if len(J) < 5 or len(later) < 2 or max(J) - min(J) > FLAT * abs(max(J)):
+        return []
+    ways = [[s["layers"][l]["moved_since_start"] for s in later] for l in range(len(later[0]["layers"]))]
+    same = all(max(way) - min(way) < FLAT * max(way) for way in ways)
+    if not same or not later[0]["J"] < (1 - FLAT) * _first_J(e) or not hurts(e):
+        return []
+    return [
+        Seen(
+            "error",
+            "every layer",
+            f"every epoch begins where the first did: J is {J[0]:.4g} in the first and {J[-1]:.4g} "
+            f"in the last, and after each the weights are {percent(ways[0][0])} from their start",
+            "Do not set the weights back between epochs, and make the network once, before the "
+            "loop.",
+        )
+    ]
+
+
 def _behind(e: Evidence) -> bool:
     """Whether more could be learned: also from the training data, and no validation loss turned."""
     short, val = shortfall(e, "train"), e.curves.get("val_loss", [])
@@ -306,6 +392,20 @@ def _early(e: Evidence) -> list[Seen]:
     ]
 
 
+STANDSTILL = (
+    Rule(
+        "weights_do_not_move",
+        "W := W - α dJ/dW must write into the arrays that forward reads, and go on from there.",
+        _still,
+        SYMPTOMS,
+    ),
+    Rule(
+        "learning_rate_went_to_zero",
+        "W := W - α dJ/dW: where α goes to 0, so do the steps, whatever there is left to learn.",
+        _faded,
+        SYMPTOMS,
+    ),
+)
 _WEAK = ("stopped_too_early", "underfitting", "class_imbalance", "constant_answer")
 TOO_HIGH = Rule(
     "learning_rate_too_high",

@@ -58,6 +58,7 @@ SYMPTOMS = (
     "overfitting",
     "underfitting",
     "constant_answer",
+    "no_better_than_constant",
 )
 """What a training shows where something else is at fault."""
 TRAINING = ("ascent", *SYMPTOMS)

@@ -1,0 +1,198 @@
+"""A training as a recipe: what it was made of, with some settings changed, carried out again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.history import History
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.subject import Subject
+from pellucid.layers import Dense
+from pellucid.losses import Loss
+from pellucid.losses import loss as find_loss
+from pellucid.network import Network
+from pellucid.training import train
+from pellucid.training.facts.target import Target
+
+OPERATIONS = 2e10
+"""Multiplications and additions of a trial; steps are counted as 3 * 10^5 of them."""
+PER_STEP = 3e5
+FEWEST = 5
+"""Epochs of a trial at least."""
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training was asked for, as far as it is known, and what is done to its data."""
+
+    hidden: tuple[tuple[int, Any, float], ...]
+    """Units, g and dropout of each hidden layer."""
+    output: tuple[int, Any]
+    loss: Loss
+    settings: Mapping[str, Any]
+    """Arguments of :func:`pellucid.train`."""
+    dtype: Any
+    seed: int
+    target: Target
+    start: tuple[tuple[float, float, float], ...] = ()
+    """Mean and standard deviation of each W at the start, and the mean of each b."""
+    initializer: str | None = None
+    standardise: bool = False
+    standardise_target: bool = False
+    drop_columns: tuple[int, ...] = ()
+    class_numbers: bool = False
+    """Whether the labels are to be 0 to K - 1."""
+
+    def changed(self, fix: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with suggested settings carried out."""
+        new = self
+        settings = dict(self.settings)
+        for name, value in fix.items():
+            if name in _ARGUMENTS:
+                settings[name] = value
+        if "loss" in fix:
+            new = replace(new, loss=find_loss(fix["loss"]))
+        if "output" in fix:
+            new = new._with_output(fix["output"])
+        g = fix.get("activation")
+        dropout = fix.get("dropout")
+        if "hidden_layer_sizes" in fix:
+            old = new.hidden[0][1:] if new.hidden else ("relu", 0.0)
+            new = replace(new, hidden=tuple((n, *old) for n in fix["hidden_layer_sizes"]))
+        new = replace(
+            new,
+            hidden=tuple(
+                (n, g or old, rate if dropout is None else dropout) for n, old, rate in new.hidden
+            ),
+        )
+        if "initializer" in fix:
+            new = replace(new, initializer=fix["initializer"], start=())
+        elif fix.get("bias") == 0.0:
+            new = replace(new, start=tuple((mean, std, 0.0) for mean, std, _ in new.start))
+        return replace(
+            new,
+            settings=settings,
+            standardise=new.standardise or bool(fix.get("standardise")),
+            standardise_target=new.standardise_target or bool(fix.get("standardise_target")),
+            drop_columns=tuple(sorted({*new.drop_columns, *fix.get("drop_columns", ())})),
+            class_numbers=new.class_numbers or "labels" in fix,
+        )
+
+    def _with_output(self, g: str) -> Recipe:
+        if self.target.task == "regression":
+            return replace(self, output=(self.output[0], g))
+        classes = max(len(self.target.shares), 2)
+        return replace(self, output=(classes if g == "softmax" else 1, g), class_numbers=True)
+
+    def data(self, pair: Pair, like: Pair) -> Pair:
+        """Return X and Y as the recipe takes them, scaled by the rows of ``like``."""
+        (X, Y), (X0, Y0) = pair, like
+        kept = np.setdiff1d(np.arange(len(X)), self.drop_columns)
+        X, X0 = X[kept].astype(np.float64), X0[kept].astype(np.float64)
+        if self.standardise:
+            spread = X0.std(axis=1, keepdims=True)
+            X = (X - X0.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+        Y = np.atleast_2d(Y) if self.target.task == "regression" else Y
+        if self.standardise_target:
+            Y0 = np.atleast_2d(Y0).astype(np.float64)
+            spread = Y0.std(axis=1, keepdims=True)
+            Y = (Y - Y0.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+        if self.class_numbers and self.target.task != "regression":
+            Y = _numbers(Y, Y0)
+        return X, Y
+
+    def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
+        """Train; what diverges or cannot be trained raises ValueError."""
+        n = len(learned[0])
+        layers = [Dense(units, g, dropout=rate) for units, g, rate in self.hidden]
+        network = Network([*layers, Dense(*self.output)], n, self._initializer(), seed=self.seed,
+                          dtype=self.dtype)  # fmt: skip
+        for k, layer in enumerate(network.layers):
+            if self.start:
+                layer.parameters["b"][...] = self.start[min(k, len(self.start) - 1)][2]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            history = train(
+                network, *learned, loss=self.loss, validation_data=held_out, n_threads=1,
+                **self.affordable(learned[0].shape[1], network),
+            )  # fmt: skip
+        return network, history
+
+    def affordable(self, m: int, network: Network) -> dict[str, Any]:
+        """Return the settings, with as few epochs as a trial may take."""
+        settings = dict(self.settings)
+        steps = -(-m // min(settings.get("batch_size") or m, m))
+        work = 6 * network.n_parameters * m + PER_STEP * steps
+        settings["epochs"] = int(min(settings["epochs"], max(OPERATIONS / work, FEWEST)))
+        return settings
+
+    def _initializer(self) -> Any:
+        if self.initializer or not self.start:
+            return self.initializer
+        rng, drawn = np.random.default_rng(self.seed), iter(range(10**6))
+
+        def draw(shape: tuple[int, ...]) -> NDArray[np.float64]:
+            mean, std, _ = self.start[min(next(drawn), len(self.start) - 1)]
+            return rng.normal(mean, std, shape)
+
+        return draw
+
+
+_ARGUMENTS = ("learning_rate", "epochs", "batch_size", "early_stopping", "gradient_clip", "l1",
+              "l2", "schedule", "optimizer", "class_weight")  # fmt: skip
+"""Suggested settings that :func:`pellucid.train` has by the same name."""
+
+
+def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
+    """Return the recipe of a training; None where something of it is not known."""
+    network, s = subject.network, e.settings
+    known = {"optimizer", "learning_rate", "epochs", "batch_size"} <= s.keys()
+    if network is None or subject.loss is None or e.target is None or not known:
+        return None
+    layers = network.layers
+    if not all(type(layer) is Dense for layer in layers):
+        return None
+    per = s["batch_size"] if s.get("penalty_per_weight") else 1
+    settings: dict[str, Any] = {
+        "optimizer": s["optimizer"],
+        "learning_rate": s["learning_rate"],
+        "epochs": s["epochs"],
+        "batch_size": s["batch_size"],
+        "schedule": s.get("schedule", "constant"),
+        "l1": s.get("l1", 0.0) / per,
+        "l2": s.get("l2", 0.0) / per,
+        "label_smoothing": s.get("label_smoothing", 0.0),
+        "early_stopping": s.get("early_stopping") or None,
+    }
+    if s.get("clip_norm"):
+        settings["gradient_clip"] = s["clip_norm"]
+    if s.get("class_weight"):
+        settings["class_weight"] = dict(enumerate(s["class_weight"]))
+    start = ()
+    if e.start is not None and "b_mean" in e.start["layers"][0]:
+        start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.start["layers"])
+    return Recipe(
+        tuple((layer.n_units, layer.activation, layer.dropout) for layer in layers[:-1]),
+        (layers[-1].n_units, layers[-1].activation),
+        subject.loss,
+        settings,
+        network.dtype,
+        network.seed,
+        e.target,
+        start,
+    )
+
+
+def _numbers(Y: NDArray[Any], like: NDArray[Any]) -> NDArray[np.intp]:
+    """Class numbers from 0 on."""
+    if Y.ndim == 2 and len(Y) > 1:
+        return Y.argmax(axis=0)
+    return np.searchsorted(np.unique(like), Y.ravel())
