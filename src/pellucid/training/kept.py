@@ -127,12 +127,15 @@ class Kept:
         return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
 
 
-def part(data: Examples, network: Network, size: int = sys.maxsize) -> Part:
-    """Return some of the examples, evenly spaced, or all, as the network takes them."""
-    one = (data.X.shape[0] + network.n[-1]) * network.dtype.itemsize
-    chosen: Any = slice(None)
-    if size < sys.maxsize:
-        chosen = take_rows(data.m, min(ROWS, max(size // one, 8)))
+def room(network: Network, size: int) -> int:
+    """Return how many examples of a network are kept in so many bytes."""
+    one: int = (network.n[0] + network.n[-1]) * network.dtype.itemsize
+    return min(ROWS, max(size // one, 8))
+
+
+def part(data: Examples, network: Network, size: int | None = None) -> Part:
+    """Return the examples as the network takes them: some, evenly spaced, or all."""
+    chosen: Any = slice(None) if size is None else take_rows(data.m, room(network, size))
     columns = chosen if data.rows is None else data.rows[chosen]
     X, Y = data.X[:, columns], data.Y[..., columns]
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
