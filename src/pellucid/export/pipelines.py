@@ -55,30 +55,23 @@ def unwrap(model: Any) -> Unwrapped:
     >>> unwrap(pipeline).steps
     [('standardscaler', StandardScaler())]
     """
-    from sklearn.compose import TransformedTargetRegressor
-    from sklearn.pipeline import Pipeline
-    from sklearn.utils.validation import check_is_fitted
+    from pellucid.estimators.inside import inside
 
-    if isinstance(model, Pipeline):
-        check_is_fitted(model)
-        steps = [step for each in model.steps[:-1] for step in _steps(*each)]
-        found = unwrap(model.steps[-1][1])
-        return Unwrapped(found.estimator, steps + found.steps, found.scale)
-    if isinstance(model, TransformedTargetRegressor):
-        check_is_fitted(model)
-        found = unwrap(model.regressor_)
-        outer = _scale_of_target(model.transformer_)
-        return Unwrapped(found.estimator, found.steps, combined(outer, found.scale))
-    if hasattr(model, "refit") and hasattr(model, "estimator"):  # any library's search
-        check_is_fitted(model)
-        if not hasattr(model, "best_estimator_"):
+    found = Unwrapped(model)
+    while True:
+        kind, found.estimator, _ = inside(model := found.estimator)
+        if kind == "pipeline":
+            found.steps += [step for each in model.steps[:-1] for step in _steps(*each)]
+        elif kind == "transformed target":
+            found.scale = combined(found.scale, _scale_of_target(model.transformer_))
+        elif kind != "search":
+            return found
+        elif found.estimator is None:
             raise ModelError(
                 f"the {type(model).__name__} was fitted with refit={model.refit!r}, so it holds no "
                 "fitted estimator. Fit it with refit=True, or fit the estimator with its "
                 "best_params_ and export that."
             )
-        return unwrap(model.best_estimator_)
-    return Unwrapped(model)
 
 
 def _steps(name: str, transformer: Any) -> list[tuple[str, Any]]:

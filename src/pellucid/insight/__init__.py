@@ -6,6 +6,7 @@ from pellucid.insight.diagnosis import Diagnosis, Finding, diagnose
 from pellucid.insight.explain import Explanation, explain
 from pellucid.insight.gradient_check import GradientCheck, check_gradients
 from pellucid.insight.jacobian import input_gradients, integrated_gradients, jacobian
+from pellucid.insight.recording import Recording, record_training
 from pellucid.insight.trace import Trace, trace
 from pellucid.training import StatisticsCallback
 
@@ -17,6 +18,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "GradientCheck",
+    "Recording",
     "StatisticsCallback",
     "Trace",
     "Watch",
@@ -26,5 +28,6 @@ __all__ = [
     "input_gradients",
     "integrated_gradients",
     "jacobian",
+    "record_training",
     "trace",
 ]

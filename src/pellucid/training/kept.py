@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from pellucid import propagation
-from pellucid.losses import one_hot
+from pellucid.losses import Loss, one_hot
 from pellucid.training import facts
 from pellucid.training.facts.columns import ROWS, take_rows
 from pellucid.training.measure import one_thread, probe, sample, start_of
 
 if TYPE_CHECKING:
     from pellucid.network import Network
-    from pellucid.training.run import Examples, Run
+    from pellucid.training.run import Examples
 
 BYTES = 2**18
 """Of the rows of the training so much is kept, of those of the validation half of it."""
@@ -43,44 +44,47 @@ class Part(NamedTuple):
 class Kept:
     """Some rows of a training, and looks at its network while it learned."""
 
-    def __init__(self, run: Run) -> None:
-        self.loss, self._network = run.objective.loss, weakref.ref(run.network)
-        self.m = run.data.m
-        self.train = part(run.data, run.network, BYTES)
+    def __init__(self, network: Network, data: Examples, loss: Loss) -> None:
+        self.loss, self._network = loss, weakref.ref(network)
+        self.take(network, data)
         self.validation: Part | None = None
         self.outputs: list[NDArray[Any]] | None = None
-        self.small = _size(run.network.parameters) <= SMALL
-        self._own = run.network if self.small else None
+        self.small = _size(network.parameters) <= SMALL
+        self._own = network if self.small else None
         self.looks: list[tuple[dict[str, Any], Any]] = []
         self.start: dict[str, NDArray[Any]] = {}
+
+    def take(self, network: Network, data: Examples) -> None:
+        """Keep some of these examples, in place of any before."""
+        self.m, self.train = data.m, part(data, network, BYTES)
 
     def most(self, network: Network) -> int:
         """Return how many looks there is room for."""
         return SNAPSHOTS // _size(network.parameters) if self.small else sys.maxsize
 
     def network(self) -> Network | None:
-        """Return the network as it was at the end; of a large one, where it is still there, itself."""
+        """Return the network as it was at the end; a large one itself, where it is still there."""
         return self._at(self.looks[-1][1]) if self.small else self._network()
 
-    def look(self, run: Run, when: dict[str, Any]) -> None:
+    def look(self, network: Network, when: dict[str, Any]) -> None:
         """Keep the parameters as they are, or, where they are large, what is seen of them."""
         if self.small:
-            self.looks.append((when, run.network.copy_parameters()))
+            self.looks.append((when, network.copy_parameters()))
             return
-        self.looks.append((when, self._measured(run.network)))
-        self.start = self.start or start_of(run.network)
+        self.looks.append((when, self._measured(network)))
+        self.start = self.start or start_of(network)
 
-    def end(self, run: Run) -> None:
+    def end(self, network: Network, validation: Examples | None = None) -> None:
         """Keep some validation rows, and of a large network its answers."""
-        if run.validation is not None:
-            self.validation = part(run.validation, run.network, BYTES // 2)
+        if validation is not None:
+            self.validation = part(validation, network, BYTES // 2)
             factors = self.class_means()
             if self.validation.weight is None and factors is not None:
                 Y = self.validation.Y
                 classes = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
                 self.validation = self.validation._replace(weight=np.array(factors)[classes])
         if not self.small:
-            self.outputs = self._answers(run.network)
+            self.outputs = self._answers(network)
 
     def statistics(self) -> list[dict[str, Any]]:
         """Return what the looks show."""
@@ -123,10 +127,15 @@ class Kept:
         return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
 
 
-def part(data: Examples, network: Any, size: int) -> Part:
-    """Return some of the examples, evenly spaced, as arrays of their own."""
-    one = (data.X.shape[0] + network.n[-1]) * network.dtype.itemsize
-    chosen = take_rows(data.m, min(ROWS, max(size // one, 8)))
+def room(network: Network, size: int) -> int:
+    """Return how many examples of a network are kept in so many bytes."""
+    one: int = (network.n[0] + network.n[-1]) * network.dtype.itemsize
+    return min(ROWS, max(size // one, 8))
+
+
+def part(data: Examples, network: Network, size: int | None = None) -> Part:
+    """Return the examples as the network takes them: some, evenly spaced, or all."""
+    chosen: Any = slice(None) if size is None else take_rows(data.m, room(network, size))
     columns = chosen if data.rows is None else data.rows[chosen]
     X, Y = data.X[:, columns], data.Y[..., columns]
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)

@@ -48,7 +48,7 @@ class StatisticsCallback(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """Choose the epochs, and look for the first time."""
-        self._kept = Kept(run)
+        self._kept = Kept(run.network, run.data, run.objective.loss)
         per_example = 6 * sum(W.size for W in run.network.parameters.values())
         whole = per_example * run.data.m * run.epochs / FAST
         look = CALL + per_example * PROBE / SLOW
@@ -66,7 +66,7 @@ class StatisticsCallback(Callback):
         """Look for the last time, at the parameters that are kept, and keep some rows."""
         if run.epoch > self._last or run.history.stopped == "diverged":
             self._look(run)
-        self._kept.end(run)
+        self._kept.end(run.network, run.validation)
         run.history.kept = self._kept
         del self._kept
 
@@ -74,7 +74,7 @@ class StatisticsCallback(Callback):
         when = {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch}
         if run.validation is not None and run.validation_output is not None:
             when["val_score"] = score(run.validation.targets, run.validation_output)
-        self._kept.look(run, when)
+        self._kept.look(run.network, when)
         self._last = run.epoch
 
 

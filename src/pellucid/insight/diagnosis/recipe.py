@@ -155,6 +155,7 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     """Return the recipe of a training; None where something of it is not known."""
     network, s = subject.network, e.settings
     known = {"optimizer", "learning_rate", "epochs", "batch_size"} <= s.keys()
+    known = known and s["optimizer"] != "unknown"  # steps of a loop of one's own
     if network is None or subject.loss is None or e.target is None or not known:
         return None
     layers = network.layers

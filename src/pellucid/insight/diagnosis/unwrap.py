@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ import numpy as np
 from pellucid.history import History
 
 Pair = tuple[Any, Any]
+
+UNFITTED = "this %(name)s is not fitted yet; call fit before diagnose."
 
 
 @dataclass
@@ -43,23 +45,24 @@ def unwrapped(given: Any) -> Unwrapped:
 
     Unfitted ones raise scikit-learn's NotFittedError.
     """
-    found = Unwrapped(given)
-    while True:
+    found, name = Unwrapped(given), "the whole"
+    while name and hasattr(found.model, "get_params"):
+        from pellucid.estimators.inside import inside
+
         model = found.model
-        if hasattr(model, "named_steps"):
-            _enter_pipeline(found)
-        elif hasattr(model, "transformer") and hasattr(model, "regressor"):
-            _enter_transformed(found)
-        elif _is_search(model):
-            if not hasattr(model, "best_estimator_"):
-                raise _not_fitted(
-                    model, "; call fit, with refit=True" if model.refit is False else ""
-                )
-            found.model, found.prefix = model.best_estimator_, found.prefix + "estimator__"
-        elif _is_scikit_learns_mlp(model):
+        kind, found.model, name = inside(model, UNFITTED)
+        found.prefix += f"{name}__" if name else ""
+        if kind == "pipeline" and len(model) > 1:
+            found.steps.append(partial(_with_rows, model[:-1]))
+            with contextlib.suppress(Exception):  # not every step names its outputs
+                found.names = tuple(map(str, model[:-1].get_feature_names_out()))
+        elif kind == "transformed target":
+            found.steps.append(partial(_with_target, model.transformer_))
+        elif kind == "scikit-learn's MLP":
             found.model = _as_drop_in(model)
-        else:
-            return found
+        elif found.model is None:
+            raise _not_fitted(model, UNFITTED.replace(" before diagnose", ", with refit=True"))
+    return found
 
 
 def refusal(given: Any) -> Exception:
@@ -69,8 +72,7 @@ def refusal(given: Any) -> Exception:
     if hasattr(given, "fit") and not is_class:
         if type(given).__module__.partition(".")[0] == "pellucid":
             return _not_fitted(given)
-        parts = hasattr(given, "estimators_")
-        hint = " Diagnose one of its estimators_." if parts else ""
+        hint = " Diagnose one of its estimators_." if hasattr(given, "estimators_") else ""
         return TypeError(f"diagnose is about neural networks; {name} is none.{hint}")
     return TypeError(
         "diagnose takes a History, a Network, a fitted estimator, pipeline or search, or the path "
@@ -78,62 +80,31 @@ def refusal(given: Any) -> Exception:
     )
 
 
-def _enter_pipeline(found: Unwrapped) -> None:
-    pipeline = found.model
-    name, found.model = pipeline.steps[-1]
-    found.prefix += f"{name}__"
-    if len(pipeline.steps) > 1:
-        before = pipeline[:-1]
-        found.steps.append(lambda X, y: (before.transform(X), y))
-        with contextlib.suppress(Exception):  # not every step names its outputs
-            found.names = tuple(map(str, before.get_feature_names_out()))
+def _with_rows(before: Any, X: Any, y: Any) -> Pair:
+    return before.transform(X), y
 
 
-def _enter_transformed(found: Unwrapped) -> None:
-    model = found.model
-    if not hasattr(model, "regressor_"):
-        raise _not_fitted(model)
-
-    def transformed(X: Any, y: Any) -> Pair:
-        columns = model.transformer_.transform(np.asarray(y).reshape(len(X), -1))
-        return X, columns[:, 0] if np.ndim(y) == 1 else columns
-
-    found.steps.append(transformed)
-    found.model, found.prefix = model.regressor_, found.prefix + "regressor__"
-
-
-def _is_search(model: Any) -> bool:
-    return hasattr(model, "refit") and hasattr(model, "estimator")
-
-
-def _is_scikit_learns_mlp(model: Any) -> bool:
-    module = sys.modules.get("sklearn.neural_network")
-    known = () if module is None else (module.MLPClassifier, module.MLPRegressor)
-    return isinstance(model, known)
+def _with_target(transformer: Any, X: Any, y: Any) -> Pair:
+    columns = transformer.transform(np.asarray(y).reshape(len(X), -1))
+    return X, columns[:, 0] if np.ndim(y) == 1 else columns
 
 
 def _as_drop_in(model: Any) -> Any:
     """Our estimator with the parameters and the curves of scikit-learn's."""
     from pellucid.estimators import MLPClassifier, MLPRegressor
 
-    if not hasattr(model, "coefs_"):
-        raise _not_fitted(model)
     kind = MLPClassifier if hasattr(model, "classes_") else MLPRegressor
     made = kind(**model.get_params(deep=False))
     for name, value in vars(model).items():
-        if name.endswith("_"):
+        if name.endswith("_") or name == "_label_binarizer":
             setattr(made, name, value)
-    if hasattr(model, "classes_"):
-        made._label_binarizer = model._label_binarizer
     made.history_ = History.from_sklearn(model)
     made.loss_curve_ = made.history_.curves["loss"]
     return made
 
 
-def _not_fitted(model: Any, more: str = "") -> Exception:
+def _not_fitted(model: Any, message: str = UNFITTED) -> Exception:
     from sklearn.exceptions import NotFittedError
 
-    error: Exception = NotFittedError(
-        f"this {type(model).__name__} is not fitted yet{more or '; call fit before diagnose'}."
-    )
+    error: Exception = NotFittedError(message % {"name": type(model).__name__})
     return error

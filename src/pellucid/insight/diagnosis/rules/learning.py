@@ -116,7 +116,8 @@ def _ascends(e: Evidence) -> list[Seen]:
             "every layer",
             f"the learning rate is {lowest:g}, so every step goes along dW instead of "
             f"against it{gone}",
-            f"Take its opposite, {-lowest:g}.",
+            f"Take its opposite, {-lowest:g}. The sign is right where a likelihood is maximised, "
+            "as in lecture 001; J is a cost here.",
             {"learning_rate": -lowest},
         )
     ]

@@ -61,7 +61,7 @@ SYMPTOMS = (
     "no_better_than_constant",
 )
 """What a training shows where something else is at fault."""
-TRAINING = ("ascent", *SYMPTOMS)
+TRAINING = ("ascent", "drawn_anew", *SYMPTOMS)
 """What may go wrong in a training because its data or its task are wrong."""
 
 SHORT = 0.05
@@ -201,6 +201,7 @@ def _last_quarters(curve: list[float]) -> tuple[float, float]:
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
     """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate.
 
+    Of steps that are none of ours, "unknown", the rate is |step| / |dW|.
     A W that starts at 0, or near it, is taken for half of what is usual: |W| = sqrt(units).
     """
     name, parameters = optimizer_of(e)
@@ -211,7 +212,7 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
         size = math.sqrt(layer["units"] * layer["fan_in"])
         if name in ("classical_momentum", "nesterov"):
             step = rate * layer["dW_norm"] / max(1 - parameters.get("beta", 0.9), 1e-6)
-        elif name in ("gradient_descent", "momentum"):
+        elif name in ("gradient_descent", "momentum", "unknown"):
             step = rate * layer["dW_norm"]
         elif name == "lbfgs":
             step = 0.0
