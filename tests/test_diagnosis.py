@@ -11,9 +11,9 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from pellucid import (
+    Callback,
     Dense,
     History,
     MLPClassifier,
@@ -27,7 +27,6 @@ from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.training.measure import one_thread
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
@@ -51,6 +50,7 @@ def run(
     validation: Any = None,
     initializer: Any = None,
     bias: float = 0.0,
+    dropout: float = 0.0,
     loss: str | None = None,
     **settings: Any,
 ) -> Diagnosis:
@@ -60,7 +60,7 @@ def run(
     if validation is None and inputs is X:
         validation = XV, (NUMBERS_V if regression else CURVED_V)
     loss = loss or ("mse" if regression else "bce")
-    hidden = [Dense(n, g) for n, g in layers]
+    hidden = [Dense(n, g, dropout=dropout) for n, g in layers]
     net = Network([*hidden, Dense(1, output)], len(inputs), initializer, seed=1)
     for l in range(1, net.L):
         net.b[l][...] = bias
@@ -109,8 +109,26 @@ def rows(column: Any) -> np.ndarray:
 SIGMOIDS = tuple((16, "sigmoid") for _ in range(8))
 RELUS = tuple((24, "relu") for _ in range(7))
 NOISE = RNG.integers(0, 2, 400)
+NOISE_V = np.random.default_rng(6).integers(0, 2, 200)
 MISLABELLED = (X[0, :60] > 0) ^ (np.random.default_rng(0).random(60) < 0.3)
 RARE = (X[0] + 0.8 * RNG.normal(size=400) > 1.9).astype(int)
+RARE_V = (XV[0] + 0.8 * np.random.default_rng(5).normal(size=200) > 1.9).astype(int)
+
+
+class SetBack(Callback):
+    """A callback that undoes every epoch."""
+
+    def on_train_begin(self, run: Any) -> None:
+        self.start = run.network.copy_parameters()
+
+    def on_epoch_end(self, run: Any) -> None:
+        run.network.put_parameters(self.start)
+
+
+def gone(values: np.ndarray, rate: float) -> np.ndarray:
+    """The values, some of them given as -999."""
+    return np.where(np.random.default_rng(1).random(len(values)) < rate, -999.0, values)
+
 
 PLANTED: dict[str, Callable[[], Diagnosis]] = {
     "zero_initialisation": lambda: run(initializer="zeros"),
@@ -146,7 +164,9 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
     "labels_outside_range": lambda: diagnose(
         Network([Dense(1, "sigmoid")], 3, seed=0), X, 2 * CURVED - 1, loss="bce"
     ),
-    "class_imbalance": lambda: run(Y=RARE, validation=(X, RARE), epochs=20, layers=((8, "relu"),)),
+    "class_imbalance": lambda: run(
+        Y=RARE, validation=(XV, RARE_V), epochs=20, layers=((8, "relu"),)
+    ),
     "overfitting": lambda: run(
         ((128, "relu"), (128, "relu")),
         inputs=X[:, :60],
@@ -160,6 +180,19 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
     "nothing_to_learn": lambda: run(Y=NOISE, validation=(XV, RNG.integers(0, 2, 200))),
     "drift": lambda: run(validation=(XV + np.array([[2.0], [0], [0]]), CURVED_V)),
     "wrong_backward": lambda: run(((24, WrongTanh()),), epochs=3),
+    "penalty_too_strong": lambda: run(l2=1.0),
+    "dropout_too_strong": lambda: run(dropout=0.95),
+    "placeholder_value": lambda: run(
+        inputs=rows(gone(X[1], 0.1)), validation=(np.vstack([XV, gone(XV[1], 0.1)]), CURVED_V)
+    ),
+    "validation_repeats_training": lambda: run(validation=(X[:, :100], CURVED[:100])),
+    "learning_rate_went_to_zero": lambda: run(
+        schedule={"name": "exponential", "rate": 0.5}, epochs=60, learning_rate=0.003
+    ),
+    "weights_do_not_move": lambda: run(callbacks=SetBack()),
+    "no_better_than_constant": lambda: run(
+        inputs=X[:, :20], Y=NOISE[:20], validation=(XV[:, :30], NOISE_V[:30]), epochs=30
+    ),
 }
 
 
@@ -171,6 +204,7 @@ ERRORS = (
     "saturated_units",
     "labels_outside_range",
     "wrong_backward",
+    "weights_do_not_move",
 )
 HARMLESS = ("constant_column", "duplicated_column", "id_column")
 WHERE = {
@@ -337,7 +371,7 @@ def test_a_momentum_that_never_forgets() -> None:
         learning_rate=0.05,
     )  # fmt: skip
     assert report.findings[0].kind == "learning_rate_too_high"
-    assert report.suggest()["optimizer"]["beta"] == 0.9
+    assert report.findings[0].fix["optimizer"]["beta"] == 0.9
     assert "Take beta = 0.9 and learning rate = " in report.findings[0].advice
 
 
@@ -552,52 +586,3 @@ def test_text_dict_and_html() -> None:
 def test_same_arguments_same_findings() -> None:
     first, second = run(bias=-20.0).to_dict(), run(bias=-20.0).to_dict()
     assert first == second
-
-
-# Statistics ---------------------------------------------------------------------------------------
-
-
-def _watched(statistics: bool) -> tuple[Network, History]:
-    net = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0)
-    history = train(net, X, CURVED, loss="bce", epochs=50, statistics=statistics, seed=3)
-    return net, history
-
-
-def test_statistics_are_of_the_same_epochs_and_change_nothing() -> None:
-    plain, without = _watched(False)
-    watched, history = _watched(True)
-    again, other = _watched(True)
-    assert (without.statistics, without.facts) == ([], {})
-    for name, array in plain.parameters.items():
-        np.testing.assert_array_equal(array, watched.parameters[name])
-        np.testing.assert_array_equal(array, again.parameters[name])
-    assert history.statistics == other.statistics
-    assert history.facts == other.facts
-    epochs = [each["epoch"] for each in history.statistics]
-    assert epochs[:2] == [0, 1]
-    assert epochs[-1] == 50
-    assert len(epochs) <= 16
-
-
-def test_the_last_statistics_are_of_the_parameters_that_are_kept() -> None:
-    net, history = Network([Dense(8), Dense(1, "sigmoid")], 3, seed=0), None
-    history = train(
-        net, X, CURVED, loss="bce", epochs=300, learning_rate=0.05, validation_fraction=0.3,
-        early_stopping=3,
-    )  # fmt: skip
-    assert history.stopped == "early_stopping"
-    assert history.statistics[-1]["epoch"] == history.epochs
-    assert history.statistics[-1]["layers"][0]["W_norm"] == pytest.approx(
-        float(np.linalg.norm(net.W[1])), rel=1e-5
-    )
-
-
-def test_products_of_a_look_keep_to_one_thread_and_others_get_theirs_back():
-    def threads():
-        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
-
-    with threadpool_limits(3, user_api="blas"):
-        before = threads()
-        with one_thread():
-            assert threads() == [1] * len(before)
-        assert threads() == before == [3] * len(before)

@@ -39,7 +39,7 @@ def test_xor_by_a_drop_in() -> None:
         model = MLPClassifier((), max_iter=300, random_state=0).fit(XOR[0].T, XOR[1])
         report = diagnose(model, XOR[0].T, XOR[1])
         assert serious(report) == ["underfitting"]
-        model.set_params(**report.suggest(), learning_rate_init=0.05).fit(XOR[0].T, XOR[1])
+        model.set_params(**report.suggest()).fit(XOR[0].T, XOR[1])
     assert model.score(XOR[0].T, XOR[1]) == 1
 
 
@@ -70,7 +70,10 @@ def test_flat_units_leave_one_answer() -> None:
     history = train(net, *XOR, loss="bce", epochs=60, optimizer="gradient_descent")
     report = diagnose(history, *XOR, network=net)
     assert serious(report) == ["constant_answer"]
-    assert report.suggest() == {"hidden_layer_sizes": [16], "activation": "tanh"}
+    assert report.findings[0].fix == {"hidden_layer_sizes": [16], "activation": "tanh"}
+    assert report.tried is not None
+    assert report.tried.after == 1
+    assert report.suggest().items() >= report.findings[0].fix.items()
 
 
 def test_columns_that_are_rarely_given_are_not_unscaled() -> None:

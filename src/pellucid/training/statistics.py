@@ -79,7 +79,7 @@ class StatisticsCallback(Callback):
 
 
 def with_statistics(callbacks: Iterable[Callback], wanted: bool) -> list[Callback]:
-    """Return the callbacks, and one that takes statistics where it is wanted and not there."""
+    """Return the callbacks, and last one that takes statistics, where it is wanted and not there."""
     given = list(callbacks)
     there = any(isinstance(each, StatisticsCallback) for each in given)
-    return [StatisticsCallback(), *given] if wanted and not there else given
+    return [*given, StatisticsCallback()] if wanted and not there else given

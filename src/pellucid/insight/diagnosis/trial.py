@@ -48,11 +48,11 @@ class Outcome:
     loss: float
     evidence: Evidence | None = None
 
-    def better(self, than: Outcome) -> bool:
-        """Whether it scores better, or as well with a loss that is clearly less."""
-        if self.score > than.score + LUCK:
+    def better(self, than: Outcome, by: float = LUCK) -> bool:
+        """Whether it scores better by so much, or as well with a loss that is clearly less."""
+        if self.score > than.score + by:
             return True
-        return self.score >= than.score - LUCK and self.loss < LESS * than.loss
+        return by == LUCK and self.score >= than.score - LUCK and self.loss < LESS * than.loss
 
 
 class Trials:
@@ -75,7 +75,8 @@ class Trials:
         """Train with these settings changed, unless that was done already."""
         key = repr(sorted(fix.items(), key=str))
         if key not in self.done:
-            self.done[key] = self._carry_out(dict(fix))
+            room = len(self.done) < MOST
+            self.done[key] = self._carry_out(dict(fix)) if room else Outcome({}, -1.0, np.inf)
         return self.done[key]
 
     def _carry_out(self, fix: dict[str, Any]) -> Outcome:
@@ -98,28 +99,30 @@ class Trials:
         e = gather(subject, task, known)
         if e.scores is None or e.answers is None:
             return failed
-        part = "train" if held_out is None else "validation"
-        score = e.scores.train if held_out is None else e.scores.compared
-        if self.weighted:
-            score = mean_recall(e, part)
-        loss = e.answers.J if e.answers.validation is None else e.answers.validation
-        return Outcome(fix, max(score, -1.0), loss, e)
+        return _outcome(fix, e, "train" if held_out is None else "validation", self.weighted)
 
-    @property
-    def left(self) -> int:
-        """How many more may be done."""
-        return MOST - len(self.done)
+
+def _outcome(fix: dict[str, Any], e: Evidence, on: str, weighted: bool) -> Outcome:
+    """The score and the loss on "train" or "validation" rows."""
+    assert e.scores is not None
+    assert e.answers is not None
+    score = e.scores.train if on == "train" else e.scores.compared
+    loss = e.answers.J if e.answers.validation is None else e.answers.validation
+    return Outcome(fix, max(mean_recall(e, on) if weighted else score, -1.0), loss, e)
 
 
 def with_tried_advice(subject: Subject, e: Evidence, found: list[Finding]) -> Diagnosis:
     """Return the findings with advice that helps on the rows at hand, and how much it does."""
     advised = [f for f in found if f.severity != "info" and f.fix]
     recipe = recipe_of(subject, e) if advised and subject.data is not None else None
-    if recipe is None or e.scores is None or e.reference is None and len(e.curves) == 0:
+    if recipe is None or e.scores is None or e.answers is None:
         return Diagnosis(found)
     weighted = any(f.kind == "class_imbalance" for f in advised)
     trials = Trials(subject, e, recipe, weighted)
     before = trials.outcome({})
+    own = _outcome({}, e, "train" if subject.validation is None else "validation", weighted)
+    if before.evidence is None or own.score < before.score:  # a training anew may have more luck
+        before = own
     best = before
     for _ in range(ROUNDS):
         if _good(trials, best):
@@ -145,43 +148,53 @@ def _next(outcome: Outcome) -> list[Finding]:
 
 
 def _best_of(trials: Trials, sofar: Outcome, found: list[Finding]) -> Outcome | None:
-    """The best next outcome, where it is better than what there is."""
+    """The best next outcome, where it is better than what there is.
+
+    What usually helps is tried where what the findings suggest is not enough.
+    """
     best = sofar
-    for fix in _candidates(trials, sofar, found):
-        if trials.left <= 0:
-            break
+    for fix in _suggested(found):
         outcome = trials.outcome({**sofar.fix, **fix})
         if outcome.better(best):
             best = outcome
+    if not _good(trials, best):
+        for fix in _usual(trials, best, found):
+            outcome = trials.outcome({**best.fix, **fix})
+            if outcome.better(best, by=HELPS):
+                best = outcome
     return None if best is sofar else best
 
 
-def _candidates(
+def _suggested(found: list[Finding]) -> list[dict[str, Any]]:
+    """What the findings suggest, together and one by one; against overfitting also in part."""
+    serious = [f for f in found if f.severity != "info" and f.fix]
+    together = [Diagnosis(list(serious)).suggest()] if serious else []
+    singles = [dict(f.fix) for f in serious] if len(serious) > 1 else []
+    if any(f.kind == "overfitting" for f in serious):
+        singles += [{"early_stopping": 20, "hidden_layer_sizes": [n]} for n in (16, 64)]
+        singles.append({"early_stopping": 5})
+    return together + singles
+
+
+def _usual(
     trials: Trials, sofar: Outcome, found: list[Finding]
 ) -> Iterator[dict[str, Any]]:
-    """What the findings suggest, together and one by one; then what usually helps."""
-    suggested = Diagnosis(list(found)).suggest()
-    singles = [dict(f.fix) for f in found if f.severity != "info" and f.fix]
-    if suggested:
-        yield suggested
-    yield from singles if len(singles) > 1 else ()
-    recipe = trials.recipe.changed(sofar.fix)
-    rate, epochs = float(recipe.settings["learning_rate"]), int(recipe.settings["epochs"])
-    if any(f.kind == "overfitting" and f.severity != "info" for f in found):
-        yield {"early_stopping": 20, "hidden_layer_sizes": [16]}
-        yield {"early_stopping": 20, "hidden_layer_sizes": [64]}
+    """Other learning rates, more epochs, Adam and two layers of ReLU."""
+    serious = [f for f in found if f.severity != "info"]
+    settings = trials.recipe.changed(sofar.fix).settings
+    rate, epochs = float(settings["learning_rate"]), int(settings["epochs"])
+    if any(f.kind == "overfitting" for f in serious):
         yield {"early_stopping": 20, "learning_rate": float(f"{rate / 5:.2g}")}
-        yield {"early_stopping": 5}
         return
-    first = suggested if suggested else {}
+    first = Diagnosis(serious).suggest()
     for factor in (5, 0.2):
         yield {**first, "learning_rate": float(f"{rate * factor:.2g}")}
     yield {**first, "epochs": max(100, 5 * epochs)}
-    usual = {"activation": "relu", "initializer": "he_normal", "hidden_layer_sizes": [64, 64]}
-    yield {**first, "optimizer": "adam", "learning_rate": 0.005, "epochs": max(100, epochs),
-           "batch_size": 32}  # fmt: skip
-    yield {**first, **usual, "optimizer": "adam", "learning_rate": 0.005,
-           "epochs": max(100, epochs), "batch_size": 32}  # fmt: skip
+    adam = {"optimizer": "adam", "learning_rate": 0.005, "epochs": max(100, epochs),
+            "batch_size": 32}  # fmt: skip
+    yield {**first, **adam}
+    layers = {"activation": "relu", "initializer": "he_normal", "hidden_layer_sizes": [64, 64]}
+    yield {**first, **layers, **adam}
 
 
 def _judged(

@@ -261,7 +261,6 @@ def _repeated(e: Evidence) -> list[Seen]:
             f"{percent(again)} of the validation rows are training rows too; within the training "
             f"{percent(repeated)} are repeated",
             "Hold rows out that the network does not learn from: split first, and only once.",
-            {"split": "random"},
         )
     ]
 

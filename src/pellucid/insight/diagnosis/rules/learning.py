@@ -18,6 +18,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     neglects,
     optimizer_of,
     percent,
+    rate_at,
     shortfall,
     step_sizes,
     still_to_come,
@@ -221,6 +222,8 @@ FADED = 1e-3
 """A learning rate of so small a share of its largest moves nothing any more."""
 LONG = 0.3
 """Share of the epochs that were done with it."""
+ROUNDING = 1e-6
+"""A step so small, relative to the weights, may leave them as they are."""
 FLAT = 0.01
 """J of all epochs within this share of each other."""
 
@@ -252,7 +255,9 @@ def _still(e: Evidence) -> list[Seen]:
     last, between = e.samples[-1]["layers"], e.samples[1:-1]
     if any(each["moved_since_start"] > 0 for each in last):
         return _set_back(e)
-    if all(each.get("dW_norm", 0.0) == 0 for each in last):  # nowhere to go: dead units
+    if max(step_sizes(e, e.samples[0])) < ROUNDING and rate_at(e, 0) > 0:  # nowhere to go
+        return []
+    if all(each.get("dW_norm", 0.0) == 0 for each in last):  # dead units
         return []
     moved = any(x["moved_since_start"] > 0 for sample in between for x in sample["layers"])
     return [
