@@ -62,6 +62,11 @@ class Kept:
         """Return how many looks there is room for."""
         return SNAPSHOTS // _size(network.parameters) if self.small else sys.maxsize
 
+    def first(self) -> dict[str, NDArray[Any]] | None:
+        """Return the parameters before the first step; None of a large network."""
+        when, parameters = self.looks[0]
+        return parameters if self.small and when["epoch"] == 0 else None
+
     def network(self) -> Network | None:
         """Return the network as it was at the end; a large one itself, where it is still there."""
         return self._at(self.looks[-1][1]) if self.small else self._network()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Recipe:
     target: Target
     start: tuple[tuple[float, float, float], ...] = ()
     """Mean and standard deviation of each W at the start, and the mean of each b."""
+    first: Mapping[str, NDArray[Any]] | None = field(default=None, compare=False)
+    """The parameters themselves, where they are kept."""
     initializer: str | None = None
     standardise: bool = False
     standardise_target: bool = False
@@ -74,9 +77,10 @@ class Recipe:
             ),
         )
         if "initializer" in fix:
-            new = replace(new, initializer=fix["initializer"], start=())
+            new = replace(new, initializer=fix["initializer"], start=(), first=None)
         elif fix.get("bias") == 0.0:
-            new = replace(new, start=tuple((mean, std, 0.0) for mean, std, _ in new.start))
+            start = tuple((mean, std, 0.0) for mean, std, _ in new.start)
+            new = replace(new, start=start, first=None)
         return replace(
             new,
             settings=settings,
@@ -118,21 +122,32 @@ class Recipe:
         for k, layer in enumerate(network.layers):
             if self.start:
                 layer.parameters["b"][...] = self.start[min(k, len(self.start) - 1)][2]
+        shapes = {name: array.shape for name, array in network.parameters.items()}
+        if self.first and shapes == {name: array.shape for name, array in self.first.items()}:
+            network.put_parameters(self.first)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             history = train(
                 network, *learned, loss=self.loss, validation_data=held_out, n_threads=1,
-                **self.affordable(learned[0].shape[1], network),
+                **self.affordable(learned[0]),
             )  # fmt: skip
         return network, history
 
-    def affordable(self, m: int, network: Network) -> dict[str, Any]:
+    def work(self, learned: Pair) -> float:
+        """Return the operations of all its epochs."""
+        return self._of_an_epoch(learned[0]) * float(self.settings["epochs"])
+
+    def _of_an_epoch(self, X: NDArray[Any]) -> float:
+        n, m = X.shape
+        widths = [n, *(units for units, _, _ in self.hidden), self.output[0]]
+        parameters = sum((a + 1) * b for a, b in pairwise(widths))
+        steps = -(-m // min(self.settings.get("batch_size") or m, m))
+        return 6 * parameters * m + PER_STEP * steps
+
+    def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""
-        settings = dict(self.settings)
-        steps = -(-m // min(settings.get("batch_size") or m, m))
-        work = 6 * network.n_parameters * m + PER_STEP * steps
-        settings["epochs"] = int(min(settings["epochs"], max(OPERATIONS / work, FEWEST)))
-        return settings
+        most = max(OPERATIONS / self._of_an_epoch(X), FEWEST)
+        return {**self.settings, "epochs": int(min(self.settings["epochs"], most))}
 
     def _initializer(self) -> Any:
         if self.initializer or not self.start:
@@ -177,7 +192,8 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
         settings["gradient_clip"] = s["clip_norm"]
     if s.get("class_weight"):
         settings["class_weight"] = dict(enumerate(s["class_weight"]))
-    start = ()
+    kept = subject.history.kept if subject.history else None
+    start: tuple[tuple[float, float, float], ...] = ()
     if e.start is not None and "b_mean" in e.start["layers"][0]:
         start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.start["layers"])
     return Recipe(
@@ -189,6 +205,7 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
         network.seed,
         e.target,
         start,
+        kept.first() if kept else None,
     )
 
 

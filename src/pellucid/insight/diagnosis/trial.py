@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.insight.diagnosis.evidence import Evidence, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding, Tried
-from pellucid.insight.diagnosis.recipe import Pair, Recipe, recipe_of
+from pellucid.insight.diagnosis.recipe import OPERATIONS, Pair, Recipe, recipe_of
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.rules.rule import mean_recall, noise, noise_of_recall
 from pellucid.insight.diagnosis.subject import Subject
@@ -21,10 +21,12 @@ MOST = 24
 ROUNDS = 4
 HELPS = 0.02
 """A better score by so much is a help."""
-LESS = 0.8
-"""So much less loss, where the score is the same, is a help too."""
+LESS, LOST = 0.8, 0.02
+"""So much less loss is a help too, where the score loses no more than this."""
 LUCK = 0.005
 """A worse one by so much may be chance."""
+TINY, FEW_SEEDS, TINY_SEEDS = 16, (1,), (1, 2, 3, 4)
+"""Where a training is cheap, it is done from so many other starts; of so few rows from more."""
 ROWS = 3000
 ENOUGH = 40
 """Rows from which on a part can be held out where there are no validation data."""
@@ -33,10 +35,11 @@ CLOSE = 0.01
 
 SYMPTOMS = (
     "stopped_too_early", "learning_rate_too_low", "batch_too_large", "batch_too_small",
-    "underfitting", "oscillation", "dead_units", "saturated_units", "learning_rate_too_high",
-    "class_imbalance",
+    "underfitting", "oscillation", "dead_units", "saturated_units",
 )  # fmt: skip
 """Findings that say no more than that it could go better: not where nothing better was found."""
+DOUBTFUL = ("learning_rate_too_high", "class_imbalance")
+"""Findings that are no warnings where nothing that was tried is better at all."""
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Outcome:
         """Whether it scores better by so much, or as well with a loss that is clearly less."""
         if self.score > than.score + by:
             return True
-        return by == LUCK and self.score >= than.score - LUCK and self.loss < LESS * than.loss
+        return by == LUCK and self.score >= than.score - LOST and self.loss < LESS * than.loss
 
 
 class Trials:
@@ -80,9 +83,19 @@ class Trials:
         return self.done[key]
 
     def _carry_out(self, fix: dict[str, Any]) -> Outcome:
+        recipe = self.recipe.changed(fix)
+        first = self._trained(fix, recipe)
+        if first.evidence is None or recipe.work(self.learned) > OPERATIONS / 8:
+            return first
+        seeds = FEW_SEEDS if self.learned[0].shape[1] > TINY else TINY_SEEDS  # not by luck alone
+        again = [self._trained(fix, replace(recipe, seed=recipe.seed + k, first=None)) for k in seeds]
+        all_of = [first, *again]
+        score, loss = (float(np.mean([getattr(o, name) for o in all_of])) for name in ("score", "loss"))
+        return replace(first, score=score, loss=loss)
+
+    def _trained(self, fix: dict[str, Any], recipe: Recipe) -> Outcome:
         failed = Outcome(fix, -1.0, np.inf)
         try:
-            recipe = self.recipe.changed(fix)
             learned = recipe.data(self.learned, self.learned)
             held_out = self.held_out and recipe.data(self.held_out, self.learned)
             network, history = recipe.carry_out(learned, held_out)
@@ -107,8 +120,11 @@ def _outcome(fix: dict[str, Any], e: Evidence, on: str, weighted: bool) -> Outco
     assert e.scores is not None
     assert e.answers is not None
     score = e.scores.train if on == "train" else e.scores.compared
+    if e.scores.recalls:  # of unequal classes accuracy says too little
+        recall = mean_recall(e, on)
+        score = recall if weighted else (score + recall) / 2
     loss = e.answers.J if e.answers.validation is None else e.answers.validation
-    return Outcome(fix, max(mean_recall(e, on) if weighted else score, -1.0), loss, e)
+    return Outcome(fix, max(score, -1.0), loss, e)
 
 
 def with_tried_advice(subject: Subject, e: Evidence, found: list[Finding]) -> Diagnosis:
@@ -170,6 +186,8 @@ def _suggested(found: list[Finding]) -> list[dict[str, Any]]:
     serious = [f for f in found if f.severity != "info" and f.fix]
     together = [Diagnosis(list(serious)).suggest()] if serious else []
     singles = [dict(f.fix) for f in serious] if len(serious) > 1 else []
+    if any(f.kind == "class_imbalance" for f in serious):
+        singles.append({**together[0], "hidden_layer_sizes": [8]})
     if any(f.kind == "overfitting" for f in serious):
         singles += [{"early_stopping": 20, "hidden_layer_sizes": [n]} for n in (16, 64)]
         singles.append({"early_stopping": 5})
@@ -207,16 +225,19 @@ def _judged(
     tried = Tried(best.fix, before.score, best.score, rows, where) if best.fix else None
     if best.score > before.score + sure:
         return Diagnosis(found, tried=tried)
-    judged = [_without_help(trials, f, before) for f in found]
+    doubtful = () if best.score > before.score + LUCK else DOUBTFUL
+    judged = [_without_help(trials, f, before, (*SYMPTOMS, *doubtful)) for f in found]
     return Diagnosis(judged, tried=tried if best.loss < LESS * before.loss else None)
 
 
-def _without_help(trials: Trials, f: Finding, before: Outcome) -> Finding:
+def _without_help(
+    trials: Trials, f: Finding, before: Outcome, symptoms: Container[str]
+) -> Finding:
     """A finding whose advice makes no score better: of a symptom it is not a warning."""
     if f.severity != "warning" or not f.fix:
         return f
     rows = trials.learned[0].shape[1]
-    if f.kind in SYMPTOMS:
+    if f.kind in symptoms:
         note = f"Tried on {rows} rows, this does not help: {f.advice}"
         return replace(f, severity="info", advice=note, fix={})
     if trials.outcome(f.fix).score < before.score - LUCK:
