@@ -177,7 +177,7 @@ def test_a_class_is_named_by_its_label() -> None:
         model.fit(X.T, np.where(RARE, "sick", "fine"))
     report = diagnose(model, X.T, np.where(RARE, "sick", "fine"))
     assert report.findings[0].where == "class 'sick'"
-    assert "are of class 'sick'; the network finds" in report.findings[0].evidence
+    assert "are of class 'sick', and the network finds" in report.findings[0].evidence
 
 
 def test_model_of_a_table() -> None:

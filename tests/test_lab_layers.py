@@ -11,7 +11,6 @@ import pytest
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.training.measure import measure
 from pellucid.lab.commands import COMMANDS
 from pellucid.lab.diagnosis import training_settings
 from pellucid.lab.experiment import Experiment
@@ -21,6 +20,7 @@ from pellucid.lab.settings import Settings
 from pellucid.lab.state import metrics
 from pellucid.lab.trainer import Player
 from pellucid.metrics import METRICS
+from pellucid.training.measure import measure
 
 
 def made(name: str, **more) -> Experiment:

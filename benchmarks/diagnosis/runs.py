@@ -39,9 +39,16 @@ _VERSION = hashlib.sha256(
     "".join(
         inspect.getsource(each)
         for each in (
-            backward, evidence_module, facts, columns, target, of_learners, reference, measure,
+            backward,
+            evidence_module,
+            facts,
+            columns,
+            target,
+            of_learners,
+            reference,
+            measure,
             subject,
-        )  # fmt: skip
+        )
     ).encode()
 ).hexdigest()[:12]
 
@@ -294,7 +301,9 @@ def _cached_reference(train: Table, held_out: Table) -> reference.Reference:
     """The same data are asked for by many runs."""
     arrays = [a for t in (train, held_out) for a in (t.X, t.y, t.weight) if a is not None]
     parts = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-    key = hashlib.sha256((inspect.getsource(reference) + repr(train.loss)).encode() + parts).hexdigest()[:20]
+    key = hashlib.sha256(
+        (inspect.getsource(reference) + repr(train.loss)).encode() + parts
+    ).hexdigest()[:20]
     return _kept(CACHE / "references" / key, lambda: reference.reference(train, held_out))
 
 

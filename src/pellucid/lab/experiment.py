@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.engines import Objective, Session, choose_engine
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.training.measure import probe, sample, score, start_of
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
 from pellucid.lab.own import weights
@@ -43,6 +42,7 @@ from pellucid.optimizers import optimizer
 from pellucid.propagation import penalty
 from pellucid.training import examples
 from pellucid.training.arguments import misfit, rows_of_parts
+from pellucid.training.measure import probe, sample, score, start_of
 
 Action = list[Any]
 """What was done: ["steps", 12], ["example", 1], ["update", [0]], ["set_cell", "W", 1, 0, 0, 2]."""

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.training.measure import norm, of_pass
-from pellucid.training.measure import one_thread
 from pellucid.lab.diagnosis import training_settings
 from pellucid.lab.experiment import Experiment
+from pellucid.training.measure import norm, of_pass, one_thread
 
 MOST, FEWEST = 200, 32
 """Training examples that are looked at, evenly spaced: as many as ``WORK`` allows."""

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
-from pellucid.training.measure import one_thread
 from pellucid.insight.gradient_check import in_float64
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import real, whole
 from pellucid.layers import Layer, LayerCache
 from pellucid.losses import LOSSES, Loss, check_targets, loss
 from pellucid.network import Network
+from pellucid.training.measure import one_thread
 
 Floats = NDArray[np.floating[Any]]
 

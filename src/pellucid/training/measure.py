@@ -137,7 +137,10 @@ def _from_first(units: NDArray[Any]) -> float:
 
 
 def sample(
-    network: Network, few: Any, loss: Loss, start: Mapping[str, NDArray[Any]]
+    network: Network,
+    few: tuple[NDArray[Any], NDArray[Any]],
+    loss: Loss,
+    start: Mapping[str, NDArray[Any]],
 ) -> dict[str, Any]:
     """Return the statistics of a few examples, and how far each W is from where it started.
 

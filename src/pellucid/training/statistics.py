@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pellucid.callbacks import Callback
 from pellucid.training.kept import Kept
@@ -28,10 +28,10 @@ class StatisticsCallback(Callback):
     Every training has one, unless it is given ``statistics=False``. It looks at the network before
     the first step, after the first epoch and the last, and between them up to 13 times, more often
     at the beginning: always at the same epochs for the same settings. At the end it keeps up to 256
-    kB of the rows, in memory alone. What it has kept is looked at when the history is read or saved:
-    the layers' statistics and gradients, the shares of the classes, what stands out of the columns,
-    the scores and those of simple learners. No row goes into a pickle or a model folder, and nothing
-    that is learned changes.
+    kB of the rows, in memory only. What it has kept is evaluated when the history is read or saved:
+    statistics and gradients of the layers, shares of the classes, conspicuous columns, scores and
+    those of simple learners. No row goes into a pickle or a model folder, and what is learned does
+    not change.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class StatisticsCallback(Callback):
         del self._kept
 
     def _look(self, run: Run) -> None:
-        when = {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch}
+        when: dict[str, Any] = {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch}
         if run.validation is not None and run.validation_output is not None:
             when["val_score"] = score(run.validation.targets, run.validation_output)
         self._kept.look(run.network, when)
@@ -79,7 +79,7 @@ class StatisticsCallback(Callback):
 
 
 def with_statistics(callbacks: Iterable[Callback], wanted: bool) -> list[Callback]:
-    """Return the callbacks, and last one that takes statistics, where it is wanted and not there."""
+    """Return the callbacks, and last one that takes statistics, if it is wanted and not there."""
     given = list(callbacks)
     there = any(isinstance(each, StatisticsCallback) for each in given)
     return [*given, StatisticsCallback()] if wanted and not there else given

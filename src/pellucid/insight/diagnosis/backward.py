@@ -41,7 +41,9 @@ def upside_down(Y: NDArray[Any], loss: Loss) -> tuple[float, float] | None:
     near = Y.clip(low + margin, high - margin)  # logarithms of 0 are nobody's fault
     with np.errstate(all="ignore"):
         right = float(np.mean(loss.value(Y, near)))
-        wrong = float(np.mean([np.mean(loss.value(Y, np.roll(near, k, axis=1))) for k in (1, 2, 3)]))
+        wrong = float(
+            np.mean([np.mean(loss.value(Y, np.roll(near, k, axis=1))) for k in (1, 2, 3)])
+        )
     fits = math.isfinite(right) and math.isfinite(wrong)
     return (right, wrong) if fits and right - wrong > 0.1 * abs(wrong) else None
 

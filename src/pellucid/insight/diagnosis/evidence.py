@@ -159,19 +159,19 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
         return
     own = of_ones_own(network, loss)
     if own and not found.wrong_gradients:
-        Y = _made_up(found.target, network)
-        found.wrong_gradients = wrong_gradients(network, Y, loss)
-        found.right_and_wrong = upside_down(Y, loss)
+        like = _made_up(found.target, network)
+        found.wrong_gradients = wrong_gradients(network, like, loss)
+        found.right_and_wrong = upside_down(like, loss)
     if subject.data is None:
         return
-    X, Y = subject.data
-    Y = as_columns(Y, network.n[-1])
+    X, given = subject.data
+    Y = as_columns(given, network.n[-1])
     if Y is None:
         return
     parts = _parts_compared(subject, network, found, Y)
     facts.of_network(found, loss, *parts, thirds=take_rows(Y.shape[1])[::3])
-    few = [each.astype(network.dtype) for each in probe(X, Y)]
-    found.layers = measure(network, *few, loss)["layers"]
+    few, few_Y = (each.astype(network.dtype) for each in probe(X, Y))
+    found.layers = measure(network, few, few_Y, loss)["layers"]
 
 
 def _last_epoch(found: Evidence) -> int:
@@ -208,7 +208,9 @@ def _made_up(target: Target, network: Network) -> NDArray[Any]:
     """Targets such as these, of which none is kept: for a look at the loss's derivative."""
     rng = np.random.default_rng(0)
     if target.task == "regression":
-        return rng.normal(0.0, target.spread or 1.0, (network.n[-1], 7)).clip(target.low, target.high)
+        return rng.normal(0.0, target.spread or 1.0, (network.n[-1], 7)).clip(
+            target.low, target.high
+        )
     if network.n[-1] > 1:
         return np.eye(network.n[-1])[:, rng.integers(network.n[-1], size=7)]
     return rng.choice([target.low, target.high], (1, 7))

@@ -57,10 +57,7 @@ class Recipe:
     def changed(self, fix: Mapping[str, Any]) -> Recipe:
         """Return the recipe with suggested settings carried out."""
         new = self
-        settings = dict(self.settings)
-        for name, value in fix.items():
-            if name in _ARGUMENTS:
-                settings[name] = value
+        settings = {**self.settings, **{k: fix[k] for k in _ARGUMENTS if k in fix}}
         if "loss" in fix:
             new = replace(new, loss=find_loss(fix["loss"]))
         if "output" in fix:
@@ -142,7 +139,7 @@ class Recipe:
         widths = [n, *(units for units, _, _ in self.hidden), self.output[0]]
         parameters = sum((a + 1) * b for a, b in pairwise(widths))
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
-        return 6 * parameters * m + PER_STEP * steps
+        return float(6 * parameters * m + PER_STEP * steps)
 
     def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""
@@ -170,11 +167,11 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     """Return the recipe of a training; None where something of it is not known."""
     network, s = subject.network, e.settings
     known = {"optimizer", "learning_rate", "epochs", "batch_size"} <= s.keys()
-    known = known and s["optimizer"] != "unknown"  # steps of a loop of one's own
+    known = known and s["optimizer"] != "unknown"  # steps of another rule
     if network is None or subject.loss is None or e.target is None or not known:
         return None
-    layers = network.layers
-    if not all(type(layer) is Dense for layer in layers):
+    layers = [layer for layer in network.layers if type(layer) is Dense]
+    if len(layers) < len(network.layers):
         return None
     per = s["batch_size"] if s.get("penalty_per_weight") else 1
     settings: dict[str, Any] = {
@@ -212,5 +209,6 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
 def _numbers(Y: NDArray[Any], like: NDArray[Any]) -> NDArray[np.intp]:
     """Class numbers from 0 on."""
     if Y.ndim == 2 and len(Y) > 1:
-        return Y.argmax(axis=0)
+        best: NDArray[np.intp] = Y.argmax(axis=0)
+        return best
     return np.searchsorted(np.unique(like), Y.ravel())

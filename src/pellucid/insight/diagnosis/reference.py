@@ -79,8 +79,8 @@ class _PlainNetwork:
     def fit(self, X: Any, y: Any, weight: Any) -> _PlainNetwork:
         k = self.classes
         output = Dense(k, "softmax") if k else Dense(y.shape[1], "identity")
-        self.mean, self.spread = (0.0, 1.0) if k else (y.mean(axis=0), y.std(axis=0))
-        self.spread = np.where(np.asarray(self.spread) > 0, self.spread, 1.0)
+        self.mean: Any = 0.0 if k else y.mean(axis=0)
+        self.spread: Any = 1.0 if k else np.where(y.std(axis=0) > 0, y.std(axis=0), 1.0)
         self.network = Network([Dense(64), Dense(32), output], X.shape[1], seed=0)
         train(
             self.network,

@@ -49,9 +49,9 @@ class Subject:
     @property
     def kept(self) -> Any:
         """What the training has kept, where the data are of it."""
-        history = self.history
-        ours = history is not None and history.kept is not None and self.data is not None
-        return history.kept if ours and self.data[0] is history.kept.train.X else None
+        kept = self.history.kept if self.history else None
+        ours = kept is not None and self.data is not None and self.data[0] is kept.train.X
+        return kept if ours else None
 
     @property
     def class_weight(self) -> Any:
@@ -194,7 +194,7 @@ def _drop_in(
 
 
 def _for_drop_in(estimator: Any, fix: Settings) -> dict[str, Any]:
-    """Settings by scikit-learn's names; a bias is no parameter there, its initializers begin at 0."""
+    """Settings by scikit-learn's names; a bias is no parameter there, initializers set it to 0."""
     names = {"learning_rate": "learning_rate_init", "epochs": "max_iter", "l2": "alpha"}
     renamed = {names.get(name, name): value for name, value in fix.items() if name != "bias"}
     if "bias" in fix:
@@ -211,11 +211,13 @@ def _whole(estimator: Any) -> History | None:
     """Its history; after warm starts or partial fits the curve of all of them, nothing else."""
     history: History | None = getattr(estimator, "history_", None)
     J = estimator.loss_curve_
-    if history is None or len(J) == history.epochs:
+    if history is None or history.stopped == "diverged" or len(J) == history.epochs:
         return history
     rate = history.curves.get("learning_rate", [history.settings.get("learning_rate", 0.0)])[-1]
     rates = [rate] * len(J)
-    return replace(history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={}, kept=None)
+    return replace(
+        history, curves={"loss": J, "learning_rate": rates}, statistics=[], facts={}, kept=None
+    )
 
 
 def _table_model(

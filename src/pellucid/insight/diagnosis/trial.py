@@ -71,7 +71,10 @@ class Trials:
         if self.held_out is None and len(rows) >= ENOUGH:
             third = np.arange(len(rows)) % 3 == 0
             X, Y = self.learned
-            self.learned, self.held_out = (X[:, ~third], Y[..., ~third]), (X[:, third], Y[..., third])
+            self.learned, self.held_out = (
+                (X[:, ~third], Y[..., ~third]),
+                (X[:, third], Y[..., third]),
+            )
         self.done: dict[str, Outcome] = {}
 
     def outcome(self, fix: Mapping[str, Any]) -> Outcome:
@@ -88,9 +91,13 @@ class Trials:
         if first.evidence is None or recipe.work(self.learned) > OPERATIONS / 8:
             return first
         seeds = FEW_SEEDS if self.learned[0].shape[1] > TINY else TINY_SEEDS  # not by luck alone
-        again = [self._trained(fix, replace(recipe, seed=recipe.seed + k, first=None)) for k in seeds]
+        again = [
+            self._trained(fix, replace(recipe, seed=recipe.seed + k, first=None)) for k in seeds
+        ]
         all_of = [first, *again]
-        score, loss = (float(np.mean([getattr(o, name) for o in all_of])) for name in ("score", "loss"))
+        score, loss = (
+            float(np.mean([getattr(o, name) for o in all_of])) for name in ("score", "loss")
+        )
         return replace(first, score=score, loss=loss)
 
     def _trained(self, fix: dict[str, Any], recipe: Recipe) -> Outcome:
@@ -194,9 +201,7 @@ def _suggested(found: list[Finding]) -> list[dict[str, Any]]:
     return together + singles
 
 
-def _usual(
-    trials: Trials, sofar: Outcome, found: list[Finding]
-) -> Iterator[dict[str, Any]]:
+def _usual(trials: Trials, sofar: Outcome, found: list[Finding]) -> Iterator[dict[str, Any]]:
     """Other learning rates, more epochs, Adam and two layers of ReLU."""
     serious = [f for f in found if f.severity != "info"]
     settings = trials.recipe.changed(sofar.fix).settings
@@ -215,9 +220,7 @@ def _usual(
     yield {**first, **layers, **adam}
 
 
-def _judged(
-    trials: Trials, found: list[Finding], before: Outcome, best: Outcome
-) -> Diagnosis:
+def _judged(trials: Trials, found: list[Finding], before: Outcome, best: Outcome) -> Diagnosis:
     """The findings with what was tried; where no score is better, symptoms are no warnings."""
     sure = max(HELPS, noise_of_recall(trials.known) if trials.weighted else noise(trials.known))
     rows = trials.learned[0].shape[1]
@@ -230,9 +233,7 @@ def _judged(
     return Diagnosis(judged, tried=tried if best.loss < LESS * before.loss else None)
 
 
-def _without_help(
-    trials: Trials, f: Finding, before: Outcome, symptoms: Container[str]
-) -> Finding:
+def _without_help(trials: Trials, f: Finding, before: Outcome, symptoms: Container[str]) -> Finding:
     """A finding whose advice makes no score better: of a symptom it is not a warning."""
     if f.severity != "warning" or not f.fix:
         return f

@@ -157,7 +157,8 @@ def _made(kind: Any, value: Any) -> Any:
         good = isinstance(entry, str) if name in texts else all(map(_is_number, numbers))
         if not good:
             raise ValueError(f"{name} = {entry!r:.40}")
-    return kind(**value)
+    made: Any = kind  # mypy takes it for an instance
+    return made(**value)
 
 
 def _is_number(value: object) -> bool:
@@ -173,8 +174,8 @@ def of_columns(found: Facts, train: Table, held_out: Table | None) -> None:
     if held_out is None or found.target is None:
         return
     compare_columns(found.columns, train.X, held_out.X)
-    ys = [np.atleast_2d(each.y.T)[0].astype(float) for each in (train, held_out)]
-    found.target.drift = drift(*ys, train.X.shape[1] + 1)
+    y, yv = (np.atleast_2d(each.y.T)[0].astype(float) for each in (train, held_out))
+    found.target.drift = drift(y, yv, train.X.shape[1] + 1)
 
 
 def compare(found: Facts, train: Table, held_out: Table, learn: Any, narrowest: int = 0) -> None:
@@ -210,11 +211,14 @@ def is_input(X: NDArray[Any], Y: NDArray[Any]) -> bool:
     """Whether the targets are the inputs, each column up to its scale."""
     if Y.ndim != 2 or Y.shape != X.shape or len(X) < 2:
         return False
-    both = []
-    for A in (X, Y):
-        centred = A - A.mean(axis=1, keepdims=True)
-        both.append(centred / np.maximum(np.abs(centred).max(axis=1, keepdims=True), 1e-12))
-    return bool(np.allclose(*both, atol=1e-3))
+    return bool(np.allclose(_to_one_scale(X), _to_one_scale(Y), atol=1e-3))
+
+
+def _to_one_scale(A: NDArray[Any]) -> NDArray[Any]:
+    """Each row centred, its largest size 1."""
+    centred = A - A.mean(axis=1, keepdims=True)
+    scaled: NDArray[Any] = centred / np.maximum(np.abs(centred).max(axis=1, keepdims=True), 1e-12)
+    return scaled
 
 
 # Of the network's answers -------------------------------------------------------------------------
@@ -309,9 +313,7 @@ def plain_targets(Y: NDArray[Any], loss: Loss | None) -> NDArray[Any]:
     return Y.argmax(axis=0) if loss is not None and loss.targets == "distribution" else Y
 
 
-def parted(
-    found: Facts, train: Table, held_out: Table | None, learn: Any, narrowest: int
-) -> None:
+def parted(found: Facts, train: Table, held_out: Table | None, learn: Any, narrowest: int) -> None:
     """Compare with simple learners, by rows held out; where there are none, by every third row."""
     if held_out is None:
         held_out = train.rows(slice(None, None, 3))

@@ -77,7 +77,9 @@ class Columns:
             found.constant[range(n)[j]] = True
         for j, k in _pairs(data["twin"], n):
             found.twin[j] = range(n)[int(k)]
-        found.placeholder = [(range(n)[int(j)], float(v), float(s)) for j, v, s in data["placeholder"]]
+        found.placeholder = [
+            (range(n)[int(j)], float(v), float(s)) for j, v, s in data["placeholder"]
+        ]
         for name in _SPARSE:
             values = [0.0] * n if data[name] else []
             for j, value in _pairs(data[name], n):

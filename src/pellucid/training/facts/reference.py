@@ -60,9 +60,7 @@ class Learner(Protocol):
         """Return class numbers, or numbers (m, n[L])."""
 
 
-def best_of(
-    learners: Iterable[tuple[str, Learner]], train: Table, held_out: Table
-) -> Reference:
+def best_of(learners: Iterable[tuple[str, Learner]], train: Table, held_out: Table) -> Reference:
     """Fit each learner to standardised columns; return the best on the rows held out.
 
     The name of a learner whose classes weigh the same begins with "weighted"; "regression" ends

@@ -81,14 +81,15 @@ class Table:
 
     def counts(self) -> NDArray[np.float64]:
         """Return what each class counts."""
-        counts: NDArray[np.float64] = np.bincount(self.y, self.weight, self.classes)
-        return counts
+        return np.bincount(self.y, self.weight, self.classes).astype(np.float64)
 
     def moved(self, predicted: NDArray[Any]) -> NDArray[Any]:
         """Return predictions of the mean, moved by a constant to what the loss asks for."""
         if self.loss is None:
             return predicted
-        return predicted + best_constant(self.loss, (self.y - predicted).T, self.weight)[0].T
+        constant = best_constant(self.loss, (self.y - predicted).T, self.weight)[0]
+        moved: NDArray[Any] = predicted + constant.T
+        return moved
 
 
 def mean(rows: NDArray[Any], weight: NDArray[Any] | None) -> Any:

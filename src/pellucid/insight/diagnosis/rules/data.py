@@ -53,12 +53,12 @@ def _scales(e: Evidence) -> list[Seen]:
     ratio = max(sizes[high] / sizes[low], sizes[high], 1 / sizes[high])
     if ratio < SCALES:
         return []
-    others = f", those of {e.column(low)} of size {sizes[low]:.3g}" if low != high else ""
+    others = f", those of {e.column(low)} near {sizes[low]:.3g}" if low != high else ""
     return [
         Seen(
             "warning",
             _names(e, sorted({low, high})),
-            f"the values of {e.column(high)} are of size {sizes[high]:.3g}{others}",
+            f"the values of {e.column(high)} are near {sizes[high]:.3g}{others}",
             "Standardise: subtract each column's mean and divide by its standard deviation.",
             {"standardise": True},
         )
@@ -88,8 +88,8 @@ def _constants(e: Evidence) -> list[Seen]:
     if not found:
         return []
     return [
-        Seen("info", _names(e, found), f"{len(found)} have one value in every row",
-             "Leave them out.", {"drop_columns": found})
+        Seen("info", _names(e, found), "the same value in every row",
+             "Leave it out." if len(found) == 1 else "Leave them out.", {"drop_columns": found})
     ]  # fmt: skip
 
 
@@ -101,8 +101,8 @@ def _duplicates(e: Evidence) -> list[Seen]:
         Seen(
             "info",
             _names(e, [j for j, _ in twins]),
-            f"{e.column(twins[0][0])} is {e.column(twins[0][1])} in another unit",
-            "Leave one of them out.",
+            f"{e.column(twins[0][0])} is {e.column(twins[0][1])} in another unit of measurement",
+            "Keep one of the two.",
             {"drop_columns": [j for j, _ in twins]},
         )
     ]
@@ -118,8 +118,8 @@ def _ids(e: Evidence) -> list[Seen]:
         Seen(
             "info",
             _names(e, found),
-            "every row has a value of its own, evenly spaced, as a row number has",
-            "Leave it out: a number that no new row shares can only be learned by heart.",
+            "every row has a different value, evenly spaced, like a row number",
+            "Leave it out: a number that no new row shares can only be memorised.",
             {"drop_columns": found},
         )
     ]
@@ -140,14 +140,18 @@ def leaks(e: Evidence) -> list[Seen]:
         return []
     second = sorted(columns.alone)[-2]
     if e.reference.rows > 40 and most > ALONE and second < OTHERS:
-        evidence = f"it alone says {percent(most)} of the target, the next one {percent(second)}"
+        evidence = (
+            f"it alone explains {percent(most)} of the target, the next best {percent(second)}"
+        )
         return [_leak(e, best, evidence)]
     rest = max((e.without_best_column - floor) / max(1 - floor, 1e-9), 0.0)
     wrong = max(1 - e.without_best_column, 0.0)
     noise = math.sqrt(wrong * (1 - wrong) / e.reference.rows) / max(1 - floor, 1e-9)
     if rest > 0.95 or 1 - rest < 3 * (1 - most) or most - rest < 3 * noise:
         return []
-    evidence = f"it alone says {percent(most)} of the target; all others together {percent(rest)}"
+    evidence = (
+        f"it alone explains {percent(most)} of the target, all others together {percent(rest)}"
+    )
     return [_leak(e, best, evidence)]
 
 
@@ -161,7 +165,7 @@ def _leak(e: Evidence, column: int, evidence: str) -> Seen:
         "warning",
         e.column(column),
         evidence,
-        "Ask when it is known: if only after the target, leave it out.",
+        "Check when its value is known: if only after the target, leave it out.",
         {"drop_columns": [column]},
     )
 
@@ -177,7 +181,7 @@ def nothing(e: Evidence) -> list[Seen]:
     """No learner beats chance, and the network does not either."""
     r, s, t = e.pooled, e.scores, e.target
     if t is not None and t.values == 1:
-        one = f"it is {t.low:g} in every row"
+        one = f"it has the value {t.low:g} in every row"
         return [Seen("warning", "the target", one, "Check which column is the target.")]
     if r is None or t is None:
         return []
@@ -197,9 +201,10 @@ def nothing(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "the target",
-            f"on rows held out neither the network nor regression, a kernel machine or random "
-            f"trees do better than chance: {what} {reached:.2f}, chance is {chance:.2f}",
-            "Check that every row still has its own label: sort and join X and Y together.",
+            "on held-out rows neither the network nor simple learners do better than chance: "
+            f"{what} {reached:.2f}, chance is {chance:.2f}",
+            "Check that each row still has its own label: X and Y must be sorted and joined "
+            "together.",
         )
     ]
 
@@ -220,8 +225,8 @@ def _drifted(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             " and ".join(places),
-            "training and validation differ there: the largest distance of their distributions is "
-            f"{max([*drift, e.target.drift]):.2f} of 1",
+            "the distributions in training and validation differ: Kolmogorov-Smirnov distance "
+            f"{max([*drift, e.target.drift]):.2f}",
             "Split at random, or find out what changed between the two.",
             {"split": "random"},
         )
@@ -239,11 +244,11 @@ def _scaled_otherwise(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             _names(e, away),
-            f"in {len(away)} of {len(varying)} columns the validation values lie more than "
-            f"{ELSEWHERE:g} standard deviations from the training's, or spread "
-            f"{math.exp(ELSEWHERE):.0f} times as much: they are not scaled as those are",
-            "Scale both with the mean and the standard deviation of the training rows, and what is "
-            "predicted later too.",
+            f"in {len(away)} of {len(varying)} columns the validation values are more than "
+            f"{ELSEWHERE:g} standard deviations away from the training values, or vary "
+            f"{math.exp(ELSEWHERE):.0f} times as much: the two are scaled differently",
+            "Fit the scaler on the training rows, and use the same one for validation, test and "
+            "prediction.",
         )
     ]
 
@@ -258,9 +263,8 @@ def _repeated(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "the validation data",
-            f"{percent(again)} of the validation rows are training rows too; within the training "
-            f"{percent(repeated)} are repeated",
-            "Hold rows out that the network does not learn from: split first, and only once.",
+            f"{percent(again)} of the validation rows are also in the training data",
+            "Validate on rows that the network does not train on: split first, and only once.",
         )
     ]
 
@@ -274,10 +278,9 @@ def _placeholders(e: Evidence) -> list[Seen]:
             Seen(
                 "warning" if harm else "info",
                 e.column(j),
-                f"{percent(share)} of the rows have the value {value:g}, which lies further from "
-                "all others than they lie from each other",
-                "If it stands for a missing value, put the column's median in its place, and say "
-                "in a column of its own where that was done.",
+                f"{percent(share)} of the rows have the value {value:g}, far from all other values",
+                "If it stands for a missing value, replace it by the column's median and add a "
+                "column that marks those rows.",
             )
         )
     return found
@@ -286,12 +289,12 @@ def _placeholders(e: Evidence) -> list[Seen]:
 RULES = (
     Rule(
         "placeholder_value",
-        "Numbers such as -999 that stand for a missing value are taken for what they say.",
+        "A number such as -999 that stands for a missing value is used as a number.",
         _placeholders,
     ),
     Rule(
         "validation_repeats_training",
-        "A score on rows that were learned says nothing of new ones.",
+        "A score on rows that the network was trained on says nothing about new rows.",
         _repeated,
         ("leak",),
     ),
@@ -311,34 +314,35 @@ RULES = (
     ),
     Rule(
         "drift",
-        "What is learned holds for data like those it was learned from.",
+        "What a network learns holds for data like its training data.",
         _drifted,
         ("nothing_to_learn", "leak", *TRAINING),
     ),
     Rule(
         "leak",
-        "A network takes whatever column makes J smallest, also one that will not be known.",
+        "A network uses whatever column makes J smallest, even one that is unknown when it "
+        "predicts.",
         leaks,
     ),
     Rule(
         "nothing_to_learn",
-        "Where Y does not depend on X, only the training examples can be learned, by heart.",
+        "If Y does not depend on X, the training examples can only be memorised.",
         nothing,
         (*TRAINING, "weights_too_small", "weights_too_large"),
     ),
     Rule(
         "id_column",
-        "A row number says nothing of the row; with enough weights it is learned by heart.",
+        "A row number says nothing about the row; with enough weights it is memorised.",
         _ids,
     ),
     Rule(
         "duplicated_column",
-        "Two equal columns share one weight between them: nothing is lost but time.",
+        "Two equal columns share one weight; they only cost time.",
         _duplicates,
     ),
     Rule(
         "constant_column",
-        "A column that never changes does what b does.",
+        "A column that never changes does the same as b.",
         _constants,
     ),
 )

@@ -12,6 +12,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     Rule,
     Seen,
     by_heart,
+    compared,
     epochs_of,
     gap,
     hurts,
@@ -59,10 +60,10 @@ def _imbalance(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             e.class_(k),
-            f"{percent(t.shares[k])} of the examples are of {e.class_(k)}; the network finds "
-            f"{percent(s.recalls[k])} of them, while a learner with class weights has a mean "
-            f"accuracy of the classes of {r.weighted:.2f} against {own:.2f}",
-            'Weigh the classes: class_weight="balanced".',
+            f"{percent(t.shares[k])} of the examples are of {e.class_(k)}, and the network finds "
+            f"{percent(s.recalls[k])} of them; the mean accuracy over the classes is {own:.2f}, "
+            f"with class weights a simple learner reaches {r.weighted:.2f}",
+            'Weight the classes: class_weight="balanced".',
             {"class_weight": "balanced"},
         )
     ]
@@ -87,19 +88,19 @@ def _overfits(e: Evidence) -> list[Seen]:
         Seen(
             "warning" if serious or sure else "info",
             f"epoch {epochs_of(e)[best]}",
-            f"the validation loss is least there, {least:.3g}, and {at_end:.3g} at the end, while "
-            f"J went on to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
+            f"the validation loss is lowest there, {least:.3g}, and {at_end:.3g} at the end, while "
+            f"J went down to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
             *(_EARLIER if sure and not serious else _FEWER),
         )
     ]
 
 
 _EARLIER: tuple[str, dict[str, Any]] = (
-    "Stop early: the network is sure of its wrong answers too, so its probabilities mislead.",
+    "Stop early: the network is certain even when it is wrong, so its probabilities mislead.",
     {"early_stopping": 20},
 )
 _FEWER: tuple[str, dict[str, Any]] = (
-    "Stop early, take more examples, fewer units, l2 or dropout.",
+    "Stop early, or use more examples, fewer units, l2 or dropout.",
     {"early_stopping": 20, "hidden_layer_sizes": [16]},
 )
 
@@ -109,8 +110,8 @@ def _by_heart(e: Evidence) -> list[Seen]:
     if not by_heart(e) or not hurts(e):
         return []
     assert e.reference is not None
-    best = f"{e.reference.name} reaches {e.reference.score:.2f} there"
-    return [Seen("warning", "all epochs", f"{_both_scores(e)}; {best}", *_FEWER)]
+    evidence = f"{_both_scores(e)} ({compared(e)})"
+    return [Seen("warning", "all epochs", evidence, *_FEWER)]
 
 
 def _both_scores(e: Evidence) -> str:
@@ -139,9 +140,9 @@ def too_narrow(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"{sum(widths)} hidden units",
-            f"with {what} the answer follows one straight line; on rows held out linear regression "
-            f"reaches {r.linear:.2f}, {r.name} {r.score:.2f}",
-            "Take a hidden layer of 16 units or more.",
+            f"with {what} the answer depends on one linear combination of the inputs; on held-out "
+            f"rows linear regression scores {r.linear:.2f}, {compared(e)}",
+            "Add a hidden layer of 16 units or more.",
             {"hidden_layer_sizes": [max(64, 2 * w) for w in widths] or [64], "activation": "relu"},
         )
     ]
@@ -159,17 +160,16 @@ def _underfits(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"{sum(widths)} hidden units",
-            f"the score on training data is {e.scores.train:.2f}, while {e.reference.name} reaches "
-            f"{e.reference.score:.2f} on rows held out",
-            "Take more units or another hidden layer; or let it learn more: more epochs, a higher "
-            "learning rate, less l2 or dropout.",
+            f"the score on training data is {e.scores.train:.2f}; on held-out rows {compared(e)}",
+            "Use more units or another hidden layer, or train longer, with a higher learning rate, "
+            "less l2 or less dropout.",
             {"hidden_layer_sizes": more, "activation": "relu"},
         )
     ]
 
 
 _A_LAYER: tuple[str, dict[str, Any]] = (
-    "Without a hidden layer the answer follows one straight line: take one, of 16 units.",
+    "Without a hidden layer the network is linear: add one, of 16 units.",
     {"hidden_layer_sizes": [16], "activation": "tanh"},
 )
 
@@ -186,21 +186,21 @@ def _one_answer(e: Evidence) -> str:
     a = e.answers
     assert a is not None
     return (
-        f"J is {a.J:.3g}, and {a.constant:.3g} for one and the same answer to every example; the "
-        f"outputs vary {percent(a.spread)} as much as the targets"
+        f"J is {a.J:.3g}; one constant answer would give {a.constant:.3g}, and the outputs vary "
+        f"only {percent(a.spread)} as much as the targets"
     )
 
 
 def _constant_answer(e: Evidence) -> list[Seen]:
     """J is where it would be without X, and the training did not leave it."""
-    advice = "Take more units, start from another seed, or let it learn longer or faster."
+    advice = "Use more units, start from another seed, train longer, or raise the learning rate."
     if _stays(e) and (e.reference is None or hurts(e)):
         widths = [max(16, 4 * each["units"]) for each in (e.layers or [])[:-1]] or [16]
         fix = {"hidden_layer_sizes": widths, "activation": "tanh"}
         return [Seen("warning", "the output", _one_answer(e), advice, fix)]
     if e.answers is None and _at_log_2(e):
         J = e.curves["loss"][-1]
-        seen = f"J stays at {J:.4g}, which is log 2: what the answer 1/2 to every example costs"
+        seen = f"J stays at {J:.4g}, which is log 2: the loss of answering 1/2 for every example"
         return [Seen("warning", "the output", seen, advice)]
     return []
 
@@ -223,20 +223,20 @@ def _no_better(e: Evidence) -> list[Seen]:
         return []
     if s.recalls and mean_recall(e, "validation") > 1 / len(s.recalls) + SHORT + noise_of_recall(e):
         return []  # of unequal classes it finds the rare ones, which accuracy does not show
-    best = f"; {r.name} reaches {r.score:.2f}" if r.score > r.floor + noise(e) else ""
+    best = f" ({compared(e)})" if r.score > r.floor + noise(e) else ""
     return [
         Seen(
             "warning",
             "the validation data",
-            f"J is {a.validation:.3g} there and {a.validation_constant:.3g} for one answer to all; "
-            f"the score is {s.validation:.2f}, that of one answer to all {r.floor:.2f}{best}",
-            "Stop early and take fewer units; look for columns that say more of the target.",
+            f"J is {a.validation:.3g} there; a constant answer gives {a.validation_constant:.3g}. "
+            f"The score is {s.validation:.2f}, that of a constant answer {r.floor:.2f}{best}",
+            "Stop early and use fewer units; look for columns that say more about the target.",
             {"early_stopping": 10},
         )
     ]
 
 
-_UNDERFITS = "Units are what a network bends its answer with; a few can only bend it a little."
+_UNDERFITS = "Hidden units are what bends the answer; a few can only bend it a little."
 TOO_NARROW = Rule(
     "underfitting",
     _UNDERFITS,
@@ -247,28 +247,28 @@ TOO_NARROW = Rule(
 RULES = (
     Rule(
         "class_imbalance",
-        "J is a mean over examples: where one class is rare, answering always with the other is "
+        "J is a mean over examples: if one class is rare, always answering with the other is "
         "cheap.",
         _imbalance,
         ("stopped_too_early", "underfitting", "constant_answer", "no_better_than_constant"),
     ),
     Rule(
         "overfitting",
-        "With enough weights a network learns the training examples by heart, noise and all.",
+        "With enough weights a network memorises the training examples, noise included.",
         _overfits,
         ("no_better_than_constant",),
     ),
     Rule("underfitting", _UNDERFITS, _underfits, ("constant_answer", "no_better_than_constant")),
     Rule(
         "constant_answer",
-        "J is least, of all answers that do not depend on X, for the mean of Y; a network that can "
-        "bend its answer no further, or whose units are all flat, stays there.",
+        "Of all answers that ignore X, the mean of Y has the lowest J; a network that cannot bend "
+        "its answer, or whose units are all flat, gets stuck there.",
         _constant_answer,
         ("no_better_than_constant",),
     ),
     Rule(
         "no_better_than_constant",
-        "A score says something only beside that of the plainest answer: always the commonest "
+        "A score means something only next to that of the simplest answer: always the most common "
         "class, or the mean.",
         _no_better,
     ),

@@ -21,7 +21,7 @@ VANISHED = 0.01
 EXPLODED = 30.0
 """How much larger it is than the last's, or than it was at the start."""
 MANY = 0.5
-"""Share of a layer's units, dead or saturated, from which it is more than thrift."""
+"""Share of a layer's units, dead or saturated, from which it may do harm."""
 FROM_START = 0.9
 """The same before the first step: half of all ReLU units are 0 for one input that is never
 negative, and the others can learn."""
@@ -51,7 +51,7 @@ def _vanishing(e: Evidence) -> list[Seen]:
             "layer 1",
             f"at the start the entries of dW[1] are {share:.1g} of those of "
             f"dW[{layers[-1]['layer']}]",
-            "Take ReLU and a start that suits it." if bounded else "Take fewer layers.",
+            "Use ReLU with an initializer that suits it." if bounded else "Use fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
         )
     ]
@@ -71,7 +71,7 @@ def _exploding(e: Evidence) -> list[Seen]:
             f"layers 1 to {len(layers)}",
             f"at the start Z[{len(layers)}] is {amplified:.3g} times as large as Z[1], and so are "
             "the gradients on the way back",
-            "Start smaller, or bound the gradient.",
+            "Start with smaller weights, or clip the gradient.",
             {"initializer": "he_normal", "gradient_clip": 1.0},
         )
     ]
@@ -103,7 +103,7 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
                 severity,
                 f"layer {layer['layer']}",
                 f"{layer[what]} of {layer['units']} units {words}"
-                + (f"; {percent(first)} were so at the start" if e.start else ""),
+                + (f"; at the start {percent(first)}" if e.start else ""),
                 do,
                 fix if most >= MANY else {},
             )
@@ -116,8 +116,8 @@ def _dead(e: Evidence, at_start: bool) -> list[Seen]:
         e,
         "dead",
         at_start,
-        "are 0 for every example, so no gradient flows through them",
-        "Take leaky ReLU, start with b = 0, or lower the learning rate.",
+        "are 0 for every example, so they pass no gradient back",
+        "Use leaky ReLU, start with b = 0, or lower the learning rate.",
         {"activation": "leaky_relu", "bias": 0.0},
     )
 
@@ -128,7 +128,7 @@ def _saturated(e: Evidence, at_start: bool) -> list[Seen]:
         "saturated",
         at_start,
         "are on the flat part of their function for nearly every example",
-        "Start with smaller weights and b = 0, standardise the inputs, or take ReLU.",
+        "Start with smaller weights and b = 0, standardise the inputs, or use ReLU.",
         {"initializer": "glorot_uniform", "bias": 0.0},
     )
 
@@ -152,7 +152,7 @@ VANISHING = Rule(
 )
 EXPLODING = Rule(
     "exploding_gradient",
-    "dA[l-1] = W[l]^T dZ[l]: where every layer enlarges, the product grows with each layer.",
+    "dA[l-1] = W[l]^T dZ[l]: if every layer enlarges it, the product grows with each layer.",
     _exploding,
     ("learning_rate_too_high", "oscillation", "divergence", "dead_units", "saturated_units",
      "batch_too_small", *_LATER),
@@ -167,7 +167,9 @@ _SATURATED = (
 )
 _ALSO = ("vanishing_gradient", *_LATER)
 _AT_START = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small", *_ALSO)
-BORN_DEAD = Rule("dead_units", _DEAD, partial(_dead, at_start=True), _AT_START)
-BORN_SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=True), _AT_START)
+DEAD_FROM_START = Rule("dead_units", _DEAD, partial(_dead, at_start=True), _AT_START)
+SATURATED_FROM_START = Rule(
+    "saturated_units", _SATURATED, partial(_saturated, at_start=True), _AT_START
+)
 DEAD = Rule("dead_units", _DEAD, partial(_dead, at_start=False), _ALSO)
 SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=False), _ALSO)

@@ -8,17 +8,17 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
-    SYMPTOMS,
     Rule,
     Seen,
     by_heart,
+    count,
     epochs_of,
     falling,
+    first_J,
     hurts,
     neglects,
     optimizer_of,
     percent,
-    rate_at,
     shortfall,
     step_sizes,
     still_to_come,
@@ -40,6 +40,8 @@ ROSE = 1.5
 SHAKEN = 0.02
 """Ups and downs of J, relative to J, of steps that are too long."""
 SHORT_STEP = 1e-3
+UNUSUAL, ADAM = 2.0, 0.005
+"""A learning rate beyond which Adam is advised instead, and its own."""
 REACH = 2.0
 """The length of all steps together, relative to the weights: below it they cannot have got far."""
 STILL_FALLING = 0.05
@@ -89,10 +91,6 @@ def roughness(curve: list[float]) -> float:
     return sorted(bends)[len(bends) // 2] / max(abs(sum(half) / len(half)), 1e-12)
 
 
-def _first_J(e: Evidence) -> float:
-    return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
-
-
 def _ascends(e: Evidence) -> list[Seen]:
     if e.right_and_wrong is not None:
         right, wrong = e.right_and_wrong
@@ -100,9 +98,9 @@ def _ascends(e: Evidence) -> list[Seen]:
             Seen(
                 "error",
                 f"loss {e.loss}",
-                f"it is {right:.3g} for right answers and {wrong:.3g} for wrong ones: a likelihood, "
-                "or another score to be made large, while training makes it small",
-                "Return its negative. Lecture 001 goes up a likelihood; to go down its negative is "
+                f"it is {right:.3g} for right answers and {wrong:.3g} for wrong ones: a likelihood "
+                "or another score to maximise, but training minimises it",
+                "Return its negative. Lecture 001 goes up a likelihood; going down its negative is "
                 "the same.",
             )
         ]
@@ -110,15 +108,15 @@ def _ascends(e: Evidence) -> list[Seen]:
     J, lowest = [v for v in e.curves.get("loss", []) if math.isfinite(v)], min(rates)
     if lowest >= 0:
         return []
-    gone = f"; J has gone from {_first_J(e):.3g} to {J[-1]:.3g}" if J else ""
+    gone = f"; J has gone from {first_J(e):.3g} to {J[-1]:.3g}" if J else ""
     return [
         Seen(
             "error",
             "every layer",
             f"the learning rate is {lowest:g}, so every step goes along dW instead of "
             f"against it{gone}",
-            f"Take its opposite, {-lowest:g}. The sign is right where a likelihood is maximised, "
-            "as in lecture 001; J is a cost here.",
+            f"Use {-lowest:g}. Going up is right if a likelihood is maximised, as in lecture 001; "
+            "J is a cost.",
             {"learning_rate": -lowest},
         )
     ]
@@ -129,7 +127,7 @@ def _too_high(e: Evidence) -> list[Seen]:
     if not e.settings or not _looks(e):
         return []
     J = [v for v in e.curves.get("loss", []) if math.isfinite(v)]
-    wild = max(J, default=0.0) > WILD * _first_J(e)
+    wild = max(J, default=0.0) > WILD * first_J(e)
     if not (blown or wild or hurts(e, SHORT / 2)):
         return []
     rate, first, typical = _rates(e)
@@ -145,9 +143,9 @@ def _too_high(e: Evidence) -> list[Seen]:
         Seen(
             "error" if blown else "warning",
             "every layer",
-            f"with the learning rate {rate:g} a step moves a layer by "
+            f"with the learning rate {rate:g} a step changes a layer by "
             f"{percent(max(first, typical))} of its weights; " + "; ".join(signs),
-            f"Take {'' if beta is None else f'beta = {beta:g} and '}learning rate = {better:g}.",
+            f"Use {'' if beta is None else f'beta = {beta:g} and '}learning rate = {better:g}.",
             fix,
         )
     ]
@@ -155,15 +153,15 @@ def _too_high(e: Evidence) -> list[Seen]:
 
 def _signs(e: Evidence, J: list[float], first: float, typical: float) -> list[str]:
     """What a learning rate too high has done."""
-    rose = max(J, default=0.0) / _first_J(e)
+    rose = max(J, default=0.0) / first_J(e)
     moved = max((x["moved_since_start"] for s in e.samples[:2] for x in s["layers"]), default=0.0)
     signs = []
     if e.stopped == "diverged" and first > LONG_STEP / 4:
         signs.append(e.message.split(":")[0])
-    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < _first_J(e) / 2:
+    if rose > ROSE and first > LONG_STEP / 4 and not J[-1] < first_J(e) / 2:
         signs.append(f"J rose to {rose:.3g} times its first value")
     if rose > WILD or moved > THROWN:
-        signs.append(f"the first epoch moved the weights by {moved:.3g} times their size")
+        signs.append(f"the first epoch moved the weights by {moved:.3g} times their norm")
     if typical > LONG_STEP and hurts(e) and (roughness(J) > SHAKEN or rose > 1.2):
         signs.append(f"J jumps by {percent(roughness(J))} from epoch to epoch")
     return signs
@@ -196,7 +194,7 @@ def _diverged(e: Evidence) -> list[Seen]:
             "error",
             where or "the whole network",
             (e.message.split(":")[0] or "J is no longer finite") + how,
-            "Lower the learning rate, standardise inputs and targets, or bound the gradient.",
+            "Lower the learning rate, standardise inputs and targets, or clip the gradient.",
             {"learning_rate": e.settings.get("learning_rate", 0.01) / 10, "gradient_clip": 1.0},
         )
     ]
@@ -212,85 +210,8 @@ def _oscillates(e: Evidence) -> list[Seen]:
             "warning" if hurts(e) else "info",
             "the second half of the epochs",
             f"from epoch to epoch J jumps by {percent(rough)} of itself",
-            f"Take a smaller learning rate, such as {better:g}.",
+            f"Use a smaller learning rate, such as {better:g}.",
             {"learning_rate": better},
-        )
-    ]
-
-
-FADED = 1e-3
-"""A learning rate of so small a share of its largest moves nothing any more."""
-LONG = 0.3
-"""Share of the epochs that were done with it."""
-ROUNDING = 1e-6
-"""A step so small, relative to the weights, may leave them as they are."""
-FLAT = 0.01
-"""J of all epochs within this share of each other."""
-
-
-def _faded(e: Evidence) -> list[Seen]:
-    rates = e.curves.get("learning_rate", [])
-    most = max(rates, default=0.0)
-    lost = sum(rate < FADED * most for rate in rates)
-    if not most > 0 or lost < max(LONG * len(rates), 3) or not hurts(e, SHORT / 2):
-        return []
-    first = next(k for k, rate in enumerate(rates) if rate < FADED * most)
-    J = e.curves["loss"]
-    return [
-        Seen(
-            "warning",
-            f"epoch {epochs_of(e)[first]}",
-            f"the learning rate went from {most:.3g} to {rates[-1]:.3g}; in the {lost} epochs from "
-            f"there on J went from {J[first]:.3g} to {J[-1]:.3g}",
-            "Keep the learning rate, or let it fall more slowly.",
-            {"schedule": "constant"},
-        )
-    ]
-
-
-def _still(e: Evidence) -> list[Seen]:
-    """Weights that no step has changed, or that somebody has set back."""
-    if not _epochs(e) or len(e.samples) < 2 or e.stopped == "diverged":
-        return []
-    last, between = e.samples[-1]["layers"], e.samples[1:-1]
-    if any(each["moved_since_start"] > 0 for each in last):
-        return _set_back(e)
-    if max(step_sizes(e, e.samples[0])) < ROUNDING and rate_at(e, 0) > 0:  # nowhere to go
-        return []
-    if all(each.get("dW_norm", 0.0) == 0 for each in last):  # dead units
-        return []
-    moved = any(x["moved_since_start"] > 0 for sample in between for x in sample["layers"])
-    return [
-        Seen(
-            "error",
-            "every layer",
-            "the weights are those of the start, though "
-            + ("they had moved meanwhile" if moved else "dW is not 0 in any step")
-            + f"; J is {e.curves['loss'][-1]:.3g} after {_epochs(e)} epochs",
-            "Do not set the weights back; a callback that writes into them counts."
-            if moved
-            else "Let the steps change the network's own arrays: W[...] -= α dW, and a rate above 0.",
-        )
-    ]
-
-
-def _set_back(e: Evidence) -> list[Seen]:
-    """Each epoch ends where the first did, though an epoch makes J smaller."""
-    J, later = e.curves.get("loss", []), e.samples[1:]
-    if len(J) < 5 or len(later) < 2 or max(J) - min(J) > FLAT * abs(max(J)):
-        return []
-    ways = [[s["layers"][l]["moved_since_start"] for s in later] for l in range(len(later[0]["layers"]))]
-    same = all(max(way) - min(way) < FLAT * max(way) for way in ways)
-    if not same or not later[0]["J"] < (1 - FLAT) * _first_J(e) or not hurts(e):
-        return []
-    return [
-        Seen(
-            "error",
-            "every layer",
-            f"every epoch begins where the first did: J is {J[0]:.4g} in the first and {J[-1]:.4g} "
-            f"in the last, and after each the weights are {percent(ways[0][0])} from their start",
-            "Do not set the weights back between epochs, and make the network once, before the "
-            "loop.",
         )
     ]
 
@@ -306,7 +227,7 @@ def _behind(e: Evidence) -> bool:
 
 def _falls(e: Evidence) -> bool:
     """Whether J was still falling at the end."""
-    J, first = e.curves.get("loss", []), _first_J(e)
+    J, first = e.curves.get("loss", []), first_J(e)
     fell = 1 - J[-1] / first if first > 0 else 0.0
     return falling(J) > STILL_FALLING or (fell > 0.02 and still_to_come(J, first) > TO_COME)
 
@@ -328,14 +249,19 @@ def _too_low(e: Evidence) -> list[Seen]:
     if typical == 0 or typical * _steps(e) > REACH or typical > SHORT_STEP / (10 if few else 1):
         return []
     better = float(f"{rate * min(1000.0, max(10.0, GOOD_STEP / typical)):.1g}")
+    advice = f"Use a learning rate near {better:g}."
+    fix: dict[str, Any] = {"learning_rate": better}
+    if better > UNUSUAL:  # the gradients are small, not the rate
+        advice = f"Use Adam, whose steps do not depend on the size of the gradient, with {ADAM:g}."
+        fix = {"optimizer": "adam", "learning_rate": ADAM}
     return [
         Seen(
             "warning",
             "every layer",
-            f"with the learning rate {rate:g} a step moves the weights by {typical:.1g} of their "
-            f"size; after {_steps(e)} steps J has gone from {_first_J(e):.3g} to {J[-1]:.3g}",
-            f"Take a learning rate near {better:g}.",
-            {"learning_rate": better},
+            f"with the learning rate {rate:g} a step changes the weights by {typical:.1g} of their "
+            f"size; after {_steps(e)} steps J has gone from {first_J(e):.3g} to {J[-1]:.3g}",
+            advice,
+            fix,
         )
     ]
 
@@ -353,8 +279,8 @@ def _large_batch(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "every epoch",
-            f"a step takes {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
-            f"Take mini-batches of {GOOD_BATCH}.",
+            f"a step uses {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
+            f"Use mini-batches of {GOOD_BATCH}.",
             {"batch_size": GOOD_BATCH},
         )
     ]
@@ -368,8 +294,8 @@ def _small_batch(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             "every step",
-            f"a step sees {batch} example{'s' * (batch > 1)}, so its gradient is mostly noise",
-            f"Take mini-batches of {GOOD_BATCH}, or a smaller learning rate.",
+            f"a step uses {count(batch, 'example')}, so its gradient is mostly noise",
+            f"Use mini-batches of {GOOD_BATCH}, or a smaller learning rate.",
             {"batch_size": GOOD_BATCH},
         )
     ]
@@ -385,12 +311,13 @@ def _early(e: Evidence) -> list[Seen]:
     ):
         return []
     fix: dict[str, Any] = {"epochs": max(100, 5 * epochs)}
-    still = f", and in the last quarter of them it still fell by {percent(falling(J))}"
+    still = f", and in the last quarter it still fell by {percent(falling(J))}"
     return [
         Seen(
             "warning",
             f"epoch {epochs}",
-            f"after {epochs} epochs{f', {_steps(e)} steps' if e.settings else ''}, J is {J[-1]:.3g}"
+            f"after {count(epochs, 'epoch')}"
+            f"{', ' + count(_steps(e), 'step') if e.settings else ''}, J is {J[-1]:.3g}"
             + (still if falling(J) > 0.005 else ""),
             f"Train for {fix['epochs']} epochs or more.",
             fix,
@@ -398,24 +325,10 @@ def _early(e: Evidence) -> list[Seen]:
     ]
 
 
-STANDSTILL = (
-    Rule(
-        "weights_do_not_move",
-        "W := W - α dJ/dW must write into the arrays that forward reads, and go on from there.",
-        _still,
-        SYMPTOMS,
-    ),
-    Rule(
-        "learning_rate_went_to_zero",
-        "W := W - α dJ/dW: where α goes to 0, so do the steps, whatever there is left to learn.",
-        _faded,
-        SYMPTOMS,
-    ),
-)
 _WEAK = ("stopped_too_early", "underfitting", "class_imbalance", "constant_answer")
 TOO_HIGH = Rule(
     "learning_rate_too_high",
-    "W := W - α dJ/dW: where α is too large, a step overshoots the minimum and J rises.",
+    "W := W - α dJ/dW: if α is too large, a step overshoots the minimum and J rises.",
     _too_high,
     ("divergence", "oscillation", "exploding_gradient", "dead_units", "saturated_units",
      "batch_too_small", "batch_too_large", "overfitting", *_WEAK),
@@ -428,13 +341,14 @@ DIVERGENCE = Rule(
 )
 ASCENT = Rule(
     "ascent",
-    "W := W - α dJ/dW goes down only where α is above 0: dJ/dW points to where J grows.",
+    "W := W - α dJ/dW goes down only if α is above 0: dJ/dW points to where J grows.",
     _ascends,
     ("learning_rate_too_high", *TOO_HIGH.explains),
 )
 SMALL_BATCHES = Rule(
     "batch_too_small",
-    "The cost of a mini-batch is a mean over B examples; of one or two it is noisy (lecture 001).",
+    "The cost of a mini-batch is a mean over B examples; over one or two it is noisy (lecture "
+    "001).",
     _small_batch,
     ("oscillation", "dead_units", "saturated_units", "overfitting", *_WEAK),
 )
@@ -447,13 +361,13 @@ RULES = (
     ),
     Rule(
         "learning_rate_too_low",
-        "W := W - α dJ/dW: where α is very small, every step is too.",
+        "W := W - α dJ/dW: if α is very small, so is every step.",
         _too_low,
         ("batch_too_large", *_WEAK),
     ),
     Rule(
         "batch_too_large",
-        "An epoch of one step is one step; mini-batches make many of it (lecture 001).",
+        "With the full batch an epoch is a single step; mini-batches make many (lecture 001).",
         _large_batch,
         _WEAK,
     ),

@@ -63,9 +63,9 @@ def _penalty(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"layer {l}",
-            f"{name} = {_asked(e, name):g}{each} holds the weights back: |W[{l}]| is "
-            f"{percent(left)} of what it started with",
-            f"Take a weaker penalty, such as {name} = {0.01 if name == 'weight_decay' else USUAL:g}.",
+            f"{name} = {_asked(e, name):g}{each} holds the weights back: the norm of W[{l}] is "
+            f"{percent(left)} of that at the start",
+            f"Use a weaker penalty, such as {name} = {fix.get(name, 0.01):g}.",
             fix,
         )
     ]
@@ -95,9 +95,9 @@ def _dropout(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"layer {layer['layer']}",
-            f"each step leaves out {percent(most)} of {layer['units']} units, so about "
-            f"{kept:.0f} are left to learn",
-            "Take less dropout, such as 0.2.",
+            f"each step drops {percent(most)} of {layer['units']} units, so only about "
+            f"{kept:.0f} learn",
+            "Use less dropout, such as 0.2.",
             {"dropout": 0.2},
         )
     ]
@@ -106,14 +106,14 @@ def _dropout(e: Evidence) -> list[Seen]:
 RULES = (
     Rule(
         "penalty_too_strong",
-        "A penalty adds λW to dJ/dW and pulls every weight towards 0; where it is stronger than "
-        "what the data ask for, little is learned.",
+        "A penalty adds λW to dJ/dW and pulls every weight towards 0; if it is stronger than the "
+        "pull of the data, little is learned.",
         _penalty,
         (*TRAINING, "weights_too_small"),
     ),
     Rule(
         "dropout_too_strong",
-        "A unit learns only in the steps that keep it, and the others cannot rely on it.",
+        "A unit learns only in the steps that keep it, and other units cannot rely on it.",
         _dropout,
         (*TRAINING, "weights_too_small"),
     ),

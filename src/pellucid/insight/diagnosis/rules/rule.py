@@ -71,7 +71,7 @@ half of it is too much already."""
 GAP = 0.08
 """Training score minus validation score: that much was learned by heart."""
 WELL = 0.95
-"""Without data to compare with: a score on the training data that leaves nothing to be wished."""
+"""Without data to compare with: a score on the training data that could hardly be better."""
 LEARNED = 0.3
 """Without data to compare with: J fell by so large a share of its first value, so it learns."""
 
@@ -167,6 +167,11 @@ def epochs_of(e: Evidence) -> list[int]:
     return [int(k) for k in e.curves.get("epoch", range(1, len(e.curves.get("loss", [])) + 1))]
 
 
+def first_J(e: Evidence) -> float:
+    """J of the first weights, or of the first epoch."""
+    return float(e.start["J"]) if e.start else e.curves.get("loss", [math.nan])[0]
+
+
 def hidden(layers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """All layers but the output layer."""
     return list(layers or [])[:-1]
@@ -237,5 +242,16 @@ def rate_at(e: Evidence, epoch: int) -> float:
 
 
 def percent(share: float) -> str:
-    """0.123 as "12 %"."""
-    return f"{100 * share:.0f} %"
+    """0.123 as "12 %", 1234 as "1,234 times"."""
+    return f"{100 * share:.0f} %" if share < 10 else f"{share:,.0f} times"
+
+
+def count(n: int, thing: str) -> str:
+    """1 as "1 epoch", 2 as "2 epochs"."""
+    return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def compared(e: Evidence) -> str:
+    """What the best of the simple learners scores: "a kernel machine 0.94"."""
+    assert e.reference is not None
+    return f"{e.reference.name} {e.reference.score:.2f}"

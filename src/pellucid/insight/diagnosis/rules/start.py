@@ -90,7 +90,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
                     "error",
                     f"layer {layer['layer']}",
                     f"its {layer['units']} units have the same weights, biases and gradients, so "
-                    "they stay one unit for ever",
+                    "they will always stay equal",
                     "Start from small random weights, different for each unit.",
                     {"initializer": initializer_for(layer["g"])},
                 )
@@ -109,7 +109,7 @@ def _large(e: Evidence) -> list[Seen]:
                     "warning" if harm else "info",
                     f"layer {layer['layer']}",
                     f"the weights start with a root mean square of {size(layer):.3g}, "
-                    f"{ratio:.0f} times what keeps a signal's size with {layer['fan_in']} inputs",
+                    f"{ratio:.0f} times what keeps a signal's size from {layer['fan_in']} inputs",
                     "Start smaller, with a variance of 1 or 2 divided by the number of inputs.",
                     {"initializer": initializer_for(layer["g"])},
                 )
@@ -130,8 +130,8 @@ def _small(e: Evidence) -> list[Seen]:
         Seen(
             "warning" if (trained and hurts(e)) else "info",
             "every layer",
-            f"the weights start {1 / min(ratios):.0f} times smaller than a signal needs; after "
-            f"{len(layers)} layers {left:.1g} of it is left",
+            f"the weights start {1 / min(ratios):.0f} times smaller than what keeps a signal; "
+            f"after {len(layers)} layers {left:.1g} of it is left",
             "Start larger, with a variance of 1 or 2 divided by the number of inputs.",
             {"initializer": initializer_for(layers[0]["g"])},
         )
@@ -149,7 +149,7 @@ def _linear(e: Evidence) -> list[Seen]:
             f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'"
             if len(inner) > 1
             else "the hidden layer has g(z) = z, so the network is W'x + b'",
-            "Give the hidden layers a bend.",
+            "Use a non-linear activation in the hidden layers.",
             {"activation": "relu"},
         )
     ]

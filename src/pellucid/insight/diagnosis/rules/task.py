@@ -71,6 +71,8 @@ def _output(e: Evidence) -> list[Seen]:
         return _unreachable(e, g)
     suited, loss = _SUITED[t.task]
     several = t.task == "multiclass" and g == "sigmoid" and e.loss == "binary_cross_entropy"
+    if g == "softmax" and e.layers and e.layers[-1]["units"] == 1:
+        return _softmax_of_one(e)
     if g == suited or several or (g == "hard_sigmoid" and t.task == "binary"):
         return []
     if g == "softmax" and t.sums_to_one:
@@ -81,8 +83,20 @@ def _output(e: Evidence) -> list[Seen]:
             f"layer {len(e.activations)}",
             f"the output is {g}; the target has {max(len(t.shares), 2)} classes, so an output "
             "should be a probability",
-            f"Take {suited} with {loss}.",
+            f"Use {suited} with {loss}.",
             {"output": suited, "loss": loss},
+        )
+    ]
+
+
+def _softmax_of_one(e: Evidence) -> list[Seen]:
+    return [
+        Seen(
+            "warning",
+            f"layer {len(e.activations)}",
+            "softmax of a single output unit is always 1, whatever the input",
+            "Use a sigmoid with binary_cross_entropy.",
+            {"output": "sigmoid", "loss": "binary_cross_entropy"},
         )
     ]
 
@@ -97,7 +111,7 @@ def _misfit(e: Evidence, g: str) -> list[Seen]:
             "warning",
             f"layer {len(e.activations)}",
             f"{e.loss} is for the outputs {' and '.join(entry.fits)}; this output is {g}",
-            f"Take {entry.fits[0]}.",
+            f"Use {entry.fits[0]}.",
             {"output": entry.fits[0]},
         )
     ]
@@ -112,18 +126,18 @@ def _unreachable(e: Evidence, g: str) -> list[Seen]:
     if not (below or above or risky):
         return []
     what = (
-        "a ReLU output whose z is below 0 for every example has no gradient and stays at 0"
+        "a ReLU output with z < 0 for every example has no gradient and stays at 0"
         if risky
-        else f"{g} answers between {low:g} and {high:g}, but the target lies between {t.low:.4g} "
-        f"and {t.high:.4g}"
+        else f"outputs of {g} lie between {low:g} and {high:g}, the target between {t.low:.4g} and "
+        f"{t.high:.4g}"
     )
     return [
         Seen(
             "warning",
             f"layer {len(e.activations)}",
             what,
-            "Take the identity for numbers of any size"
-            + (", or softplus where they cannot be negative." if t.low >= 0 else "."),
+            "Use the identity for numbers of any size"
+            + (", or softplus if they cannot be negative." if t.low >= 0 else "."),
             {"output": "identity", "loss": "half_squared_error"},
         )
     ]
@@ -141,7 +155,7 @@ def _wrong_loss(e: Evidence) -> list[Seen]:
             "the loss",
             f"{e.loss} measures distances between numbers; the target has "
             f"{max(len(t.shares), 2)} classes",
-            f"Take {loss} with {suited}.",
+            f"Use {loss} with {suited}.",
             {"output": suited, "loss": loss},
         )
     ]
@@ -174,20 +188,20 @@ _ALL = ("wrong_output", "wrong_loss", *TRAINING, "weights_too_large", "weights_t
 RULES = (
     Rule(
         "wrong_backward",
-        "A layer's backward must be the derivative of its forward, dZ = dA * g'(Z); else a step "
-        "goes somewhere, but not down.",
+        "A layer's backward must be the derivative of its forward, dZ = dA * g'(Z); otherwise a "
+        "step does not go down.",
         _backward,
         _ALL[2:],
     ),
     Rule(
         "labels_outside_range",
-        "The logarithms of the loss are made for labels 0 and 1 (lecture 002).",
+        "The logarithms in the loss expect labels 0 and 1 (lecture 002).",
         labels,
         ("unscaled_target", *_ALL),
     ),
     Rule(
         "wrong_output",
-        "The output's function is chosen by the task: sigmoid for yes or no, identity for a number "
+        "The task decides the output's activation: sigmoid for yes or no, identity for a number "
         "(lecture 003).",
         _output,
         _ALL[1:],

@@ -1,0 +1,142 @@
+"""Rules about steps that lead nowhere: weights that stay, are set back, or a rate gone to 0."""
+
+from __future__ import annotations
+
+from pellucid.insight.diagnosis.evidence import Evidence
+from pellucid.insight.diagnosis.rules.rule import (
+    SHORT,
+    SYMPTOMS,
+    Rule,
+    Seen,
+    count,
+    epochs_of,
+    first_J,
+    hurts,
+    percent,
+    rate_at,
+    step_sizes,
+)
+
+FADED = 1e-3
+"""A learning rate of so small a share of its largest moves nothing any more."""
+LONG = 0.3
+"""Share of the epochs that were done with it."""
+ROUNDING = 1e-6
+"""A step so small, relative to the weights, may leave them as they are."""
+FLAT = 0.01
+"""J of all epochs within this share of each other."""
+
+
+def _epochs(e: Evidence) -> int:
+    return max(epochs_of(e), default=0)
+
+
+def _faded(e: Evidence) -> list[Seen]:
+    rates = e.curves.get("learning_rate", [])
+    most = max(rates, default=0.0)
+    lost = sum(rate < FADED * most for rate in rates)
+    if not most > 0 or lost < max(LONG * len(rates), 3) or not hurts(e, SHORT / 2):
+        return []
+    first = next(k for k, rate in enumerate(rates) if rate < FADED * most)
+    J = e.curves["loss"]
+    return [
+        Seen(
+            "warning",
+            f"epoch {epochs_of(e)[first]}",
+            f"the learning rate fell from {most:.3g} to {rates[-1]:.3g}; in the last {lost} epochs "
+            f"J went from {J[first]:.3g} to {J[-1]:.3g}",
+            "Keep the learning rate constant, or let it fall more slowly.",
+            {"schedule": "constant"},
+        )
+    ]
+
+
+def _still(e: Evidence) -> list[Seen]:
+    """Weights that no step has changed, or that somebody has set back."""
+    if not _epochs(e) or len(e.samples) < 2 or e.stopped == "diverged":
+        return []
+    last, between = e.samples[-1]["layers"], e.samples[1:-1]
+    if any(each["moved_since_start"] > 0 for each in last):
+        return _set_back(e)
+    if max(step_sizes(e, e.samples[0])) < ROUNDING and rate_at(e, 0) > 0:  # nowhere to go
+        return []
+    if all(each.get("dW_norm", 0.0) == 0 for each in last):  # dead units
+        return []
+    moved = any(x["moved_since_start"] > 0 for sample in between for x in sample["layers"])
+    return [
+        Seen(
+            "error",
+            "every layer",
+            f"after {count(_epochs(e), 'epoch')} the weights are still those of the start, although"
+            + (" they moved in between" if moved else " dW is not 0"),
+            "Do not set the weights back: what a callback writes into them counts."
+            if moved
+            else "Check what undoes the steps: a callback that writes into the weights, a copy "
+            "that is updated instead of the network's own arrays (W[...] -= α dW), or a rate "
+            "of 0.",
+        )
+    ]
+
+
+def _set_back(e: Evidence) -> list[Seen]:
+    """Each epoch ends where the first did, though an epoch makes J smaller."""
+    J, later = e.curves.get("loss", []), e.samples[1:]
+    if len(J) < 5 or len(later) < 2 or max(J) - min(J) > FLAT * abs(max(J)):
+        return []
+    ways = [
+        [s["layers"][l]["moved_since_start"] for s in later] for l in range(len(later[0]["layers"]))
+    ]
+    same = all(max(way) - min(way) < FLAT * max(way) for way in ways)
+    if not same or not later[0]["J"] < (1 - FLAT) * first_J(e) or not hurts(e):
+        return []
+    return [
+        Seen(
+            "error",
+            "every layer",
+            f"every epoch starts where the first did: J is {J[0]:.4g} in the first and {J[-1]:.4g} "
+            f"in the last, and after each the weights are {percent(ways[0][0])} off the start",
+            "Do not set the weights back between epochs; create the network once, before the loop.",
+        )
+    ]
+
+
+OFTEN = 0.5
+"""From the second epoch on, the share of epochs in which the weights were drawn anew."""
+
+
+def _drawn_anew(e: Evidence) -> list[Seen]:
+    restarts, epochs = int(e.settings.get("restarts", 0)), _epochs(e)
+    if restarts < 2 or restarts < OFTEN * (epochs - 1):
+        return []
+    return [
+        Seen(
+            "error",
+            "every epoch",
+            f"the weights were set back or drawn anew {restarts} times in {epochs} epochs, so what "
+            "an epoch learned is lost",
+            "Create the network, or set its weights, once, before the loop.",
+        )
+    ]
+
+
+RULES = (
+    Rule(
+        "drawn_anew",
+        "Random weights are only for the start: every W := W - α dJ/dW continues from the one "
+        "before (lecture 000).",
+        _drawn_anew,
+        ("weights_do_not_move", "learning_rate_went_to_zero", *SYMPTOMS),
+    ),
+    Rule(
+        "weights_do_not_move",
+        "W := W - α dJ/dW must write into the arrays that forward reads, and continue from there.",
+        _still,
+        SYMPTOMS,
+    ),
+    Rule(
+        "learning_rate_went_to_zero",
+        "W := W - α dJ/dW: when α goes to 0, so do the steps, however much is left to learn.",
+        _faded,
+        SYMPTOMS,
+    ),
+)
