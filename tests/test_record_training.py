@@ -191,7 +191,7 @@ def test_steps_along_dW_are_named_first(alpha: float) -> None:
     for found in (diagnose(h).findings[0], diagnose(h, network=net).findings[0]):
         assert found.kind == "ascent"
         assert found.suggest() == {"learning_rate": pytest.approx(alpha, rel=0.05)}
-        assert "right where a likelihood is maximised, as in lecture 001" in found.advice
+        assert "right if a likelihood is maximised, as in lecture 001" in found.advice
     assert h.settings["optimizer"] == "gradient_descent"
     assert h.settings["learning_rate"] == pytest.approx(-alpha, rel=0.05)
 

@@ -30,7 +30,7 @@ def _no_statistics(s: Subject) -> Subject:
 MODES: dict[str, Callable[[Subject], Subject]] = {
     "everything": lambda s: s,
     "no validation data": lambda s: replace(s, validation=None),
-    "no statistics of Watch": _no_statistics,
+    "no statistics": _no_statistics,
     "history and network, no data": lambda s: replace(s, data=None, validation=None),
     "history alone": lambda s: Subject(history=s.history, loss=s.loss),
     "network and data, no history": lambda s: replace(s, history=None, validation=None),

@@ -1,4 +1,4 @@
-"""What share of a training's time its statistics take, hook by hook.
+"""What share of a training's time its statistics take: the same trainings with and without.
 
 python benchmarks/diagnosis/watch_cost.py
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 import time
-from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pellucid import Dense, Network, train
-from pellucid.insight import StatisticsCallback
+from pellucid import Dense, History, Network, train
 
 CASES = (
     # n[0], hidden, examples, epochs
@@ -28,42 +28,49 @@ CASES = (
     (784, (100,), 5000, 20),
     (784, (256, 128), 5000, 10),
 )
-REPEATS = 7
+REPEATS = 31
+"""Trainings of each kind, in turns."""
+
+Case = tuple[int, tuple[int, ...], int, int]
 
 
-class Timed(StatisticsCallback):
-    """The callback, with the time spent in its hooks."""
-
-    def __init__(self) -> None:
-        self.spent = 0.0
-
-    def _timed(self, hook: Callable[[Any], None], run: Any) -> None:
-        start = time.perf_counter()
-        hook(run)
-        self.spent += time.perf_counter() - start
-
-    def on_train_begin(self, run: Any) -> None:
-        self._timed(super().on_train_begin, run)
-
-    def on_epoch_end(self, run: Any) -> None:
-        self._timed(super().on_epoch_end, run)
-
-    def on_train_end(self, run: Any) -> None:
-        self._timed(super().on_train_end, run)
-
-
-def times(case: tuple[int, tuple[int, ...], int, int]) -> tuple[float, float, int]:
-    """The time of one training in its statistics, all its other time, and the samples taken."""
+def once(case: Case, statistics: bool) -> tuple[float, History]:
+    """The time of one training, and its history."""
     n, hidden, m, epochs = case
     rng = np.random.default_rng(0)
     X = np.asfortranarray(rng.normal(size=(n, m)).astype(np.float32))
     Y = (X[0] * X[1] > 0).astype(int)
-    net = Network([*(Dense(k) for k in hidden), Dense(2, "softmax")], n, seed=0)
-    watch = Timed()
+    net = Network([*map(Dense, hidden), Dense(2, "softmax")], n, seed=0)
     start = time.perf_counter()
-    history = train(net, X, Y, loss="cce", epochs=epochs, callbacks=watch, n_threads=1)
-    whole = time.perf_counter() - start
-    return watch.spent, whole - watch.spent, len(history.statistics)
+    history = train(net, X, Y, loss="cce", epochs=epochs, statistics=statistics, n_threads=1)
+    return time.perf_counter() - start, history
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """The share by the least times and by the medians; what it takes to look later."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for k in range(REPEATS):
+        for statistics in (True, False) if k % 2 else (False, True):
+            spent, history = once(case, statistics)
+            times[statistics].append(spent)
+    _, history = once(case, statistics=True)
+    start = time.perf_counter()
+    looks, size = len(history.statistics), len(pickle.dumps(history))
+    later = time.perf_counter() - start
+    n, hidden, m, epochs = case
+    widths = (n, *hidden, 2)
+    return {
+        "network": "-".join(map(str, widths)),
+        "weights": sum(a * b for a, b in itertools.pairwise(widths)),
+        "m": m,
+        "epochs": epochs,
+        "samples": looks,
+        "seconds": round(min(times[False]), 4),
+        "share": round(min(times[True]) / min(times[False]) - 1, 4),
+        "median": round(median(times[True]) / median(times[False]) - 1, 4),
+        "later": round(later, 4),
+        "pickle": size,
+    }
 
 
 def main() -> None:
@@ -71,14 +78,7 @@ def main() -> None:
     threadpool_limits(1)
     rows = []
     for case in CASES:
-        spent, other, samples = zip(*(times(case) for _ in range(REPEATS)), strict=True)
-        n, hidden, m, epochs = case
-        widths = (n, *hidden, 2)
-        weights = sum(a * b for a, b in itertools.pairwise(widths))
-        rows.append(
-            {"network": "-".join(map(str, widths)), "weights": weights, "m": m, "epochs": epochs,
-             "samples": samples[0], "share": round(min(spent) / min(other), 4)}
-        )  # fmt: skip
+        rows.append(measured(case))
         print(rows[-1])
     (Path(__file__).parent / "watch_cost.json").write_text(json.dumps(rows, indent=1))
 

@@ -19,7 +19,7 @@ from pellucid import propagation
 from pellucid.losses import Loss, one_hot
 from pellucid.training import facts
 from pellucid.training.facts.columns import ROWS, take_rows
-from pellucid.training.measure import one_thread, probe, sample, start_of
+from pellucid.training.measure import PROBE, one_thread, probe, sample, start_of
 
 if TYPE_CHECKING:
     from pellucid.network import Network
@@ -125,7 +125,7 @@ class Kept:
         return network
 
     def _measured(self, network: Network) -> dict[str, Any]:
-        return sample(network, probe(*self.train[:2]), self.loss, self.start)
+        return sample(network, probe(*self.train[:2], PROBE if self.small else PROBE // 2), self.loss, self.start)
 
     def _answers(self, network: Network) -> list[NDArray[Any]]:
         parts = [each for each in (self.train, self.validation) if each is not None]
@@ -145,7 +145,8 @@ def part(data: Examples, network: Network, size: int | None = None) -> Part:
     X, Y = data.X[:, columns], data.Y[..., columns]
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
     Y = one_hot(Y, network.n[-1], network.dtype) if Y.ndim == 1 else Y.astype(network.dtype)
-    return Part(X, Y, None if data.weight is None else data.weight[columns])
+    w = None if data.weight is None else data.weight[columns].astype(np.float64)
+    return Part(X, Y, w if w is None or not w.any() else w / w.max())
 
 
 def _size(parameters: Mapping[str, NDArray[Any]]) -> int:

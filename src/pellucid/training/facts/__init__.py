@@ -117,7 +117,7 @@ class Facts:
         try:
             made = {name: _made(_KINDS[name], value) for name, value in data.items()}
             return cls(**made)
-        except (IndexError, KeyError, TypeError, ValueError) as fault:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as fault:
             raise ValueError(f"the facts of a history cannot be: {fault}") from None
 
 

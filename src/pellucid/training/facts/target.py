@@ -55,6 +55,10 @@ class Table:
     loss: Loss | None = None
     """What real numbers are judged by, where it is not the square of the error."""
 
+    def __post_init__(self) -> None:
+        if self.weight is not None and not self.weight.any():  # rows of which not one counts
+            self.weight = None
+
     def rows(self, rows: Any) -> Table:
         """Return some of the rows."""
         w = None if self.weight is None else self.weight[rows]
