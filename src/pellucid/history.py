@@ -84,7 +84,13 @@ class History:
 
     def __getstate__(self) -> dict[str, Any]:
         """No row goes into a pickle: what they are good for is seen before."""
-        return {**self.__dict__, "_statistics": self.statistics, "_facts": self.facts, "kept": None}
+        plain = {name: each for name, each in vars(self).items() if name not in _SEEN.values()}
+        return {**plain, **{name: getattr(self, name) for name in _SEEN}, "kept": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(History()))  # what older pickles lack
+        for name, value in state.items():
+            setattr(self, name, value)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> History:
@@ -225,10 +231,11 @@ class History:
         return f"<History: {self.epochs} epochs, {self.stopped or 'under way'}; last {last or '-'}>"
 
 
-def _seen_when_asked(name: str) -> property:
-    """A list or dict that is made of ``kept`` rows when it is first read."""
-    place = f"_{name}"
+_SEEN = {"statistics": "_statistics", "facts": "_facts"}
+"""What is made of ``kept`` when it is first read, and where it is then."""
 
+
+def _seen_when_asked(name: str, place: str) -> property:
     def read(self: History) -> Any:
         if self.kept is not None and not self.__dict__[place]:
             self.__dict__[place] = getattr(self.kept, name)()
@@ -240,8 +247,8 @@ def _seen_when_asked(name: str) -> property:
     return property(read, write)
 
 
-History.statistics = _seen_when_asked("statistics")  # type: ignore[assignment]
-History.facts = _seen_when_asked("facts")  # type: ignore[assignment]
+for _name, _place in _SEEN.items():
+    setattr(History, _name, _seen_when_asked(_name, _place))
 
 
 def _foreign(curves: dict[str, list[float]], source: str, asked: Mapping[str, Any]) -> History:

@@ -125,7 +125,12 @@ class Kept:
         return network
 
     def _measured(self, network: Network) -> dict[str, Any]:
-        return sample(network, probe(*self.train[:2], PROBE if self.small else PROBE // 2), self.loss, self.start)
+        return sample(
+            network,
+            probe(*self.train[:2], PROBE if self.small else PROBE // 2),
+            self.loss,
+            self.start,
+        )
 
     def _answers(self, network: Network) -> list[NDArray[Any]]:
         parts = [each for each in (self.train, self.validation) if each is not None]

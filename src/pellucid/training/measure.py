@@ -173,9 +173,7 @@ def _relative(now: NDArray[Any], before: NDArray[Any]) -> float:
     return change / size if size > 0 else float(change > 0)
 
 
-def probe(
-    X: NDArray[Any], Y: NDArray[Any], most: int = PROBE
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def probe(X: NDArray[Any], Y: NDArray[Any], most: int = PROBE) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return some of the examples (n[0], m) and (n[L], m), evenly spread and always the same."""
     rows = take_rows(X.shape[1], most)
     return np.asfortranarray(X[:, rows]), np.asfortranarray(Y[:, rows])

@@ -187,8 +187,8 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     }
     if s.get("clip_norm"):
         settings["gradient_clip"] = s["clip_norm"]
-    if s.get("class_weight"):
-        settings["class_weight"] = dict(enumerate(s["class_weight"]))
+    if subject.class_weight is not None:
+        settings["class_weight"] = dict(enumerate(subject.class_weight.tolist()))
     kept = subject.history.kept if subject.history else None
     start: tuple[tuple[float, float, float], ...] = ()
     if e.start is not None and "b_mean" in e.start["layers"][0]:

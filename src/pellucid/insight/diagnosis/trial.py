@@ -38,6 +38,8 @@ SYMPTOMS = (
     "underfitting", "oscillation", "dead_units", "saturated_units",
 )  # fmt: skip
 """Findings that say no more than that it could go better: not where nothing better was found."""
+OF_THE_DATA = ("leak", "drift")
+"""Their advice makes a score honest, not better: it is followed in every trial."""
 DOUBTFUL = ("learning_rate_too_high", "class_imbalance")
 """Findings that are no warnings where nothing that was tried is better at all."""
 
@@ -137,24 +139,34 @@ def _outcome(fix: dict[str, Any], e: Evidence, on: str, weighted: bool) -> Outco
 def with_tried_advice(subject: Subject, e: Evidence, found: list[Finding]) -> Diagnosis:
     """Return the findings with advice that helps on the rows at hand, and how much it does."""
     advised = [f for f in found if f.severity != "info" and f.fix]
-    recipe = recipe_of(subject, e) if advised and subject.data is not None else None
-    if recipe is None or e.scores is None or e.answers is None:
+    given = Diagnosis([f for f in advised if f.kind in OF_THE_DATA]).suggest()
+    tested = [f for f in found if f.kind not in OF_THE_DATA]
+    recipe = recipe_of(subject, e) if subject.data is not None else None
+    if (
+        recipe is None
+        or e.scores is None
+        or e.answers is None
+        or not any(f in tested for f in advised)
+    ):
         return Diagnosis(found)
     weighted = any(f.kind == "class_imbalance" for f in advised)
-    trials = Trials(subject, e, recipe, weighted)
+    trials = Trials(subject, e, recipe.changed(given), weighted)
     before = trials.outcome({})
     own = _outcome({}, e, "train" if subject.validation is None else "validation", weighted)
-    if before.evidence is None or own.score < before.score:  # a training anew may have more luck
-        before = own
+    if before.evidence is None or (own.score < before.score and not given):
+        before = own  # a training anew may have had more luck
     best = before
     for _ in range(ROUNDS):
         if _good(trials, best):
             break
-        further = _best_of(trials, best, found if best is before else _next(best))
+        further = _best_of(trials, best, tested if best is before else _next(best))
         if further is None:
             break
         best = further
-    return _judged(trials, found, before, best)
+    judged = _judged(trials, found, before, best)
+    if judged.tried is not None and given:
+        judged.tried = replace(judged.tried, settings={**given, **judged.tried.settings})
+    return judged
 
 
 def _good(trials: Trials, outcome: Outcome) -> bool:
@@ -224,7 +236,7 @@ def _judged(trials: Trials, found: list[Finding], before: Outcome, best: Outcome
     """The findings with what was tried; where no score is better, symptoms are no warnings."""
     sure = max(HELPS, noise_of_recall(trials.known) if trials.weighted else noise(trials.known))
     rows = trials.learned[0].shape[1]
-    where = "training rows" if trials.held_out is None else "rows held out"
+    where = "the training rows" if trials.held_out is None else "held-out rows"
     tried = Tried(best.fix, before.score, best.score, rows, where) if best.fix else None
     if best.score > before.score + sure:
         return Diagnosis(found, tried=tried)
@@ -235,7 +247,7 @@ def _judged(trials: Trials, found: list[Finding], before: Outcome, best: Outcome
 
 def _without_help(trials: Trials, f: Finding, before: Outcome, symptoms: Container[str]) -> Finding:
     """A finding whose advice makes no score better: of a symptom it is not a warning."""
-    if f.severity != "warning" or not f.fix:
+    if f.severity != "warning" or not f.fix or f.kind in OF_THE_DATA:
         return f
     rows = trials.learned[0].shape[1]
     if f.kind in symptoms:

@@ -36,7 +36,7 @@ def _misses_training(e: Evidence) -> bool:
     """Whether it stays behind on the very rows it learned from."""
     short = shortfall(e, "train")
     behind = short is None or short > SHORT / 2 or neglects(e, "train") > SHORT
-    return e.stopped != "diverged" and behind and hurts(e)
+    return e.stopped != "diverged" and behind and hurts(e, SHORT / 2)
 
 
 def _penalty(e: Evidence) -> list[Seen]:
@@ -53,8 +53,9 @@ def _penalty(e: Evidence) -> list[Seen]:
     if not held:
         return []
     left, l = min(held)
-    per_step = e.settings.get("penalty_per_weight")
-    each = f", divided by the batch of {e.settings.get('batch_size')}," if per_step else ""
+    drop_in = e.settings.get("penalty_per_weight")  # scikit-learn's alpha
+    shown = "alpha" if drop_in and name == "l2" else name
+    each = f", divided by the batch of {e.settings.get('batch_size')}," if drop_in else ""
     fix: dict[str, Any] = {name: USUAL if name == "l2" else 0.0}
     if name == "weight_decay":
         kind, parameters = optimizer_of(e)
@@ -63,9 +64,9 @@ def _penalty(e: Evidence) -> list[Seen]:
         Seen(
             "warning",
             f"layer {l}",
-            f"{name} = {_asked(e, name):g}{each} holds the weights back: the norm of W[{l}] is "
+            f"{shown} = {_asked(e, name):g}{each} holds the weights back: the norm of W[{l}] is "
             f"{percent(left)} of that at the start",
-            f"Use a weaker penalty, such as {name} = {fix.get(name, 0.01):g}.",
+            f"Use a weaker penalty, such as {shown} = {fix.get(name, 0.01):g}.",
             fix,
         )
     ]
