@@ -16,8 +16,8 @@ from pellucid.insight.diagnosis.rules.rule import mean_recall, noise, noise_of_r
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.training.facts.columns import take_rows
 
-MOST = 24
-"""Trainings for one diagnosis."""
+MOST, ALL_OPERATIONS = 24, 1.5e11
+"""Trials of one diagnosis, and operations of all of them: some seconds."""
 ROUNDS = 4
 HELPS = 0.02
 """A better score by so much is a help."""
@@ -78,12 +78,13 @@ class Trials:
                 (X[:, third], Y[..., third]),
             )
         self.done: dict[str, Outcome] = {}
+        self.spent = 0.0
 
     def outcome(self, fix: Mapping[str, Any]) -> Outcome:
         """Train with these settings changed, unless that was done already."""
         key = repr(sorted(fix.items(), key=str))
         if key not in self.done:
-            room = len(self.done) < MOST
+            room = len(self.done) < MOST and self.spent < ALL_OPERATIONS
             self.done[key] = self._carry_out(dict(fix)) if room else Outcome({}, -1.0, np.inf)
         return self.done[key]
 
@@ -104,6 +105,7 @@ class Trials:
 
     def _trained(self, fix: dict[str, Any], recipe: Recipe) -> Outcome:
         failed = Outcome(fix, -1.0, np.inf)
+        self.spent += min(recipe.work(self.learned), OPERATIONS)
         try:
             learned = recipe.data(self.learned, self.learned)
             held_out = self.held_out and recipe.data(self.held_out, self.learned)
