@@ -180,7 +180,7 @@ def test_points_are_added_by_a_click_and_typed_over(page):
     expect(page.locator("#table tbody tr")).to_have_count(6)
     page.get_by_role("button", name="Remove example 0").click()
     expect(page.get_by_label("x1 of example 3")).to_have_value("0.25")
-    page.get_by_role("button", name="Take the original points again").click()
+    page.get_by_role("button", name="Restore the original points").click()
     expect(page.locator("#table tbody tr")).to_have_count(4)
 
 

@@ -185,9 +185,7 @@ def test_what_is_no_learning_rate_is_said(page):
     look(page, "Loss surface")
     page.get_by_label("Learning rates", exact=True).fill("fast")
     page.get_by_role("button", name="Race").click()
-    says(
-        page, "Learning rates must be numbers with commas between them, such as 0.1, 1, 3; got fast"
-    )
+    says(page, "Learning rates must be numbers separated by commas, such as 0.1, 1, 3; got fast")
 
 
 def test_a_click_chooses_where_a_race_begins(page):

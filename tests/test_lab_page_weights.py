@@ -154,7 +154,7 @@ def test_what_was_found_in_another_experiment_is_not_told_of_this_one(page):
     choose(page, "xor-linear")
     expect(page.locator("#diagnosis .findings .name").first).to_contain_text("No non linearity")
     choose(page, "xor-non-linear")
-    expect(page.locator("#diagnosis")).to_contain_text("Nothing is wrong so far.")
+    expect(page.locator("#diagnosis")).to_contain_text("No problems so far.")
     expect(page.locator("#diagnosis")).not_to_contain_text(
         "Earlier in this training", use_inner_text=True
     )
