@@ -89,7 +89,7 @@ def quoted(name: object) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return a text with what is invisible as \uXXXX, which JSON and shells read alike."""
+    r"""Return a text with what is invisible as \uXXXX, which both JSON and shells read."""
     if visible(text) == text:
         return text
     return "".join(each if visible(each) == each else json.dumps(each)[1:-1] for each in text)

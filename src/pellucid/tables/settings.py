@@ -164,11 +164,11 @@ def check_settings_named(given: Mapping[str, Any], known: Iterable[str]) -> None
     for setting, columns in given.items():
         unknown = [name for name in columns if name not in names]
         faults += [
-            (setting, f"names the column {name!r}, which is not there{nearest(name, names)}.")
+            (setting, f"names the column {name!r}, which does not exist{nearest(name, names)}.")
             for name in unknown[:MOST_NAMED]
         ]
         if len(unknown) > MOST_NAMED:
-            faults.append((setting, f"names {len(unknown) - MOST_NAMED} more that are not there."))
+            faults.append((setting, f"names {len(unknown) - MOST_NAMED} more that do not exist."))
     if faults:
         raise SettingsError(*faults)
 
