@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import plain
 from pellucid.callbacks import Callback
 from pellucid.errors import DataError, InterruptedWarning, SettingsError
 from pellucid.history import History
@@ -366,7 +367,8 @@ def _class_factors(
         found = label if label in places else _as_text(label)
         if found not in places:
             known = ", ".join(map(repr, classes[:8]))
-            fault = f"names {label!r}, which is not a class of the target; its classes are {known}."
+            name = plain(label)
+            fault = f"names {name!r}, which is not a class of the target; its classes are {known}."
             raise SettingsError(("class_weight", fault))
         factors[places[found]] = factor
     if not factors.any():
