@@ -223,7 +223,7 @@ def test_a_healthy_training_is_left_in_peace(run: Run) -> None:
     )
     report = Path("breast_cancer.pellucid/report.html").read_text(encoding="utf-8")
     assert "Nothing wrong was found" in report
-    assert "What it goes by" in report
+    assert "What it relies on" in report
 
 
 def test_the_fix_of_a_table_can_be_pasted() -> None:
