@@ -212,7 +212,7 @@ def test_squared_error_stands_beside_cross_entropy(page):
 def test_the_three_costs_are_the_references(page):
     choose(page, "three-classes")
     look(page, "Three costs")
-    expect(page.locator("#view-costs")).to_contain_text("Train, and the three costs are drawn here")
+    expect(page.locator("#view-costs")).to_contain_text("Train to see the three costs drawn here")
     for k in (1, 2, 3):
         page.get_by_role("button", name="One epoch").click()
         says(page, f"Epoch {k}")
