@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     ),
     "an empty file": (csv(""), TRAIN, r"'bad\.csv' is empty; expected a header and rows"),
     "blank lines": (csv("\n \n\n"), TRAIN, r"bad\.csv is empty"),
-    "a header alone": (csv("x,z,kind\n"), TRAIN, "holds a header alone, no rows: 'x', 'z', 'kind'"),
+    "a header alone": (csv("x,z,kind\n"), TRAIN, "holds only a header, no rows: 'x', 'z', 'kind'"),
     "ragged rows": (
         csv(GOOD + "\n1,2,u\n1,2,u,a,7\n"),
         TRAIN,
@@ -119,7 +119,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "text in one column": (
         csv("Once upon a time\nthere was a kind\nof prose"),
         TRAIN,
-        r"bad\.csv has no column 'kind'.* It was read as one column; expected columns cut by",
+        r"bad\.csv has no column 'kind'.* It was read as one column; expected columns separated by",
     ),
     "UTF-16": (csv(GOOD.encode("utf-16")), TRAIN, "encoded in UTF-16; expected UTF-8. Save it as"),
     "Latin-1": (
@@ -204,7 +204,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "nothing but the target": (
         csv("kind\n" + "a\nb\n" * 20),
         TRAIN,
-        "bad.csv has no input columns beside the target 'kind'",
+        "bad.csv has no input columns besides the target 'kind'",
     ),
     # The numbers
     "infinity": (
@@ -242,7 +242,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "an unknown class": (
         csv(GOOD + "\n1,2,u,c"),
         ("evaluate", "t.pellucid", "bad.csv"),
-        "the target holds 'c', which is none of the classes 'a', 'b'",
+        "the target holds 'c', which is not among the classes 'a', 'b'",
     ),
     # The model folder
     "no model": (
@@ -290,7 +290,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "a folder that is no model": (
         lambda: (Path("mine").mkdir(), Path("mine/diary").write_text("x"))[0],
         ("train", "good.csv", "--target", "kind", "--out", "mine", "--overwrite"),
-        "'mine' is a folder, but no Pellucid model",
+        "'mine' is a folder, but not a Pellucid model",
     ),
     "a file where a folder should be": (
         nothing,
@@ -447,7 +447,7 @@ def test_a_disk_that_turns_out_read_only(
 
     monkeypatch.setattr("pellucid.persistence.write_folder", read_only)
     message = refused(*AGAIN, "--out", "new.pellucid")
-    assert re.search(NOT_SAVED + r"'new\.pellucid': Read-only file system\. Nothing was", message)
+    assert re.search(NOT_SAVED + r"'new\.pellucid': Read-only file system\. Nothing could", message)
 
 
 def test_predictions_on_a_full_disk(
@@ -461,7 +461,9 @@ def test_predictions_on_a_full_disk(
     message = refused("samples", "--write", "iris", "i.csv")
     assert message == "pellucid: 'i.csv': No space left on device.\n"
     result = refused_in_part("predict", "t.pellucid", "good.csv", "--out", "p.csv")
-    why = "predictions could not be saved: 'p.csv': No space left on device. Nothing was written"
+    why = (
+        "predictions could not be saved: 'p.csv': No space left on device. Nothing could be written"
+    )
     assert why in result.stderr
     assert not Path("p.csv").exists()
 

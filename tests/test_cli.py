@@ -85,7 +85,7 @@ def test_predict_to_a_file_and_as_json(run: Run, refused: Refused, model: Path) 
     assert result.stdout == ""
     assert Path("deep/p.csv").read_text() == printed
     message = refused("predict", str(model), "t.csv", "--out", "deep/p.csv")
-    assert re.search(r"'deep/p\.csv' exists already; nothing was written", message)
+    assert re.search(r"'deep/p\.csv' already exists; nothing was written", message)
     run("predict", str(model), "t.csv", "--out", "deep/p.csv", "--overwrite", "--head", "1")
     assert len(Path("deep/p.csv").read_text().splitlines()) == 2
 
@@ -180,7 +180,7 @@ def test_evaluate_refuses(refused: Refused, model: Path) -> None:
     assert re.search("has no column 'kind'", refused("evaluate", str(model), "u.csv"))
     Path("u.csv").write_text(Path("t.csv").read_text() + "\n1,2,2024-01-01,c")
     message = refused("evaluate", str(model), "u.csv")
-    assert re.search(r"the target holds 'c', which is none of the classes", message)
+    assert re.search(r"the target holds 'c', which is not among the classes", message)
 
 
 # samples ------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_samples_refuse(run: Run, refused: Refused) -> None:
     Path("there.csv").write_text("mine")
     for arguments, message in (
         (["irsi", "i.csv"], r"there is no sample 'irsi' \(did you mean 'iris'\?\)"),
-        (["iris", "there.csv"], r"'there\.csv' exists already; nothing was written"),
+        (["iris", "there.csv"], r"'there\.csv' already exists; nothing was written"),
     ):
         assert re.search(message, refused("samples", "--write", *arguments))
     run("samples", "--write", "iris", "there.csv", "--overwrite")
@@ -275,7 +275,7 @@ def test_a_model_without_columns_is_refused(refused: Refused) -> None:
     save(Network([Dense(1)], n_inputs=2), "net.pellucid")
     for command in ("predict", "evaluate"):
         message = refused(command, "net.pellucid", "sample:iris")
-        assert "'net.pellucid' holds a network that knows no columns" in message
+        assert "'net.pellucid' holds a network without table columns" in message
 
 
 # As processes -------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     )
 
 
-EARLY = r"(pellucid: (stopped too early|more about that).*\n)*"
+EARLY = r"(pellucid: (stopped too early|for details run).*\n)*"
 """What may be said of trainings as short as these."""
 
 
@@ -360,7 +360,7 @@ def test_interrupting_an_ensemble_says_what_is_missing() -> None:
     child.send_signal(signal.SIGINT)
     _, err = child.communicate()
     said = r"interrupted: 1 of 5 networks is trained \(the last for \d+ of 1000000 epochs\); the 4 "
-    assert re.fullmatch(rf"pellucid: {said}others are missing\. Train again for all .*\n", err)
+    assert re.fullmatch(rf"pellucid: {said}others are missing\. Train again to get .*\n", err)
     assert child.returncode == 0
     assert "are missing" in load_predictor("iris.pellucid").data["warnings"][-1]
 

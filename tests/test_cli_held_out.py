@@ -53,7 +53,7 @@ def test_a_random_hold_out_of_rows_in_time_or_with_keys_is_said_to_flatter(run: 
     write()
     said = [
         "the rows are in the order of 'day': a random hold-out flatters, as its rows have "
-        "neighbours in time that train; --time day holds out the last rows",
+        "neighbours in time among the training rows; --time day holds out the last rows",
         "'customer' repeats, 30 values in 120 rows: a random hold-out flatters if predictions are "
         "for new ones; --group customer holds out whole groups",
     ]
@@ -61,7 +61,7 @@ def test_a_random_hold_out_of_rows_in_time_or_with_keys_is_said_to_flatter(run: 
     for each in said:
         assert f"\nNote: {each}.\n" in result.stdout
         assert f"Note: {each}." in shown_page("t.pellucid")
-    assert "120 rows, parted at random" in shown_page("t.pellucid")
+    assert "120 rows, split at random" in shown_page("t.pellucid")
     # Columns that are dropped tell it too.
     found = json.loads(run("train", "t.csv", *ONE, "--drop", "day,customer", "--json").stdout)
     held_out = {"how": "random", "column": None, "words": "at random", "cautions": said}
@@ -74,19 +74,19 @@ def test_by_time(run: Run) -> None:
     result = run("train", "t.csv", *FAST, "--time", "day")
     words = "the last by 'day', from 2024-04-06 on"
     assert re.search(
-        r"\nRows: 96 in steps forward in time, each of which tells one of 5 networks, trained on "
-        rf"all before it, when to stop; 24 held out for the metrics: {words}\.\n",
+        r"\nRows: 96 in steps forward in time, each of which decides when one of 5 networks, "
+        rf"trained on all rows before it, stops; 24 held out for the metrics: {words}\.\n",
         result.stdout,
     )
     assert re.search(r"\nday +date ", result.stdout)  # a date is an input as any other
     page = shown_page("t.pellucid")
-    assert "120 rows, parted by time" in page
-    assert f"nothing before the end: {words}" in page
+    assert "120 rows, split by time" in page
+    assert f"not used before the end: {words}" in page
     assert "5 networks were trained, one step further in time each" in page
     assert "flatters" not in result.stdout + page
     write().reverse().write_csv("t.csv")
     result = run("train", "t.csv", *ONE, "--time", "day", "--drop", "day")
-    assert "77 to train on, 19, the last of them, to tell when to stop; 24 held" in result.stdout
+    assert "77 to train on, 19, the latest, to decide when to stop; 24 held" in result.stdout
     model = load_predictor("t.pellucid")
     assert "day" not in model.preprocessing.columns
     assert model.data["held_out"] == {
@@ -101,18 +101,21 @@ def test_by_group(run: Run) -> None:
     write()
     result = run("train", "t.csv", *FAST, "--group", "customer")
     assert re.search(
-        r"\nRows: 96 in 5 folds of whole groups, each of which tells one of 5 networks when to "
-        r"stop; 24 held out for the metrics: 6 of the 30 groups of 'customer': 'c\d+', ",
+        r"\nRows: 96 in 5 folds of whole groups, each of which decides when one of 5 networks "
+        r"stops; 24 held out for the metrics: 6 of the 30 groups of 'customer': 'c\d+', ",
         result.stdout,
     )
     assert "\nLeft out: 'customer': it groups the rows.\n" in result.stdout
     page = shown_page("t.pellucid")
-    assert "120 rows, parted by whole groups" in page
-    assert "cut into 5 folds of whole groups" in page
+    assert "120 rows, split by whole groups" in page
+    assert "split into 5 folds of whole groups" in page
     assert "flatters" not in result.stdout + page
     assert "customer" not in load_predictor("t.pellucid").preprocessing.columns
     result = run("train", "t.csv", *ONE, "--group", "day", "--drop", "day")
-    assert "24 held out for the metrics: at random, as no two rows have one 'day'." in result.stdout
+    assert (
+        "24 held out for the metrics: at random, as no two rows have the same 'day'."
+        in result.stdout
+    )
 
 
 def test_by_rows_of_ones_own(run: Run) -> None:
@@ -125,7 +128,7 @@ def test_by_rows_of_ones_own(run: Run) -> None:
     assert "flatters" not in result.stdout
     page = shown_page("t.pellucid")
     assert "160 rows:" in page
-    assert "seen by nothing before the end: the rows of later.csv" in page
+    assert "not used before the end: the rows of later.csv" in page
     measured = json.loads(run("evaluate", "t.pellucid", "later.csv", "--json").stdout)["metrics"]
     assert measured["network"] == load_predictor("t.pellucid").metrics["metrics"]["network"]
     options = ("--time", "day", "--drop", "customer", "--json")
@@ -147,10 +150,10 @@ def test_rows_of_ones_own_are_read_before_the_training(
     for name, message in (
         ("unlabelled", r"unlabelled\.csv has no column 'y'"),
         ("short", r"short\.csv lacks 1 column that the model was trained with: 'x'"),
-        ("other", r"other\.csv: the target holds 'c', which is none of the classes 'a', 'b'"),
-        ("texts", r"texts\.csv: column 'x' holds texts that are no numbers, such as 'often'"),
+        ("other", r"other\.csv: the target holds 'c', which is not among the classes 'a', 'b'"),
+        ("texts", r"texts\.csv: column 'x' holds texts that are not numbers, such as 'often'"),
         ("nosuch", r"there is no file 'nosuch\.csv'"),
-        ("t", r"--test is 't\.csv', on which the network trains; give other rows\."),
+        ("t", r"--test is 't\.csv', which the network trains on; give other rows\."),
     ):
         found = refused("train", "t.csv", "--target", "y", "--test", f"{name}.csv")
         assert re.search(message, found), found
@@ -164,17 +167,17 @@ def test_rows_of_ones_own_are_read_before_the_training(
         (("--group", "y"), "--group names the target 'y'."),
         (
             ("--time", "Day"),
-            "--time names the column 'Day', which is not there (did you mean 'day'?).",
+            "--time names the column 'Day', which does not exist (did you mean 'day'?).",
         ),
         (
             ("--time", "day", "--group", "customer"),
-            "--group and --time are both given, but rows are",
+            "--group and --time are both given; give one of",
         ),
         (
             ("--time", "customer"),
-            "t.csv: 'customer' holds 'c0', which is no time; expected dates or",
+            "t.csv: 'customer' holds 'c0', which is not a time; expected",
         ),
-        (("--time", "one"), "'one' is 1 in every row, so that no row is later than another."),
+        (("--time", "one"), "'one' is 1 in every row, so no row is later than another."),
         (("--time", "half"), "'half' holds 2 different times; at least 3 are needed: to train, to"),
         (
             ("--group", "one"),
@@ -186,11 +189,11 @@ def test_rows_of_ones_own_are_read_before_the_training(
         ),
         (
             ("--time", "gap"),
-            "t.csv: 'gap' holds no time in 2 rows: 4, 8 (counted from 1, the header",
+            "t.csv: 'gap' holds no time in 2 rows: 4, 8 (counted from 1 after the",
         ),
         (
             ("--group", "gap"),
-            "t.csv: 'gap' holds no group in 2 rows: 4, 8 (counted from 1, the head",
+            "t.csv: 'gap' holds no group in 2 rows: 4, 8 (counted from 1 after the",
         ),
     ],
 )
@@ -218,7 +221,7 @@ def test_a_copy_that_is_missed_is_named_at_the_end(run: Run) -> None:
     pl.DataFrame(columns).write_csv("t.csv")
     result = run("train", "t.csv", *ONE)
     assert (
-        "\nLeft out: 'temp': it gives the target exactly: in its order each class is one stretch.\n"
+        "\nLeft out: 'temp': it gives the target exactly: in its order each class is one block.\n"
         in result.stdout
     )
     advice = "without 'temp' nothing is left to learn: --keep temp"
@@ -255,7 +258,7 @@ def test_what_tells_the_target_almost_perfectly_is_used_and_named(run: Run) -> N
     result = run("train", "t.csv", *ONE)
     assert "Left out" not in result.stdout
     assert re.search(
-        r"\nNote: column 'x' by itself tells the target almost perfectly \([\d.]+% right\)\. If it "
-        r"is known only with the target, or after it: drop=\['x'\], or --drop 'x' on the command ",
+        r"\nNote: column 'x' by itself predicts the target almost perfectly \([\d.]+% right\)\. If "
+        r"it is known only with the target, or after it: drop=\['x'\], or --drop 'x' on the ",
         result.stdout,
     )

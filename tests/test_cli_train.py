@@ -42,7 +42,7 @@ def test_one_network(run: Run) -> None:
     for expected in (
         r"Read t\.csv: 60 rows, 3 input columns; delimiter ','; header in line 1\.",
         r"Task: 'kind' holds 2 distinct texts: binary classification\.",
-        r"Rows: 38 to train on, 10 to tell when to stop; 12 held out for the metrics\.",
+        r"Rows: 38 to train on, 10 to decide when to stop; 12 held out for the metrics\.",
         r"\ncolumn +kind +missing +inputs +what it becomes",
         r"\nx +number +1 +median \d",
         r"\nword +category +3 +3 categories: ",
@@ -60,7 +60,7 @@ def test_one_network(run: Run) -> None:
         r"In Python: pellucid\.load\('t\.pellucid'\)\.predict\(frame\)\n$",
     ):
         assert re.search(expected, result.stdout), expected
-    early = r"(pellucid: (stopped too early|more about that).*\n)*"  # so few steps are
+    early = r"(pellucid: (stopped too early|for details run).*\n)*"  # so few steps are
     assert re.fullmatch(early, result.stderr)
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert {path.name.split("-")[0] for path in Path("t.pellucid").iterdir()} == {
@@ -76,11 +76,11 @@ def test_an_ensemble(run: Run) -> None:
     write_table()
     result = run("train", "t.csv", "--target", "kind", *FAST)
     for expected in (
-        r"Rows: 48 in 5 folds, each of which tells one of 5 networks when to stop; 12 held out",
-        r"\n5 networks, each of them:\nlayer ",
+        r"Rows: 48 in 5 folds, each of which decides when one of 5 networks stops; 12 held out",
+        r"\n5 networks, each:\nlayer ",
         r"\nnetwork 1/5  epoch 3/3  loss [\d.]+  validation loss [\d.]+",
         r"\nnetwork 5/5  epoch 3/3 ",
-        r"\nStopped after 3, 3, 3, 3, 3 epochs; the best, which are kept: [\d, ]+\.",
+        r"\nStopped after 3, 3, 3, 3, 3 epochs; the best epochs, which are kept: [\d, ]+\.",
     ):
         assert re.search(expected, result.stdout), expected
     assert len(load_predictor("t.pellucid").networks) == 5
@@ -101,7 +101,7 @@ def test_what_screening_finds_is_told(run: Run) -> None:
     result = run("train", "t.csv", "--target", "kind", *FAST)
     assert re.search(r"\nLeft out: 'id': it numbers the rows", result.stdout)
     assert re.search(r"\nLeft out: 'name': it names the rows", result.stdout)
-    assert "Use one all the same: --keep COLUMN." in result.stdout
+    assert "To use one anyway: --keep COLUMN." in result.stdout
     assert re.search(r"\nNote: .*'zip'.*--categorical", result.stdout)
     kept = ["--keep", "id, name", "--categorical", "zip", "--overwrite"]
     result = run("train", "t.csv", "--target", "kind", *FAST, *kept)
@@ -325,7 +325,7 @@ def photos() -> None:
 def test_folders_of_images(run: Run, photos: None) -> None:
     options = ["--epochs", "5", "--hidden", "8"]
     result = run("train", "photos/", "--size", "8", *options)
-    assert "40 images brought to 8 x 8 pixels, RGB" in result.stdout
+    assert "40 images resized to 8 x 8 pixels, RGB" in result.stdout
     assert re.search(r"\nimage +image +192 +8 x 8 pixels", result.stdout)
     assert "'class' holds 2 distinct texts: binary" in result.stdout
     result = run("predict", "photos.pellucid", "photos", "--head", "3")
@@ -345,7 +345,7 @@ def test_one_image(run: Run, refused: Callable[..., str], photos: None) -> None:
     run("train", "photos", "--size", "8", "--epochs", "5", "--hidden", "8", "--target", "class")
     whole = run("predict", "photos.pellucid", "photos").stdout.splitlines()
     result = run("predict", "photos.pellucid", "photos/cat/03.png")
-    assert result.stderr == "photos/cat/03.png: 1 row; 1 image brought to 8 x 8 pixels, RGB.\n"
+    assert result.stderr == "photos/cat/03.png: 1 row; 1 image resized to 8 x 8 pixels, RGB.\n"
     assert result.stdout.splitlines() == [
         whole[0],
         next(line for line in whole if line.startswith("cat/03.png,")).removeprefix("cat/"),
@@ -385,7 +385,9 @@ def test_images_and_tables_are_told_apart(
     run("train", "photos", "--size", "8", "--epochs", "1", "--hidden", "4")
     run("train", "t.csv", "--target", "kind", *FAST)
     message = refused("predict", "photos.pellucid", "t.csv")
-    assert re.search(r"'t\.csv' is no image \(\.bmp, .*; the model was trained on images", message)
+    assert re.search(
+        r"'t\.csv' is not an image \(\.bmp, .*; the model was trained on images", message
+    )
     message = refused("predict", "t.pellucid", "photos")
     assert "'photos' is a folder; the model was trained on a table" in message
 

@@ -131,7 +131,7 @@ def test_classes_are_matched_as_codes_are() -> None:
     assert class_numbers(np.array(["2.0", "1.0"]), [1, 2]).tolist() == [1, 0]
     assert class_numbers(np.array([2, 1]), ["1.0", "2.0"]).tolist() == [1, 0]
     assert class_numbers(np.array(["true", "FALSE"]), [False, True]).tolist() == [1, 0]
-    with pytest.raises(ValueError, match="holds '02', which is none of the classes 1, 2"):
+    with pytest.raises(ValueError, match="holds '02', which is not among the classes 1, 2"):
         class_numbers(np.array(["1", "02"]), [1, 2])
 
 
@@ -271,7 +271,9 @@ def test_an_older_folder_says_what_it_knows(run: Run) -> None:
     kind.rare = []
     save(model, "old.pellucid")
     said = run("predict", "old.pellucid", "t.csv").stderr
-    assert "of 120 rows hold a category that is none of the 32 known to the model, such as" in said
+    assert (
+        "of 120 rows hold a category that is not one of the 32 known to the model, such as" in said
+    )
 
 
 def test_estimators_are_silent_and_their_model_counts() -> None:

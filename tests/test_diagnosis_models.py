@@ -187,7 +187,7 @@ def test_model_of_a_table() -> None:
     report = diagnose(model, rows.data, np.array(model.classes)[rows.target])
     assert report.looked_at == ["parameters", "loss curves", "statistics", "data"]
     assert "stopped_too_early" in serious(report)
-    with pytest.raises(ValueError, match="'daisy', which is none of the classes"):
+    with pytest.raises(ValueError, match="'daisy', which is not among the classes"):
         diagnose(model, rows.data, ["daisy"] * 150)
 
 

@@ -192,7 +192,7 @@ def test_keras() -> None:
     rising = History.from_keras({"loss": [1.0, 5.0, float("nan")]})
     assert rising.stopped == "diverged"
     assert "divergence" in serious(rising)
-    with pytest.raises(ValueError, match="this history of Keras has no loss of the training; it h"):
+    with pytest.raises(ValueError, match="this history of Keras has no training loss; it has"):
         History.from_keras({"val_loss": [1.0]})
 
 

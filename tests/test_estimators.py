@@ -264,7 +264,7 @@ def test_validation_data_gives_a_curve_and_early_stopping_uses_it():
     clf = MLPClassifier((30,), early_stopping=True, random_state=0, max_iter=40)
     clf.fit(X[:1000], y[:1000], validation_data=(X[1000:], y[1000:]))
     assert clf.score(X[1000:], y[1000:]) == max(clf.validation_scores_)
-    with pytest.raises(ValueError, match="y holds 77, which is none of"):
+    with pytest.raises(ValueError, match="y holds 77, which is not one of"):
         clf.fit(X[:1000], y[:1000], validation_data=(X[1000:], np.full(797, 77)))
 
 

@@ -238,7 +238,7 @@ def test_validation_data_that_do_not_fit_are_named(kind, given, message):
 
 
 def test_a_validation_label_that_is_no_class_is_named():
-    with pytest.raises(ValueError, match="validation data: y holds 7, which is none of"):
+    with pytest.raises(ValueError, match="validation data: y holds 7, which is not one of"):
         MLPClassifier(2).fit(X_, Y_, X_val=X_, y_val=Y_ + 7)
 
 

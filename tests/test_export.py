@@ -514,7 +514,7 @@ def run(*arguments: str, code: int = 0) -> str:
 def test_an_existing_file_stays(to, small, tmp_path):
     path = tmp_path / "model"
     path.write_text("precious")
-    with pytest.raises(FileExistsError, match="exists already; nothing was written"):
+    with pytest.raises(FileExistsError, match="already exists; nothing was written"):
         export(small, path, to)
     assert path.read_text() == "precious"
     export(small, path, to, overwrite=True)
@@ -578,7 +578,7 @@ def test_command(to, small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(small, "gate.pellucid")
     assert f"Saved: gate.{to}" in run("export", "gate.pellucid", "--to", to)
-    assert "exists already" in run("export", "gate.pellucid", "--to", to, code=2)
+    assert "already exists" in run("export", "gate.pellucid", "--to", to, code=2)
     out = f"elsewhere/gate.{to}"
     told = json.loads(run("export", "gate.pellucid", "--to", to, "--out", out, "--json"))
     assert told == {

@@ -396,7 +396,7 @@ def test_rows_that_do_not_fit(X, tmp_path):
 
 def test_rows_are_for_pipelines(X, tmp_path):
     for model in (classifier().fit(X, LABELS), Network([Dense(2, "softmax")], 4)):
-        refused(model, SettingsError, "X gives the types .*this model has none", tmp_path, X=X)
+        refused(model, SettingsError, "X gives the types .*this model is not", tmp_path, X=X)
 
 
 @pytest.mark.parametrize("to", ["onnx", "c"])

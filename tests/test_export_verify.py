@@ -141,7 +141,7 @@ def test_a_file_of_another_model(to, net, rng, tmp_path):
     with pytest.raises(ModelError, match=r"cannot run .* on these rows|takes 3 numbers in x; .* 7"):
         verify(path, net, rng.normal(size=(5, 3)))
     path = exported(Network([Dense(5, "softmax")], 3, seed=0), tmp_path, to)
-    with pytest.raises(ModelError, match=r"gives 5 numbers a row, the model 2: .*Export it anew"):
+    with pytest.raises(ModelError, match=r"gives 5 numbers a row, the model 2: .*Export it again"):
         verify(path, net, rng.normal(size=(5, 3)))
 
 
@@ -149,7 +149,7 @@ def test_a_file_of_another_model(to, net, rng, tmp_path):
 def test_a_file_that_is_none(to, net, tmp_path):
     path = tmp_path / f"model.{to}"
     path.write_text("nonsense")
-    with pytest.raises(ModelError, match=r"cannot run .*model\.onnx|is no C file of this model"):
+    with pytest.raises(ModelError, match=r"cannot run .*model\.onnx|is not a C file of this model"):
         verify(path, net, np.ones((5, 3)))
     with pytest.raises(FileNotFoundError, match="nothing"):
         verify(tmp_path / f"nothing.{to}", net, np.ones((5, 3)))
@@ -159,7 +159,7 @@ def test_a_file_that_is_none(to, net, tmp_path):
 def test_c_that_cannot_be_compiled(net, tmp_path):
     path = exported(net, tmp_path, "c")
     path.write_text(path.read_text().replace("network(x, a);", "network(x a);"))
-    with pytest.raises(ModelError, match=r"cannot compile .*model\.c: .*error.*Export it anew"):
+    with pytest.raises(ModelError, match=r"cannot compile .*model\.c: .*error.*Export it again"):
         verify(path, net, np.ones((5, 3)))
 
 
@@ -255,7 +255,7 @@ def test_command_looks_at_everything_before_it_writes(trained, monkeypatch):
     Path("none.csv").write_text("size,color,day\n")
     for data, message in (
         ("lacks.csv", "lacks 1 column that the model was trained with: 'color'"),
-        ("none.csv", "a header alone, no rows"),
+        ("none.csv", "only a header, no rows"),
         ("nothing.csv", "there is no file 'nothing.csv'"),
     ):
         assert message in run("export", "toys.pellucid", "--verify", data, code=2)
@@ -265,7 +265,7 @@ def test_command_looks_at_everything_before_it_writes(trained, monkeypatch):
         "export", "toys.pellucid", "--no-header", code=2
     )
     save(Network([Dense(2, "softmax")], 3), "net.pellucid")
-    assert "knows no columns" in run("export", "net.pellucid", "--verify", "toys.csv", code=2)
+    assert "without table columns" in run("export", "net.pellucid", "--verify", "toys.csv", code=2)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     message = "pip install onnxruntime"
     assert message in run("export", "toys.pellucid", "--verify", "toys.csv", code=2)

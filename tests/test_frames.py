@@ -235,8 +235,8 @@ BAD: list[tuple[Any, str]] = [
     ({"a": 1, "b": 2}, r"column 'a' holds 1, a single value; .*one row give \[row\]"),
     ({"a": [1], "b": [1, 2]}, r"differ in length: 'a' has 1, 'b' 2 values\. Expected a value"),
     ({"a": [1], 1: [2], "1": [3]}, r"names of columns must differ; .*'1' \('1' in columns 2, 3\)"),
-    ([[1, 2], [3]], r"row 2 has 1 value, most have 2; expected rows of one length"),
-    ({"a": [[1], [2]]}, r"column 'a' holds nested values of the type list; .*Take it apart"),
+    ([[1, 2], [3]], r"row 2 has 1 value, most have 2; expected rows of the same length"),
+    ({"a": [[1], [2]]}, r"column 'a' holds nested values of the type list; .*Split it"),
     ({"a": [1j]}, r"column 'a' holds values of the type complex; expected numbers, texts"),
     ({"a": [b"x"]}, r"column 'a' holds values of the type bytes"),
     (pl.DataFrame({"a": [[1], [2]]}), r"column 'a' holds nested values \(List"),
@@ -391,5 +391,7 @@ def test_declared_categories_of_any_type_are_their_texts(name: str) -> None:
     assert table.columns["x"][0] == first
     assert Preprocessing.fit(table).columns["x"].kind in ("category", "binary")
     plain = pd.DataFrame({"x": pd.Series(list(values), dtype=object)})
-    with pytest.raises(DataError, match=r"column 'x' holds values of the type \w+; .* Make texts"):
+    with pytest.raises(
+        DataError, match=r"column 'x' holds values of the type \w+; .* Convert them"
+    ):
         as_table(plain)

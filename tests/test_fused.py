@@ -428,7 +428,7 @@ def test_auto_takes_the_fused_engine_and_says_when_not():
     history = train(own, X, Y, loss="mse", epochs=1)
     assert history.engine == "reference"
     assert "fused: the activation" in history.engine_note
-    assert "is the user's own" in history.engine_note
+    assert "is a custom one" in history.engine_note
     with pytest.raises(ValueError, match="no engine can do this job: fused: the activation"):
         train(own, X, Y, loss="mse", epochs=1, engine="fused")
 

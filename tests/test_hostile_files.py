@@ -126,7 +126,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_opening, "free_memory", lambda: 1e6)
 
 
-FREE = "reading it takes about .* of memory, and 1.0 MB are free. Take some of the rows"
+FREE = "reading it takes about .* of memory, and 1.0 MB is free. Use fewer rows"
 
 
 def written(make: Callable[[io.BytesIO], Any]) -> bytes:
@@ -221,7 +221,7 @@ def test_more_columns_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch, for
     data = pl.DataFrame({f"g{k}": [1, 2, 3] for k in range(31)})
     write = {"csv": data.write_csv, "parquet": data.write_parquet, "jsonl": data.write_ndjson}
     write[form](f"x.{form}")
-    with pytest.raises(DataError, match=r"has 31 columns; at most 30 are read\. Take some of them"):
+    with pytest.raises(DataError, match=r"has 31 columns; at most 30 are read\. Use fewer columns"):
         read_table(f"x.{form}")
 
 
@@ -472,7 +472,7 @@ def test_names_with_line_breaks_in_a_very_long_header() -> None:
 
 def test_a_long_header_alone_is_told_from_a_table() -> None:
     with pytest.raises(
-        DataError, match=r"x holds a header alone, no rows: 'g .* 0', 'g .* 1'.* and 1493 more"
+        DataError, match=r"x holds only a header, no rows: 'g .* 0', 'g .* 1'.* and 1493 more"
     ):
         raw_of("x", wide(1_500, lambda k: f"{'g':200}{k}", m=0))
 
@@ -500,7 +500,7 @@ def test_many_columns_are_named_by_a_few() -> None:
     assert nameless.names[:2] == ["column_1", "column_2"]
     assert nameless.notes[-1] == f"{n - 4:,} more columns without a name"
     unknown = [f"h{k}" for k in range(n)]
-    with pytest.raises(SettingsError, match=r"drop names 1992 more that are not there") as caught:
+    with pytest.raises(SettingsError, match=r"drop names 1992 more that do not exist") as caught:
         check_settings_named({"drop": unknown}, names)
     assert len(str(caught.value)) <= 1_900
 

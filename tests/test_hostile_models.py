@@ -363,14 +363,17 @@ def test_one_class_alone_is_every_prediction(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (3, "its history is no list of those of 2 networks"),
-        ([{}] * 3, "its history is no list of those of 2 networks"),
+        (3, "its history must list one for each of 2 networks"),
+        ([{}] * 3, "its history must list one for each of 2 networks"),
         ([3], "a history must be an object, not 3"),
         ([{"curve": {}}], "a history has no entry 'curve' such as"),
         ([{"best_epoch": "x"}], "a history has no entry 'best_epoch' such as 'x'"),
         ([{"best_epoch": -1}], "the best epoch or the statistics of a history cannot be"),
-        ([{"curves": {"loss": "falling"}}], "the curve 'loss' of a history is no list of numbers"),
-        ([{"curves": {"loss": [0.5, None]}}], "the curve 'loss' of a history is no list of numb"),
+        (
+            [{"curves": {"loss": "falling"}}],
+            "the curve 'loss' of a history is not a list of numbers",
+        ),
+        ([{"curves": {"loss": [0.5, None]}}], "the curve 'loss' of a history is not a list of n"),
         ([{"statistics": [3]}], "the best epoch or the statistics of a history cannot be"),
     ],
 )

@@ -53,7 +53,7 @@ def test_class_folders() -> None:
     assert table.columns["image"][0, 0, 0].tolist() == [255, 0, 0]
     assert table.columns["image"][2, 7, 7, 2] > 250
     assert table.notes == [
-        "3 images brought to 8 x 8 pixels, RGB",
+        "3 images resized to 8 x 8 pixels, RGB",
         "1 other file not read: notes.txt",
     ]
     assert read_table("photos", size=8).m == 3
@@ -166,7 +166,7 @@ def test_folders_that_hold_no_images() -> None:
     with pytest.raises(DataError, match=r"'p' is a folder without images \(\.bmp, .*photos/cat/1"):
         read_images("p")
     paint("p/cat/1.png", "red")
-    with pytest.raises(DataError, match="brought to a size of 1 to 1024; got 0"):
+    with pytest.raises(DataError, match="resized to 1 to 1024; got 0"):
         read_images("p", 0)
 
 

@@ -227,7 +227,7 @@ def test_typed_weights_go_where_others_are_to_start():
     gate = Settings.read(PRESETS["and-gate"].experiment)
     found = remedy(gate, finding(initializer="glorot_uniform"))
     assert found["settings"]["parameters"] is None
-    assert "typed weights: taken away" in found["changed"]
+    assert "typed weights: removed" in found["changed"]
 
 
 def test_the_remedies_are_settings_that_rules_suggest():

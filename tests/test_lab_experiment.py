@@ -295,7 +295,7 @@ def test_the_catalogue_lists_the_tables():
         ({"layers": "no"}, "layers must be a list"),
         ({"layers": [{"activation": "softmax"}]}, "softmax is for the output layer"),
         ({"layers": [{"activation": "tanhh"}]}, "did you mean 'tanh'"),
-        ({"layers": [{"units": 512}] * 8}, "is too large to be looked at"),
+        ({"layers": [{"units": 512}] * 8}, "is too large to show"),
         ({"data": {"name": "circles", "m": 20_001}}, "m must be a whole number from 1 to 20000"),
         ({"data": {"name": "../etc/passwd"}}, "there is no data set"),
         ({"data": {"noise": -1}}, "noise must be a number from 0 to 5"),

@@ -189,7 +189,7 @@ def test_estimators_with_their_rows_and_labels(open_lab, seen):
     [
         ([[0, 1]], [0, 1], r"X must be \(n\[0\], m\) = \(2, m\).* got \(1, 2\) and \(2,\)"),
         (XOR[0], [0, 1], "X must be"),
-        (np.zeros((2, 0)), [], "expected as many"),
+        (np.zeros((2, 0)), [], "expected the same number"),
         ([[0, 1], [0, np.nan]], [0, 1], "X holds values that are not finite"),
         (XOR[0], [0, 1, 2, 3], "4 different values"),
     ],

@@ -138,9 +138,9 @@ def test_what_differs_is_said(folders):
     note = state_of(e)["opened"]
     assert "iris.pellucid" in note
     assert "network 1 of 5" in note
-    assert "worked into W[1]" in note
+    assert "folded into W[1]" in note
     assert "label smoothing" in note
-    assert "drawn by chance" in e.dataset.note
+    assert "drawn at random" in e.dataset.note
     assert "float64" in own.WEIGHTS[open_model(str(folders / "dropin.pellucid"))["model"]].note
 
 
@@ -185,10 +185,10 @@ def test_a_network_without_columns_takes_the_numbers_as_they_are(folders, tmp_pa
 @pytest.mark.parametrize(
     ("name", "text", "target", "message"),
     [
-        ("net", "a,y\n" + "1,0\n2,1\n" * 4, "y", "has 1 column beside 'y'; the network of net"),
+        ("net", "a,y\n" + "1,0\n2,1\n" * 4, "y", "has 1 column besides 'y'; the network of net"),
         ("net", "a,b,y\n" + "1,x,0\n2,z,1\n" * 4, "y", "column 'b' holds texts"),
         ("net", "a,b,y\n" + "1,2,5\n2,1,6\n3,3,7\n" * 4, "y", "3 different values"),
-        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "which are none of the classes"),
+        ("dropin", "a,b,y\n" + "1,2,5\n2,1,6\n" * 4, "y", "which are not among the classes"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, None, "lacks 3 columns"),
         ("houses", "size,price\n" + "1,2\n3,4\n" * 4, "size", "has learned 'price'"),
     ],
@@ -292,7 +292,7 @@ def test_a_link_to_what_is_not_here_says_so(folders):
     with pytest.raises(ValueError, match="weights of a model that this lab does not hold"):
         opened(found)
     forget()
-    with pytest.raises(ValueError, match="data of your own that this lab does not hold"):
+    with pytest.raises(ValueError, match="your own data, which this lab does not hold"):
         opened(found)
 
 

@@ -83,7 +83,7 @@ def test_units_and_layers_on_the_drawing(page):
     page.get_by_role("button", name="Add a layer after layer 1").click()
     drawing = page.locator("svg.network")
     expect(drawing).to_have_attribute("aria-label", "Network 2-4-4-1")
-    page.get_by_role("button", name="One unit less in layer 2").click()
+    page.get_by_role("button", name="One unit fewer in layer 2").click()
     page.get_by_label("Activation of layer 1").select_option("relu")  # before the reply
     row = page.locator("#dimensions tbody tr").first
     expect(row).to_have_text("14relu(4, 2)(4, 1)(4, m)12")
@@ -180,7 +180,7 @@ def test_points_are_added_by_a_click_and_typed_over(page):
     expect(page.locator("#table tbody tr")).to_have_count(6)
     page.get_by_role("button", name="Remove example 0").click()
     expect(page.get_by_label("x1 of example 3")).to_have_value("0.25")
-    page.get_by_role("button", name="Take the original points again").click()
+    page.get_by_role("button", name="Restore the original points").click()
     expect(page.locator("#table tbody tr")).to_have_count(4)
 
 

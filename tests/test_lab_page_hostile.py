@@ -84,7 +84,7 @@ def test_a_link_opens_nothing_that_is_not_there_already(page, state):
     page.go_back()
     page.evaluate("hash => { location.hash = hash; location.reload(); }", as_link(state))
     page.wait_for_selector("body.ready")
-    says(page, "The experiment of the link cannot be opened")
+    says(page, "The experiment in the link cannot be opened")
     send(page, b"a,b\n" + b"1,2\n2,4\n3,7\n4,8\n" * 5)  # the page works
     page.get_by_role("button", name="Learn it").click()
     says(page, "'b'")

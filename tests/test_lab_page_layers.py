@@ -31,7 +31,7 @@ def cells(row: Any) -> list[str]:
 
 def test_the_diagnosis_says_why_and_its_remedy_is_applied(page):
     panel, line = page.locator("#diagnosis"), page.locator("#verdict")
-    expect(panel).to_contain_text("Nothing is wrong so far.")
+    expect(panel).to_contain_text("No problems so far.")
     expect(line).to_be_empty()
     break_it(page, "zero_initialisation")
     found = panel.locator("li.error")
@@ -96,7 +96,7 @@ def test_a_healthy_training_is_left_alone(page):
     page.get_by_role("button", name="Play").click()
     until(page, lambda: told(page, "J") < 0.01)
     page.get_by_role("button", name="Pause").click()
-    expect(page.locator("#diagnosis")).to_contain_text("Nothing is wrong so far.")
+    expect(page.locator("#diagnosis")).to_contain_text("No problems so far.")
     assert page.evaluate("heard") == []
 
 
@@ -107,7 +107,7 @@ def test_examining_thoroughly_judges_the_end(page):
     page.get_by_role("spinbutton", name="Learning rate").press("Enter")
     page.get_by_role("button", name="One epoch").click()
     says(page, "Epoch 1")
-    expect(page.locator("#diagnosis")).to_contain_text("Nothing is wrong so far.")
+    expect(page.locator("#diagnosis")).to_contain_text("No problems so far.")
     page.get_by_role("button", name="Examine thoroughly").click()
     says(page, "Examined:")
     serious = page.locator("#diagnosis li.warning h4, #diagnosis li.error h4").all_inner_texts()

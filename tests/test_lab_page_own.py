@@ -153,7 +153,7 @@ def test_a_link_whose_data_are_gone_says_so_and_opens_once_they_are_back(page, h
     forget_data()
     page.reload()
     page.wait_for_selector("body.ready")
-    says(page, "data of your own that this lab does not hold")
+    says(page, "your own data, which this lab does not hold")
     expect(page.get_by_label("Data set")).to_have_value("xor")
     open_table(page, houses / "houses.csv")
     learn(page, "price")
@@ -166,7 +166,7 @@ def test_a_link_whose_data_are_gone_says_so_and_opens_once_they_are_back(page, h
     [
         ("data.csv", b"PAR1" + bytes(40), "data.csv is a Parquet file, not a table of text"),
         ("empty.csv", b"", "empty.csv is empty"),
-        ("model.zip", b"hello", "model.zip is no zip of a model folder"),
+        ("model.zip", b"hello", "model.zip is not a zip of a model folder"),
     ],
 )
 def test_what_cannot_be_read_gets_one_sentence(page, tmp_path, name, content, message):
@@ -189,7 +189,7 @@ def test_what_is_too_large_is_not_even_sent(page):
                 new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
         }"""
     )
-    says(page, "large.csv is 33 MiB; the lab reads files of up to 32 MiB.")
+    says(page, "large.csv is 33 MiB; the lab reads files of limit is 32 MiB.")
     assert sent == []
 
 
@@ -218,7 +218,7 @@ def test_a_saved_model_is_opened_again_with_the_same_weights(page, tmp_path):
 def test_a_model_and_then_its_table_through_its_own_preprocessing(page, houses):
     page.locator("#keep input[type=file]").set_input_files(houses / "houses.zip")
     expect(page.locator("#opened")).to_contain_text("Opened: houses.")
-    says(page, "drawn by chance")
+    says(page, "drawn at random")
     open_table(page, houses / "houses.csv")
     expect(page.get_by_label("Prepared as for the open model")).to_be_checked()
     learn(page, "price")

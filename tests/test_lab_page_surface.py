@@ -185,9 +185,7 @@ def test_what_is_no_learning_rate_is_said(page):
     look(page, "Loss surface")
     page.get_by_label("Learning rates", exact=True).fill("fast")
     page.get_by_role("button", name="Race").click()
-    says(
-        page, "Learning rates must be numbers with commas between them, such as 0.1, 1, 3; got fast"
-    )
+    says(page, "Learning rates must be numbers separated by commas, such as 0.1, 1, 3; got fast")
 
 
 def test_a_click_chooses_where_a_race_begins(page):
@@ -214,7 +212,7 @@ def test_squared_error_stands_beside_cross_entropy(page):
 def test_the_three_costs_are_the_references(page):
     choose(page, "three-classes")
     look(page, "Three costs")
-    expect(page.locator("#view-costs")).to_contain_text("Train, and the three costs are drawn here")
+    expect(page.locator("#view-costs")).to_contain_text("Train to see the three costs drawn here")
     for k in (1, 2, 3):
         page.get_by_role("button", name="One epoch").click()
         says(page, f"Epoch {k}")

@@ -47,7 +47,7 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
     says(page, "W[2][63, 41] is now 7.5.")
     e.set_cell("W", 2, 63, 41, 7.5)
     says(page, f"J = {e.cost():.4g}.")
-    page.get_by_role("button", name="One unit less in layer 1").click()  # other tables, still open
+    page.get_by_role("button", name="One unit fewer in layer 1").click()  # other tables, still open
     expect(titles.nth(1)).to_have_text("W[2] 64 × 63, b[2] 64 × 1: 4096 numbers")
     expect(page.locator("#parameters details[open]")).to_have_count(1)
     choose(page, "digits")  # another network: closed again
@@ -154,7 +154,7 @@ def test_what_was_found_in_another_experiment_is_not_told_of_this_one(page):
     choose(page, "xor-linear")
     expect(page.locator("#diagnosis .findings .name").first).to_contain_text("No non linearity")
     choose(page, "xor-non-linear")
-    expect(page.locator("#diagnosis")).to_contain_text("Nothing is wrong so far.")
+    expect(page.locator("#diagnosis")).to_contain_text("No problems so far.")
     expect(page.locator("#diagnosis")).not_to_contain_text(
         "Earlier in this training", use_inner_text=True
     )

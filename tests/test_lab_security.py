@@ -195,7 +195,7 @@ def test_a_socket_of_a_foreign_host(lab, name):
 def test_a_socket_without_the_key_learns_why(lab):
     assert "holds no key" in refused(lab)
     for key in ("wrong", "x" * 5000, lab.app.token[:-1], lab.app.token + "x", f"x.{lab.app.token}"):
-        assert "not good" in refused(lab, key)
+        assert "not valid" in refused(lab, key)
 
 
 def test_the_key_counts_only_where_the_page_shows_it(lab):
@@ -330,7 +330,7 @@ def test_a_ticket_is_kept_for_who_has_the_key_already(lab):
 
 def test_tickets_end_by_themselves_and_the_oldest_first(lab, monkeypatch):
     tickets = [lab.app.ticket() for _ in range(security.MOST_TICKETS + 1)]
-    assert "not good" in refused(lab, tickets[0])
+    assert "not valid" in refused(lab, tickets[0])
     for good in (tickets[1], tickets[-1]):
         with open_socket(lab, [good]) as ws:
             key_of(ws)

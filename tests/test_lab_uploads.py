@@ -136,7 +136,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(lab):
     """Nothing of it is sent, and the answer comes all the same."""
     status, text = post(lab, Content_Length=str(LARGEST_UPLOAD + 1))
     assert status == 413
-    assert "up to 32 MiB" in text
+    assert "limit is 32 MiB" in text
     assert post(lab, Content_Length=str(10**30))[0] in (400, 411, 413)
 
 
@@ -238,11 +238,11 @@ def commented():
 
 
 ZIPS = {
-    "nothing": (b"", "is no zip"),
-    "text": (b"hello", "is no zip"),
+    "nothing": (b"", "is not a zip"),
+    "text": (b"hello", "is not a zip"),
     "empty": (zip_of([]), "holds no model.json"),
     "no model": (zip_of([("notes.txt", b"x")]), "holds no model.json"),
-    "cut off": (zip_of([MODEL])[:-30], "is no zip"),
+    "cut off": (zip_of([MODEL])[:-30], "is not a zip"),
     "above": (zip_of([("../model.json", b"{}")]), "holds the name '../model.json'"),
     "in between": (zip_of([("a/../../model.json", b"{}")]), "holds the name"),
     "absolute": (zip_of([("/etc/model.json", b"{}")]), "holds the name '/etc/model.json'"),
@@ -357,7 +357,7 @@ def test_a_folder_that_is_none_of_a_model(lab, body, message):
         (b"PAR1xxxx", "a Parquet file"),
         (b"\x80\x04\x95", "is not encoded in UTF-8"),  # a pickle
         (b"a,b\n\xff,1\n", "is not encoded in UTF-8"),
-        (b"a,b\n", "holds a header alone"),
+        (b"a,b\n", "holds only a header"),
         (b"a,a\n1,2\n3,4\n", "found more than once"),
         (b"\n\n" + b"," * 30_000 + b"\n" + b"1\n" * 3_000, "columns and 3,002 lines"),
         (b"\n".join([b'"x', b'",' + b"," * 30_000, *[b"1"] * 3_000]), "cells"),

@@ -265,7 +265,7 @@ def test_a_wrong_intercept_is_named(xor: MLPClassifier, intercept: Any, message:
 
 def test_a_layer_too_many_is_named(xor: MLPClassifier) -> None:
     xor.coefs_.append(np.ones((1, 1)))
-    with pytest.raises(ValueError, match="coefs_ holds 3 arrays; expected 2, one a layer"):
+    with pytest.raises(ValueError, match="coefs_ holds 3 arrays; expected 2, one per layer"):
         xor.predict(AND_X)
 
 

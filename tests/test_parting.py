@@ -101,7 +101,7 @@ def test_times_are_dates_numbers_or_texts_of_them(column: Any, numbers: list[int
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (["Rom"] * 30, "'t' holds 'Rom', which is no time; expected dates or numbers. Choose"),
+        (["Rom"] * 30, "'t' holds 'Rom', which is not a time; expected dates or numbers. Choose"),
         (["2020-01-01"] * 29 + [None], r"'t' holds no time in 1 row: 30 \(counted from 1"),
         (["?"] + ["2020-01-01"] * 29, r"'t' holds no time, such as '\?', in 1 row: 1 \(counted"),
         ([None] * 30, "'t' holds no time in 30 rows: 1, 2, 3, 4, 5 and 25 more"),
@@ -137,7 +137,7 @@ def test_too_few_times_and_classes_that_come_last() -> None:
 def test_rows_that_train_and_are_of_one_class() -> None:
     y = np.where(np.arange(40) < 34, "a", "b")
     for ensemble in (1, 3):
-        with pytest.raises(DataError, match="by 't' all rows that train are of one class: nothing"):
+        with pytest.raises(DataError, match="by 't' all training rows are of one class: nothing"):
             prepare(
                 table(40, times(np.arange(40.0)), y), dataclasses.replace(SMALL, ensemble=ensemble)
             )
@@ -207,7 +207,7 @@ def test_rows_that_are_groups_of_their_own_are_parted_at_random() -> None:
     alone, plain = table(60, groups(np.arange(60))), table(60, None)
     parts = hold_out(alone), hold_out(plain)
     assert parts[0][1].columns["a"].tolist() == parts[1][1].columns["a"].tolist()
-    assert parts[0][1].by.describe() == "at random, as no two rows have one 'g'"
+    assert parts[0][1].by.describe() == "at random, as no two rows have the same 'g'"
 
 
 def test_the_column_that_groups_is_no_input() -> None:

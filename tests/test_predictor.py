@@ -214,7 +214,7 @@ def test_a_predictor_of_a_regressor(outputs: int) -> None:
     predictor = load_predictor("m")
     assert predictor.predict(X).tobytes() == reg.predict(X).tobytes()
     assert predictor.predict(X).shape == y.shape
-    with pytest.raises(ValueError, match="the output is identity, which is no probability"):
+    with pytest.raises(ValueError, match="the output is identity, which is not a probability"):
         predictor.predict_proba(X)
 
 

@@ -109,7 +109,7 @@ def test_numbers_written_as_texts() -> None:
     assert preprocessing.columns["x"].missing == 2
     assert preprocessing.output_names == ["x", "x is missing"]
     assert outputs(preprocessing, ["20", 20.0, "other"]) == [[0, 0], [0, 0], [0, 1]]
-    with pytest.raises(DataError, match=r"X: column 'x' holds texts that are no numbers, such as"):
+    with pytest.raises(DataError, match=r"X: column 'x' holds texts that are not numbers, such as"):
         outputs(preprocessing, ["a"] * 10)
     assert outputs(fit([1.0, 2.0, 3.0]), [" 2 ", "2e0"]) == [[0], [0]]
 
@@ -142,7 +142,7 @@ def test_categories_of_large_whole_numbers_are_told_apart() -> None:
     [
         (
             ["1", "abc"],
-            r"X: column 'x' holds texts that are no numbers, such as 'abc' in row 2; expected "
+            r"X: column 'x' holds texts that are not numbers, such as 'abc' in row 2; expected "
             r"numbers, as in training\. Correct such values, or leave them empty",
         ),
         ([dt.date(2020, 1, 2)], r"X: column 'x' holds dates, such as '2020-01-02' in row 1; exp"),
@@ -365,7 +365,7 @@ def test_dates_as_texts_and_as_dates_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["soon"], r"'x' holds texts that are no dates, such as 'soon' in row 1; expected dates"),
+        (["soon"], r"'x' holds texts that are not dates, such as 'soon' in row 1; expected dates"),
         ([7.0], r"X: column 'x' holds numbers, such as '7' in row 1; expected dates, as in train"),
     ],
 )
@@ -563,7 +563,7 @@ def test_damaged_data_is_refused(kind: str, field: str, value: Any, message: str
         ({"columns": [{"name": "x", "kind": "number"}]}, "column 'x': expected missing, median"),
         (
             {"columns": [{"name": "x", **damaged("number").to_dict()}] * 2},
-            "column 2: the name 'x' is there twice",
+            "column 2: the name 'x' is used twice",
         ),
     ],
 )

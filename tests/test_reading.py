@@ -255,7 +255,7 @@ def test_a_text_after_many_numbers() -> None:
         (["-0,25;a", ",5;b"], [-0.25, 0.5], "decimal commas in 'x'"),
         (["1.234,5;a", "7;b"], [1234.5, 7], "decimal commas in 'x'"),
         (["1,234;a", "2,500;b"], ["1,234", "2,500"], None),  # thousands, or one and a bit
-        (["1,5;2.5", "2;3.5"], ["1,5", "2"], "read as texts; write all with a point"),
+        (["1,5;2.5", "2;3.5"], ["1,5", "2"], "read as text; write all with a point"),
         (["1,5;a", "x;b"], ["1,5", "x"], None),
         (['"1,234",a', '"20",b'], [1234, 20], "commas in 'x' read as thousands"),
         (['"1,5",a', '"2",b'], ["1,5", "2"], None),
@@ -359,7 +359,7 @@ def test_samples_are_as_described(name: str) -> None:
     [
         ("", r"'t\.csv' is empty; expected a header and rows of cells"),
         ("\n \n", r"t\.csv is empty"),
-        ("a,b,c\n", r"holds a header alone, no rows: 'a', 'b', 'c'"),
+        ("a,b,c\n", r"holds only a header, no rows: 'a', 'b', 'c'"),
         (GOOD + "\n1,2", r"line 14 has 2 cells, expected 3 as in the first row \(delimiter ','\)"),
         (GOOD + "\n1,2,x,4\n1", r"line 14 has 4 cells, .*; 1 more row is wrong too"),
         ("\n" + GOOD + "\n1\n1\n1", r"line 15 has 1 cell, .*; 2 more rows are wrong too"),
@@ -373,8 +373,11 @@ def test_samples_are_as_described(name: str) -> None:
         (gzip.compress(GOOD.encode(), mtime=0)[:-9], "is a damaged gzip file"),
         (GOOD.replace("c", "C"), r"has no column 'c' \(did you mean 'C'\?\); its columns are 'a'"),
         (GOOD.replace("c", "z"), r"has no column 'c'; its columns are 'a', 'b', 'z'"),
-        (GOOD.replace(",", " "), "It was read as one column; expected columns cut by a comma"),
-        ("c\n" + "\n".join("01" * 6), r"has no input columns beside the target 'c'\. It was read"),
+        (
+            GOOD.replace(",", " "),
+            "It was read as one column; expected columns separated by a comma",
+        ),
+        ("c\n" + "\n".join("01" * 6), r"has no input columns besides the target 'c'\. It was read"),
         ("a,c\n" + "\n".join(f"{k}," for k in range(12)), "target 'c' is missing in every row"),
         (GOOD + "\n1,inf,x", r"infinite values in 1 column: 'b' \(1 row: 13\).*Correct them"),
         (GOOD + "\n1,1e300,x", r"values beyond 1e\+38, too large to compute with, in 1 column: 'b"),

@@ -211,7 +211,7 @@ def test_the_data_are_told() -> None:
     (training, validation), held_out = model.data["parts"][0], 120
     for rows in (training, validation, held_out):
         assert f"{rows} rows" in reader.text
-    assert "600 rows, parted at random" in reader.text
+    assert "600 rows, split at random" in reader.text
     by_name = {row[0]: row for row in reader.table("The columns that the network uses")}
     missing = model.preprocessing.describe()[0]["missing"]
     assert by_name["x0number"][1].startswith(str(missing))
@@ -224,8 +224,8 @@ def test_the_data_are_told() -> None:
 def test_an_ensemble_is_told_as_one() -> None:
     model, _, page = case("ensemble")
     text = Reader(page).text
-    assert "3 networks of one form" in text
-    assert "cut into 3 folds" in text
+    assert "3 networks of the same architecture" in text
+    assert "split into 3 folds" in text
     epochs = ", ".join(
         f"{len(each['curves']['loss'])} (kept: {each['best_epoch']})" for each in model.histories
     )

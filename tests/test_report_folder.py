@@ -38,7 +38,7 @@ def test_the_report_is_written_and_replaced(tmp_path: Path) -> None:
 
 def test_a_report_alone_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("the year's figures")
-    with pytest.raises(FileExistsError, match=r"is a folder, but no Pellucid model"):
+    with pytest.raises(FileExistsError, match=r"is a folder, but not a Pellucid model"):
         save(network(0), tmp_path, report=b"mine", overwrite=True)
     assert (tmp_path / "report.html").read_text() == "the year's figures"
 

@@ -130,7 +130,7 @@ def test_columns_that_tell_the_class(
     noise["bands"] = np.where(y == 0, 5.0, y) + 0.3 * rng.uniform(size=M)
     noise["town"] = [f"{'abc'[k]}{n}" for k, n in zip(y, rng.integers(0, 9, M), strict=True)]
     screening = found(noise, y, task)
-    exactly = "it gives the target exactly: in its order each class is one stretch"
+    exactly = "it gives the target exactly: in its order each class is one block"
     assert screening.left_out == {
         "copy": "it is a copy of the target: a value for each class",
         "word": "it is a copy of the target: a value for each class",
@@ -142,8 +142,9 @@ def test_columns_that_tell_the_class(
     # What is not shown to be a copy is used, and pointed out.
     assert [warning.split("'")[1] for warning in screening.warnings] == ["town"]
     assert screening.warnings[0] == (
-        "column 'town' by itself tells the target almost perfectly (100.00% right). If it is known "
-        "only with the target, or after it: drop=['town'], or --drop 'town' on the command line."
+        "column 'town' by itself predicts the target almost perfectly (100.00% right). If it is "
+        "known only with the target, or after it: drop=['town'], or --drop 'town' on the command "
+        "line."
     )
     assert found(noise, y, task, keep=["town"]).warnings == []
 
@@ -184,9 +185,7 @@ def test_estimators_leave_nothing_out(noise: dict[str, np.ndarray], y: np.ndarra
     screening = screen(table, "binary", TrainSettings(), leave_out=False)
     assert screening.left_out == {}
     (warning,) = screening.warnings
-    assert warning.startswith(
-        "used all the same: 'one' (it holds 1 in every row), 'name' (it names"
-    )
+    assert warning.startswith("used anyway: 'one' (it holds 1 in every row), 'name' (it names")
     assert "'copy' (it is a copy of the target: a value for each class). drop=[...]" in warning
     settings = TrainSettings(keep=["one", "name", "id", "copy"])
     assert screen(table, "binary", settings, leave_out=False) == Screening({}, [])
@@ -221,7 +220,7 @@ def test_columns_that_tell_the_number(
     t = rng.uniform(1, 9, 10 * M)
     screening = found({"log": np.log(t), "a": rng.normal(size=10 * M)}, t)
     assert screening.left_out == {}
-    assert screening.warnings[0].startswith("column 'log' by itself tells the target almost perf")
+    assert screening.warnings[0].startswith("column 'log' by itself predicts the target almost")
 
 
 def test_an_outlier_makes_no_line(rng: np.random.Generator) -> None:
@@ -338,7 +337,7 @@ def test_leaks_are_kept_where_nothing_else_is_left() -> None:
     screening = found({"x": x, "one": np.ones(100)}, 2 * x + 1)
     assert screening.left_out == {"one": "it holds 1 in every row"}
     assert screening.warnings == [
-        "column 'x' is taken in, as nothing else is left, but it numbers the rows: 100 different "
+        "column 'x' is used, as nothing else is left, but it numbers the rows: 100 different "
         "whole numbers from 0 to 99."
     ]
     real = found({"x": np.sin(x)}, 2 * np.sin(x) + 1)
@@ -442,7 +441,7 @@ def test_tiny_and_huge_numbers(
     assert found({**far, **noise}, y, keep=["copy"]).left_out == {}
     # Numbers that are equal in float32.
     large = {"id": 1e12 + np.arange(0.0, 3 * M, 3), "a": noise["a"]}
-    assert "'id' by itself tells" in found(large, np.sin(large["id"] / 1000)).warnings[0]
+    assert "'id' by itself predicts" in found(large, np.sin(large["id"] / 1000)).warnings[0]
 
 
 def test_many_rows_and_columns(rng: np.random.Generator) -> None:

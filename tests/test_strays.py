@@ -50,20 +50,23 @@ def with_cells(cells: dict[int, str], target: list[str] = PRICES) -> list[str]:
 @pytest.mark.parametrize(
     ("cells", "note"),
     [
-        ({17: "#N/A"}, "1 row left out, whose target is no number: '#N/A' in row 17"),
-        ({1: "USD"}, "1 row left out, whose target is no number: 'USD' in row 1"),
-        ({60: "-"}, "1 row left out, whose target is no number: '-' in row 60"),
-        ({9: '"$105,000"'}, "1 row left out, whose target is no number: '$105,000' in row 9"),
-        ({9: "12 (est.)"}, "1 row left out, whose target is no number: '12 (est.)' in row 9"),
-        ({9: "inf", 8: "-"}, "2 rows left out, whose target is no number: '-' in row 8, 'inf' in"),
+        ({17: "#N/A"}, "1 row left out, whose target is not a number: '#N/A' in row 17"),
+        ({1: "USD"}, "1 row left out, whose target is not a number: 'USD' in row 1"),
+        ({60: "-"}, "1 row left out, whose target is not a number: '-' in row 60"),
+        ({9: '"$105,000"'}, "1 row left out, whose target is not a number: '$105,000' in row 9"),
+        ({9: "12 (est.)"}, "1 row left out, whose target is not a number: '12 (est.)' in row 9"),
+        (
+            {9: "inf", 8: "-"},
+            "2 rows left out, whose target is not a number: '-' in row 8, 'inf' in",
+        ),
         (
             {5: "-", 7: "n/a", 9: "-", 2: ""},
-            "3 rows left out, whose target is no number: '-' in rows 5, 9, 'n/a' in row 7",
+            "3 rows left out, whose target is not a number: '-' in rows 5, 9, 'n/a' in row 7",
         ),
         (
             dict.fromkeys(range(1, 30), "NA") | {40: "#REF!"},
-            "30 rows left out, whose target is no number: '#REF!' in row 40, 'NA' in rows 1, 2, 3 "
-            "and 26 more",
+            "30 rows left out, whose target is not a number: '#REF!' in row 40, 'NA' in rows 1, 2, "
+            "3 and 26 more",
         ),
     ],
 )
@@ -139,7 +142,7 @@ def test_what_are_classes_stays_so(values: list[str]) -> None:
     [
         (
             ["1", "2", "3", "unknown"] * 10,
-            "4 distinct texts (30 of 40 are numbers, 'unknown' is none): multi-class",
+            "4 distinct texts (30 of 40 are numbers, 'unknown' is not): multi-class",
         ),
         (["1", "2"] * 10, "2 distinct texts (20 of 20 are numbers): binary"),
         (["a", "b", "1"] * 10, "3 distinct texts: multi-class"),
@@ -159,8 +162,8 @@ def test_the_task_that_is_asked_for_decides() -> None:
     many = lines(with_cells(dict.fromkeys(range(3, 60, 5), "n.b.")))
     with pytest.raises(
         DataError,
-        match=r"t.csv: the target 'price' holds 12 texts that are no number: 'n.b.' in rows 3, 8, "
-        r"13 and 9 more\. Rows are counted from 1, the header not\. Correct such cells, or leave",
+        match=r"t.csv: the target 'price' holds 12 texts that are not numbers: 'n.b.' in rows "
+        r"3, 8, 13 and 9 more\. Rows are counted from 1 after the header\. Correct such cells",
     ):
         read(many, task="regression")
     with pytest.raises(DataError, match=r"60 distinct texts, such as 'a0': regression needs"):
@@ -199,7 +202,7 @@ def test_a_rare_mark_among_classes_is_pointed_out() -> None:
 def test_training_and_evaluating_with_a_stray_cell(run: Run, refused: Refused) -> None:
     Path("t.csv").write_text(lines(with_cells({17: "#N/A"})))
     said = run("train", "t.csv", "--target", "price", *FAST).stdout
-    assert "1 row left out, whose target is no number: '#N/A' in row 17." in said
+    assert "1 row left out, whose target is not a number: '#N/A' in row 17." in said
     assert "Task: 'price' holds 59 distinct whole numbers: regression." in said
     Path("few.csv").write_text(lines(with_cells({17: "#N/A"}, [str(k % 3) for k in range(60)])))
     for task, rows in (("multiclass", 60), ("regression", 59)):
@@ -208,12 +211,12 @@ def test_training_and_evaluating_with_a_stray_cell(run: Run, refused: Refused) -
     Path("new.csv").write_text("x,z,price\n1,2,300000\n3,4,-\n5,6,250000")
     said = run("evaluate", "t.pellucid", "new.csv").stdout
     assert "2 rows; " in said
-    assert "1 row left out, whose target is no number: '-' in row 2." in said
+    assert "1 row left out, whose target is not a number: '-' in row 2." in said
     found = json.loads(run("evaluate", "t.pellucid", "new.csv", "--json").stdout)
     assert (found["rows"], found["notes"][-1][:13]) == (2, "1 row left ou")
     Path("no.csv").write_text("x,z,price\n1,2,300000\n3,4,n.b.\n5,6,n.b.\n1,1,5")
     message = refused("evaluate", "t.pellucid", "no.csv")
-    assert "holds 2 texts that are no number: 'n.b.' in rows 2, 3." in message
+    assert "holds 2 texts that are not numbers: 'n.b.' in rows 2, 3." in message
     assert run("trace", "t.pellucid", "t.csv", "--row", "18").stdout.startswith("Row 18 of t.csv, ")
     assert "row 17 has no target" in refused("trace", "t.pellucid", "t.csv", "--row", "17")
 
@@ -225,7 +228,7 @@ def test_evaluating_classes_that_are_numbers(run: Run, refused: Refused) -> None
     assert "'#N/A' in row 4" in run("evaluate", "t.pellucid", "new.csv").stdout
     Path("no.csv").write_text(lines(["0", "1", "maybe"] * 10))
     message = refused("evaluate", "t.pellucid", "no.csv")
-    assert "holds 'maybe', which is none of the classes 0, 1" in message
+    assert "holds 'maybe', which is not among the classes 0, 1" in message
 
 
 def test_many_classes_without_a_warning_of_another_library(run: Run) -> None:
@@ -242,7 +245,7 @@ def test_estimators_and_texts_that_write_numbers() -> None:
     assert list(reg.feature_importances(X, y)) == ["x"]
     y[16] = "12 (est.)"
     message = (
-        r"y holds 1 text that is no number: '12 \(est\.\)' in row 17\. Rows are counted from 1"
+        r"y holds 1 text that is not a number: '12 \(est\.\)' in row 17\. Rows are counted from 1"
     )
     for target in (y, [each if each == y[16] else float(each) for each in y]):
         with pytest.raises(DataError, match=message):
@@ -259,7 +262,7 @@ def test_a_classifier_takes_texts_as_they_stand_and_says_so() -> None:
     labels = ["0", "1"] * 30
     assert clf.fit(X, labels).classes_.tolist() == ["0", "1"]
     labels[16] = "#N/A"
-    with pytest.warns(DataWarning, match=r"y holds numbers, but for '#N/A' in row 17 \(counted"):
+    with pytest.warns(DataWarning, match=r"y holds numbers, except '#N/A' in row 17 \(counted"):
         clf.fit(X, labels)
     assert clf.classes_.tolist() == ["#N/A", "0", "1"]
     clf.fit(X, ["1", "2", "3", "4", "5+"] * 12)  # warnings are errors here
@@ -276,7 +279,7 @@ def test_a_header_that_stands_once_more(target: list[str]) -> None:
     assert table.y is not None
     assert plain.y is not None
     assert (table.y.dtype, table.y.tolist()) == (plain.y.dtype, plain.y.tolist())
-    assert table.notes[-1] == "the header stands once more in rows 31, 62: left out"
+    assert table.notes[-1] == "the header is repeated in rows 31, 62: left out"
     assert table.kept is not None
     assert table.kept[30] == 31
 
@@ -312,8 +315,8 @@ def sums(m: int = 24) -> tuple[int, float]:
 
 
 UNITS, PRICE = sums()
-OUT = "left out, for it sums up others ({}; another name there keeps it)"
-THEY = "left out, for they sum up others ({}; another name there keeps them)"
+OUT = "left out, as it sums up others ({}; another name there keeps it)"
+THEY = "left out, as they sum up others ({}; another name there keeps them)"
 MAY = "may sum up others ({}): if so, delete it"
 
 
@@ -387,7 +390,7 @@ def test_the_column_that_names_the_total_need_not_be_used(run: Run) -> None:
         assert "row 25 " + OUT.format("'Total' in 'region'") in table.notes
     Path("t.csv").write_text(text)
     run("train", "t.csv", "--target", "price", "--drop", "region", *FAST, "-q")
-    assert "row 25 left out, for it sums up others" in run("evaluate", "t.pellucid", "t.csv").stdout
+    assert "row 25 left out, as it sums up others" in run("evaluate", "t.pellucid", "t.csv").stdout
     predicted = run("predict", "t.pellucid", "t.csv")
     assert len(predicted.stdout.splitlines()) == 26  # a prediction for each row that is there
     assert "row 25 " + MAY.format("'Total' in 'region'") in predicted.stderr.replace("\n", " ")

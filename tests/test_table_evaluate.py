@@ -147,7 +147,9 @@ def test_labels_that_the_model_does_not_know() -> None:
     model = fit(prepare(make("binary"), dataclasses.replace(SMALL, epochs=1)))
     table = make("binary")
     table.y = np.array(["yes", "maybe"] * 60)
-    with pytest.raises(DataError, match="holds 'maybe', which is none of the classes 'no', 'yes'"):
+    with pytest.raises(
+        DataError, match="holds 'maybe', which is not among the classes 'no', 'yes'"
+    ):
         evaluate(model, table)
     with pytest.raises(DataError, match="was read without the target 't'"):
         evaluate(model, Table(table.columns))

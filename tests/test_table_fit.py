@@ -297,9 +297,13 @@ def test_class_weights_are_those_of_the_labels() -> None:
         (
             "binary",
             {"no": 0, "yes ": 0},
-            "class_weight is 0 for every class, so that no row counts",
+            "class_weight is 0 for every class, so no row counts",
         ),
-        ("binary", {"maybe": 1.0}, "class_weight names 'maybe', which is no class .*'no', 'yes'"),
+        (
+            "binary",
+            {"maybe": 1.0},
+            "class_weight names 'maybe', which is not a class .*'no', 'yes'",
+        ),
         ("regression", "balanced", "class_weight is for classes; the task is regression"),
     ):
         with pytest.raises(SettingsError, match=message):
@@ -381,7 +385,7 @@ def test_an_interrupted_ensemble_keeps_what_was_learned() -> None:
     settings = dataclasses.replace(SMALL, ensemble=4)
     said = (
         r"interrupted: 3 of 4 networks are trained \(the last for 2 of 8 epochs\); the other is "
-        r"missing. Train again for all of them\."
+        r"missing. Train again to get them all\."
     )
     with pytest.warns(InterruptedWarning, match=said) as caught:
         model = fit(prepare(table, settings), Stop(3))
@@ -423,7 +427,7 @@ def test_a_network_without_an_epoch_is_not_kept() -> None:
     ("ensemble", "said"),
     [
         (1, "interrupted after 2 of 8 epochs: what was learned until then is kept."),
-        (3, r"3 of 3 networks are trained \(the last for 2 of 8 epochs\)\. Train again for all"),
+        (3, r"3 of 3 networks are trained \(the last for 2 of 8 epochs\)\. Train again to get"),
     ],
 )
 def test_the_last_network_interrupted(ensemble: int, said: str) -> None:
@@ -563,7 +567,7 @@ def test_what_columns_that_are_not_used_hold_does_not_matter() -> None:
         (np.array([[0, -1e300, 0]]), "values beyond 1e.38, too large to compute with"),
         (
             {"a": ["x"], "b": [1], "c": [2]},
-            "column 'a' holds texts that are no numbers, such as 'x'",
+            "column 'a' holds texts that are not numbers, such as 'x'",
         ),
         ({"a": [1], "b": [1, 2], "c": [2]}, "its columns differ in length"),
     ],

@@ -319,7 +319,7 @@ def test_images() -> None:
 
 def test_no_column_is_left_out_that_was_given() -> None:
     data: dict[str, Any] = {**columns(), "id": list(range(60)), "same": [1] * 60, "no": [None] * 60}
-    said = r"used all the same: 'id' \(it numbers the rows.*'same' .*'no' .*keep=\["
+    said = r"used anyway: 'id' \(it numbers the rows.*'same' .*'no' .*keep=\["
     with pytest.warns(DataWarning, match=said) as caught:
         clf = small().fit(data, target())
     assert caught[0].filename == __file__
@@ -502,9 +502,11 @@ def test_importances_find_what_matters() -> None:
         reg.feature_importances(data[:0], [])
     with pytest.raises(DataError, match=r"y holds texts, such as .*; the model predicts num"):
         reg.feature_importances(data, labels)
-    with pytest.raises(DataError, match="y is 7 in every row, so that R squared"):
+    with pytest.raises(DataError, match="y is 7 in every row, so R squared"):
         reg.feature_importances(data, np.full(300, 7.0))
-    with pytest.raises(DataError, match="y: the target holds 'left', which is none of the classes"):
+    with pytest.raises(
+        DataError, match="y: the target holds 'left', which is not among the classes"
+    ):
         clf.feature_importances(data, ["left"] * 300)
 
 

@@ -125,9 +125,9 @@ def test_weights_count_in_what_follows_from_the_classes(X: pd.DataFrame) -> None
         (np.r_[np.ones(M - 1), -1], "is negative in 1 row: 120"),
         (np.r_[np.nan, np.ones(M - 1)], "is missing in 1 row: 1"),
         (np.r_[np.inf, np.ones(M - 1)], "infinite values|is infinite"),
-        (np.zeros(M), "is zero in every row, so that none counts"),
+        (np.zeros(M), "is zero in every row, so no row counts"),
         (np.ones(M - 1), "must hold a number for each of 120 rows; got 119 values"),
-        (["a"] * M, "must hold a number for each of 120 rows; got 120 values, no numbers"),
+        (["a"] * M, "must hold a number for each of 120 rows; got 120 values, not numbers"),
         (np.ones((M, 2)), r"has the shape \(120, 2\)"),
     ],
 )
@@ -215,9 +215,9 @@ def test_own_validation_rows_that_do_not_fit(X: pd.DataFrame, y: np.ndarray) -> 
     own = {"X_val": X, "y_val": y}
     with pytest.raises(DataError, match="X_val lacks 1 column that the model was trained with: 'b"):
         clf().fit(X, y, X_val=X.drop(columns="b"), y_val=y)
-    with pytest.raises(DataError, match="y_val: the target holds 'warm', which is none of the cla"):
+    with pytest.raises(DataError, match="y_val: the target holds 'warm', which is not among the c"):
         clf().fit(X, y, X_val=X, y_val=np.where(X["b"] > 1, "warm", y))
-    with pytest.raises(DataError, match="X_val: column 'a' holds texts that are no numbers"):
+    with pytest.raises(DataError, match="X_val: column 'a' holds texts that are not numbers"):
         clf().fit(X, y, X_val=X.assign(a="x"), y_val=y)
     with pytest.raises(DataError, match="y_val: the target 'b' holds texts, such as"):
         reg().fit(X, X["b"] ** 2, **own)
@@ -225,7 +225,9 @@ def test_own_validation_rows_that_do_not_fit(X: pd.DataFrame, y: np.ndarray) -> 
         clf().fit(X[["a", "b"]].to_numpy(), y, X_val=X[["a"]].to_numpy(), y_val=y)
     with pytest.raises(SettingsError, match="ensemble is 3, but with X_val one network is trained"):
         clf(ensemble=3).fit(X, y, **own)
-    with pytest.raises(SettingsError, match="groups parts rows, but X_val is parted already"):
+    with pytest.raises(
+        SettingsError, match="groups splits the rows, but X_val is already split off"
+    ):
         clf().fit(X, y, **own, groups="kind")
 
 
@@ -326,10 +328,10 @@ def test_target_names_the_column_that_is_y(X: pd.DataFrame, y: np.ndarray) -> No
         (
             {"y": 1, "groups": "who"},
             SettingsError,
-            "groups names the column 'who', which is not th",
+            "groups names the column 'who', which does not e",
         ),
         ({"y": 1, "groups": "kind", "time": "a"}, SettingsError, "groups and time are both given"),
-        ({"y": 1, "time": "kind"}, DataError, "'kind' holds 'u', which is no time"),
+        ({"y": 1, "time": "kind"}, DataError, "'kind' holds 'u', which is not a time"),
         ({"y": 1, "groups": [1, 2]}, DataError, "X has 120 rows and groups has 2 values"),
         ({"y": 1, "groups": [1] * M}, DataError, "'groups' holds one group; at least 2 are needed"),
         ({"y": 1, "time": [1] * M}, DataError, "'time' is 1 in every row"),

@@ -137,7 +137,7 @@ def test_a_lock_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert mark_of(tmp_path / "m") == 2
     (tmp_path / "m" / LOCK).touch()
     secret = True
-    with pytest.raises(PermissionError, match=r"belongs to another user, so that .* cannot be loc"):
+    with pytest.raises(PermissionError, match=r"belongs to another user, so .* cannot be loc"):
         saved(tmp_path / "m", 3.0, overwrite=True)
     assert mark_of(tmp_path / "m") == 2
 
@@ -398,7 +398,7 @@ def test_names_as_long_as_can_be(tmp_path: Path, length: int) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no other files here")
 def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(FileExistsError, match=r"cannot write '.*pipe': it is no plain file"):
+    with pytest.raises(FileExistsError, match=r"cannot write '.*pipe': it is not a regular file"):
         check_file(tmp_path / "pipe", overwrite=True)
 
 
@@ -491,7 +491,7 @@ def test_a_file_goes_to_the_temporary_folder_where_its_own_is_full(
     assert f"could not be saved: '{name}': No space left on device. It is saved as" in (
         " ".join(result.stderr.split())
     )
-    assert f"When that is mended: mv {place} {name}" in " ".join(result.stderr.split())
+    assert f"Once that is fixed: mv {place} {name}" in " ".join(result.stderr.split())
     assert place.stat().st_size > 500
     assert not Path(name).exists()
 

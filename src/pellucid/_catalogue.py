@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
+from pellucid._shown import plain
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,7 +33,7 @@ class Entry:
         if not holds:
             raise ValueError(
                 f"{self.kind} {self.name}: {parameter} must be {expected}; "
-                f"got {getattr(self, parameter)!r}."
+                f"got {plain(getattr(self, parameter))!r}."
             )
 
 

@@ -152,7 +152,7 @@ def refuse_existing(path: Path) -> None:
     """Raise FileExistsError where there is something at this path."""
     if os.path.lexists(path):
         raise FileExistsError(
-            f"{str(path)!r} exists already; nothing was written. Give --overwrite to replace it, "
+            f"{str(path)!r} already exists; nothing was written. Give --overwrite to replace it, "
             "or another name."
         )
 
@@ -165,7 +165,7 @@ def check_file(path: Path, *, overwrite: bool = False) -> None:
     if not overwrite:
         refuse_existing(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FileExistsError(f"cannot write {shown}: it is no plain file; give another name.")
+        raise FileExistsError(f"cannot write {shown}: it is not a regular file; give another name.")
     check_writable(path)
 
 

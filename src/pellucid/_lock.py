@@ -39,7 +39,7 @@ class NoLocksError(OSError):
 
 
 def lock(descriptor: int) -> bool:
-    """Lock a file just opened; False where another has it, NoLocksError where nobody can."""
+    """Lock a file just opened; False if another process has it, NoLocksError if none can."""
     _opened.add(descriptor)
     try:
         _lock(descriptor)

@@ -88,8 +88,19 @@ def quoted(name: object) -> str:
     return "$'" + escaped(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
 
 
+def plain(value: object) -> object:
+    """Return a NumPy number as Python's, so that a message shows 0.5; all else as it is.
+
+    >>> import numpy as np
+    >>> plain(np.float64(0.5)), plain([1])
+    (0.5, [1])
+    """
+    item = getattr(value, "item", None)
+    return item() if item is not None and getattr(value, "shape", None) == () else value
+
+
 def escaped(text: str) -> str:
-    r"""Return a text with what is invisible as \uXXXX, which JSON and shells read alike."""
+    r"""Return a text with what is invisible as \uXXXX, which both JSON and shells read."""
     if visible(text) == text:
         return text
     return "".join(each if visible(each) == each else json.dumps(each)[1:-1] for each in text)

@@ -105,14 +105,14 @@ class History:
         made = cls(**data)
         for name, curve in made.curves.items():
             if not isinstance(curve, list) or not all(map(_is_number, curve)):
-                raise ValueError(f"the curve {name!r:.40} of a history is no list of numbers")
+                raise ValueError(f"the curve {name!r:.40} of a history is not a list of numbers")
         if made.best_epoch < 0 or not all(isinstance(each, dict) for each in made.statistics):
             raise ValueError("the best epoch or the statistics of a history cannot be")
         return made
 
     @classmethod
     def from_sklearn(cls, model: Any) -> History:
-        """Return what a fitted MLP of scikit-learn tells of its training.
+        """Return what a fitted scikit-learn MLP records of its training.
 
         J has the penalty in it; the scores of validation rows are "val_accuracy" or "val_r2".
         lbfgs records no curve: J at its end stands alone.
@@ -256,7 +256,7 @@ def _foreign(curves: dict[str, list[float]], source: str, asked: Mapping[str, An
     J = curves.get("loss")
     if not J:
         raise ValueError(
-            f"this history of {source} has no loss of the training; it has: "
+            f"this history of {source} has no training loss; it has: "
             f"{', '.join(curves) or 'nothing'}."
         )
     epochs = int(asked.get("epochs") or len(J))

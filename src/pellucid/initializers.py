@@ -136,7 +136,7 @@ class HeUniform(_Scaled):
 
     name = "he_uniform"
     formula = "U(-a, a), a = sqrt(6 / fan_in)"
-    advice = "For ReLU and its kin."
+    advice = "For ReLU and its variants."
     gain = 2.0
     distribution = "uniform"
 
@@ -148,7 +148,7 @@ class HeNormal(_Scaled):
     name = "he_normal"
     aliases = ("he",)
     formula = "N(0, 2 / fan_in)"
-    advice = "For ReLU and its kin."
+    advice = "For ReLU and its variants."
     gain = 2.0
 
 

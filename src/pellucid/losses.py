@@ -373,7 +373,7 @@ def _check_labels(Y: np.ndarray, n_classes: int) -> np.ndarray:
         wrong = Y[(labels != Y) | (labels < 0) | (labels >= n_classes)][0]
         raise ValueError(
             f"Y as class numbers must hold the integers 0 to {n_classes - 1} (n[L] = {n_classes} "
-            f"outputs); got {wrong!r}."
+            f"outputs); got {wrong:g}."
         )
     return labels
 

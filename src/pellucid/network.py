@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
+from pellucid._shown import plain
 from pellucid.engines.base import Data, check_parameters
 from pellucid.engines.fused import FusedForward, refuses_layers
 from pellucid.initializers import Initializer
@@ -119,7 +120,7 @@ class Network:
             or n_inputs < 1
         ):
             raise ValueError(
-                f"Network: n_inputs must be an integer of 1 or more; got {n_inputs!r}."
+                f"Network: n_inputs must be an integer of 1 or more; got {plain(n_inputs)!r}."
             )
         self.n_inputs = int(n_inputs)
         self.seed = philox.check_seed(seed)

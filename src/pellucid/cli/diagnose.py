@@ -20,11 +20,11 @@ def diagnose(
     model: options.Model,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="Rows with their target, to look at too."),
+        typer.Argument(metavar="DATA", help="Rows with their target, to examine as well."),
     ] = None,
     header: options.Header = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Print the changed settings alone: options of train.")
+        bool, typer.Option("--fix", help="Print only the changed settings, as options of train.")
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -46,7 +46,7 @@ def diagnose(
     if data is None:
         found = diagnosed(str(model))
     elif not isinstance(loaded, TableModel):
-        raise SettingsError(("", f"{str(model)!r} knows no columns, so leave DATA out."))
+        raise SettingsError(("", f"{str(model)!r} has no table columns, so leave DATA out."))
     else:
         table, _ = read_rows(loaded, data, header, loaded.target)
         found = diagnosed(loaded, table, table.y)

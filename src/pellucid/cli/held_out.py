@@ -22,9 +22,9 @@ def check_parting(data: str, test: str | None, parting: dict[str, str | None]) -
     """Refuse ways to part the rows that contradict each other."""
     faults = []
     if None not in parting.values():
-        faults.append(("group", "and --time are both given, but rows are parted by one."))
+        faults.append(("group", "and --time are both given; give one of the two."))
     if test is not None and (test == data or _is_same(test, data)):
-        faults.append(("test", f"is {data!r}, on which the network trains; give other rows."))
+        faults.append(("test", f"is {data!r}, which the network trains on; give other rows."))
     if faults:
         raise SettingsError(*faults)
 
@@ -89,7 +89,7 @@ def _test_rows(plan: Plan, data: str, header: bool | None) -> Table:
     )
     rows, _ = read_rows(model, data, header, model.target)
     if rows.y is None:
-        raise DataError(f"{data!r} holds images that belong to no class; expected their folders.")
+        raise DataError(f"{data!r} holds images without a class; expected a folder for each class.")
     as_learned(model, rows.y, rows.source)
     model.inputs(rows)
     return rows

@@ -17,16 +17,16 @@ def lab(
         str | None,
         typer.Argument(
             metavar="MODEL|DATA",
-            help="A model folder to open, or a table of your own to learn, as train takes it.",
-            show_default="the sets of the lab",
+            help="A model folder to open, or your own table to learn, as train takes it.",
+            show_default="the lab's own data sets",
         ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="After MODEL: the table to see it on, through its own preprocessing.",
-            show_default="inputs drawn by chance",
+            help="After MODEL: a table to show it on, through its own preprocessing.",
+            show_default="inputs drawn at random",
         ),
     ] = None,
     target: Annotated[
@@ -36,13 +36,13 @@ def lab(
         ),
     ] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
     ] = 0,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
 ) -> None:
-    """Open a page where a network learns, and every number of it can be looked at.
+    """Open a page where a network learns, with every number in view.
 
     It is served to this computer alone; the address holds the key, so show it to no one. Ctrl-C
     ends it.

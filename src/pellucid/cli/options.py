@@ -20,17 +20,17 @@ Header = Annotated[
     bool | None,
     typer.Option(
         "--header/--no-header",
-        help="Whether the first row holds names; without, columns are 1, 2, ...",
-        show_default="found out",
+        help="Whether the first row holds names; if not, columns are named 1, 2, ...",
+        show_default="detected",
     ),
 ]
-Row = Annotated[int, typer.Option(min=1, help="Which row, counted from 1, the header not.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Row = Annotated[int, typer.Option(min=1, help="Which row, counted from 1 after the header.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file or folder.")]
 Wait = Annotated[
     float,
     typer.Option(
         metavar="SECONDS",
-        help="How long to wait where another process writes this model.",
+        help="How long to wait if another process is writing this model.",
         show_default="not at all",
     ),
 ]

@@ -123,14 +123,14 @@ def write_somewhere(
         place = Path(folder, f"{path.stem[:40]}-{secrets.token_hex(3)}{path.suffix[:20]}")
         with contextlib.suppress(OSError):
             write(place, False)
-            mend = f" When that is mended: mv {quoted(place)} {quoted(path)}"
+            mend = f" Once that is fixed: mv {quoted(place)} {quoted(path)}"
             if path.exists():  # mv would put a folder into that folder
                 mend = ""
             complain(f"{reason} It is saved as {str(place)!r} instead.{mend}")
             return place
     raise OSError(
-        f"{reason} Nothing was written, there, beside it or in the temporary folder. Mend that, or "
-        "choose another place with --out, and do it again."
+        f"{reason} Nothing could be written there, beside it or in the temporary folder. Fix that, "
+        "or choose another place with --out, and try again."
     )
 
 

@@ -32,7 +32,7 @@ def predict(
         typer.Option(help="Write the CSV to this file.", show_default="standard output"),
     ] = None,
     head: Annotated[
-        int | None, typer.Option(min=1, help="The first rows alone.", show_default="all")
+        int | None, typer.Option(min=1, help="Only the first rows.", show_default="all")
     ] = None,
     header: options.Header = None,
     safe: Annotated[
@@ -40,7 +40,7 @@ def predict(
         typer.Option(
             "--safe-for-spreadsheets",
             help="Put ' before classes and file names that a spreadsheet would take for a formula, "
-            "such as =1+1, and all cells into quotation marks.",
+            "such as =1+1, and quote every cell.",
         ),
     ] = False,
     overwrite: options.Overwrite = False,

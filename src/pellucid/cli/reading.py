@@ -21,7 +21,7 @@ def read_model(path: Path) -> TableModel:
     loaded = load_predictor(path)
     if not isinstance(loaded, TableModel):
         raise ModelError(
-            f"{str(path)!r} holds a network that knows no columns; expected a model that pellucid "
+            f"{str(path)!r} holds a network without table columns; expected a model that pellucid "
             f"train wrote. In Python: pellucid.load({str(path)!r})."
         )
     return loaded
@@ -64,7 +64,7 @@ def _images(
         raise DataError(f"there is no file or folder {data!r}{nearest_file(Path(data))}.")
     if not os.path.isdir(data) and Path(data).suffix.lower() not in ENDINGS:
         raise DataError(
-            f"{data!r} is no image ({', '.join(ENDINGS)}); the model was trained on images."
+            f"{data!r} is not an image ({', '.join(ENDINGS)}); the model was trained on images."
         )
     return read_images(data, size)
 
@@ -85,9 +85,8 @@ def count_unseen(model: TableModel, table: Table) -> tuple[dict[str, int], str]:
         kind = model.preprocessing.columns[name]
         what = "not seen in training"
         if isinstance(kind, Category) and not kind.knows_all:
-            what = (
-                f"that is none of the {len(kind.categories) + len(kind.rare):,} known to the model"
-            )
+            known = len(kind.categories) + len(kind.rare)
+            what = f"that is not one of the {known:,} known to the model"
         example = str(text_of(table.columns[name][mask.argmax()]))[:40]
         verb = "holds" if rows[name] == 1 else "hold"
         of_all = f"{rows[name]:,} of {count(table.m, 'row')}"

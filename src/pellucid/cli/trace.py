@@ -31,26 +31,26 @@ def trace(
     row: options.Row = 1,
     preset: Annotated[
         str | None,
-        typer.Option(help="A small network of the lectures instead; 'list' names them."),
+        typer.Option(help="Use a small network from the lectures instead; 'list' lists them."),
     ] = None,
     cell: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="One cell alone, such as 'dW[2][0, 3]': the sum that made it."
+            metavar="NAME", help="Only one cell, such as 'dW[2][0, 3]', and the sum behind it."
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Hold every number against differences too.")
+        bool, typer.Option("--check", help="Also check every number against finite differences.")
     ] = False,
     network: Annotated[
         int, typer.Option(min=1, help="Which network of an ensemble, counted from 1.")
     ] = 1,
     width: Annotated[
-        int | None, typer.Option(min=40, help="Characters a line.", show_default="the terminal's")
+        int | None, typer.Option(min=40, help="Characters per line.", show_default="the terminal's")
     ] = None,
     header: options.Header = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a file instead: .html, .tex or .txt.")
+        Path | None, typer.Option(help="Write to a file instead: .html, .tex or .txt.")
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -100,7 +100,7 @@ def _trace(
 
     if preset is not None:
         if model is not None:
-            raise SettingsError(("preset", "stands for a network and data; leave out MODEL."))
+            raise SettingsError(("preset", "brings its own network and data; leave out MODEL."))
         if (row, network) != (1, 1):
             raise SettingsError(("preset", "shows all its examples; leave out --row, --network."))
         try:
@@ -108,7 +108,7 @@ def _trace(
         except ValueError as error:
             raise SettingsError(("", str(error))) from None
     if model is None or data is None:
-        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' names them)."))
+        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' lists them)."))
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, loaded.target)
     return _of_row(loaded, row_of(table, row), row, network)
@@ -156,7 +156,7 @@ def _check(found: Trace, to_stderr: bool) -> None:
     say(out)
     say(out, str(verdict), whole=True)
     if not verdict.ok:
-        complain("a gradient differs from the differences.")
+        complain("a gradient differs from the finite differences.")
         raise typer.Exit(1)
 
 

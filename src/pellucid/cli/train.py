@@ -56,7 +56,9 @@ def train(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="binary, multiclass or regression.", show_default="told from the target"),
+        typer.Option(
+            help="binary, multiclass or regression.", show_default="inferred from the target"
+        ),
     ] = None,
     header: options.Header = None,
     drop: Annotated[
@@ -69,7 +71,7 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Use it although it looks like a row number or the target itself.",
+            help="Use it even if it looks like a row number or the target itself.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +87,7 @@ def train(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Measure on these rows, and train on all others.",
+            help="Measure on these rows, and train on all of DATA.",
             show_default="20 % of the rows are held out",
         ),
     ] = None,
@@ -93,7 +95,7 @@ def train(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Hold out the last rows by this time: dates or numbers.",
+            help="Hold out the latest rows by this column of dates or numbers.",
             show_default=False,
         ),
     ] = None,
@@ -101,12 +103,12 @@ def train(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Hold out whole groups, such as customers; it is then no input.",
+            help="Hold out whole groups, such as customers; not used as an input.",
             show_default=False,
         ),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=1, max=1024, help="Height and width that images are brought to.")
+        int, typer.Option(min=1, max=1024, help="Height and width that images are resized to.")
     ] = 64,
     hidden: Annotated[
         str, typer.Option(help="Units of each hidden layer; 'none' for no hidden layer.")
@@ -114,7 +116,7 @@ def train(
     activation: Annotated[
         str | None,
         typer.Option(
-            help=f"Of the hidden layers: {_HIDDEN}.",
+            help=f"Activation of the hidden layers: {_HIDDEN}.",
             show_default="selu for classes, mish for numbers",
         ),
     ] = None,
@@ -129,27 +131,25 @@ def train(
             "the optimizer's own",
         ),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option(help="How often every row is seen, at most.")
-    ] = USUAL.epochs,
+    epochs: Annotated[int, typer.Option(help="Most passes over the training rows.")] = USUAL.epochs,
     batch_size: Annotated[
-        int | None, typer.Option(help="Rows a step.", show_default="from the number of rows")
+        int | None, typer.Option(help="Rows per step.", show_default="from the number of rows")
     ] = None,
     patience: Annotated[
         int,
         typer.Option(
-            help="Stop when the validation has not improved for so many epochs; 0: never."
+            help="Stop after this many epochs without a better validation loss; 0: never."
         ),
     ] = USUAL.patience,
     l2: Annotated[float, typer.Option("--l2", help="L2 penalty on the weights.")] = USUAL.l2,
     dropout: Annotated[
-        float, typer.Option(help="Share of hidden units left out at each step.")
+        float, typer.Option(help="Share of hidden units dropped at each step.")
     ] = USUAL.dropout,
     label_smoothing: Annotated[
         float | None,
         typer.Option(
             help="Share of each row's label that is spread over all classes.",
-            show_default="0.05 where the classes are about equal, else 0",
+            show_default="0.05 if the classes are about equal in size, else 0",
         ),
     ] = None,
     ensemble: Annotated[
@@ -161,7 +161,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = USUAL.seed,
     statistics: Annotated[
-        bool, typer.Option(help="Keep what `pellucid diagnose` reads: no row of the data.")
+        bool, typer.Option(help="Keep what `pellucid diagnose` reads; it holds no row of the data.")
     ] = USUAL.statistics,
     out: Annotated[
         Path | None,
@@ -170,13 +170,13 @@ def train(
     overwrite: options.Overwrite = False,
     wait: options.Wait = 0.0,
     json: options.Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Train a network, measure it on held-out rows, save it.
 
     Texts, categories, truth values, dates and missing values are taken as they are. 20 % of the
-    rows are held out for the metrics, at random unless --time or --group says by what; what the
-    network does not see of the others, found in the same way, tells when to stop. Ctrl-C ends the
+    rows are held out for the metrics, at random unless --time or --group is given; a
+    part of the others, chosen in the same way, decides when to stop. Ctrl-C ends the
     training and keeps what was learned.
 
     \b
@@ -305,7 +305,7 @@ def _read(
         table, _ = read_images(data, size)
         if table.y is None:
             raise DataError(
-                f"{data!r} holds images that belong to no class; expected a folder for each class, "
+                f"{data!r} holds images without a class; expected a folder for each class, "
                 "such as photos/cat/1.jpg and photos/other/1.png."
             )
         return table, settings, []
@@ -415,7 +415,7 @@ def _kept_going(what: str, make: Callable[[], T]) -> T | None:
         if os.environ.get("PELLUCID_DEBUG"):
             raise
         complain(
-            f"no {what} was written, for a fault of Pellucid's own: {type(error).__name__}: "
-            f"{error}. The model is saved all the same."
+            f"no {what} was written, because of an internal error: {type(error).__name__}: "
+            f"{error}. The model is saved."
         )
     return None

@@ -43,9 +43,9 @@ def show_data(
         say(shown, f"Left out: {some(names)}: {message(reason)}.")
     if len(by_reason) > MOST_COLUMNS:
         more = sum(map(len, list(by_reason.values())[MOST_COLUMNS:]))
-        say(shown, f"Left out for reasons like these: {count(more, 'more column')}.")
+        say(shown, f"Left out for similar reasons: {count(more, 'more column')}.")
     if plan.left_out:
-        say(shown, "Use one all the same: --keep COLUMN.")
+        say(shown, "To use one anyway: --keep COLUMN.")
     for warning in plan.warnings[:MOST_COLUMNS]:
         say(shown, f"Note: {message(warning)}")
     if len(plan.warnings) > MOST_COLUMNS:
@@ -59,15 +59,15 @@ def _parts(plan: Plan) -> str:
     k, m = len(plan.members), plan.table.m
     training, validation = (len(rows) for rows in plan.members[0])
     if k == 1:
-        by = {"time": ", the last of them,", "group": ", whole groups,"}.get(plan.validation, "")
-        return f"{training:,} to train on, {validation:,}{by} to tell when to stop"
+        by = {"time": ", the latest,", "group": ", whole groups,"}.get(plan.validation, "")
+        return f"{training:,} to train on, {validation:,}{by} to decide when to stop"
     if plan.validation == "time":
         return (
-            f"{m:,} in steps forward in time, each of which tells one of {k} networks, trained on "
-            "all before it, when to stop"
+            f"{m:,} in steps forward in time, each of which decides when one of {k} networks, "
+            "trained on all rows before it, stops"
         )
     folds = f"{k} folds of whole groups" if plan.validation == "group" else f"{k} folds"
-    return f"{m:,} in {folds}, each of which tells one of {k} networks when to stop"
+    return f"{m:,} in {folds}, each of which decides when one of {k} networks stops"
 
 
 def columns_table(plan: Plan) -> Grid:
@@ -97,7 +97,7 @@ def columns_table(plan: Plan) -> Grid:
 def show_plan(shown: Console, plan: Plan) -> None:
     """The dimension table of the networks."""
     if len(plan.networks) > 1:
-        say(shown, f"{len(plan.networks)} networks, each of them:")
+        say(shown, f"{len(plan.networks)} networks, each:")
     shown.print(plan.networks[0].summary(), soft_wrap=True)
     say(shown)
 
@@ -137,7 +137,7 @@ def show_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
             where = f" in {finding.where}" if finding.where else ""
             complain(f"{finding.name}{where}: {finding.evidence}. {finding.advice}")
     if not diagnosis.ok:
-        complain(f"more about that: pellucid diagnose {quoted(folder)}")
+        complain(f"for details run: pellucid diagnose {quoted(folder)}")
 
 
 def ending(model: TableModel) -> str:
@@ -151,7 +151,7 @@ def ending(model: TableModel) -> str:
         return f"Stopped: {message}."
     best = ", ".join(str(history["best_epoch"]) for history in model.histories)
     done = ", ".join(str(len(history["curves"]["loss"])) for history in model.histories)
-    return f"Stopped after {done} epochs; the best, which are kept: {best}."
+    return f"Stopped after {done} epochs; the best epochs, which are kept: {best}."
 
 
 def as_data(

@@ -132,7 +132,7 @@ class Session(Protocol):
         ...
 
     def take(self) -> None:
-        """Go on from the network's arrays: after a sync, somebody may have written into them."""
+        """Go on from the network's arrays: after a sync, other code may have written into them."""
         ...
 
     def state(self) -> State:
@@ -145,7 +145,7 @@ class Session(Protocol):
 
 
 def never() -> bool:
-    """Nobody interrupts."""
+    """Never interrupts."""
     return False
 
 
@@ -184,7 +184,7 @@ def slot_name(slot: str, letter: str, layer: Layer) -> str:
 
 
 def check_parameters(layers: list[Layer], dtype: np.dtype[Any], *, writing: bool) -> None:
-    """Refuse arrays that somebody has put into the layers and that an engine cannot work on.
+    """Refuse arrays put into the layers from outside that an engine cannot work on.
 
     They must be of the network's dtype and of the layers' shapes; a session writes into them too.
     """

@@ -77,9 +77,9 @@ class FusedEngine(Engine):
         if reason:
             return reason
         if _is_users(objective.loss):
-            return f"the loss {objective.loss!r} is the user's own"
+            return f"the loss {objective.loss!r} is a custom one"
         if _is_users(optimizer):
-            return f"the optimizer {optimizer!r} is the user's own"
+            return f"the optimizer {optimizer!r} is a custom one"
         return ""
 
     def start(
@@ -135,7 +135,7 @@ def refuses_layers(layers: list[Layer]) -> str:
             return f"it has no {type(layer).__name__}"
         g = layer.activation
         if g is not None and _is_users(g):
-            return f"the activation {g!r} is the user's own"
+            return f"the activation {g!r} is a custom one"
     return ""
 
 

@@ -28,7 +28,7 @@ def parameter_arrays(estimator: Any, *, writable: bool = False) -> tuple[Arrays,
     L = getattr(estimator, "n_layers_", len(coefs) + 1) - 1
     for name, arrays in (("coefs_", coefs), ("intercepts_", intercepts)):
         if len(arrays) != L:
-            raise ValueError(f"{name} holds {len(arrays)} arrays; expected {L}, one a layer.")
+            raise ValueError(f"{name} holds {len(arrays)} arrays; expected {L}, one per layer.")
     n_prev = getattr(estimator, "n_features_in_", coefs[0].shape[:1] or 0)
     for l, W in enumerate(coefs):
         n = W.shape[1] if W.ndim == 2 else 0

@@ -267,7 +267,7 @@ class BaseMLP(EntryParameters, BaseEstimator):
         if asked != has:
             raise ValueError(
                 f"{type(self).__name__} goes on from a network of sizes {has}, but is asked for "
-                f"{asked}. Set warm_start=False to begin anew."
+                f"{asked}. Set warm_start=False to start over."
             )
 
     def _run(

@@ -292,7 +292,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         known = np.isin(y, self.classes_)
         if not known.all():
             raise ValueError(
-                f"y holds {y[~known].tolist()[0]!r}, which is none of {self.classes_}."
+                f"y holds {y[~known].tolist()[0]!r}, which is not one of {self.classes_}."
             )
         rows: NDArray[Any] = self._label_binarizer.transform(y)
         return rows.T

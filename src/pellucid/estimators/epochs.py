@@ -79,7 +79,7 @@ def _rate_rule(estimator: Any) -> str:
 
 
 def reset_curves(estimator: Any) -> None:
-    """Begin the curves and counters anew, as the first fit does."""
+    """Reset the curves and counters, as the first fit does."""
     estimator.loss_curve_ = []
     estimator.validation_loss_curve_ = []
     estimator._no_improvement_count = 0

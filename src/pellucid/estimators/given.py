@@ -40,7 +40,7 @@ class Given:
         faults: list[tuple[str, str]] = []
         parting = [name for name in ("groups", "time") if getattr(self, name) is not None]
         if len(parting) == 2:
-            faults.append(("groups", "and time are both given, but rows are parted by one."))
+            faults.append(("groups", "and time are both given; give one of the two."))
         if self.target is not None:
             if self.y is not None:
                 faults.append(("target", "names the column of X that is y, but y is given too."))
@@ -58,7 +58,9 @@ class Given:
         else:
             if self.y_val is None and (self.target is None or not has_names(self.X_val)):
                 faults.append(("X_val", "is given, but y_val is not."))
-            faults += [(name, "parts rows, but X_val is parted already.") for name in parting]
+            faults += [
+                (name, "splits the rows, but X_val is already split off.") for name in parting
+            ]
             if (settings.ensemble or 1) > 1:
                 fault = f"is {settings.ensemble}, but with X_val one network is trained."
                 faults.append(("ensemble", fault))

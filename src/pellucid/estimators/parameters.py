@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from pellucid._catalogue import Entry, did_you_mean
+from pellucid._shown import plain
 from pellucid.activations import activation as find_activation
 from pellucid.engines import ENGINES
 from pellucid.initializers import initializer as find_initializer
@@ -44,7 +45,7 @@ def check_parameters(estimator: Any) -> None:
     for name, value in estimator.get_params(deep=False).items():
         expected = _CHECKS[name](value) if name in _CHECKS else ""
         if expected:
-            faults.append(f"{name} must be {expected}; got {value!r}")
+            faults.append(f"{name} must be {expected}; got {plain(value)!r}")
     if faults:
         raise InvalidParameterError(f"{type(estimator).__name__}: " + ". ".join(faults) + ".")
 

@@ -122,7 +122,8 @@ class _Tabular(EntryParameters, BaseEstimator):
         Z, given = model.inputs(self._rows(X, model)), labels_of(y)
         if len(given) != len(Z) or not len(Z):
             raise DataError(
-                f"X has {len(Z)} rows and y has {len(given)} values; expected as many, 1 or more."
+                f"X has {count(len(Z), 'row')} and y has {count(len(given), 'value')}; "
+                "expected one value for each row, 1 or more."
             )
         labels = self._known_labels(given)
         whole = self._score(Z, labels)
@@ -275,7 +276,7 @@ class _Tabular(EntryParameters, BaseEstimator):
         if width != n:
             raise DataError(
                 f"{source} has {width} features, but {type(self).__name__} is expecting {n} "
-                "features as input: a row an example, the columns as in training. Pass a data "
+                "features as input: one row per example, the columns as in training. Pass a data "
                 "frame or a dict to have columns found by name."
             )
 
@@ -405,8 +406,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         numbers = numbers_of(canonical)
         if numbers is not None:
             warnings.warn(
-                f"y holds numbers, but for {stray_cells(canonical, numbers)} (counted from 1): "
-                "taken as classes too. Leave out the rows whose class is not known.",
+                f"y holds numbers, except {stray_cells(canonical, numbers)} (counted from 1): "
+                "these count as classes too. Leave out the rows whose class is not known.",
                 DataWarning,
                 stacklevel=3,
             )
@@ -492,8 +493,8 @@ callbacks, statistics, verbose
         numbers = as_numbers(y, "y")
         if np.ptp(numbers) == 0:
             raise DataError(
-                f"y is {numbers[0]:g} in every row, so that R squared, by which columns are "
-                "compared, is not defined. Take rows in which it differs."
+                f"y is {numbers[0]:g} in every row, so R squared, by which columns are compared, "
+                "is not defined. Use rows in which y differs."
             )
         return numbers
 

@@ -82,7 +82,7 @@ def export(
     model = loaded(model)
     known = subject(model, X)
     if X is not None and not known.steps:
-        fault = "gives the types of what the first step of a pipeline takes; this model has none."
+        fault = "gives the types that a pipeline's first step takes; this model is not a pipeline."
         raise SettingsError(("X", fault))
     content: bytes = make(known)
     if X is not None:
@@ -142,7 +142,7 @@ def verify(
 
 
 def default_path(model: str | os.PathLike[str], to: str) -> Path:
-    """Return where a model folder's export goes unless told otherwise: here, under its own name.
+    """Return where a model folder's export goes by default: here, under its own name.
 
     >>> default_path("models/iris.pellucid", "onnx").name
     'iris.onnx'

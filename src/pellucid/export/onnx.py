@@ -78,7 +78,7 @@ def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
             g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
             raise ModelError(
                 f"{layer.where()}{g} cannot be exported to ONNX{reason.rstrip('.')}. Write it with "
-                "the functions of the array API's that Pellucid's own activations use, or take "
+                "the functions of the array API that Pellucid's own activations use, or take "
                 "one of those."
             )
     made: Value = A

@@ -75,8 +75,8 @@ def _column(series: Any, name: str) -> NDArray[Any]:
         values = series.cast(nw.Float64).to_numpy().astype(np.float64)
     elif dtype.is_temporal() or dtype.is_nested():
         raise DataError(
-            f"X: column {name!r} holds {dtype}; expected numbers or texts. Make one of them before "
-            "the pipeline."
+            f"X: column {name!r} holds {dtype}; expected numbers or texts. Convert it to one of "
+            "these before the pipeline."
         )
     else:
         values = _texts(series.to_list(), f"X: column {name!r}")
@@ -93,8 +93,8 @@ def _matrix(rows: Any) -> NDArray[Any]:
         return array[:, np.newaxis]  # the documents of a vectorizer
     if array.ndim != 2:
         raise DataError(
-            f"X has the shape {array.shape}; expected (m, n), a row an example. For one row pass "
-            "[row]."
+            f"X has the shape {array.shape}; expected (m, n), one row per example. For one row "
+            "pass [row]."
         )
     return array
 
@@ -107,8 +107,8 @@ def _texts(values: list[Any], where: str) -> NDArray[Any]:
     wrong = next((value for value in texts if not isinstance(value, str)), None)
     if wrong is not None:
         raise DataError(
-            f"{where} holds {wrong!r} among texts or of an unknown type; expected texts alone or "
-            "numbers alone. Pass a data frame, in which each column has its own type."
+            f"{where} holds {wrong!r} among texts or of an unknown type; expected only texts or "
+            "only numbers. Pass a data frame, in which each column has its own type."
         )
     return as_objects(texts)
 

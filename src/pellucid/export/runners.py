@@ -85,7 +85,7 @@ def _run_onnx(content: bytes, subject: Subject, rows: Table | Arrays, where: str
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(
             f"onnxruntime {runtime.__version__} cannot run {where} on these rows: {reason} Was it "
-            "exported from this model? If so, export it anew."
+            "exported from this model? If so, export it again."
         ) from None
     opset = _opset(content)
     A = answers[0].reshape(len(answers[0]), -1)
@@ -116,7 +116,7 @@ def _compiler() -> str:
     found = next(filter(None, map(shutil.which, COMPILERS)), None)
     if found is None:
         raise MissingPackageError(
-            "comparing a C file with its model needs a C compiler, and there is none in PATH "
+            "comparing a C file with its model needs a C compiler, but there is none in PATH "
             f"({', '.join(COMPILERS)}). On Debian: apt install gcc"
         )
     return found
@@ -129,8 +129,8 @@ def _run_c(content: bytes, subject: Subject, rows: Table | Arrays, where: str) -
     n, k = (re.search(rf"#define PELLUCID_{name}PUTS (\d+)", text) for name in ("IN", "OUT"))
     if declared is None or n is None or k is None or int(n[1]) != X.shape[1]:
         raise ModelError(
-            f"{where} is no C file of this model, which takes {X.shape[1]} numbers in x"
-            f"{f'; this one takes {n[1]}' if n else ''}. Export it anew."
+            f"{where} is not a C file of this model, which takes {X.shape[1]} numbers in x"
+            f"{f'; this one takes {n[1]}' if n else ''}. Export it again."
         )
     X = np.ascontiguousarray(X, dtype=_NUMPY[declared[1]])
     y = np.empty((len(X), int(k[1])), dtype=_NUMPY[declared[2]])
@@ -152,7 +152,7 @@ def _compiled(compiler: str, content: bytes, folder: Path, where: str) -> Any:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         reason = next((line for line in lines if "error" in line), lines[0])
-        raise ModelError(f"{compiler} cannot compile {where}: {reason}. Export it anew.")
+        raise ModelError(f"{compiler} cannot compile {where}: {reason}. Export it again.")
     return ctypes.CDLL(str(made))
 
 

@@ -102,7 +102,7 @@ def _hint(x: list[Value]) -> str:
     if all(each.dtype != np.float64 for each in x):
         return ""
     return (
-        " Where it takes texts, or float32 alone, a few rows tell the type: "
+        " If it takes texts, or only float32, a few rows show the type: "
         "export(..., X=X[:10].astype('float32'))."
     )
 

@@ -90,7 +90,7 @@ def compare(
     if got.A.shape != expected.shape:
         raise ModelError(
             f"{where} gives {got.A.shape[1]} numbers a row, the model {expected.shape[1]}: it was "
-            "exported from another model. Export it anew."
+            "exported from another model. Export it again."
         )
     tolerance = _tolerance(known, got.inputs, expected)
     equal, wrong = None, 0

@@ -84,11 +84,13 @@ class Node:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Node:
         """``np.exp(node)`` and ``array + node``: the operation of NumPy's name."""
         if method != "__call__" or options:
-            raise TypeError(f"a node cannot take part in np.{ufunc.__name__}.{method}, or options.")
+            raise TypeError(
+                f"a node cannot be used in np.{ufunc.__name__}.{method}, or with options."
+            )
         return call("abs" if ufunc is np.absolute else ufunc.__name__, *inputs)
 
     def __iter__(self) -> Iterator[Node]:
-        raise TypeError(f"{self!r} cannot be taken apart.")
+        raise TypeError(f"{self!r} cannot be unpacked.")
 
     def __bool__(self) -> bool:
         raise TypeError(

@@ -59,7 +59,9 @@ def parse(text: str, values: Mapping[str, Any]) -> Node:
     try:
         last = node_of(list(lines)[-1])
     except RecursionError:
-        raise ValueError("the expression is nested too deeply; cut it into named lines.") from None
+        raise ValueError(
+            "the expression is nested too deeply; split it into named lines."
+        ) from None
     unused = [name for name in lines if name not in found]
     if unused:
         raise ValueError(

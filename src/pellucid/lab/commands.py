@@ -124,8 +124,8 @@ def _trace(player: Player, given: Arguments) -> Reply:
         raise ValueError(f"examples must be a list of 1 to {MOST_TRACED} numbers of examples.")
     if e.network.n_parameters > MOST_TRACED_PARAMETERS:
         raise ValueError(
-            f"a pass of {e.network.n_parameters:,} parameters is too large to be shown; up to "
-            f"{MOST_TRACED_PARAMETERS:,} are. Take fewer units."
+            f"a pass of {e.network.n_parameters:,} parameters is too large to show; the limit is "
+            f"{MOST_TRACED_PARAMETERS:,}. Use fewer units."
         )
     numbers = [whole({"example": k}, "example", 0, e.m - 1, None) for k in chosen]
     player.trace = Traced(numbers, e.trace(numbers), e.mark)
@@ -143,7 +143,7 @@ def _check(player: Player, given: Arguments) -> Reply:
     if e.network.n_parameters > MOST_CHECKED_PARAMETERS:
         raise ValueError(
             f"checking {e.network.n_parameters:,} parameters by central differences takes too "
-            f"long; up to {MOST_CHECKED_PARAMETERS:,} are checked. Take fewer units."
+            f"long; the limit is {MOST_CHECKED_PARAMETERS:,}. Use fewer units."
         )
     numbers = player.trace.examples if player.trace else list(range(min(e.m, 8)))
     found = e.trace(numbers).check()

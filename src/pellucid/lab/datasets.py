@@ -173,7 +173,7 @@ DATASETS: dict[str, Dataset] = {
                 note="No straight line separates the classes: it takes a hidden layer."),
         *(Dataset("parity" if n == 4 else f"parity-{n}", f"Parity of {n} bits",
                   tuple(f"x{k + 1}" for k in range(n)), ("odd",), "binary", _parity(n), 2**n,
-                  note=f"1 where the number of ones is odd: XOR of {n} inputs.")
+                  note=f"1 if the number of ones is odd: XOR of {n} inputs.")
           for n in (3, 4, 5, 6, 8)),
         Dataset("circles", "Circles", _XY, ("inner",), "binary", _circles,
                 note="One class inside the other."),
@@ -221,8 +221,8 @@ def dataset(name: str) -> Dataset:
         return found
     if name.startswith("own-"):
         raise ValueError(
-            "this experiment is on data of your own that this lab does not hold (or the file has "
-            "changed since). Open the same file here once more."
+            "this experiment uses your own data, which this lab does not hold (or the file has "
+            "changed since). Open the same file here again."
         )
     raise ValueError(
         f"there is no data set {name!r}{did_you_mean(name, known)}. Known are: {', '.join(known)}."

@@ -32,7 +32,7 @@ beginning, so they are left to the whole diagnosis, which is asked for."""
 
 
 def diagnose(experiment: Experiment, *, whole: bool = False) -> Diagnosis:
-    """Return what is wrong with a training so far; ``whole`` is what a finished one is told.
+    """Return what is wrong with a training so far; ``whole`` treats it as finished.
 
     Only the whole diagnosis compares with simple learners, which takes seconds.
     """
@@ -47,7 +47,7 @@ def diagnose(experiment: Experiment, *, whole: bool = False) -> Diagnosis:
 
 
 def history(experiment: Experiment) -> History:
-    """Return the training so far as :func:`pellucid.train` would tell it.
+    """Return the training so far as :func:`pellucid.train` would return it.
 
     The epochs of its curves are evenly spaced but for the one of the least validation loss.
     """
@@ -174,7 +174,7 @@ def _changes(before: Plain, after: Plain) -> Iterator[str]:
     if before["fault"] != after["fault"]:
         yield "fault switched off"
     if before["parameters"] and not after["parameters"]:
-        yield "typed weights: taken away"
+        yield "typed weights: removed"
 
 
 _TITLES = {
@@ -194,7 +194,7 @@ def _word(value: Any, name: str) -> str:
 
 
 def diagnosis_state(experiment: Experiment, found: Diagnosis) -> Plain:
-    """Return a diagnosis as the page is told."""
+    """Return a diagnosis as the page gets it."""
     return {
         "ok": found.ok,
         "looked_at": found.looked_at,

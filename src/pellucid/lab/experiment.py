@@ -121,7 +121,7 @@ class Experiment:
         made = Network(layers, len(self.X), start, seed=s.seed)
         if made.n_parameters > MOST_PARAMETERS:
             raise ValueError(
-                f"a network of {made.n_parameters:,} parameters is too large to be looked at; the "
+                f"a network of {made.n_parameters:,} parameters is too large to show; the "
                 f"lab takes up to {MOST_PARAMETERS:,}. Take fewer units."
             )
         if broken and broken.initializer:
@@ -245,7 +245,7 @@ class Experiment:
         self._begin()
 
     def replay(self, actions: Iterable[Action]) -> None:
-        """Do everything that was recorded once more."""
+        """Repeat everything that was recorded."""
         for name, *arguments in actions:
             if name == "example":
                 for _ in range(arguments[0]):

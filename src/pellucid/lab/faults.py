@@ -66,7 +66,7 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "zero_initialisation",
             "Start all weights at 0",
-            "All units of a layer get the same gradient, so they stay the same unit for ever; "
+            "All units of a layer get the same gradient, so they remain copies of one unit; "
             "hidden layers of tanh or ReLU get none at all (lecture 002).",
             initializer="zeros",
         ),
@@ -88,17 +88,17 @@ FAULTS: dict[str, Fault] = {
             "dropped_transpose",
             "A dropped transpose",
             "dA[l-1] is W[l]^T dZ[l]. Without the transpose every error goes back to the wrong "
-            "unit, and every gradient below the last layer is wrong. The cost may fall all the "
-            "same, only more slowly: it is the gradient check that finds such a fault. With one "
-            "output W[L] is a row, which reads the same transposed: take two hidden layers.",
+            "unit, and every gradient below the last layer is wrong. The cost may still "
+            "fall, only more slowly: it takes the gradient check to find such a fault. With one "
+            "output W[L] is a row, where the transpose changes nothing: use two hidden layers.",
             layer=DroppedTranspose,
             steps=("dA", "dX"),
         ),
         Fault(
             "wrong_layer_derivative",
             "g' of the wrong layer",
-            "dZ[l] is dA[l] * g[l]'(Z[l]). Here g[0]' is taken in every layer: that of the input, "
-            "which has no g, so it is 1 and what flat units learn is far too much.",
+            "dZ[l] is dA[l] * g[l]'(Z[l]). Here every layer uses g[0]', that of the input: "
+            "the input has no g, so it is 1, and saturated units learn far too fast.",
             layer=WrongDerivative,
             steps=("dZ",),
         ),

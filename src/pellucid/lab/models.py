@@ -218,7 +218,7 @@ def _dense(
         W = layer.parameters["W"]
         if s is not None:
             W, s = W * s.T, None
-            notes.append(f"Its scale of A[{layer.number - 1}] is worked into W[{layer.number}].")
+            notes.append(f"Its scale of A[{layer.number - 1}] is folded into W[{layer.number}].")
         parameters[f"W{layer.number}"] = np.asarray(W, dtype=np.float32)
         parameters[f"b{layer.number}"] = layer.parameters["b"].astype(np.float32)
         layers.append({"units": layer.n_units, "activation": g.name, "dropout": layer.dropout})
@@ -308,7 +308,7 @@ def from_raw(
     if isinstance(columns, TableModel):
         if target not in (None, columns.target):
             raise DataError(
-                f"{model.title} has learned {columns.target!r}; it cannot be asked for {target!r}."
+                f"{model.title} has learned {columns.target!r}; it cannot predict {target!r}."
             )
         names = list(columns.preprocessing.columns)
         table = raw.table(columns.target, names, task=columns.reads_target_as)
@@ -337,7 +337,7 @@ def _plain(
     table = table.select(names or list(table.columns))
     if len(table.columns) != model.n[0]:
         raise DataError(
-            f"{title} has {count(len(table.columns), 'column')} beside {table.target!r}; the "
+            f"{title} has {count(len(table.columns), 'column')} besides {table.target!r}; the "
             f"network of {model.title} takes {count(model.n[0], 'input')}."
         )
     for name, column in table.columns.items():
@@ -365,8 +365,8 @@ def targets(model: Model, predictor: NetworkPredictor, y: Floats) -> Floats:
     known, numbers = np.unique(y, return_inverse=True)
     if len(known) != most:
         raise DataError(
-            f"the target holds {len(known)} different values; the network of {model.title} tells "
-            f"{most} classes apart: expected so many, or 0 to {most - 1}."
+            f"the target holds {len(known)} different values; the network of {model.title} has "
+            f"{most} classes: expected that many values, or the numbers 0 to {most - 1}."
         )
     return numbers
 
@@ -425,9 +425,9 @@ def drawn(model: Model, recall: str = "") -> Dataset:
     else:
         Y = (A[0] >= 0.5).astype(np.int64) if model.task == "binary" else A.argmax(axis=0)
     note = (
-        "The model was opened without data: these inputs are drawn by chance within the range of "
-        "its own, and what is expected is what it answers itself, numbers with a little noise. "
-        "Open a table below to see it on yours."
+        "The model was opened without data: these inputs are drawn at random within the range of "
+        "its own, and the expected outputs are its own answers; numbers get a little noise. "
+        "Open a table below to see it on your data."
     )
     return from_arrays(model, X, Y, f"Drawn for {model.title}", note, recall=recall)
 

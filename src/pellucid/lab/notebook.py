@@ -196,7 +196,8 @@ def _from_memory(made: Model, X: NDArray[Any], Y: NDArray[Any]) -> Dataset:
             raise ValueError(f"open_lab: {name} holds values that are not finite.")
     if X.shape[1] != Y.shape[-1] or not X.shape[1]:
         raise ValueError(
-            f"open_lab: X has {X.shape[1]} examples and Y has {Y.shape[-1]}; expected as many."
+            f"open_lab: X has {X.shape[1]} examples and Y has {Y.shape[-1]}; expected "
+            "the same number."
         )
     return from_arrays(made, X, Y, "Your data", count(X.shape[1], "example"))
 

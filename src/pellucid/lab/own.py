@@ -113,7 +113,7 @@ def rows_held(m: int, n_inputs: int, kind: str = "rows") -> tuple[Any, str]:
     if m <= most:
         return slice(None), ""
     rows = np.random.Generator(np.random.Philox(0)).permutation(m)[:most]
-    return np.sort(rows), f" Of {m:,} {kind} {most:,} are here, drawn by chance."
+    return np.sort(rows), f" Of {m:,} {kind} {most:,} are here, drawn at random."
 
 
 def add_weights(held: Weights) -> str:
@@ -133,15 +133,15 @@ def weights(name: str) -> Weights:
 
     >>> weights("own-0")
     Traceback (most recent call last):
-    ValueError: this experiment begins with the weights of a model that this lab does not hold (or
-    the model has changed since). Open the same model here once more.
+    ValueError: this experiment starts from the weights of a model that this lab does not hold (or
+    the model has changed since). Open the same model here again.
     """
     with LOCK:
         found = WEIGHTS.get(name)
     if found is None:
         raise ValueError(
-            "this experiment begins with the weights of a model that this lab does not hold (or "
-            "the model has changed since). Open the same model here once more."
+            "this experiment starts from the weights of a model that this lab does not hold (or "
+            "the model has changed since). Open the same model here again."
         )
     return found
 

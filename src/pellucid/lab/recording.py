@@ -37,7 +37,7 @@ class Path:
         self.restart()
 
     def restart(self) -> None:
-        """Forget all: somebody has moved the parameters by hand."""
+        """Forget all: the parameters were moved by hand."""
         self.stride = 1
         self.steps: list[int] = []
         self._points: list[NDArray[np.float32]] = []

@@ -1,4 +1,4 @@
-"""The Python script that does once more what was done in the lab, bit for bit."""
+"""The Python script that repeats what was done in the lab, bit for bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pprint
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.own import recalled
 
-_SCRIPT = '''"""Made by pellucid lab: does again what was done there.
+_SCRIPT = '''"""Made by pellucid lab: repeats what was done there.
 
 On the same machine and build of pellucid the parameters come out the same, bit for bit.
 """

@@ -1,4 +1,4 @@
-"""Who may talk to the lab: a guard in front of everything, HTTP and WebSocket alike.
+"""Who may talk to the lab: a guard in front of everything, both HTTP and WebSocket.
 
 The server listens on this computer alone, but any page that the same browser shows may send to it,
 other users' programs may connect, and a name of somebody else's may point at it (DNS rebinding). So
@@ -116,7 +116,7 @@ class Guard:
         if reason:
             await _answer(send, 403, reason)
         elif not upload and scope["method"] not in ("GET", "HEAD"):
-            await _answer(send, 405, "the lab answers GET alone; all else goes through its socket.")
+            await _answer(send, 405, "the lab answers only GET; all else goes through its socket.")
         elif upload and (refused := self._refused_upload(scope)):
             await _answer(send, *refused)
         else:
@@ -189,8 +189,8 @@ class Guard:
 
 
 _NO_KEY = "It holds no key, and this tab of the browser has none."
-_BAD_KEY = "Its key is not good: it was for one use and a short time, or the lab has ended since."
-_OTHER_USER = "Its key is for the user who started the lab, and came from another one's program."
+_BAD_KEY = "Its key is not valid: it was for one use and a short time, or the lab has ended since."
+_OTHER_USER = "Its key is for the user who started the lab, and came from another user's program."
 
 
 def user_of(client: Client | None, server: Client | None) -> int | None:

@@ -218,7 +218,7 @@ def parsed(message: Any) -> dict[str, Any]:
     try:
         request = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("expected JSON; this is none.") from None
+        raise ValueError("expected JSON; this is not JSON.") from None
     if not isinstance(request, dict):
         raise ValueError("expected a JSON object with id and do.")
     number, name = request.get("id"), request.get("do")
@@ -283,12 +283,10 @@ async def _received(request: Any) -> tuple[dict[str, Any], int]:
         return {"error": f"there is no upload {kind!r:.40}."}, 404
     chunked = "transfer-encoding" in request.headers  # then the length that is said binds nobody
     if chunked or not length.isdecimal() or len(length) > 15:
-        return {"error": "an upload must say how long it is."}, 411
+        return {"error": "an upload must state its length."}, 411
     if int(length) > LARGEST_UPLOAD:
         most = f"{LARGEST_UPLOAD // 2**20} MiB"
-        return {
-            "error": f"{int(length) / 2**20:,.0f} MiB are too many; up to {most} are read."
-        }, 413
+        return {"error": f"{int(length) / 2**20:,.0f} MiB is too large; the limit is {most}."}, 413
     content = bytearray()
     try:
         async with asyncio.timeout(LONGEST_UPLOAD):

@@ -101,7 +101,7 @@ class Settings:
         output = _mapping("output", _or(given.get("output"), {})).get("activation")
         found = optimizer(_text("optimizer", _or(given.get("optimizer"), "adam")))
         if isinstance(found, LBFGS):
-            raise ValueError("optimizer: lbfgs takes no single steps; the lab trains with others.")
+            raise ValueError("optimizer: lbfgs takes no single steps; choose another.")
         start = given.get("initializer")
         broken, model = given.get("fault"), given.get("model")
         return cls(
@@ -154,7 +154,7 @@ def _read_data(given: Mapping[str, Any]) -> tuple[DataSettings, Dataset]:
 def _read_points(points: Any, source: Dataset) -> list[list[float]]:
     """Points of the user's own, [x1, x2, y] each, for a data set of two inputs."""
     if len(source.inputs) != 2:
-        raise ValueError(f"data.points are for two inputs; {source.title} has another number.")
+        raise ValueError(f"data.points are for two inputs; {source.title} has a different number.")
     read = []
     for k, point in enumerate(_list("data.points", points, MOST_EXAMPLES), start=1):
         if not isinstance(point, list) or len(point) != 3 or not all(map(_finite, point)):

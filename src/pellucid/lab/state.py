@@ -1,4 +1,4 @@
-"""What the page is told: the catalogue, the state of an experiment, a trace; all plain data."""
+"""What the page receives: the catalogue, the state of an experiment, a trace; all plain data."""
 
 from __future__ import annotations
 

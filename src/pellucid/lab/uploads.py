@@ -87,7 +87,7 @@ def choose_target(table: Any, target: Any, model: Any, task: Any = None) -> dict
     """
     with _lock:
         if not isinstance(table, str) or table not in TABLES:
-            raise ValueError("this table is no longer here; open its file once more.")
+            raise ValueError("this table is no longer here; open its file again.")
         if not isinstance(target, str):
             raise ValueError(f"target must be the name of a column; got {target!r:.40}.")
         name, content = TABLES[table]
@@ -138,7 +138,8 @@ def _unzipped(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     plain = end[:4] == b"PK\x05\x06" and end[20:] == b"\0\0" and b"PK\x06\x07" != content[-42:-38]
     if not plain or int.from_bytes(end[12:16], "little") > 200 * MOST_FILES:
         raise ModelError(
-            f"{name} is no zip of a model folder: expected at most {MOST_FILES} files, no comment."
+            f"{name} is not a zip of a model folder: expected at most {MOST_FILES} files, "
+            "no comment."
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
@@ -168,7 +169,7 @@ def _separated(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         if sum(size for _, size in listed) != len(rest):
             raise ValueError("sizes")
     except (ValueError, TypeError, RecursionError):
-        raise ModelError(f"{name} did not arrive whole; open it once more.") from None
+        raise ModelError(f"{name} did not arrive whole; open it again.") from None
     known = _model_files(name, [file for file, _ in listed])
     start = 0
     for file, size in listed:

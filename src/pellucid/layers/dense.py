@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
 from pellucid.initializers import Initializer
@@ -70,9 +71,13 @@ class Dense(Layer):
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
         if isinstance(n_units, bool) or not isinstance(n_units, (int, np.integer)) or n_units < 1:
-            raise ValueError(f"Dense: n_units must be an integer of 1 or more; got {n_units!r}.")
+            raise ValueError(
+                f"Dense: n_units must be an integer of 1 or more; got {plain(n_units)!r}."
+            )
         if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
-            raise ValueError(f"Dense: dropout must be at least 0 and below 1; got {dropout!r}.")
+            raise ValueError(
+                f"Dense: dropout must be at least 0 and below 1; got {plain(dropout)!r}."
+            )
         self.n_units = int(n_units)
         self.activation = find_activation(activation)
         self.dropout = float(dropout)

@@ -207,7 +207,7 @@ def _load(path: str | os.PathLike[str] | ModelFolder, form: int) -> Any:
     try:
         return reader.from_folder(folder)
     except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise folder.damaged(f"an entry is none of those expected: {error}") from None
+        raise folder.damaged(f"an entry is not one of those expected: {error}") from None
 
 
 def from_folder(folder: ModelFolder) -> Network:

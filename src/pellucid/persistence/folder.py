@@ -239,8 +239,8 @@ def _check_replaceable(folder: Path, overwrite: bool, only: str | None = None) -
     if not (folder / MODEL_JSON).exists():
         if {*os.listdir(folder)} - {LOCK, *_leftovers(folder, ())}:
             raise FileExistsError(
-                f"{shown} is a folder, but no Pellucid model (it has no {MODEL_JSON}); nothing was "
-                "written. Choose another path."
+                f"{shown} is a folder, but not a Pellucid model (it has no {MODEL_JSON}); nothing "
+                "was written. Choose another path."
             )
         return
     kind = _kind_there(folder)
@@ -273,7 +273,7 @@ def read_folder(path: str | os.PathLike[str] | ModelFolder) -> ModelFolder:
             raw, commit = _read_model_json(folder)
             if commit == before:
                 raise
-    raise ModelError(f"{folder} changes faster than it can be read. Try again when it is written.")
+    raise ModelError(f"{folder} changes faster than it can be read. Try again once it is written.")
 
 
 def _read_model_json(folder: Path) -> tuple[bytes, object]:

@@ -105,8 +105,8 @@ def _opened(path: Path) -> int:
             return os.open(path, os.O_RDONLY | _FLAGS)
         except PermissionError:
             raise PermissionError(
-                f"{str(path)!r} belongs to another user, so that {str(path.parent)!r} cannot be "
-                "locked. If nobody is writing that folder, remove the file."
+                f"{str(path)!r} belongs to another user, so {str(path.parent)!r} cannot be "
+                "locked. If nothing is writing to that folder, remove the file."
             ) from None
     raise BusyError(f"{str(path.parent)!r} comes and goes; nothing was written. Try again.")
 

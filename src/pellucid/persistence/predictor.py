@@ -59,7 +59,7 @@ class NetworkPredictor:
         g = self.network.layers[-1].activation
         if g is None or g.name not in ("sigmoid", "softmax"):
             raise ValueError(
-                f"the output is {g.name if g else 'a number'}, which is no probability; use "
+                f"the output is {g.name if g else 'a number'}, which is not a probability; use "
                 "predict."
             )
         A = self.network.forward(_rows(rows).T)
@@ -75,7 +75,7 @@ def _rows(rows: Any) -> NDArray[Any]:
     X = np.asarray(rows)
     if X.ndim != 2:
         raise ValueError(
-            f"rows must have the shape (m, n[0]), a row an example; got {X.shape}. For one row "
+            f"rows must have the shape (m, n[0]), one row per example; got {X.shape}. For one row "
             "pass [row]."
         )
     return X

@@ -1,4 +1,4 @@
-"""What the files of a model folder take in memory, told from their bytes before it is taken.
+"""What the files of a model folder take in memory, inferred from their bytes beforehand.
 
 A small file can ask for much: ``[],`` is three bytes and a list of 64, an array without numbers is
 fifty bytes and an object of a thousand. While a folder is loaded, its files and all that is made of

@@ -51,7 +51,7 @@ def _plain(value: Any, where: str) -> Any:
         return float(value) if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, Mapping):
         if any(not isinstance(key, str) for key in value) or set(value) == {"$float"}:
-            raise TypeError(f"{where}: the keys of {value!r} cannot stand in JSON; use strings.")
+            raise TypeError(f"{where}: the keys of {value!r} are not valid in JSON; use strings.")
         return {key: _plain(each, f"{where}.{key}") for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each, f"{where}[{k}]") for k, each in enumerate(value)]

@@ -116,7 +116,7 @@ def calibration(bins: Sequence[Mapping[str, Any]]) -> str:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(4, 3))
         axes.vlines(p, low, high, color=ONE, linewidth=1.1, alpha=0.6)
         axes.plot(p, share, "o", color=ONE, markersize=5)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="how often it was so")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="how often it came true")
         axes.tick_params(labelbottom=False)
 
     def draw_rows(axes: Axes) -> None:
@@ -127,7 +127,9 @@ def calibration(bins: Sequence[Mapping[str, Any]]) -> str:
         axes.grid(False, axis="x")
         axes.locator_params(axis="y", nbins=2)
 
-    return _chart(draw, "how often it was so, by the probability given", "calibration", draw_rows)
+    return _chart(
+        draw, "how often it came true, by the probability given", "calibration", draw_rows
+    )
 
 
 def wilson(share: Any, n: Any) -> tuple[Any, Any]:

@@ -104,14 +104,14 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
     seen = about.get("rows", 0)
     fitted = parts[0][0] if len(parts) == 1 else seen
     held_out, how = evaluation.get("rows", 0), about.get("held_out", {})
-    unseen = "to measure the result, seen by nothing before the end"
+    unseen = "to measure the result, not used before the end"
     if how.get("how", "random") != "random":
         unseen += f": {message(how['words'])}"
     shares = [("held out", held_out, unseen)]
     if len(parts) == 1:
         shares = [
             ("training", parts[0][0], "the network learns from these"),
-            ("validation", parts[0][1], "these tell which epoch was the best"),
+            ("validation", parts[0][1], "these decide which epoch was the best"),
             *shares,
         ]
     else:
@@ -141,9 +141,9 @@ def data(model: TableModel, evaluation: Evaluation) -> Content:
 
 
 _PARTED = {
-    "random": ", parted at random",
-    "time": ", parted by time",
-    "group": ", parted by whole groups",
+    "random": ", split at random",
+    "time": ", split by time",
+    "group": ", split by whole groups",
 }
 
 
@@ -235,7 +235,7 @@ def results(model: TableModel, evaluation: Evaluation) -> Content | None:
         "main": METRICS[main],
         "less": main in LESS_IS_BETTER,
         "names": [
-            (METRICS[name], "less is better" if name in LESS_IS_BETTER else "more is better")
+            (METRICS[name], "lower is better" if name in LESS_IS_BETTER else "higher is better")
             for name in metrics["network"]
         ],
         "predictors": [
@@ -339,14 +339,14 @@ def _verdict(model: TableModel, evaluation: Evaluation) -> str:
         )
     chance = 2 * math.sqrt(max(mine * (1 - mine), other * (1 - other)) / evaluation["rows"])
     if mine == other:
-        return f"{about} gets as much."
+        return f"{about} does exactly as well."
     if abs(mine - other) <= chance:
         return (
             f"{about} gets {percent(other)}: on {count(evaluation['rows'], 'row')} such a "
-            "difference can be chance."
+            "difference may be chance."
         )
     points = f"{100 * abs(mine - other):.1f} points"
-    return f"{about} gets {percent(other)}, {points} {'less' if mine > other else 'more'}."
+    return f"{about} gets {percent(other)}, {points} {'fewer' if mine > other else 'more'}."
 
 
 def classes(model: TableModel, evaluation: Evaluation) -> Content | None:
@@ -507,8 +507,8 @@ SECTIONS: list[Section] = [
     Section("results", "How good it is", results),
     Section("classes", "Which classes it confuses", classes),
     Section("errors", "How far off it is", errors),
-    Section("probabilities", "Whether its probabilities can be believed", probabilities),
-    Section("columns", "What it goes by", columns),
+    Section("probabilities", "Whether its probabilities can be trusted", probabilities),
+    Section("columns", "What it relies on", columns),
     Section("data", "The data", data),
     Section("network", "The network", network),
     Section("learning", "How it learned", learning),
@@ -525,7 +525,7 @@ def said_in_a_sentence(model: TableModel, evaluation: Evaluation) -> list[str]:
     if MAIN[model.task] not in mine:
         return [
             "No rows were held out to measure it, so this page cannot say how good it is: "
-            "pellucid evaluate tells, with rows that it has not seen."
+            "pellucid evaluate does, given rows that it has not seen."
         ]
     unseen = f"On {count(evaluation['rows'], 'row')} it had not seen, the network"
     if model.task == "regression":

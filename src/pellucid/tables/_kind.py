@@ -158,7 +158,7 @@ def check_texts(
     wrong = np.flatnonzero(unread & ~is_missing(column))
     if len(wrong) and not (lenient and (len(wrong) < 10 or 2 * len(wrong) < len(column))):
         raise DataError(
-            f"{where} holds texts that are no {expected}, such as {column[wrong[0]]!r} in row "
+            f"{where} holds texts that are not {expected}, such as {column[wrong[0]]!r} in row "
             f"{wrong[0] + 1}; expected {expected}, as in training. {MEND}"
         )
 

@@ -154,7 +154,7 @@ def irregular(mode: int) -> str:
     >>> irregular(os.stat(".").st_mode)
     'a folder'
     """
-    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
 
 def refuse_irregular(path: Path | str, mode: int) -> None:
@@ -207,17 +207,17 @@ def check_width(source: str, columns: int) -> None:
 
     >>> check_width("x.csv", 10**6)
     Traceback (most recent call last):
-    pellucid.errors.DataError: x.csv has 1,000,000 columns; at most 100,000 are read. Take some ...
+    pellucid.errors.DataError: x.csv has 1,000,000 columns; at most 100,000 are read. Use fewer ...
     """
     what = f"{source} has {columns:,} columns"
     if columns > MOST_COLUMNS:
-        raise DataError(f"{what}; at most {MOST_COLUMNS:,} are read. Take some of them.")
+        raise DataError(f"{what}; at most {MOST_COLUMNS:,} are read. Use fewer columns.")
     check_fits(what, _COLUMN * columns)
 
 
 def too_large(what: str, needed: float, free: float) -> DataError:
     """Return the error for what takes more memory than is free."""
     return DataError(
-        f"{what}: reading it takes about {in_bytes(needed)} of memory, and {in_bytes(free)} are "
-        "free. Take some of the rows, or of the columns, or a machine with more memory."
+        f"{what}: reading it takes about {in_bytes(needed)} of memory, and {in_bytes(free)} is "
+        "free. Use fewer rows or columns, or a machine with more memory."
     )

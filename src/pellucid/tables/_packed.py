@@ -1,4 +1,4 @@
-"""How large a Parquet or an Arrow file is once it is unpacked, as its own metadata tell.
+"""How large a Parquet or an Arrow file is once it is unpacked, as its own metadata say.
 
 A library that reads one allocates what they tell, and where that fails the whole process ends, so
 it must be known before: a file of 200 kB may unpack to gigabytes, and a damaged one to anything.

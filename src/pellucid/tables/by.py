@@ -30,7 +30,10 @@ FORWARD_FROM = 0.75
 On 1,900 rows of bike sharing by the hour, at four places, R² on what followed was .70 from 1/6 on,
 .80 from 1/2, .84 to .86 from .7 to .85; .84 with one network."""
 
-NEEDED = {2: "to train, and to tell when to stop", 3: "to train, to tell when to stop, to measure"}
+NEEDED = {
+    2: "to train and to decide when to stop",
+    3: "to train, to decide when to stop, and to measure",
+}
 """For what so many different times or groups are needed, at the least."""
 
 
@@ -132,7 +135,7 @@ class Time(By):
         if found == 1:
             shown = _shown(self.values[self.numbers[0]])
             return (
-                f"{self.name!r} is {shown} in every row, so that no row is later than another. "
+                f"{self.name!r} is {shown} in every row, so no row is later than another. "
                 "Choose another column for the time."
             )
         return (
@@ -197,7 +200,7 @@ class Groups(By):
 
     def describe(self) -> str:
         if self.each_alone:
-            return f"at random, as no two rows have one {self.name!r}"
+            return f"at random, as no two rows have the same {self.name!r}"
         held = self.values[np.unique(self.numbers)]
         shown = some([repr(_shown(each)) for each in held], most=5)
         return f"{len(held):,} of the {len(self.values):,} groups of {self.name!r}: {shown}"
@@ -267,10 +270,10 @@ def time_of(table: Table, name: str, column: NDArray[Any]) -> Time:
     """
     times = times_in(column)
     if times is None:
-        holds = "images" if column.ndim > 1 else f"{_first(column)!r}"
+        holds = "an image" if column.ndim > 1 else f"{_first(column)!r}"
         raise DataError(
-            f"{table.source}: {name!r} holds {holds}, which is no time; expected dates or numbers. "
-            "Choose another column for the time."
+            f"{table.source}: {name!r} holds {holds}, which is not a time; expected dates or "
+            "numbers. Choose another column for the time."
         )
     missing = is_missing(times)
     no_time = missing & ~is_missing(column)
@@ -315,7 +318,7 @@ def _refuse_missing(table: Table, name: str, missing: NDArray[np.bool_], what: s
         shown = some(list(map(str, numbers.tolist())), most=5)
         raise DataError(
             f"{table.source}: {name!r} holds {what} in {count(len(rows), 'row')}: {shown} (counted "
-            "from 1, the header not). Fill it in, or leave those rows out."
+            "from 1 after the header). Fill it in, or leave those rows out."
         )
 
 
@@ -367,7 +370,7 @@ def flattered(columns: Mapping[str, NDArray[Any]]) -> list[str]:
     >>> for each in flattered({"day": days, "patient": np.arange(60.0) // 3}):
     ...     print(each)
     the rows are in the order of 'day': a random hold-out flatters, as its rows have neighbours in \
-time that train; --time day holds out the last rows
+time among the training rows; --time day holds out the last rows
     'patient' repeats, 20 values in 60 rows: a random hold-out flatters if predictions are for new \
 ones; --group patient holds out whole groups
     """
@@ -376,7 +379,7 @@ ones; --group patient holds out whole groups
     if ordered is not None:
         found.append(
             f"the rows are in the order of {ordered!r}: a random hold-out flatters, as its rows "
-            "have neighbours in time that train; "
+            "have neighbours in time among the training rows; "
             f"--time {_option(ordered)} holds out the last rows"
         )
     for name, distinct, m in _repeated_keys(columns):

@@ -1,4 +1,4 @@
-"""Columns that give the target: copies of it, what tells it almost perfectly, sums that are it."""
+"""Columns that give the target: copies of it, sums that are it, near-perfect predictors of it."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ Found = dict[str, str]
 
 
 def look_for_target(table: Table, kinds: dict[str, str], task: str) -> tuple[Found, Found]:
-    """Return the columns that are copies of the target, and those that tell it almost perfectly.
+    """Return the columns that are copies of the target, and those that predict it almost perfectly.
 
     ``kinds`` are the columns to look at.
 
     >>> x = np.linspace(-1, 1, 400)
     >>> table = Table({"x": x, "double": 2 * x}, x > 0)
     >>> look_for_target(table, {"x": "number"}, "binary")
-    ({'x': 'it gives the target exactly: in its order each class is one stretch'}, {})
+    ({'x': 'it gives the target exactly: in its order each class is one block'}, {})
     """
     copies: Found = {}
     telling: Found = {}
@@ -81,7 +81,7 @@ def look_for_target(table: Table, kinds: dict[str, str], task: str) -> tuple[Fou
             continue
         share = _told(x[mixed], y[rows][mixed], regression)
         if share:
-            telling[name] = f"by itself tells the target almost perfectly ({share})"
+            telling[name] = f"by itself predicts the target almost perfectly ({share})"
         if kind == "number" and 2 * np.isnan(x).sum() <= len(x):
             numbers[name] = x
     if regression:
@@ -182,7 +182,7 @@ def _class_by_class(x: NDArray[np.float64], y: NDArray[np.int64], ordered: bool)
         return "it is a copy of the target: a value for each class" * (_rarer(y) >= COPY_ROWS)
     stretches = 1 + np.count_nonzero(np.diff(pairs % (y.max() + 1)))
     if ordered and stretches == classes and _rarer(y) >= STRETCH_ROWS:
-        return "it gives the target exactly: in its order each class is one stretch"
+        return "it gives the target exactly: in its order each class is one block"
     return ""
 
 

@@ -189,7 +189,7 @@ def as_learned(model: TableModel, y: Any, source: str = "y") -> NDArray[Any]:
 
 
 def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Numbers:
-    """Return the number of each row's class; DataError for labels that are none of the classes.
+    """Return the number of each row's class; DataError for labels that are not classes.
 
     Labels of another type are matched as codes are (:func:`~pellucid.tables.codes.code_of`).
 
@@ -205,7 +205,7 @@ def class_numbers(y: NDArray[Any], classes: list[Any], source: str = "y") -> Num
     if unknown:
         raise DataError(
             f"{source}: the target holds {some(unknown)}, which "
-            f"{'is' if len(unknown) == 1 else 'are'} none of the classes "
+            f"{'is' if len(unknown) == 1 else 'are'} not among the classes "
             f"{some(list(map(repr, classes)))}. Leave those rows out, or train on them too."
         )
     return np.array(numbers, dtype=np.int64)[places.ravel()]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import plain
 from pellucid.callbacks import Callback
 from pellucid.errors import DataError, InterruptedWarning, SettingsError
 from pellucid.history import History
@@ -91,7 +92,7 @@ class Plan:
 
     @property
     def validation(self) -> str:
-        """How the rows that tell the best epoch were found: "random", "time", "group" or "own"."""
+        """How the rows that decide the best epoch are cut: "random", "time", "group" or "own"."""
         if len(self.t) > self.table.m:
             return "own"
         return "random" if self.table.by is None else self.table.by.how
@@ -99,7 +100,7 @@ class Plan:
     def validate_on(
         self, Z: NDArray[np.float32], t: NDArray[Any], weights: NDArray[np.float64] | None = None
     ) -> None:
-        """Let these rows, preprocessed, tell the best epoch of the one network that all train."""
+        """Let these rows, preprocessed, decide the best epoch of the one network."""
         own = self.table.m + np.arange(len(t))
         self.members = [(self.members[0][0], own)]
         if weights is not None or self.weights is not None:
@@ -276,16 +277,16 @@ def _interrupted(plan: Plan, k: int, history: History, trained: int) -> str:
     missing = {0: "", 1: "; the other is missing"}.get(
         of - trained, f"; the {of - trained} others are missing"
     )
-    return f"interrupted: {found}{last}{missing}. Train again for all of them."
+    return f"interrupted: {found}{last}{missing}. Train again to get them all."
 
 
 def _too_fast(plan: Plan, history: History) -> tuple[str, str]:
     """The fault of settings with which no network came through its first epoch."""
     found = "the training diverged in its first epoch: J or a parameter is no longer finite"
     if "lbfgs" in str(history.settings["optimizer"]):
-        return "optimizer", f"lbfgs does not suit: {found}. Take another, or l2=0.001."
+        return "optimizer", f"lbfgs does not work here: {found}. Use another, or l2=0.001."
     rate = history.settings["learning_rate"]
-    return "learning_rate", f"{rate:g} is too large: {found}. Take a smaller one."
+    return "learning_rate", f"{rate:g} is too large: {found}. Use a smaller one."
 
 
 def _counted(table: Table) -> Table:
@@ -314,7 +315,7 @@ def _members(
     first = parts[0][0]
     if by is not None and labels is not None and (labels[first] == labels[first[0]]).all():
         raise DataError(
-            f"{table.source}: by {by.name!r} all rows that train are of one class: nothing to "
+            f"{table.source}: by {by.name!r} all training rows are of one class: nothing to "
             "learn. Choose another column, or leave rows out."
         )
     return [(counted[training], counted[validation]) for training, validation in parts]
@@ -366,11 +367,12 @@ def _class_factors(
         found = label if label in places else _as_text(label)
         if found not in places:
             known = ", ".join(map(repr, classes[:8]))
-            fault = f"names {label!r}, which is no class of the target; there are {known}."
+            name = plain(label)
+            fault = f"names {name!r}, which is not a class of the target; its classes are {known}."
             raise SettingsError(("class_weight", fault))
         factors[places[found]] = factor
     if not factors.any():
-        fault = f"is 0 for every class, so that no row counts; got {dict(given)!r}."
+        fault = f"is 0 for every class, so no row counts; got {dict(given)!r}."
         raise SettingsError(("class_weight", fault))
     return factors
 

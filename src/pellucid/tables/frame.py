@@ -35,10 +35,10 @@ MANY = 0.05
 LONGEST_CLASS = 10_000
 """Characters of a class's name."""
 
-_PLAIN = "bring it to plain numbers, texts, truth values or dates"
+_PLAIN = "convert it to plain numbers, texts, truth values or dates"
 _EXPECTED = (
     "expected a DataFrame (pandas, polars, pyarrow, ...), a dict of columns, a list of dicts, one "
-    "a row, or a 2-D array"
+    "per row, or a 2-D array"
 )
 
 
@@ -190,7 +190,7 @@ def weights_of(values: Any, m: int, source: str) -> NDArray[np.float64] | None:
     """
     column, _ = _column_of(values, source)
     if len(column) != m or column.dtype.kind != "f":
-        got = f"{count(len(column), 'value')}{'' if column.dtype.kind == 'f' else ', no numbers'}"
+        got = f"{count(len(column), 'value')}{'' if column.dtype.kind == 'f' else ', not numbers'}"
         raise DataError(f"{source} must hold a number for each of {count(m, 'row')}; got {got}.")
     for bad, what in (
         (np.isnan(column), "missing"),
@@ -203,7 +203,7 @@ def weights_of(values: Any, m: int, source: str) -> NDArray[np.float64] | None:
                 "1); expected numbers of 0 or more."
             )
     if not column.any():
-        raise DataError(f"{source} is zero in every row, so that none counts; expected some above.")
+        raise DataError(f"{source} is zero in every row, so no row counts; expected some above 0.")
     return None if (column == column[0]).all() else column / column.max()
 
 
@@ -354,7 +354,7 @@ def _from_list(rows: Sequence[Any], source: str, choice: _Choice) -> Table:
             k = next(k for k, row in enumerate(rows) if len(row) != usual)
             raise DataError(
                 f"{source}: row {k + 1} has {count(len(rows[k]), 'value')}, most have {usual}; "
-                "expected rows of one length."
+                "expected rows of the same length."
             )
         by_column = enumerate(zip(*rows, strict=True), start=1)
         return _from_dict({str(k): list(column) for k, column in by_column}, source, choice)
@@ -370,7 +370,7 @@ def _from_matrix(data: NDArray[Any], source: str, choice: _Choice) -> Table:
     if data.ndim != 2:
         hint = " For one row pass [row]." if data.ndim == 1 else ""
         raise DataError(
-            f"{source} is an array of the shape {data.shape}; expected (m, n), a row an "
+            f"{source} is an array of the shape {data.shape}; expected (m, n), one row per "
             f"example.{hint}"
         )
     return _from_dict({str(k + 1): data[:, k] for k in range(data.shape[1])}, source, choice)
@@ -478,7 +478,7 @@ def _from_series(series: Any, where: str, labels: bool) -> tuple[NDArray[Any], b
     if dtype.is_nested():
         raise DataError(
             f"{where} holds nested values ({dtype}); expected numbers, texts, truth values or "
-            "dates. Take it apart into columns of its own, or drop it."
+            "dates. Split it into separate columns, or drop it."
         )
     return canonical(series.to_list(), where, labels), False
 
@@ -522,7 +522,7 @@ def _check_numbers(source: str, columns: Mapping[str, NDArray[Any]]) -> None:
         if found:
             raise DataError(
                 f"{source}: {what} in {count(len(found), 'column')}: {some(found)}. Rows are "
-                "counted from 1, the header not. Correct them, or drop those rows."
+                "counted from 1 after the header. Correct them, or drop those rows."
             )
 
 

@@ -51,7 +51,7 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
     """
     folder, shown = Path(source), str(source)
     if not 1 <= size <= LARGEST_SIZE:
-        raise DataError(f"images can be brought to a size of 1 to {LARGEST_SIZE}; got {size}.")
+        raise DataError(f"images can be resized to 1 to {LARGEST_SIZE}; got {size}.")
     files, notes = _image_files(folder)
     if not folder.is_dir():
         folder = folder.parent
@@ -78,7 +78,7 @@ def read_images(source: str | os.PathLike[str], size: int = SIZE) -> tuple[Table
         kind = count(len(unreadable), "unreadable image")
         notes.append(f"{kind} left out: {some(unreadable, most=3)}")
     kept = [files[k] for k in read]
-    notes.insert(0, f"{count(len(kept), 'image')} brought to {size} x {size} pixels, RGB")
+    notes.insert(0, f"{count(len(kept), 'image')} resized to {size} x {size} pixels, RGB")
     table = Table({COLUMN: images[: len(read)]}, source=shown, notes=notes)
     classes = [file.parts[0] if len(file.parts) > 1 else "" for file in kept]
     if all(classes):

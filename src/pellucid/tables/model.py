@@ -225,8 +225,8 @@ class TableModel:
         n = len(self.columns)
         if width != n:
             raise DataError(
-                f"X has {width} features, but TableModel is expecting {n} features as input: a "
-                "row an example, the columns as in training. Pass a data frame or a dict to have "
+                f"X has {width} features, but TableModel is expecting {n} features as input: one "
+                "row per example, the columns as in training. Pass a data frame or a dict to have "
                 "columns found by name."
             )
 
@@ -267,7 +267,7 @@ def from_folder(folder: ModelFolder) -> TableModel:
         )
     histories = folder.document("history")
     if not isinstance(histories, list) or len(histories) > len(networks):
-        raise folder.damaged(f"its history is no list of those of {len(networks)} networks")
+        raise folder.damaged(f"its history must list one for each of {len(networks)} networks")
     try:
         for history in histories:
             History.from_dict(history)

@@ -157,7 +157,7 @@ class Preprocessing:
         for place, entry in enumerate(entries, start=1):
             name, kind = _kind_from(place, entry)
             if name in columns:
-                raise ValueError(f"column {place}: the name {name!r} is there twice")
+                raise ValueError(f"column {place}: the name {name!r} is used twice")
             columns[name] = kind
         return cls(columns)
 

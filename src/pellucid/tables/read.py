@@ -174,7 +174,7 @@ class RawTable:
             inputs = list(columns)
         if not inputs:
             raise DataError(
-                f"{self.source} has no input columns beside the target {target!r}.{_hint(names)}"
+                f"{self.source} has no input columns besides the target {target!r}.{_hint(names)}"
             )
         wanted = dict.fromkeys(inputs if target is None else [*inputs, target])
         data: Any = {name: self.column(name) for name in wanted}
@@ -205,7 +205,10 @@ class RawTable:
 def _hint(names: Sequence[str]) -> str:
     """What may be the reason that a column is not there."""
     if len(names) == 1:
-        return " It was read as one column; expected columns cut by a comma, semicolon, tab or |."
+        return (
+            " It was read as one column; expected columns separated by a comma, semicolon, tab "
+            "or |."
+        )
     if list(names) == [str(k) for k in range(1, len(names) + 1)]:
         return " No header was found; if the first row holds names, say so: header=True (--header)."
     return ""

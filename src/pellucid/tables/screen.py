@@ -124,7 +124,7 @@ every row'}
     elif usable and len(suspects) == len(usable):
         found.left_out |= empty
         found.warnings += [
-            f"column {name!r} is taken in, as nothing else is left, but {reason}."
+            f"column {name!r} is used, as nothing else is left, but {reason}."
             for name, reason in suspects.items()
         ]
     else:
@@ -157,7 +157,7 @@ def _used_all_the_same(suspects: dict[str, str]) -> list[str]:
         return []
     reasons = some([f"{name!r} ({reason})" for name, reason in suspects.items()])
     return [
-        f"used all the same: {reasons}. drop=[...] leaves a column out; keep=[...] takes it "
+        f"used anyway: {reasons}. drop=[...] leaves a column out; keep=[...] uses it "
         "without this warning."
     ]
 

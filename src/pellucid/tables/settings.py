@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from pellucid._catalogue import Entry, did_you_mean
+from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
 from pellucid.errors import SettingsError
@@ -156,7 +157,7 @@ def check_settings_named(given: Mapping[str, Any], known: Iterable[str]) -> None
 
     >>> check_settings_named({"drop": ("AGE",)}, ["age", "sex"])
     Traceback (most recent call last):
-    pellucid.errors.SettingsError: drop names the column 'AGE', which is not there (did you mean
+    pellucid.errors.SettingsError: drop names the column 'AGE', which does not exist (did you mean
     'age'?).
     """
     names = dict.fromkeys(known)
@@ -164,11 +165,11 @@ def check_settings_named(given: Mapping[str, Any], known: Iterable[str]) -> None
     for setting, columns in given.items():
         unknown = [name for name in columns if name not in names]
         faults += [
-            (setting, f"names the column {name!r}, which is not there{nearest(name, names)}.")
+            (setting, f"names the column {name!r}, which does not exist{nearest(name, names)}.")
             for name in unknown[:MOST_NAMED]
         ]
         if len(unknown) > MOST_NAMED:
-            faults.append((setting, f"names {len(unknown) - MOST_NAMED} more that are not there."))
+            faults.append((setting, f"names {len(unknown) - MOST_NAMED} more that do not exist."))
     if faults:
         raise SettingsError(*faults)
 
@@ -190,7 +191,7 @@ def _whole(low: int, text: str, *, none: bool = False, high: float = math.inf) -
     def check(value: Any) -> str:
         fits = isinstance(value, Integral) and not isinstance(value, bool)
         fits = (none and value is None) or (fits and low <= value <= high)
-        return "" if fits else f"must be {text}; got {value!r}."
+        return "" if fits else f"must be {text}; got {plain(value)!r}."
 
     return check
 
@@ -201,7 +202,7 @@ def _number(
     def check(value: Any) -> str:
         fits = isinstance(value, Real) and not isinstance(value, bool)
         fits = fits and (low < value if open_low else low <= value) and value < high
-        return "" if fits or (none and value is None) else f"must be {text}; got {value!r}."
+        return "" if fits or (none and value is None) else f"must be {text}; got {plain(value)!r}."
 
     return check
 

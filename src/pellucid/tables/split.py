@@ -84,7 +84,7 @@ def _numbers_among(y: NDArray[Any]) -> str:
     numbers = int(times[~np.isnan(parse_numbers(texts))].sum())
     if 2 * numbers < len(y):
         return ""
-    other = f", {no_number(y)!r} is none" if numbers < len(y) else ""
+    other = f", {no_number(y)!r} is not" if numbers < len(y) else ""
     return f" ({numbers:,} of {len(y):,} are numbers{other})"
 
 
@@ -116,7 +116,7 @@ def _check_class_count(holds: str, m: int, distinct: int, most: int) -> None:
     if distinct > max(most, 2):
         raise DataError(
             f"{holds} in {count(m, 'row')}: too many classes to learn; expected two rows or more "
-            "for a class on average. Is it a name or a number of the row? Choose another target, "
+            "for a class on average. Is it a row name or number? Choose another target, "
             "or, for quantities, regression."
         )
 
@@ -167,7 +167,7 @@ def _check_parted(table: Table, seen: Rows, test: Rows, labels: Rows | None) -> 
 def validation_part(
     m: int, labels: Rows | None, share: float, seed: int, by: By | None = None
 ) -> tuple[Rows, Rows]:
-    """Return the rows to train on and those that tell the best epoch.
+    """Return the rows to train on and those that decide the best epoch.
 
     >>> training, validation = validation_part(10, None, 0.2, seed=0)
     >>> training, validation

@@ -1,4 +1,4 @@
-"""Rows of a table that are no examples: a header once more, and a target that is no number.
+"""Rows of a table that are not examples: a repeated header, a target that is not a number.
 
 A single "#N/A" among prices must not make a class of each price.
 """
@@ -88,7 +88,7 @@ def with_numbers(table: Table, task: str | None = None) -> Table:
     if given.all():
         return replace(table, y=as_whole(numbers))
     lost = count(int((~given).sum()), "row")
-    note = f"{lost} left out, whose target is no number: {stray_cells(y, numbers, table.kept)}"
+    note = f"{lost} left out, whose target is not a number: {stray_cells(y, numbers, table.kept)}"
     return replace(only(table, given), y=as_whole(numbers[given]), notes=[*table.notes, note])
 
 
@@ -116,16 +116,17 @@ def as_written(y: NDArray[Any], what: str, kept: NDArray[np.int64] | None = None
     array([1. , 2.5])
     >>> as_written(np.array(["1", "2", "-"]), "y")
     Traceback (most recent call last):
-    pellucid.errors.DataError: y holds 1 text that is no number: '-' in row 3. Rows are counted ...
+    pellucid.errors.DataError: y holds 1 text that is not a number: '-' in row 3. Rows are ...
     """
     if y.dtype.kind != "U":
         return y
     numbers = _parsed(y)
     wrong = int(np.isnan(numbers).sum())
     if 0 < wrong < len(y):
+        are = "is not a number" if wrong == 1 else "are not numbers"
         raise DataError(
-            f"{what} holds {count(wrong, 'text')} that {'is' if wrong == 1 else 'are'} no number: "
-            f"{stray_cells(y, numbers, kept)}. Rows are counted from 1, the header not. Correct "
+            f"{what} holds {count(wrong, 'text')} that {are}: "
+            f"{stray_cells(y, numbers, kept)}. Rows are counted from 1 after the header. Correct "
             "such cells, or leave those rows out."
         )
     return y if wrong else as_whole(numbers)
@@ -170,7 +171,7 @@ def without_headers(table: Table, target: str) -> Table:
     >>> x, y = (np.array(cells, dtype=object) for cells in (["7", "x", "8"], ["1", "y", "2"]))
     >>> found = without_headers(Table({"x": x, "y": y}), "y")
     >>> found.columns["y"], found.notes
-    (array([1., 2.]), ['the header stands once more in row 2: left out'])
+    (array([1., 2.]), ['the header is repeated in row 2: left out'])
     """
     again = np.full(table.m, len(table.columns) > 1)
     for name, column in table.columns.items():
@@ -179,7 +180,7 @@ def without_headers(table: Table, target: str) -> Table:
         again &= column == (parse_number(name) if column.dtype.kind == "f" else name.strip())
     if not again.any() or again.all():
         return table
-    note = f"the header stands once more in {row_numbers(np.flatnonzero(again))}: left out"
+    note = f"the header is repeated in {row_numbers(np.flatnonzero(again))}: left out"
     table = replace(only(table, ~again), notes=[*table.notes, note])
     labels = table.columns[target]
     if labels.dtype == object:

@@ -127,7 +127,7 @@ def check_names(source: str, names: Sequence[str], hint: str = "") -> None:
         raise DataError(
             f"{source}: the names of columns must differ; found more than once: "
             f"{some([repr(name) for name in twice])} ({twice[0]!r} in columns {some(places)}). "
-            f"Rename or drop the doubles{hint}."
+            f"Rename or drop the duplicates{hint}."
         )
 
 

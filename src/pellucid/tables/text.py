@@ -96,7 +96,7 @@ def read_text(
     header = _is_header(start, how)
     if header and len(start) == 1:
         raise DataError(
-            f"{source} holds a header alone, no rows: {some(list(map(repr, first)))}. If it is a "
+            f"{source} holds only a header, no rows: {some(list(map(repr, first)))}. If it is a "
             "row, say so: header=False (--no-header)."
         )
     notes = [f"delimiter {_NAMES.get(delimiter, repr(delimiter))}"]
@@ -484,7 +484,7 @@ def _recognised(
         ]
         if pointed:
             note = f"decimal commas in {named} but points in {some(pointed, most=4)}: the former"
-            note += " are read as texts; write all with a point"
+            note += " are read as text; write all with a point"
             return pl.DataFrame(columns), [note], "."
     for k in commas:
         columns[k] = _replaced(columns[k], pattern, {".": "", ",": "."})

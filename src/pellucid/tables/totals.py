@@ -110,7 +110,7 @@ def notes_of(found: list[Total], table: Table) -> list[str]:
     """Return a sentence for the totals that are certain, and one for the others.
 
     >>> notes_of([Total(8, "'Total' in 'region'", True)], Table({}))
-    ["row 9 left out, for it sums up others ('Total' in 'region'; another name there keeps it)"]
+    ["row 9 left out, as it sums up others ('Total' in 'region'; another name there keeps it)"]
     """
     notes = []
     for certain in (True, False):
@@ -119,7 +119,7 @@ def notes_of(found: list[Total], table: Table) -> list[str]:
         why = some(list(dict.fromkeys(total.why for total in totals)), most=2)
         they, them, sum_up = ("they", "them", "") if len(rows) > 1 else ("it", "it", "s")
         if rows and certain:
-            why = f"for {they} sum{sum_up} up others ({why}; another name there keeps {them})"
+            why = f"as {they} sum{sum_up} up others ({why}; another name there keeps {them})"
             notes.append(f"{row_numbers(rows)} left out, {why}")
         elif rows:
             notes.append(f"{row_numbers(rows)} may sum up others ({why}): if so, delete {them}")

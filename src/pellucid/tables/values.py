@@ -95,7 +95,7 @@ def _kind_of(cls: type) -> str:
 
 def _refuse(cls: type, what: str) -> str:
     nested = issubclass(cls, (list, tuple, dict, set, np.ndarray))
-    mend = "Take it apart into columns of its own" if nested else "Make texts or numbers of them"
+    mend = "Split it into separate columns" if nested else "Convert them to texts or numbers"
     raise DataError(
         f"{what} holds {'nested values' if nested else 'values'} of the type {cls.__name__}; "
         f"expected numbers, texts, truth values or dates. {mend}, or drop it."

@@ -29,7 +29,7 @@ export function diagnosis(lab) {
   const thorough = h("button", { onclick: examine }, "Examine thoroughly");
   at("diagnosis").append(h("h3", {}, "Diagnosis"), sentence, list, more, earlier,
     h("div", { class: "row" }, thorough),
-    h("p", { class: "note" }, "That pauses, compares with simple learners, and also asks whether the training has gone far enough."));
+    h("p", { class: "note" }, "This pauses the training, compares it with simple learners, and also checks whether it has gone far enough."));
 
   /** @type {Map<string, {first: number, last: number, name: string}>} what was found since the first step */
   const seen = new Map();
@@ -47,7 +47,7 @@ export function diagnosis(lab) {
     for (const { kind, name } of serious) seen.set(kind, { first: seen.get(kind)?.first ?? found.epoch, last: found.epoch, name });
     keyed(list, serious);
     keyed(remarks, harmless);
-    write(sentence, "Nothing is wrong so far.");
+    write(sentence, "No problems so far.");
     sentence.hidden = serious.length > 0;
     write(told, `${harmless.length} ${harmless.length === 1 ? "remark" : "remarks"}`);
     more.hidden = harmless.length === 0;
@@ -114,7 +114,7 @@ export function diagnosis(lab) {
   /** @param {NonNullable<Finding["apply"]>} remedy */
   async function apply({ settings, changed }) {
     await lab.open({ ...lab.experiment, ...settings });
-    say(`Changed ${changed.join("; ")}. The training begins anew from its start.`);
+    say(`Changed ${changed.join("; ")}. The training starts over.`);
     at("diagnosis").focus({ preventScroll: true });
   }
 
@@ -128,7 +128,7 @@ export function diagnosis(lab) {
       const found = await lab.ask("diagnosis", { whole: true });
       if (mine === round) show(found);
       const count = found.findings.filter((/** @type {Finding} */ each) => each.severity !== "info").length;
-      say(count ? `Examined: ${count} ${count === 1 ? "thing is" : "things are"} wrong.` : "Examined: nothing is wrong.");
+      say(count ? `Examined: ${count} ${count === 1 ? "problem" : "problems"} found.` : "Examined: no problems found.");
     } finally {
       thorough.disabled = false;
     }

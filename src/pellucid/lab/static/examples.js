@@ -80,7 +80,7 @@ export function examples(lab) {
       h("button", { class: "small", disabled: !can, onclick: () => { start += by; draw(); answers(); } }, text);
     at("table").replaceChildren(
       h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Table of examples" }, h("table", { class: "plain" },
-        h("caption", {}, own ? "Type over a number to change an example; the network then starts again." : "Inputs, expected and actual output."),
+        h("caption", {}, own ? "Type over a number to change an example; the network then starts over." : "Inputs, expected and actual output."),
         h("thead", {}, h("tr", {}, ["Example", ...names.slice(0, wide), ...(wide < names.length ? [`${names.length - wide} more`] : []),
           ...(own ? ["expected"] : outputs.map((/** @type {any} */ name) => `expected ${name}`.trim())), ...Array.from({ length: n.at(-1) }, (_, k) => `actual ${outputs[k] ?? ""}`.trim()), "used for", ...(own ? ["change"] : [])]
           .map((text) => h("th", { scope: "col" }, text)))),

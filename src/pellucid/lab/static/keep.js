@@ -38,7 +38,7 @@ export function keep(lab) {
       onclick: async () => {
         try {
           await navigator.clipboard.writeText(location.href);
-          say("The link is copied. It holds the settings and no secret.");
+          say("The link is copied. It holds the settings, nothing secret.");
         } catch {
           say("The address of this page is the link.");
         }
@@ -77,8 +77,8 @@ export function runs(lab) {
     at("kept").replaceChildren(
       h("button", { onclick: add }, "Keep this run"),
       kept.length
-        ? table("Table of runs", "Their curves are drawn thin beside the present one.", headings, kept.map(row))
-        : h("p", { class: "note" }, "A run that is kept stays here with its settings, and its curves stay beside those of the next."));
+        ? table("Table of runs", "Their curves are drawn as thin lines beside the current one.", headings, kept.map(row))
+        : h("p", { class: "note" }, "A kept run stays here with its settings, and its curves stay beside those of later runs."));
     lab.tell("kept");
   }
   return { draw, kept: () => kept };
@@ -93,7 +93,7 @@ export function hiding(lab) {
     lab.keepInLink();
   }
   at("hiding").append(
-    h("p", { class: "note" }, "What is not ticked is left out of this page, and of the link that you copy."),
+    h("p", { class: "note" }, "Whatever is not ticked is hidden on this page and behind the link that you copy."),
     h("div", { class: "row" }, Object.entries(PARTS).map(([id, text]) => {
       const box = h("input", {
         type: "checkbox", checked: !lab.hidden.includes(id),

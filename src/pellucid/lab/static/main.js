@@ -50,7 +50,7 @@ try {
   lab.missing = link.experiment;
   await lab.open(start);
   const why = /** @type {Error} */ (error).message;
-  say(`The experiment of the link cannot be opened: ${why} Until then this is the first of the prepared ones.`);
+  say(`The experiment in the link cannot be opened: ${why} The first prepared experiment is shown instead.`);
 }
 draw();
 views(lab);

@@ -209,7 +209,7 @@ export function map(lab) {
     note.textContent = [
       others ? `${training.length} examples to learn from (filled), ${others} held back for validation (rings).` : `${training.length} examples, all to learn from.`,
       n[0] > 2 && `The other ${n[0] - 2} inputs are held at their mean.`,
-      lab.flat && "Drag a point to move it; hold and move to draw several. By keyboard: the table of examples.",
+      lab.flat && "Drag a point to move it; hold and move to draw several. By keyboard, use the table of examples.",
     ].filter(Boolean).join(" ");
     points.setAttribute("aria-label", `${lab.plane ? "Map of the plane" : "What the network answers"} with ${X[0].length} examples; the table of examples has them as numbers.`);
   }

@@ -62,12 +62,12 @@ export function network(lab) {
     return [
       h("h3", {}, `Layer ${layer}`),
       h("div", { class: "units" },
-        h("button", { class: "small", "aria-label": `One unit less in layer ${layer}`, disabled: n[layer] <= 1, onclick: () => changeUnits(layer, -1) }, "−"),
+        h("button", { class: "small", "aria-label": `One unit fewer in layer ${layer}`, disabled: n[layer] <= 1, onclick: () => changeUnits(layer, -1) }, "−"),
         units,
         h("button", { class: "small", "aria-label": `One unit more in layer ${layer}`, disabled: n[layer] >= 64, onclick: () => changeUnits(layer, 1) }, "+")),
       g,
       number("Dropout", experiment.layers[layer - 1].dropout ?? 0, (dropout) => changeLayer(layer, { dropout }),
-        { min: 0, max: 0.9, "aria-label": `Dropout of layer ${layer}`, title: "Share of the units left out of each step" }),
+        { min: 0, max: 0.9, "aria-label": `Dropout of layer ${layer}`, title: "Share of the units dropped at each step" }),
       h("button", { class: "quiet", "aria-label": `Remove layer ${layer}`, onclick: () => changeLayer(layer, null) }, "Remove"),
     ];
   }

@@ -35,7 +35,7 @@ async function save(lab) {
   const { name, zip, columns } = await lab.ask("save");
   download(name, "application/zip", Uint8Array.from(atob(zip), (sign) => sign.charCodeAt(0)));
   say(`${name} is saved. Unpacked, ` + (columns ? "pellucid predict, evaluate, trace and lab, and pellucid.load read it."
-    : "pellucid lab and pellucid.load read it; it knows no columns of a table."));
+    : "pellucid lab and pellucid.load read it; it has no table columns."));
 }
 
 /**
@@ -165,7 +165,7 @@ function choose(lab, box, table) {
   };
   const columns = choice("Column to learn", table.columns.map((name, k) => [name, table.shown[k]]), target, (value) => { target = value; });
   /** @type {[string, string][]} */
-  const tasks = [["", "as its values tell"], ["binary", "two classes"], ["multiclass", "several classes"], ["regression", "quantities"]];
+  const tasks = [["", "as its values suggest"], ["binary", "two classes"], ["multiclass", "several classes"], ["regression", "quantities"]];
   box.replaceChildren(
     h("p", {}, h("strong", {}, table.title), `, ${table.columns.length} columns`), columns,
     choice("It holds", tasks, task, (value) => { task = value; }),

@@ -58,7 +58,7 @@ export function parameters(lab) {
     }, { min: 0, max: most[way], step: 1 });
     fill();
     const tools = [move(0, "From row"), move(1, "From column")].filter(Boolean);
-    return h("div", { class: "typed" }, tools.length > 0 && h("div", { class: "row", role: "group", "aria-label": `What is seen of ${letter}[${layer}]` }, tools), inside);
+    return h("div", { class: "typed" }, tools.length > 0 && h("div", { class: "row", role: "group", "aria-label": `Visible part of ${letter}[${layer}]` }, tools), inside);
   }
 
   /** @param {string} letter @param {number} layer @param {(column: number) => string} heading @param {number[]} from its first row and column */

@@ -187,7 +187,7 @@ export function pass(lab) {
     return [
       h("h3", {}, "Update: one step of gradient descent"),
       h("p", { class: "formula" }, `W[l] := W[l] − ${rate} dW[l],  b[l] := b[l] − ${rate} db[l]`),
-      h("button", { class: "primary", onclick: update }, updated ? "Update once more" : "Do the update"),
+      h("button", { class: "primary", onclick: update }, updated ? "Update again" : "Do the update"),
       ...layers.flatMap((/** @type {number} */ l) => ["W", "b"].map((letter) => h("div", { class: "equation" }, updated
         ? [matrix(`${letter}[${l}]`, before[`${letter}${l}`], { title: `old ${letter}[${l}]` }), h("span", { class: "sign" }, "→"),
           matrix(`${letter}[${l}]`, after[`${letter}${l}`], { title: `new ${letter}[${l}]`, changed: before[`${letter}${l}`] })]

@@ -74,7 +74,7 @@ export function pointer(lab, canvas, pen, redraw) {
   function remove(k) {
     const points = pointsOf(lab);
     if (k < 0) return;
-    if (points.length === 1) say("The last example stays: there must be one to learn from.");
+    if (points.length === 1) say("The last example stays: at least one is needed to learn from.");
     else replacePoints(lab, points.filter((_, other) => other !== k));
   }
 

@@ -16,12 +16,12 @@ export function dataSettings(lab) {
       const { output, loss, parameters, model, ...others } = lab.experiment; // those that suit the new data are the server's choice
       lab.unit = null;
       lab.open(/** @type {any} */ ({ ...others, data: { name, split: data.split, seed: data.seed } }))
-        .then(() => say(`${lab.state.data.X[0].length} examples to look at and to learn. The training begins anew.`), () => lab.tell("state"));
+        .then(() => say(`${lab.state.data.X[0].length} examples to look at and to learn. The training starts over.`), () => lab.tell("state"));
     };
     keepFocus(at("data-settings"), [
       choice("Data set", datasets.map((/** @type {any} */ each) => [each.name, each.title]), data.name, choose),
       h("p", { class: "note" }, set.note, data.points ? " The points were changed by hand. " : "",
-        data.points && h("button", { class: "quiet", onclick: () => change({ m: undefined }) }, "Take the original points again")),
+        data.points && h("button", { class: "quiet", onclick: () => change({ m: undefined }) }, "Restore the original points")),
       h("div", { class: "fields" },
         !data.points && number("Examples", lab.state.data.X[0].length, (m) => change({ m }), { min: 1, step: 1 }),
         set.noise && !data.points && number("Noise", data.noise, (noise) => change({ noise }), { min: 0, max: 5 }),
@@ -54,9 +54,9 @@ export function learning(lab) {
     const { faults } = catalogue;
     const fault = faults.find((/** @type {any} */ each) => each.name === experiment.fault);
     keepFocus(at("faults"), [
-      choice("Fault", [["", "none: it is healthy"], ...faults.map((/** @type {any} */ each) => [each.name, each.title])], experiment.fault ?? "",
+      choice("Fault", [["", "none (healthy)"], ...faults.map((/** @type {any} */ each) => [each.name, each.title])], experiment.fault ?? "",
         (name) => lab.change({ fault: name || null })),
-      fault ? h("p", { class: "warning" }, fault.why) : h("p", { class: "note" }, "Choose a fault and train: a healthy twin from the same seed runs beside it."),
+      fault ? h("p", { class: "warning" }, fault.why) : h("p", { class: "note" }, "Choose a fault and train: a healthy twin with the same seed runs beside it."),
     ]);
   });
 }

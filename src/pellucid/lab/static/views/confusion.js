@@ -35,8 +35,8 @@ function drawn(title, classes, table) {
 export const confusion = {
   name: "confusion",
   title: "Confusion",
-  why: "A row for each class that was expected, a column for each that the network says: the diagonal is right.",
-  suits: (lab) => (lab.state.data.task === "regression" ? "The network answers with numbers here, not with classes: see Expected and actual." : ""),
+  why: "A row for each expected class, a column for each predicted class: the diagonal is right.",
+  suits: (lab) => (lab.state.data.task === "regression" ? "The network predicts numbers here, not classes: see Expected and actual." : ""),
   make: (lab, box) => () => {
     const { data } = lab.state;
     box.replaceChildren(h("div", { class: "pair" }, Object.entries(parts(data)).map(([name, examples]) => drawn(PARTS[name], data.classes, counts(data, examples)))));

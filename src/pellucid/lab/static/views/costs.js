@@ -49,11 +49,11 @@ function numbers(all) {
 
 /** What is to be learned from the numbers. @param {any} told */
 function lesson({ one, batch, batch_size: size, m }) {
-  if (size >= m) return "The mini-batch is all examples here, so its cost is J itself; take a smaller batch size to see it stray.";
-  if (size === 1) return "A mini-batch of one example is that example; take a larger batch size to see the noise fall.";
+  if (size >= m) return "The mini-batch holds all examples here, so its cost is J itself; choose a smaller batch size to see it stray.";
+  if (size === 1) return "A mini-batch of one example is just that example; choose a larger batch size to see the noise fall.";
   if (!batch.strays) return "";
   return `One example strays ${shown(one.strays / batch.strays)} times as far from J as a mini-batch of ${size}; `
-    + `with examples drawn at random the square root of ${size}, ${shown(Math.sqrt(size))}, is to be expected, and somewhat more where a batch is a large part of all.`;
+    + `with examples drawn at random the square root of ${size}, ${shown(Math.sqrt(size))}, is to be expected, and somewhat more if a batch is a large part of all.`;
 }
 
 /** @type {import("../views.js").View} */
@@ -66,11 +66,11 @@ export const costs = {
   make: (lab, box) => async () => {
     const told = await lab.socket.ask("costs");
     if (!told.steps.length) {
-      box.replaceChildren(h("p", { class: "note" }, "Train, and the three costs are drawn here."));
+      box.replaceChildren(h("p", { class: "note" }, "Train to see the three costs drawn here."));
       return;
     }
     const all = lines(told);
     box.replaceChildren(chart(told.steps, all, Math.max(280, Math.min(960, box.clientWidth))), h("p", { class: "note lesson" }, lesson(told)), numbers(all),
-      h("p", { class: "note" }, `The last ${count(told.steps.length)} steps at which the costs were taken: each of the first steps, and each one where you go step by step or slowly; at full speed a few of many, so that training does not wait. Strays: the root of the mean square of the distance from the cost of all.`));
+      h("p", { class: "note" }, `The last ${count(told.steps.length)} steps at which the costs were recorded: each of the first steps, and every step when you go step by step or slowly; at full speed only some, so that training does not wait. Strays: the root of the mean square of the distance from the cost of all.`));
   },
 };

@@ -47,8 +47,8 @@ function scatter({ A, Y }, examples) {
 export const expected = {
   name: "expected",
   title: "Expected and actual",
-  why: "Each example at its expected output, to the right, and at what the network answers, upwards: on the diagonal they are the same.",
-  suits: (lab) => (lab.state.data.task === "regression" ? "" : "The network answers with classes here; the confusion matrix shows them."),
+  why: "Each example at its expected output (to the right) and the network's output (upwards): on the diagonal they are the same.",
+  suits: (lab) => (lab.state.data.task === "regression" ? "" : "The network predicts classes here; the confusion matrix shows them."),
   make: (lab, box) => async () => {
     const { data } = lab.state;
     const examples = parts(data);
@@ -60,7 +60,7 @@ export const expected = {
     box.replaceChildren(h("div", { class: "pair" },
       h("div", { class: "scroll" }, scatter(data, examples)),
       table("Table of the errors",
-        `RMSE is the root of the mean squared error; R² is 1 where all is right and 0 for always the mean.${cut ? ` Of each part about ${MOST} examples are drawn.` : ""}`,
+        `RMSE is the root of the mean squared error; R² is 1 if everything is right and 0 for always predicting the mean.${cut ? ` Of each part about ${MOST} examples are drawn.` : ""}`,
         ["Part", "Examples", "RMSE", "R²"], Object.keys(examples).map(row))));
   },
 };

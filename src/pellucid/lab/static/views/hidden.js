@@ -174,10 +174,10 @@ const layersOf = (lab) => lab.state.n.flatMap((/** @type {number} */ count, /** 
 export const hidden = {
   name: "hidden",
   title: "Hidden space",
-  why: "Each layer puts the examples elsewhere. The last one must put them so that what the output does, one straight cut, is enough.",
+  why: "Each layer moves the examples. The last one must place them so that one straight cut, which is all the output does, is enough.",
   suits: (lab) => {
-    if (lab.state.n.length < 3) return "This network has no hidden layer. Add one on the drawing.";
-    return lab.state.n.slice(1, -1).some((/** @type {number} */ count) => count >= 2) ? "" : "It takes a hidden layer of two units or more: two axes.";
+    if (lab.state.n.length < 3) return "This network has no hidden layer. Add one in the drawing.";
+    return lab.state.n.slice(1, -1).some((/** @type {number} */ count) => count >= 2) ? "" : "This needs a hidden layer of at least two units, one for each axis.";
   },
   make: (lab, box) => {
     const tools = h("div", { class: "row" });
@@ -245,7 +245,7 @@ export const hidden = {
       if (shape() !== before) return; // another network by now: it is drawn next
       const { header } = frame;
       const names = header.axes ? header.axes.map((/** @type {number} */ unit) => unitName(header.layer, unit)) : ["main direction 1", "main direction 2"];
-      const share = header.share === null ? "All examples are at one place." : `These two axes hold ${shown(100 * header.share)} % of the variance of A[${header.layer}].`;
+      const share = header.share === null ? "All examples are in the same place." : `These two axes hold ${shown(100 * header.share)} % of the variance of A[${header.layer}].`;
       inside.replaceChildren(
         h("figure", {}, drawing(lab, frame, names)),
         h("div", {}, ...numbers(lab, frame, names).filter(Boolean), h("p", { class: "note" }, [

@@ -93,7 +93,7 @@ function table({ gradient, layers, examples, of }) {
 export const layers = {
   name: "layers",
   title: "Layers",
-  why: "What comes forward, and what goes back: all layers on the same axis. Where gradients shrink from layer to layer on their way back, the first layers hardly learn.",
+  why: "What goes forward, and what comes back: all layers on the same axis. If gradients shrink from layer to layer on their way back, the first layers hardly learn.",
   suits: () => "",
   make: (lab, box) => {
     let gradient = "dZ";
@@ -108,7 +108,7 @@ export const layers = {
     };
     box.append(h("div", { class: "row" }, choice("Gradient", [["dZ", "dZ, of each example"], ["dW", "dW, of the weights"]], gradient, (name) => { gradient = name; draw(); })),
       drawings, numbers,
-      h("p", { class: "note" }, "Without dropout. The upright line is the mean of A, and the root mean square (rms) of a gradient. Dead units are 0 for every example, saturated ones flat for 95 % of them. The step is how far an update moves W, as a share of |W|: for gradient descent α |dW| / |W|; Adam and its kin move every weight by about α; a |W| below ½ √n counts as that much. A ten-thousandth to a hundredth is usual."));
+      h("p", { class: "note" }, "Without dropout. The upright line is the mean of A, and the root mean square (rms) of a gradient. Dead units are 0 for every example, saturated ones flat for 95 % of them. The step is how far an update moves W, as a share of |W|: for gradient descent α |dW| / |W|; Adam and similar optimizers move every weight by about α; a |W| below ½ √n counts as that much. A ten-thousandth to a hundredth is usual."));
     return draw;
   },
 };

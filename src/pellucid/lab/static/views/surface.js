@@ -14,7 +14,7 @@ import { ticks } from "./scales.js";
 const [WIDTH, HEIGHT, LEFT, TOP, SIDE] = [440, 430, 62, 12, 360]; // lab.css places the canvas by them
 const SECONDS = 2.5;
 const ZOOMS = /** @type {[string, string][]} */ ([["0.0625", "16 times closer"], ["0.25", "4 times closer"], ["1", "the whole path"], ["4", "4 times wider"], ["16", "16 times wider"]]);
-const HOW = "A race is gradient descent on these two parameters alone, once for each learning rate and all from the same point; each step takes all examples of the surface, the others are held, so each path goes down the surface that is drawn. A rate too small does not arrive; one too large jumps across the valley, or away.";
+const HOW = "A race is gradient descent on only these two parameters, once for each learning rate, all from the same point. Each step uses all examples of the surface and the other parameters are fixed, so each path goes down the surface that is drawn. A rate that is too small does not arrive; one that is too large jumps across the valley, or away.";
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @param {Place} place */
@@ -237,7 +237,7 @@ class View {
     const { lab } = this;
     const rates = this.rates.split(/[;,\s]+/).filter(Boolean).map((text) => Number(text.replace("−", "-")));
     if (!rates.length || !rates.every(Number.isFinite)) {
-      say(`Learning rates must be numbers with commas between them, such as 0.1, 1, 3; got ${this.rates || "nothing"}.`);
+      say(`Learning rates must be numbers separated by commas, such as 0.1, 1, 3; got ${this.rates || "nothing"}.`);
       return;
     }
     if (lab.state.playing) await lab.pause();
@@ -265,9 +265,9 @@ class View {
     const { places, m, of, size, path, stride, step, from } = this.known;
     const whole = m === of ? `all ${of} training examples` : `${m} of the ${of} training examples`;
     const way = path.length > 1
-      ? ` The thin line is where the two were from step ${count(from)} on, a point every ${stride === 1 ? "step" : `${count(stride)} steps`}; the others moved too, so only its end lies on this surface.`
-      : " Train, and the way of the two is drawn.";
-    this.note.textContent = `J over ${places[0]} and ${places[1]}, the others as they are at step ${count(step)}; ${whole}, ${size} × ${size} places.${way} A click chooses where a race begins.`;
+      ? ` The thin line is their path from step ${count(from)} on, a point every ${stride === 1 ? "step" : `${count(stride)} steps`}; the others moved too, so only its end lies on this surface.`
+      : " Train to see the path of the two.";
+    this.note.textContent = `J over ${places[0]} and ${places[1]}, the others as they are at step ${count(step)}; ${whole}, ${size} × ${size} places.${way} Click to choose where a race begins.`;
   }
 
   drawPanels() {
@@ -396,7 +396,7 @@ class View {
 export const surface = {
   name: "surface",
   title: "Loss surface",
-  why: "J as a landscape over two of the parameters, the others held as they are. Each colour is a band of J, each line a height; training looks for the way down.",
+  why: "J as a landscape over two parameters, the others held fixed. Each colour is a band of J, each line a height; training looks for the way down.",
   suits: () => "",
   make: (lab, box) => {
     const view = new View(lab, box);

@@ -16,8 +16,8 @@ const largestOf = (row) => row.reduce((largest, w) => (Math.abs(w) > Math.abs(la
 export const weights = {
   name: "weights",
   title: "First-layer weights",
-  why: "Each unit of layer 1 has a weight for every pixel. Where it is blue, a larger value of the pixel raises z; where it is rust, it lowers z.",
-  suits: (lab) => (lab.state.data.image ? "" : "The inputs of this data set are no image, so their weights have no place in a picture. The digits are one."),
+  why: "Each unit of layer 1 has a weight for every pixel. Blue: a larger value of the pixel raises z; rust: it lowers z.",
+  suits: (lab) => (lab.state.data.image ? "" : "The inputs of this data set are not an image, so their weights make no picture. Try the handwritten digits."),
   make: (lab, box) => {
     let alike = "all";
     const legend = h("p", { class: "scale" });
