@@ -409,7 +409,7 @@ def test_healthy_training_is_left_alone(
 def test_every_rule_is_tested() -> None:
     tested = {*PLANTED, "symmetry", "oscillation", "divergence", "batch_too_small"}
     tested |= {"constant_answer"}  # test_diagnosis_constant.py
-    tested |= {"drawn_anew"}  # test_record_training.py
+    tested |= {"weights_set_back"}  # test_record_training.py
     assert set(KINDS) == tested
     assert all(rule.why.endswith((".", ")")) or ":" in rule.why for rule in RULES)
     assert all(kind in KINDS for rule in RULES for kind in rule.explains)

@@ -120,13 +120,17 @@ def test_a_rate_too_high_is_named_of_scikit_learns_own_in_a_pipeline() -> None:
 
 
 def test_what_is_no_network_is_called_so() -> None:
-    message = "diagnose is about neural networks; LogisticRegression is none"
+    message = "diagnose is about neural networks; LogisticRegression is not one"
     with pytest.raises(TypeError, match=message):
         diagnose(LogisticRegression())
     with pytest.raises(TypeError, match=message):
         diagnose(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, CURVED))
-    with pytest.raises(TypeError, match=r"RandomForestClassifier is none. Diagnose one of its est"):
+    with pytest.raises(
+        TypeError, match=r"RandomForestClassifier is not one. Diagnose one of its est"
+    ):
         diagnose(RandomForestClassifier(2).fit(X, CURVED))
+    with pytest.raises(TypeError, match="neural networks; Pipeline is not one"):
+        diagnose(make_pipeline(StandardScaler(), "passthrough").fit(X))
     bag = BaggingClassifier(MLPClassifier((4,), max_iter=20), 2).fit(X, CURVED)
     with pytest.raises(TypeError, match=r"Diagnose one of its estimators_"):
         diagnose(bag)

@@ -238,7 +238,7 @@ def test_weights_drawn_anew_each_epoch(start: Any, end: bool | None) -> None:
     assert h.epochs == 60
     assert h.settings["restarts"] >= 55
     found = diagnose(h).findings[0]
-    assert (found.kind, found.severity) == ("drawn_anew", "error")
+    assert (found.kind, found.severity) == ("weights_set_back", "error")
     assert f"{h.settings['restarts']} times in 60 epochs" in found.evidence
 
 

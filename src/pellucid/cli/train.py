@@ -131,7 +131,9 @@ def train(
             "the optimizer's own",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Most passes over the training rows.")] = USUAL.epochs,
+    epochs: Annotated[
+        int, typer.Option(help="Maximum number of passes over the training rows.")
+    ] = USUAL.epochs,
     batch_size: Annotated[
         int | None, typer.Option(help="Rows per step.", show_default="from the number of rows")
     ] = None,

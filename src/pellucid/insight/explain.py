@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from pellucid._shown import plain
 from pellucid.insight.jacobian import integrated_gradients
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Explanation:
     def row(self, row: int) -> dict[str, float]:
         """Return the contributions to one row's prediction, the largest first."""
         if not isinstance(row, Integral) or row not in range(len(self.value)):
-            raise ValueError(f"row must be 0 to {len(self.value) - 1}; got {row!r}.")
+            raise ValueError(f"row must be 0 to {len(self.value) - 1}; got {plain(row)!r}.")
         pairs = zip(self.columns, self.contributions[row].tolist(), strict=True)
         return dict(sorted(pairs, key=lambda pair: -abs(pair[1])))
 

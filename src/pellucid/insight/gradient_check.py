@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
+from pellucid._shown import plain
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -184,7 +185,7 @@ def check_gradients(
     check_network(network, "check_gradients")
     loss = find_loss(loss)
     if not 0 < step < math.inf:
-        raise ValueError(f"step must be a positive number, such as 1e-5; got {step!r}.")
+        raise ValueError(f"step must be a positive number, such as 1e-5; got {plain(step)!r}.")
     net = in_float64(network)
     terms: dict[str, Any] = {"sample_weight": sample_weight, "l1": l1, "l2": l2}
     if masks is not None:

@@ -370,8 +370,8 @@ class Recording:
         }
         found.own_loss = None if type(loss) is LOSSES.get(loss.name) else loss
         found.stopped = "diverged" if self._stopped else how
-        found.message = self._stopped or "recorded from a loop of one's own"
-        found.best_epoch, found.engine, found.kept = len(done), "a loop of one's own", kept
+        found.message = self._stopped or "recorded from a hand-written loop"
+        found.best_epoch, found.engine, found.kept = len(done), "a hand-written loop", kept
 
 
 def _flat(network: Network) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
+from pellucid._shown import plain
 from pellucid.activations import ACTIVATIONS
 from pellucid.callbacks import Callback
 from pellucid.losses import Loss
@@ -29,7 +30,7 @@ def check_numbers(**given: Any) -> None:
     number of 0 or more; got -1.0.
     """
     faults = [
-        f"{name} must be {_NUMBERS[name][1]}; got {value!r}"
+        f"{name} must be {_NUMBERS[name][1]}; got {plain(value)!r}"
         for name, value in given.items()
         if not _NUMBERS[name][0](value)
     ]

@@ -14,6 +14,7 @@ from types import FrameType
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import plain
 from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
 from pellucid.engines.threads import most_threads
@@ -191,7 +192,7 @@ def _thread_count(n_threads: int | None) -> int | None:
     if n_threads is None:
         return None
     if not is_whole(n_threads):
-        raise ValueError(f"n_threads must be 1 or more, or None; got {n_threads!r}.")
+        raise ValueError(f"n_threads must be 1 or more, or None; got {plain(n_threads)!r}.")
     most = most_threads()
     if n_threads > most:
         warnings.warn(

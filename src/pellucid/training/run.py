@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid._shown import plain
 from pellucid.engines import Objective
 from pellucid.engines.base import Data, State
 from pellucid.history import History
@@ -49,13 +50,21 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         if isinstance(self.patience, bool) or not isinstance(self.patience, Real):
-            raise TypeError(f"EarlyStopping: patience must be a number; got {self.patience!r}.")
+            raise TypeError(
+                f"EarlyStopping: patience must be a number; got {plain(self.patience)!r}."
+            )
         if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, Real):
-            raise TypeError(f"EarlyStopping: min_delta must be a number; got {self.min_delta!r}.")
+            raise TypeError(
+                f"EarlyStopping: min_delta must be a number; got {plain(self.min_delta)!r}."
+            )
         if not self.patience >= 1:
-            raise ValueError(f"EarlyStopping: patience must be 1 or more; got {self.patience!r}.")
+            raise ValueError(
+                f"EarlyStopping: patience must be 1 or more; got {plain(self.patience)!r}."
+            )
         if not self.min_delta >= 0:
-            raise ValueError(f"EarlyStopping: min_delta must be 0 or more; got {self.min_delta!r}.")
+            raise ValueError(
+                f"EarlyStopping: min_delta must be 0 or more; got {plain(self.min_delta)!r}."
+            )
 
 
 @dataclass

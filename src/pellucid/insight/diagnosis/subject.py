@@ -19,7 +19,7 @@ from pellucid.network import Network
 from pellucid.training.facts import plain_targets
 
 MOST_NAMED = 2**20
-"""Inputs that have names; the pixels of large images are told by their numbers."""
+"""Inputs that have names; the pixels of large images have numbers."""
 
 Pair = tuple[Any, Any]
 Settings = Mapping[str, Any]
@@ -124,6 +124,8 @@ def _given(
         raise refusal(given)
     inside = unwrapped(given)
     if inside.model is not given:
+        if isinstance(inside.model, str):  # a step that passes everything through
+            raise refusal(given)
         found = _given(inside.model, inside.data(data), inside.data(validation), loss, network)
         names = inside.names if len(inside.names) == found.n_inputs else found.names
         return replace(found, names=names, renamed=lambda fix: inside.renamed(found.renamed(fix)))
@@ -260,7 +262,7 @@ def _table_model(
 def _loss(loss: str | Loss | None, history: History | None, network: Network | None) -> Loss | None:
     """The loss that is named, that of the training, or the one that suits the output.
 
-    None for one of somebody's own, of which a saved history has the name alone.
+    None for a custom one, of which a saved history has the name alone.
     """
     if loss is not None:
         return find_loss(loss)

@@ -73,7 +73,7 @@ def refusal(given: Any) -> Exception:
         if type(given).__module__.partition(".")[0] == "pellucid":
             return _not_fitted(given)
         hint = " Diagnose one of its estimators_." if hasattr(given, "estimators_") else ""
-        return TypeError(f"diagnose is about neural networks; {name} is none.{hint}")
+        return TypeError(f"diagnose is about neural networks; {name} is not one.{hint}")
     return TypeError(
         "diagnose takes a History, a Network, a fitted estimator, pipeline or search, or the path "
         f"of a model folder; got {name}."

@@ -138,7 +138,7 @@ def backward_steps(
                 f"db[{l}] = (1/m) sum_i dZ[{l}](i)",
                 (_reciprocal(m), "sum of the columns of", dZ),
                 found["db"],
-                "The bias enters every example alike: the mean of dZ over the examples.",
+                "The bias is the same for every example: the mean of dZ over the examples.",
             )
         yield _dA_step(cache, gradients, k)
 

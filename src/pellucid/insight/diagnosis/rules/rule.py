@@ -61,7 +61,7 @@ SYMPTOMS = (
     "no_better_than_constant",
 )
 """What a training shows where something else is at fault."""
-TRAINING = ("ascent", "drawn_anew", *SYMPTOMS)
+TRAINING = ("ascent", "weights_set_back", *SYMPTOMS)
 """What may go wrong in a training because its data or its task are wrong."""
 
 SHORT = 0.05

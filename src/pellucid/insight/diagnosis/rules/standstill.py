@@ -112,8 +112,8 @@ def _drawn_anew(e: Evidence) -> list[Seen]:
         Seen(
             "error",
             "every epoch",
-            f"the weights were set back or drawn anew {restarts} times in {epochs} epochs, so what "
-            "an epoch learned is lost",
+            f"the weights were set back or drawn again {restarts} times in {epochs} epochs, so "
+            "what an epoch learned is lost",
             "Create the network, or set its weights, once, before the loop.",
         )
     ]
@@ -121,7 +121,7 @@ def _drawn_anew(e: Evidence) -> list[Seen]:
 
 RULES = (
     Rule(
-        "drawn_anew",
+        "weights_set_back",
         "Random weights are only for the start: every W := W - α dJ/dW continues from the one "
         "before (lecture 000).",
         _drawn_anew,
