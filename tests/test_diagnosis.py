@@ -193,7 +193,7 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
         inputs=X[:, :20],
         Y=NOISE[:20],
         validation=(XV[:, :30], NOISE_V[:30]),
-        epochs=5,
+        epochs=30,
     ),
 }
 

@@ -266,7 +266,7 @@ def cost() -> list[str]:
         "## What the statistics cost",
         "",
         "The same training with and without them, in turns, one thread; what they add by the least "
-        "times and by the medians of 31 (1 or 2 % are this machine's noise). What is "
+        "times and by the medians of 15 (1 or 2 % are this machine's noise). What is "
         "kept is evaluated once, when the history is read or saved.",
         "",
         "| network | weights | examples, epochs | without | they add (least, median) | looks | "

@@ -137,8 +137,10 @@ _SAME = ("learning_rate", "epochs", "batch_size", "initializer", "activation", "
 def cured_spec(spec: Spec, fix: dict[str, Any]) -> Spec | None:
     """The faulty settings with the suggestion carried out; None where it changes nothing here."""
     changes = {name: value for name, value in fix.items() if name in _SAME}
-    if "optimizer" in fix:
+    if isinstance(fix.get("optimizer"), dict):
         changes["beta"] = fix["optimizer"]["beta"]
+    elif "optimizer" in fix:
+        changes |= {"optimizer": fix["optimizer"], "beta": 0.0}
     if "hidden_layer_sizes" in fix:
         changes["hidden"] = tuple(fix["hidden_layer_sizes"])
     if "drop_columns" in fix:

@@ -28,7 +28,7 @@ CASES = (
     (784, (100,), 5000, 20),
     (784, (256, 128), 5000, 10),
 )
-REPEATS = 31
+REPEATS = 15
 """Trainings of each kind, in turns."""
 
 Case = tuple[int, tuple[int, ...], int, int]

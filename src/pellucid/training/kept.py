@@ -127,7 +127,7 @@ class Kept:
     def _measured(self, network: Network) -> dict[str, Any]:
         return sample(
             network,
-            probe(*self.train[:2], PROBE if self.small else PROBE // 2),
+            probe(*self.train[:2], PROBE if self.small else PROBE // 4),
             self.loss,
             self.start,
         )

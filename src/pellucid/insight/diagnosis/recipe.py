@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pellucid.history import History
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.subject import Subject
-from pellucid.layers import Dense
+from pellucid.layers import Dense, Scale
+from pellucid.layers.base import Layer
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -34,9 +35,10 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 class Recipe:
     """What a training was asked for, as far as it is known, and what is done to its data."""
 
-    hidden: tuple[tuple[int, Any, float], ...]
-    """Units, g and dropout of each hidden layer."""
-    output: tuple[int, Any]
+    before: tuple[Layer, ...]
+    """A Scale of the inputs."""
+    hidden: tuple[Dense, ...]
+    output: Dense
     loss: Loss
     settings: Mapping[str, Any]
     """Arguments of :func:`pellucid.train`."""
@@ -62,17 +64,14 @@ class Recipe:
             new = replace(new, loss=find_loss(fix["loss"]))
         if "output" in fix:
             new = new._with_output(fix["output"])
-        g = fix.get("activation")
-        dropout = fix.get("dropout")
         if "hidden_layer_sizes" in fix:
-            old = new.hidden[0][1:] if new.hidden else ("relu", 0.0)
-            new = replace(new, hidden=tuple((n, *old) for n in fix["hidden_layer_sizes"]))
-        new = replace(
-            new,
-            hidden=tuple(
-                (n, g or old, rate if dropout is None else dropout) for n, old, rate in new.hidden
-            ),
-        )
+            old = new.hidden[0] if new.hidden else Dense(1)
+            sizes = fix["hidden_layer_sizes"]
+            new = replace(new, hidden=tuple(_like(old, n_units=n) for n in sizes))
+        each = {name: fix[name] for name in ("activation", "dropout") if name in fix}
+        if "activation" in fix or "initializer" in fix:
+            each["initializer"] = None
+        new = replace(new, hidden=tuple(_like(layer, **each) for layer in new.hidden))
         if "initializer" in fix:
             new = replace(new, initializer=fix["initializer"], start=(), first=None)
         elif fix.get("bias") == 0.0:
@@ -89,9 +88,10 @@ class Recipe:
 
     def _with_output(self, g: str) -> Recipe:
         if self.target.task == "regression":
-            return replace(self, output=(self.output[0], g))
-        classes = max(len(self.target.shares), 2)
-        return replace(self, output=(classes if g == "softmax" else 1, g), class_numbers=True)
+            return replace(self, output=_like(self.output, activation=g))
+        units = max(len(self.target.shares), 2) if g == "softmax" else 1
+        output = _like(self.output, n_units=units, activation=g)
+        return replace(self, output=output, class_numbers=True)
 
     def data(self, pair: Pair, like: Pair) -> Pair:
         """Return X and Y as the recipe takes them, scaled by the rows of ``like``."""
@@ -113,12 +113,16 @@ class Recipe:
     def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
         """Train; what diverges or cannot be trained raises ValueError."""
         n = len(learned[0])
-        layers = [Dense(units, g, dropout=rate) for units, g, rate in self.hidden]
-        network = Network([*layers, Dense(*self.output)], n, self._initializer(), seed=self.seed,
-                          dtype=self.dtype)  # fmt: skip
-        for k, layer in enumerate(network.layers):
+        network = Network(
+            [*self.before, *self.hidden, self.output],
+            n,
+            self._initializer(),
+            seed=self.seed,
+            dtype=self.dtype,
+        )
+        for l, b in network.b.items():
             if self.start:
-                layer.parameters["b"][...] = self.start[min(k, len(self.start) - 1)][2]
+                b[...] = self.start[min(l, len(self.start)) - 1][2]
         shapes = {name: array.shape for name, array in network.parameters.items()}
         if self.first and shapes == {name: array.shape for name, array in self.first.items()}:
             network.put_parameters(self.first)
@@ -136,7 +140,7 @@ class Recipe:
 
     def _of_an_epoch(self, X: NDArray[Any]) -> float:
         n, m = X.shape
-        widths = [n, *(units for units, _, _ in self.hidden), self.output[0]]
+        widths = [n, *(layer.n_units for layer in self.hidden), self.output.n_units]
         parameters = sum((a + 1) * b for a, b in pairwise(widths))
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
         return float(6 * parameters * m + PER_STEP * steps)
@@ -171,7 +175,8 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     if network is None or subject.loss is None or e.target is None or not known:
         return None
     layers = [layer for layer in network.layers if type(layer) is Dense]
-    if len(layers) < len(network.layers):
+    before = network.layers[: len(network.layers) - len(layers)]
+    if not all(type(layer) is Scale for layer in before):
         return None
     per = s["batch_size"] if s.get("penalty_per_weight") else 1
     settings: dict[str, Any] = {
@@ -194,8 +199,9 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     if e.start is not None and "b_mean" in e.start["layers"][0]:
         start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.start["layers"])
     return Recipe(
-        tuple((layer.n_units, layer.activation, layer.dropout) for layer in layers[:-1]),
-        (layers[-1].n_units, layers[-1].activation),
+        tuple(before),
+        tuple(layers[:-1]),
+        layers[-1],
         subject.loss,
         settings,
         network.dtype,
@@ -204,6 +210,13 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
         start,
         kept.first() if kept else None,
     )
+
+
+def _like(layer: Dense, **changed: Any) -> Dense:
+    """A layer as this one is, but for what is changed."""
+    same = ("n_units", "activation", "dropout", "initializer", "learning_rate_factor",
+            "weight_decay_factor")  # fmt: skip
+    return Dense(**{**{name: getattr(layer, name) for name in same}, **changed})
 
 
 def _numbers(Y: NDArray[Any], like: NDArray[Any]) -> NDArray[np.intp]:

@@ -139,6 +139,7 @@ _LATER = (
     "batch_too_large",
     "underfitting",
     "constant_answer",
+    "no_better_than_constant",
     "class_imbalance",
     "overfitting",
 )
