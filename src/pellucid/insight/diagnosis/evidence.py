@@ -105,7 +105,6 @@ def _from_data(found: Evidence, subject: Subject, task: str | None, compare: boo
     found.target.is_input = facts.is_input(X, Y)
     rows = take_rows(X.shape[1])
     factors = subject.class_weight
-
     w, wv = subject.weights
 
     def table_of(X: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> Table:
@@ -152,7 +151,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     dense = [layer for layer in network.layers if isinstance(layer, Dense)]
     found.activations = [layer.activation.name for layer in dense]
     found.layers = [of_parameters(layer) for layer in dense]
-    if found.samples and found.samples[-1]["epoch"] == _last_epoch(found):
+    if found.samples and _is_of(found.samples[-1], found.layers):
         found.layers = found.samples[-1]["layers"]
     loss = subject.loss
     if loss is None or found.target is None:
@@ -174,8 +173,11 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     found.layers = measure(network, few, few_Y, loss)["layers"]
 
 
-def _last_epoch(found: Evidence) -> int:
-    return len(found.curves.get("loss", []))
+def _is_of(sample: dict[str, Any], layers: list[dict[str, Any]]) -> bool:
+    """Whether the last statistics are those of the network as it is now."""
+    pairs = zip(sample["layers"], layers, strict=False)
+    same = all(abs(a["W_norm"] - b["W_norm"]) <= 1e-4 * b["W_norm"] for a, b in pairs)
+    return same and len(sample["layers"]) == len(layers)
 
 
 def _parts_compared(
