@@ -12,15 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from pellucid import (
-    Callback,
-    Dense,
-    History,
-    MLPClassifier,
-    Network,
-    diagnose,
-    train,
-)
+from pellucid import Callback, Dense, History, MLPClassifier, Network, diagnose, train
 from pellucid.activations import ACTIVATIONS, Tanh
 from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.diagnosis.backward import wrong_gradients
@@ -114,13 +106,13 @@ RARE_V = (XV[0] + 0.8 * np.random.default_rng(5).normal(size=200) > 1.9).astype(
 
 
 class SetBack(Callback):
-    """A callback that undoes every epoch."""
+    """A callback that undoes every epoch, at its end or before the next."""
+
+    def __init__(self, hook: str) -> None:
+        setattr(self, hook, lambda run: run.network.put_parameters(self.start))
 
     def on_train_begin(self, run: Any) -> None:
         self.start = run.network.copy_parameters()
-
-    def on_epoch_end(self, run: Any) -> None:
-        run.network.put_parameters(self.start)
 
 
 def gone(values: np.ndarray, rate: float) -> np.ndarray:
@@ -187,7 +179,7 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
     "learning_rate_went_to_zero": lambda: run(
         schedule={"name": "exponential", "rate": 0.5}, epochs=60, learning_rate=0.003
     ),
-    "weights_do_not_move": lambda: run(callbacks=SetBack()),
+    "weights_do_not_move": lambda: run(callbacks=SetBack("on_epoch_end")),
     "no_better_than_constant": lambda: run(
         ((8, "relu"),),
         inputs=X[:, :20],
@@ -199,15 +191,9 @@ PLANTED: dict[str, Callable[[], Diagnosis]] = {
 
 
 ERRORS = (
-    "ascent",
-    "zero_initialisation",
-    "constant_initialisation",
-    "dead_units",
-    "saturated_units",
-    "labels_outside_range",
-    "wrong_backward",
-    "weights_do_not_move",
-)
+    "ascent", "zero_initialisation", "constant_initialisation", "dead_units",
+    "saturated_units", "labels_outside_range", "wrong_backward", "weights_do_not_move",
+)  # fmt: skip
 HARMLESS = ("constant_column", "duplicated_column", "id_column")
 WHERE = {
     "constant_initialisation": "layer 1",
@@ -234,6 +220,25 @@ def test_planted_fault_is_named(kind: str) -> None:
     severity = "error" if kind in ERRORS else "info" if kind in HARMLESS else "warning"
     assert (first.kind, first.severity) == (kind, severity), report
     assert first.where == WHERE.get(kind, first.where)
+
+
+def test_weights_that_are_set_back_before_each_epoch() -> None:
+    report = run(callbacks=SetBack("on_epoch_begin"), epochs=20, learning_rate=0.003)
+    assert report.findings[0].kind == "weights_do_not_move"
+    assert report.findings[0].evidence.startswith("every epoch ends where the first did: J is ")
+
+
+def test_validation_on_another_scale_is_not_to_be_split_again() -> None:
+    raw = run(validation=(1000 * XV + 5000, CURVED_V))
+    assert raw.findings[0].kind == "drift"
+    assert "the two are scaled differently" in raw.findings[0].evidence
+    assert raw.findings[0].fix == {}
+    ordered = np.argsort(X[0])
+    parts = ordered[:300], ordered[300:]
+    later = run(
+        inputs=X[:, parts[0]], Y=CURVED[parts[0]], validation=(X[:, parts[1]], CURVED[parts[1]])
+    )
+    assert [f.fix for f in later.findings if f.kind == "drift"] == [{"split": "random"}]
 
 
 def test_some_bend_is_bend_enough() -> None:

@@ -236,6 +236,8 @@ def _drifted(e: Evidence) -> list[Seen]:
 def _scaled_otherwise(e: Evidence) -> list[Seen]:
     """Most columns lie elsewhere, or are many times as wide: of one kind, brought to two scales."""
     assert e.columns is not None
+    if e.target is None or e.target.drift > MOVED:  # other rows, not another scale
+        return []
     varying = [j for j, same in enumerate(e.columns.constant) if not same]
     away = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
     if len(away) < max(len(varying) / 2, 1):

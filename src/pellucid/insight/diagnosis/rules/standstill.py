@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
@@ -10,7 +13,6 @@ from pellucid.insight.diagnosis.rules.rule import (
     Seen,
     count,
     epochs_of,
-    first_J,
     hurts,
     percent,
     rate_at,
@@ -23,8 +25,8 @@ LONG = 0.3
 """Share of the epochs that were done with it."""
 ROUNDING = 1e-6
 """A step so small, relative to the weights, may leave them as they are."""
-FLAT = 0.01
-"""J of all epochs within this share of each other."""
+LITTLE, AGAIN = 0.003, 0.3
+"""The first epoch lowered J by so much; the last one ends as near to that as this share of it."""
 
 
 def _epochs(e: Evidence) -> int:
@@ -79,25 +81,33 @@ def _still(e: Evidence) -> list[Seen]:
 
 
 def _set_back(e: Evidence) -> list[Seen]:
-    """Each epoch ends where the first did, though an epoch makes J smaller."""
+    """Each epoch ends where the first did, though there was a way to go on."""
     J, later = e.curves.get("loss", []), e.samples[1:]
-    if len(J) < 5 or len(later) < 2 or max(J) - min(J) > FLAT * abs(max(J)):
+    if len(J) < 5 or len(later) < 2 or e.start is None or not hurts(e):
         return []
-    ways = [
-        [s["layers"][l]["moved_since_start"] for s in later] for l in range(len(later[0]["layers"]))
-    ]
-    same = all(max(way) - min(way) < FLAT * max(way) for way in ways)
-    if not same or not later[0]["J"] < (1 - FLAT) * first_J(e) or not hurts(e):
+    first, last = later[0], later[-1]
+    gained = e.start["J"] - first["J"]
+    if gained < LITTLE * e.start["J"] or abs(last["J"] - first["J"]) > AGAIN * gained:
         return []
+    if not all(map(_same_way, first["layers"], last["layers"], e.start["layers"])):
+        return []
+    moved = first["layers"][0]["moved_since_start"]
     return [
         Seen(
             "error",
             "every layer",
-            f"every epoch starts where the first did: J is {J[0]:.4g} in the first and {J[-1]:.4g} "
-            f"in the last, and after each the weights are {percent(ways[0][0])} off the start",
+            f"every epoch ends where the first did: J is {first['J']:.4g} after the first and "
+            f"{last['J']:.4g} after the last, and W[1] {percent(moved)} off its start each time",
             "Do not set the weights back between epochs; create the network once, before the loop.",
         )
     ]
+
+
+def _same_way(first: dict[str, Any], last: dict[str, Any], start: dict[str, Any]) -> bool:
+    """Whether a layer is as far from its start as after the first epoch, its gradient as large."""
+    moved = [each["moved_since_start"] for each in (first, last)]
+    driven = last.get("dW_norm", 0.0) > 0.5 * start.get("dW_norm", math.inf)
+    return bool(driven and abs(moved[1] - moved[0]) < AGAIN * moved[0])
 
 
 OFTEN = 0.5
