@@ -70,7 +70,7 @@ def test_a_tab_without_a_key_says_how_to_get_in(lab, context):
     kept_out(page, title, "holds no key", "Open the address that pellucid lab printed")
     expect(page.get_by_role("button", name="Play")).to_be_hidden()
     page.goto(f"{bare(lab)}?token=wrong")
-    kept_out(page, title, "not good", "Open the address that pellucid lab printed")
+    kept_out(page, title, "not valid", "Open the address that pellucid lab printed")
     ticket = f"{bare(lab)}?ticket={lab.app.ticket()}"
     enter(context, ticket).close()
     page.goto(ticket)

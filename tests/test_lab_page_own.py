@@ -189,7 +189,7 @@ def test_what_is_too_large_is_not_even_sent(page):
                 new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
         }"""
     )
-    says(page, "large.csv is 33 MiB; the lab reads files of limit is 32 MiB.")
+    says(page, "large.csv is 33 MiB; the lab reads files of up to 32 MiB.")
     assert sent == []
 
 

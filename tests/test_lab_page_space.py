@@ -190,7 +190,7 @@ def test_the_hidden_space_is_drawn_while_playing_and_needs_two_units(page):
 
 def test_each_unit_of_the_first_layer_is_a_picture_of_its_weights(page):
     panel = look(page, "First-layer weights")
-    expect(panel).to_contain_text("are no image")
+    expect(panel).to_contain_text("are not an image")
     choose(page, "digits")
     e = experiment_of(page, "digits")
     epochs(page, e, 2)
@@ -288,7 +288,7 @@ def test_a_table_of_ones_own_has_a_map_over_two_of_its_columns(browser, iris):
     page.get_by_role("button", name="One epoch").click()
     until(page, lambda: (small(page, "#map .canvas canvas:first-child") != epochs_seen).any())
     look(page, "First-layer weights")
-    expect(page.locator("#view-weights")).to_contain_text("are no image")
+    expect(page.locator("#view-weights")).to_contain_text("are not an image")
     page.close()
 
 

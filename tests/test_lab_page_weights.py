@@ -34,7 +34,7 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
     expect(page.locator("#parameters input:visible")).to_have_count(0)
     titles.nth(1).focus()
     page.keyboard.press("Enter")
-    seen = page.get_by_role("group", name="What is seen of W[2]")
+    seen = page.get_by_role("group", name="Visible part of W[2]")
     seen.get_by_label("From row").fill("48")
     page.keyboard.press("Tab")
     seen.get_by_label("From column").fill("40")
@@ -60,7 +60,7 @@ def test_tables_of_a_large_layer_wait_to_be_opened_and_any_cell_can_be_typed_ove
 def test_an_opened_table_follows_the_training(page):
     choose(page, "spiral")
     page.locator("#parameters summary").first.click()
-    page.get_by_role("group", name="What is seen of W[1]").get_by_label("From row").fill("30")
+    page.get_by_role("group", name="Visible part of W[1]").get_by_label("From row").fill("30")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="One epoch").click()
     says(page, "Epoch 1,")
