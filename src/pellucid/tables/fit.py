@@ -231,7 +231,7 @@ def fit(
     return plan.model(
         [plan.networks[k] for k in trained],
         settings=settings,
-        histories=[history.to_dict() for history in trained.values()],
+        histories=_histories(list(trained.values())),
         data={
             "source": table.source,
             "notes": table.notes,
@@ -243,6 +243,15 @@ def fit(
             "warnings": [*plan.warnings, *complaints],
         },
     )
+
+
+def _histories(trained: list[History]) -> list[dict[str, Any]]:
+    """What the model keeps of each training; what the data are like is looked at once."""
+    first, *others = trained
+    for history in others:
+        if history.kept is not None and first.facts:
+            history.facts = history.kept.facts(first.facts)
+    return [history.to_dict() for history in trained]
 
 
 def _train(plan: Plan, k: int, callbacks: list[Callback], n_threads: int | None) -> History:

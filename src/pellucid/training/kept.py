@@ -102,11 +102,15 @@ class Kept:
             self.start = self.start or start_of(network)
         return found
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the rows are like, and the last answers to them."""
+    def facts(self, known: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the rows are like, and the last answers to them.
+
+        ``known`` are the facts of another network of the same ensemble.
+        """
         outputs = self.outputs or self._answers(self._at(self.looks[-1][1]))
         with one_thread():
-            return facts.of_parts(self, outputs).to_dict()
+            like = None if known is None else facts.Facts.from_dict(known)
+            return facts.of_parts(self, outputs, like).to_dict()
 
     def class_means(self) -> list[float] | None:
         """Return the mean weight of each class's rows; None without weights, or without classes."""
@@ -134,7 +138,8 @@ class Kept:
 
     def _answers(self, network: Network) -> list[NDArray[Any]]:
         parts = [each for each in (self.train, self.validation) if each is not None]
-        return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
+        with one_thread():  # threads of BLAS that wait for more would slow the next training
+            return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
 
 
 def room(network: Network, size: int) -> int:

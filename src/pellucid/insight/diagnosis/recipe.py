@@ -16,15 +16,16 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
-from pellucid.losses import Loss
+from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.training import train
 from pellucid.training.facts.target import Target
 
 OPERATIONS = 2e10
-"""Multiplications and additions of a trial; steps are counted as 3 * 10^5 of them."""
-PER_STEP = 3e5
+"""Multiplications and additions of a trial; a step counts as 3 * 10^5 of them, of the reference
+engine, which a custom loss needs, as ten times that."""
+PER_STEP, SLOWER = 3e5, 10
 FEWEST = 5
 """Epochs of a trial at least."""
 
@@ -143,7 +144,8 @@ class Recipe:
         widths = [n, *(layer.n_units for layer in self.hidden), self.output.n_units]
         parameters = sum((a + 1) * b for a, b in pairwise(widths))
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
-        return float(6 * parameters * m + PER_STEP * steps)
+        custom = type(self.loss) is not LOSSES.get(self.loss.name)
+        return float(6 * parameters * m + PER_STEP * steps * (SLOWER if custom else 1))
 
     def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""

@@ -53,7 +53,7 @@ NEAR_CHANCE = 0.25
 """Above chance by less than this, it is asked again whether there is anything to learn."""
 COMPARED = 10_000
 """Rows of each part that are looked for in the other."""
-FEW = 400
+FEW = 250
 """Rows that are looked at where nobody waits for an answer."""
 
 
@@ -285,13 +285,20 @@ def _recalls(target: Target, A: NDArray[Any], Y: NDArray[Any]) -> list[float]:
 # Of rows that a training left ---------------------------------------------------------------------
 
 
-def of_parts(kept: Any, outputs: list[NDArray[Any]]) -> Facts:
-    """Return the facts of a training's rows and of the answers to them, in some milliseconds."""
+def of_parts(kept: Any, outputs: list[NDArray[Any]], known: Facts | None = None) -> Facts:
+    """Return the facts of a training's rows and of the answers to them, in some milliseconds.
+
+    ``known`` are those of another network of the same ensemble, whose data are the same.
+    """
     found = Facts(kept.m)
     parts = [_fewer(kept.train, outputs[0])]
     if kept.validation is not None:
         parts.append(_fewer(kept.validation, outputs[1]))
     X, Y, _, _ = parts[0]
+    if known is not None:
+        found = dataclasses.replace(known, m=kept.m)
+        of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
+        return found
     found.target = target_of(plain_targets(Y, kept.loss), kept.loss)
     found.target.is_input = is_input(X, Y)
     tables = [table(X[:COLUMNS], Y, found.target, w, kept.loss) for X, Y, w, _ in parts]

@@ -91,7 +91,7 @@ class Columns:
 
 _SPARSE = ("copy", "lattice", "alone", "drift", "moved")
 """Lists of which the largest say all; an empty one stays empty."""
-_MOST = 100
+_MOST = 30
 
 
 def _largest(values: list[float]) -> list[list[float]]:
