@@ -352,7 +352,7 @@ def test_a_loss_of_ones_own() -> None:
 def test_what_does_not_fit() -> None:
     net = network()
     with pytest.raises(TypeError, match="record_training: expected a Network; got History"):
-        record_training(History())  # type: ignore[arg-type]
+        record_training(History())
     with pytest.raises(ValueError, match="unknown loss 'bec'"):
         record_training(net, "bec")
     with record_training(net) as r:

@@ -335,6 +335,15 @@ def one_hot(labels: Array, n_classes: int, dtype: Any) -> np.ndarray:
     return Y.T
 
 
+def is_custom(loss: Loss) -> bool:
+    """Return whether a loss is not one of :data:`LOSSES`, so that no name stands for it.
+
+    >>> is_custom(LOSSES["huber"](delta=2.0))
+    False
+    """
+    return type(loss) is not LOSSES.get(loss.name)
+
+
 def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int) -> np.ndarray:
     """Return Y as an (n[L], m) array, or as m class numbers; refuse any other shape or value.
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid.history import History
-from pellucid.losses import LOSSES, Loss
+from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.training import Examples, examples
 from pellucid.training.kept import BYTES, Kept, part, room
-from pellucid.training.statistics import LAYERS, MOST
 
 ALONG = 0.9
 """From this cosine of W's change with dW, or with -dW, on, a step goes along it."""
@@ -342,8 +341,7 @@ class Recording:
         parameters = self._before.parameters.values()
         if kept.looks and not all(np.isfinite(array).all() for array in parameters):
             return
-        most = max(3, min(MOST, LAYERS // self._before.L, kept.most(self._before)))
-        if len(kept.looks) == most:
+        if len(kept.looks) == kept.most(self._before):
             del kept.looks[2]
         steps = sum(each.steps for each in self._epochs)
         kept.look(self._before, {"epoch": epoch, "step": steps})
@@ -368,7 +366,7 @@ class Recording:
             "examples": kept.m,
             "restarts": whole.restarts,
         }
-        found.own_loss = None if type(loss) is LOSSES.get(loss.name) else loss
+        found.own_loss = loss if is_custom(loss) else None
         found.stopped = "diverged" if self._stopped else how
         found.message = self._stopped or "recorded from a hand-written loop"
         found.best_epoch, found.engine, found.kept = len(done), "a hand-written loop", kept

@@ -7,7 +7,6 @@ folder hold what was seen, numbers without rows (docs/decisions/looked-at-later.
 from __future__ import annotations
 
 import copy
-import sys
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,8 +28,12 @@ BYTES = 2**18
 """Of the rows of the training so much is kept, of those of the validation half of it."""
 SMALL = 5 * 2**15
 """A network of so many bytes is looked at later: its parameters are kept until then."""
-SNAPSHOTS = 3 * SMALL
+FEWEST, MOST = 3, 16
+"""How often a network is looked at."""
+SNAPSHOTS = FEWEST * SMALL
 """Parameters of all looks together, in bytes."""
+LAYERS = 100
+"""Of all layers at all times together, so many statistics are kept, where that leaves FEWEST."""
 
 
 class Part(NamedTuple):
@@ -60,7 +63,8 @@ class Kept:
 
     def most(self, network: Network) -> int:
         """Return how many looks there is room for."""
-        return SNAPSHOTS // _size(network.parameters) if self.small else sys.maxsize
+        room = SNAPSHOTS // _size(network.parameters) if self.small else MOST
+        return max(FEWEST, min(MOST, LAYERS // network.L, room))
 
     def first(self) -> dict[str, NDArray[Any]] | None:
         """Return the parameters before the first step; None of a large network."""
@@ -85,9 +89,8 @@ class Kept:
             self.validation = part(validation, network, BYTES // 2)
             factors = self.class_means()
             if self.validation.weight is None and factors is not None:
-                Y = self.validation.Y
-                classes = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
-                self.validation = self.validation._replace(weight=np.array(factors)[classes])
+                numbers = _class_numbers(self.validation.Y)
+                self.validation = self.validation._replace(weight=np.array(factors)[numbers])
         if not self.small:
             self.outputs = self._answers(network)
 
@@ -117,8 +120,8 @@ class Kept:
         Y, w = self.train.Y, self.train.weight
         if w is None or not np.isin(Y, (0, 1)).all() or not (len(Y) == 1 or (Y.sum(0) == 1).all()):
             return None
-        classes = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
-        rows = [w[classes == k] for k in range(max(len(Y), 2))]
+        numbers = _class_numbers(Y)
+        rows = [w[numbers == k] for k in range(max(len(Y), 2))]
         return [float(each.mean()) if len(each) else 1.0 for each in rows]
 
     def _at(self, parameters: dict[str, NDArray[Any]]) -> Network:
@@ -157,6 +160,12 @@ def part(data: Examples, network: Network, size: int | None = None) -> Part:
     Y = one_hot(Y, network.n[-1], network.dtype) if Y.ndim == 1 else Y.astype(network.dtype)
     w = None if data.weight is None else data.weight[columns].astype(np.float64)
     return Part(X, Y, w if w is None or not w.any() else w / w.max())
+
+
+def _class_numbers(Y: NDArray[Any]) -> NDArray[Any]:
+    """The class of each example, of one-hot columns or of one row of 0 and 1."""
+    numbers: NDArray[Any] = Y.argmax(axis=0) if len(Y) > 1 else Y[0].astype(int)
+    return numbers
 
 
 def _size(parameters: Mapping[str, NDArray[Any]]) -> int:

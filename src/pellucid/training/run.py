@@ -15,7 +15,7 @@ from pellucid._shown import plain
 from pellucid.engines import Objective
 from pellucid.engines.base import Data, State
 from pellucid.history import History
-from pellucid.losses import LOSSES
+from pellucid.losses import is_custom
 from pellucid.metrics import Metric
 from pellucid.network import Network, check_weights
 from pellucid.optimizers import Optimizer
@@ -184,7 +184,7 @@ class Run:
     def note_settings(self) -> None:
         """Keep in the history what was asked for, as plain data, and a loss that has no name."""
         loss = self.objective.loss
-        self.history.own_loss = None if type(loss) is LOSSES.get(loss.name) else loss
+        self.history.own_loss = loss if is_custom(loss) else None
         self.history.settings = {
             "loss": self.objective.loss.spec(),
             "optimizer": self.optimizer.spec(),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pellucid.callbacks import Callback
-from pellucid.training.kept import Kept
+from pellucid.training.kept import FEWEST, Kept
 from pellucid.training.measure import PROBE, score
 
 if TYPE_CHECKING:
@@ -16,10 +16,6 @@ SHARE = 0.005
 """The part of a training's time that statistics may take, counted in operations, not measured."""
 FAST, SLOW, CALL = 6e10, 3e10, 3e-4
 """Operations a second of an engine and of NumPy, and seconds of the calls of one look."""
-FEWEST, MOST = 3, 16
-"""How often statistics are taken."""
-LAYERS = 100
-"""Of all layers at all times together, so many statistics are kept, where that leaves FEWEST."""
 
 
 class StatisticsCallback(Callback):
@@ -49,11 +45,10 @@ class StatisticsCallback(Callback):
     def on_train_begin(self, run: Run) -> None:
         """Choose the epochs, and look for the first time."""
         self._kept = Kept(run.network, run.data, run.objective.loss)
-        per_example = 6 * sum(W.size for W in run.network.parameters.values())
+        per_example = 6 * run.network.n_parameters
         whole = per_example * run.data.m * run.epochs / FAST
         look = CALL + per_example * PROBE / SLOW
-        most = max(FEWEST, min(MOST, LAYERS // run.network.L, self._kept.most(run.network)))
-        count = int(min(max(SHARE * whole / look, FEWEST), most)) - 1
+        count = int(min(max(SHARE * whole / look, FEWEST), self._kept.most(run.network))) - 1
         self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
         self._look(run)
 

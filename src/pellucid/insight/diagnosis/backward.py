@@ -14,7 +14,7 @@ from pellucid import propagation
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight.gradient_check import in_float64
 from pellucid.layers import LAYERS
-from pellucid.losses import LOSSES, Loss
+from pellucid.losses import Loss, is_custom
 from pellucid.network import Network
 
 STEP = 1e-5
@@ -25,7 +25,7 @@ def of_ones_own(network: Network, loss: Loss) -> bool:
     """Whether a layer, an activation or the loss is none of Pellucid's tables."""
     functions = [layer.activation for layer in network.layers if layer.activation is not None]
     return (
-        type(loss) is not LOSSES.get(loss.name)
+        is_custom(loss)
         or any(type(g) is not ACTIVATIONS.get(g.name) for g in functions)
         or any(type(layer) is not LAYERS.get(layer.name) for layer in network.layers)
     )
@@ -84,7 +84,7 @@ def _differences(
                 A, dA = cache.A[layer.number].copy(), gradients.dA[layer.number] / Y.shape[1]
                 after = partial(J, A, k)
                 found[f"dA[{layer.number}]"] = _difference(A, dA, after, cost, rng)
-        if type(loss) is not LOSSES.get(loss.name):
+        if is_custom(loss):
             A = cache.A[net.L].copy()
             dA = np.asarray(loss.derivative(Y, A)) / Y.shape[1]
             of_loss = partial(_mean_loss, loss, Y, A)

@@ -8,7 +8,7 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import PARAMETERS, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.subject import subject_of
+from pellucid.insight.diagnosis.subject import subject_of, with_kept_rows
 from pellucid.insight.diagnosis.trial import with_tried_advice
 from pellucid.losses import Loss
 from pellucid.network import Network
@@ -93,7 +93,7 @@ def diagnose(
         if X is None:
             raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
-    about = subject_of(subject, data, validation_data, loss, network)
+    about = with_kept_rows(subject_of(subject, data, validation_data, loss, network))
     data_alone = of_data(about, task)
     first = gather(about, task, data_alone)
     each = [findings(first)]

@@ -104,14 +104,13 @@ def _from_data(found: Evidence, subject: Subject, task: str | None, compare: boo
     found.target = target_of(Y, subject.loss, task)
     found.target.is_input = facts.is_input(X, Y)
     rows = take_rows(X.shape[1])
-    factors = subject.class_weight
     w, wv = subject.weights
 
     def table_of(X: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> Table:
         assert found.target is not None
         made = table(X, Y, found.target, w, subject.loss)
-        if w is None and factors is not None and len(factors) == made.classes:
-            return replace(made, weight=factors[made.y])
+        if w is None and made.classes:
+            made.weight = _by_class(subject, made.y, made.classes)
         return made
 
     train = table_of(X[:, rows], Y[..., rows], None if w is None else w[rows])
@@ -123,6 +122,14 @@ def _from_data(found: Evidence, subject: Subject, task: str | None, compare: boo
     if compare:
         narrowest = min(subject.network.n[1:]) if subject.network else 0
         facts.parted(found, train, held_out, reference, narrowest)
+
+
+def _by_class(
+    subject: Subject, numbers: NDArray[np.intp], classes: int
+) -> NDArray[np.float64] | None:
+    """What each row counted in the training by its class; None where all did the same."""
+    factors: NDArray[np.float64] | None = subject.class_weight
+    return None if factors is None or len(factors) != classes else factors[numbers]
 
 
 # The network and its history ----------------------------------------------------------------------
@@ -189,14 +196,9 @@ def _parts_compared(
     X, (w, wv) = subject.data[0], subject.weights
 
     def part(A: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> tuple[Any, Any, Any]:
-        factors = subject.class_weight
-        if w is not None:
-            return A, Y, w
-        if found.target is None or found.target.task == "regression" or factors is None:
-            return A, Y, None
-        numbers = classes_of(Y, found.target)
-        fits = len(factors) == max(len(Y), 2)
-        return A, Y, factors[numbers] if fits else None
+        if w is None and found.target and found.target.task != "regression":
+            w = _by_class(subject, classes_of(Y, found.target), max(len(Y), 2))
+        return A, Y, w
 
     if subject.validation is not None:
         Xv, Yv = subject.validation

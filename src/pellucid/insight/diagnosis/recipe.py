@@ -16,7 +16,7 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.subject import Subject
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
-from pellucid.losses import LOSSES, Loss
+from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.training import train
@@ -144,8 +144,8 @@ class Recipe:
         widths = [n, *(layer.n_units for layer in self.hidden), self.output.n_units]
         parameters = sum((a + 1) * b for a, b in pairwise(widths))
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
-        custom = type(self.loss) is not LOSSES.get(self.loss.name)
-        return float(6 * parameters * m + PER_STEP * steps * (SLOWER if custom else 1))
+        slower = SLOWER if is_custom(self.loss) else 1
+        return float(6 * parameters * m + PER_STEP * steps * slower)
 
     def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""

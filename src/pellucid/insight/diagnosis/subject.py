@@ -94,31 +94,7 @@ def subject_of(
     loss: str | Loss | None,
     network: Network | None,
 ) -> Subject:
-    """Return the Subject that a history, network, estimator, table model or folder stands for.
-
-    Where no data are given, it has the rows that its training has kept, if it has.
-    """
-    found = _given(given, data, validation, loss, network)
-    kept = found.history.kept if found.history else None
-    if kept is None or found.data is not None:
-        return found
-    if found.network is None:
-        found.network = kept.network()
-    X, Y, w = kept.train
-    found.data, found.weights = (X, plain_targets(Y, kept.loss)), (w, None)
-    if kept.validation is not None:
-        Xv, Yv, wv = kept.validation
-        found.validation, found.weights = (Xv, plain_targets(Yv, kept.loss)), (w, wv)
-    return found
-
-
-def _given(
-    given: Any,
-    data: Pair | None,
-    validation: Pair | None,
-    loss: str | Loss | None,
-    network: Network | None,
-) -> Subject:
+    """Return the Subject that a history, network, estimator, table model or folder stands for."""
     history = None
     if isinstance(given, type):
         raise refusal(given)
@@ -126,7 +102,7 @@ def _given(
     if inside.model is not given:
         if isinstance(inside.model, str):  # a step that passes everything through
             raise refusal(given)
-        found = _given(inside.model, inside.data(data), inside.data(validation), loss, network)
+        found = subject_of(inside.model, inside.data(data), inside.data(validation), loss, network)
         names = inside.names if len(inside.names) == found.n_inputs else found.names
         return replace(found, names=names, renamed=lambda fix: inside.renamed(found.renamed(fix)))
     if isinstance(given, (str, os.PathLike)):
@@ -147,6 +123,22 @@ def _given(
     if validation is not None:
         found.validation = _checked(*validation, found.network, "validation_data")
     return found
+
+
+def with_kept_rows(found: Subject) -> Subject:
+    """Return the subject with the rows that its training has kept, where none are given."""
+    kept = found.history.kept if found.history else None
+    if kept is None or found.data is not None:
+        return found
+    parts = [each for each in (kept.train, kept.validation) if each is not None]
+    pairs = [(X, plain_targets(Y, kept.loss)) for X, Y, _ in parts]
+    return replace(
+        found,
+        network=found.network or kept.network(),
+        data=pairs[0],
+        validation=pairs[1] if len(pairs) > 1 else found.validation,
+        weights=(parts[0].weight, parts[1].weight if len(parts) > 1 else None),
+    )
 
 
 def _from_folder(path: Any) -> tuple[Any, History | None]:

@@ -64,7 +64,7 @@ class Trials:
     """Trainings of one subject: the same rows, the same measure, other settings."""
 
     def __init__(self, subject: Subject, e: Evidence, recipe: Recipe, weighted: bool) -> None:
-        self.subject, self.known, self.recipe, self.weighted = subject, e, recipe, weighted
+        self.known, self.recipe, self.weighted = e, recipe, weighted
         assert subject.data is not None
         X, Y = subject.data
         rows = take_rows(X.shape[1], ROWS)
@@ -114,8 +114,7 @@ class Trials:
             return failed
         if history.stopped == "diverged":
             return failed
-        data = learned[0], learned[1]
-        subject = Subject(network, history, data, held_out, recipe.loss)
+        subject = Subject(network, history, learned, held_out, recipe.loss)
         task = "regression" if recipe.target.task == "regression" else "classification"
         known = of_data(subject, task, compare=False)
         for name in ("reference", "pooled", "without_best_column"):
