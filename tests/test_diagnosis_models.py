@@ -90,6 +90,21 @@ def test_drop_in_stopped_early_is_judged_by_its_best_epoch() -> None:
     assert model.history_.best_epoch == int(np.argmax(scores)) + 1 < len(scores)
 
 
+def test_the_best_epoch_put_back_by_early_stopping_is_no_fault() -> None:
+    settings = {"early_stopping": True, "max_iter": 30, "learning_rate_init": 0.001}
+    rows = np.random.default_rng(0).normal(size=(200, 6))
+    labels = (rows[:, 0] > 0).astype(int)
+    for seed in range(20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = MLPClassifier((8,), random_state=seed, **settings).fit(rows, labels)
+        if model.history_.best_epoch == 1:
+            break
+    assert model.history_.best_epoch == 1 < model.history_.epochs
+    kinds = [f.kind for f in diagnose(model, try_advice=False).findings]
+    assert "weights_do_not_move" not in kinds
+
+
 def test_partial_fits_count_together() -> None:
     model = MLPClassifier((24,), random_state=0, learning_rate_init=0.01)
     for _ in range(150):

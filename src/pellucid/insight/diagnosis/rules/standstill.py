@@ -85,6 +85,8 @@ def _set_back(e: Evidence) -> list[Seen]:
     J, later = e.curves.get("loss", []), e.samples[1:]
     if len(J) < 5 or len(later) < 2 or e.start is None or not hurts(e):
         return []
+    if 0 < e.best_epoch < len(J):  # early stopping put that epoch's weights back, as it should
+        return []
     first, last = later[0], later[-1]
     gained = e.start["J"] - first["J"]
     if gained < LITTLE * e.start["J"] or abs(last["J"] - first["J"]) > AGAIN * gained:
