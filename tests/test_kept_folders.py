@@ -93,7 +93,7 @@ def test_folders_of_the_format_of_today_are_kept() -> None:
 
 def test_what_is_kept_names_nobody_and_no_place() -> None:
     texts = [path for folder in KEPT for path in folder.parent.rglob("*.json")]
-    place = re.compile(r"(?<![\w.])(/|[A-Z]:\\)\w+[/\\]\w|\w@\w")
+    place = re.compile(r"(?<![\w.])(/|[A-Z]:\\+)\w+[/\\]+\w|\w@\w")
     found = {path.name: place.findall(path.read_text(encoding="utf-8")) for path in texts}
     assert {name for name, matches in found.items() if matches} == set()
 
