@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -244,6 +246,55 @@ def test_usage_mistakes(run: Run, arguments: list[str], message: str) -> None:
     assert result.stdout == ""
 
 
+def test_the_version_and_what_it_computes_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.engines.simd.levels", lambda: ["avx512", "avx2", "baseline"])
+    level = SimpleNamespace(level="avx2")
+    monkeypatch.setattr("pellucid.engines.simd.load_level", lambda: level)
+    monkeypatch.setattr("pellucid.engines.threads.available_cpus", lambda: 6)
+    monkeypatch.delenv("PELLUCID_NUM_THREADS", raising=False)
+    assert run("--version").stdout == (
+        f"pellucid {pellucid.__version__}\n"
+        "engine   fused, avx2 (also possible: avx512, baseline)\n"
+        "threads  6\n"
+        f"python   {platform.python_version()}, numpy {np.__version__}\n"
+    )
+    monkeypatch.setattr("pellucid.engines.simd.levels", lambda: ["avx2"])
+    monkeypatch.setenv("PELLUCID_NUM_THREADS", "3")
+    shown = run("--version").stdout.splitlines()
+    assert shown[1:3] == ["engine   fused, avx2", "threads  3, as PELLUCID_NUM_THREADS says"]
+    monkeypatch.setenv("PELLUCID_NUM_THREADS", "9999")
+    assert re.search(
+        r"threads  \d+, the most that is of use; PELLUCID_NUM_THREADS says 9999",
+        run("--version").stdout,
+    )
+
+
+def test_the_version_of_a_pure_installation(
+    run: Run, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.engines.simd.find_spec", lambda name: None)
+    monkeypatch.delenv("PELLUCID_SIMD", raising=False)
+    monkeypatch.delenv("PELLUCID_NUM_THREADS", raising=False)
+    assert run("--version").stdout.splitlines()[1:4] == [
+        "engine   reference (the fused engine is not built in this installation)",
+        "         Install pellucid again with a C++ compiler and without PELLUCID_PURE.",
+        "threads  as NumPy's BLAS decides",
+    ]
+    monkeypatch.setenv("PELLUCID_SIMD", "avx2")
+    assert "PELLUCID_SIMD='avx2' cannot be used here: not built." in refused("--version")
+
+
+def test_an_engine_that_does_not_load_is_no_pure_installation(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise ImportError("libstdc++.so.6 is missing")
+
+    monkeypatch.setattr("pellucid.engines.simd.levels", lambda: ["baseline"])
+    monkeypatch.setattr("pellucid.engines.simd.load_level", broken)
+    assert "libstdc++.so.6 is missing" in refused("--version", code=1)
+
+
 def test_faults_of_our_own_are_told_apart(
     run: Run, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,24 +356,28 @@ def test_as_a_process() -> None:
     assert child.communicate() == ("", "pellucid: there is no file 'missing.csv'.\n")
     assert child.returncode == 2
     child = process("--version")
-    assert child.communicate()[0] == f"pellucid {pellucid.__version__}\n"
+    assert child.communicate()[0].splitlines()[0] == f"pellucid {pellucid.__version__}"
 
 
+@pytest.mark.parametrize("command", [("train", "sample:iris", *FAST, "--quiet"), ("--version",)])
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
         ("PELLUCID_SIMD", "mmx", "PELLUCID_SIMD='mmx' is not a SIMD level"),
         ("PELLUCID_NUM_THREADS", "two", "PELLUCID_NUM_THREADS must be 1 or more; got 'two'."),
+        ("PELLUCID_NUM_THREADS", "²", "PELLUCID_NUM_THREADS must be 1 or more; got '²'."),
     ],
 )
 def test_a_variable_that_cannot_be_is_the_users_fault(
-    variable: str, value: str, message: str
+    command: tuple[str, ...],
+    variable: str,
+    value: str,
+    message: str,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    child = process("train", "sample:iris", *FAST, env={**os.environ, variable: value})
-    err = child.communicate()[1]
-    assert child.returncode == 2
-    assert err.startswith(f"pellucid: {message}")
-    assert "internal error" not in err
+    monkeypatch.setenv(variable, value)
+    assert refused(*command).startswith(f"pellucid: {message}")
 
 
 def test_a_terminal_without_unicode() -> None:

@@ -17,9 +17,19 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
-from pellucid import __version__
 from pellucid._shown import message
-from pellucid.cli import diagnose, evaluate, explain, export, lab, predict, samples, trace, train
+from pellucid.cli import (
+    diagnose,
+    evaluate,
+    explain,
+    export,
+    lab,
+    predict,
+    samples,
+    trace,
+    train,
+    version,
+)
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 
@@ -104,15 +114,20 @@ def _option(name: str) -> str:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"pellucid {__version__}")
+        reported(version.show_version)()
         raise typer.Exit()
 
 
 @app.callback()
 def _pellucid(
-    version: Annotated[
+    show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version, the engine, threads, Python and NumPy.",
+        ),
     ] = False,
 ) -> None:
     """Neural networks you can see through: train one on a table, predict with it.

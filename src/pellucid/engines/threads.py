@@ -7,6 +7,8 @@ import math
 import os
 from pathlib import Path
 
+from pellucid.errors import SettingsError
+
 WORK_PER_THREAD = 7e5
 """Floating-point operations a step from which a further thread may pay for its barriers."""
 
@@ -22,9 +24,25 @@ def available_cpus() -> int:
     if quota:
         limits.append(max(1, math.ceil(quota)))
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if asked.isdigit() and int(asked) > 0:
+    if asked.isdecimal() and int(asked) > 0:
         limits.append(int(asked))
     return min(limits)
+
+
+def threads_asked() -> int | None:
+    """Return what PELLUCID_NUM_THREADS says, None where it is not set.
+
+    Raises
+    ------
+    SettingsError
+        If it is no number of threads.
+    """
+    setting = os.environ.get("PELLUCID_NUM_THREADS", "")
+    if not setting:
+        return None
+    if not setting.isdecimal() or int(setting) < 1:
+        raise SettingsError(("", f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}."))
+    return int(setting)
 
 
 WORK_PER_NEW_THREAD = 3e7

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import threading
 import warnings
@@ -17,8 +16,7 @@ from numpy.typing import NDArray
 from pellucid._shown import plain
 from pellucid.callbacks import Callback
 from pellucid.engines import Session, choose_engine
-from pellucid.engines.threads import most_threads
-from pellucid.errors import SettingsError
+from pellucid.engines.threads import most_threads, threads_asked
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
 from pellucid.training.arguments import callbacks_of, is_whole
@@ -184,11 +182,8 @@ def _undo_diverged(run: Run, session: Session, steps: int, rate: float) -> None:
 
 
 def _thread_count(n_threads: int | None) -> int | None:
-    setting = os.environ.get("PELLUCID_NUM_THREADS", "")
-    if n_threads is None and setting:
-        if not setting.isdigit() or int(setting) < 1:
-            raise SettingsError(("", f"PELLUCID_NUM_THREADS must be 1 or more; got {setting!r}."))
-        n_threads = int(setting)
+    if n_threads is None:
+        n_threads = threads_asked()
     if n_threads is None:
         return None
     if not is_whole(n_threads):
