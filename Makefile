@@ -26,7 +26,7 @@ CPP := $(wildcard cpp/*.[ch]pp cpp/*/*.[ch]pp benchmarks/*.cpp benchmarks/*/*.c)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench faults fuzz format docs clean
+.PHONY: help demo test browser node check check-cpp check-js sanitize neon phases bench faults fuzz format docs wheels clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -148,6 +148,10 @@ faults: $(PACKAGE) $(VENV)/tables.txt  ## kills, full disks, several writers: be
 # Two processes at a time, or --jobs; ARGS="--target lab --count 5000" for some of one kind.
 fuzz: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt  ## 100,000 odd and hostile inputs: benchmarks/faults/FUZZ.md
 	$(BIN)/python benchmarks/faults/fuzz.py --write $(ARGS)
+
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+wheels: $(VENV)/build.txt $(VENV)/release.txt  ## sdist and wheels in dist/, tried where there is no compiler; PYTHONS="..."
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/wheels.py --out dist $(PYTHONS)
 
 $(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
 	$(PIP) install --quiet --requirement $<

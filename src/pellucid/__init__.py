@@ -8,10 +8,14 @@ with :class:`MLPClassifier` and :class:`MLPRegressor`.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any
 
-__version__ = version("pellucid")
+try:
+    __version__ = version("pellucid")
+except PackageNotFoundError:  # the part that predicts, packaging/predict
+    __version__ = version("pellucid-predict")
 
 _EXPORTS = {
     "Network": "pellucid.network",
@@ -70,12 +74,24 @@ _ROOMS = (
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return importlib.import_module(f"pellucid.{name}")
+        return _room(f"pellucid.{name}")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    value = getattr(_room(_EXPORTS[name]), name)
     globals()[name] = value
     return value
+
+
+def _room(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("pellucid."):
+            raise
+        raise ImportError(
+            f"{error.name} is not in pellucid-predict, which only predicts; for the whole of "
+            "Pellucid: pip uninstall pellucid-predict, then pip install pellucid"
+        ) from None
 
 
 def __dir__() -> list[str]:
