@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables import SAMPLES, TASKS, Table, infer_task, read_sample, read_table
+from pellucid.tables._rows import lines
 from pellucid.tables.read import read_raw
-from pellucid.tables.text import TextFormat, _lines, find_delimiter, has_header
+from pellucid.tables.text import TextFormat, find_delimiter, has_header
 
 BODY = "\n".join(f"{k},{k * 0.5},{'xy'[k % 2]}" for k in range(12))
 GOOD = f"a,b,c\n{BODY}"
@@ -447,7 +448,7 @@ def test_polars_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_end_as_csv_needs_them() -> None:
     for text in ("a\r\nb\rc\n\nd", "\n", "", "x\r", '"a\nb",c\r\n'):
-        assert list(_lines(text)) == list(io.StringIO(text, newline=""))
+        assert list(lines(text)) == list(io.StringIO(text, newline=""))
 
 
 def test_a_file_without_surprises_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
