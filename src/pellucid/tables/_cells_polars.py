@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from pellucid.tables._rows import Layout, check_cells, check_lengths, is_blank, reader
@@ -18,13 +20,13 @@ _NULLS = sorted({form(each) for each in MISSING for form in (str, str.upper, str
 def parse(
     layout: Layout, content: bytes, numeric: Sequence[bool]
 ) -> tuple[list[pl.Series], int] | None:
-    """Return the columns, and how many blank lines were skipped; None where polars gives up.
+    """Return the columns, and how many blank lines were skipped; None for csv to read the file.
 
     Numbers need a fourth of the memory of their texts, so the columns of which the first rows
     promise them are never made into those unless a later cell is no number.
     """
-    if content.count(b"\r") != content.count(b"\r\n"):
-        return None  # a lone \r ends a line for csv, not for polars
+    if not _is_cut_alike(content, layout.delimiter):
+        return None
     all_texts: dict[str, pl.DataType] = {str(k): pl.String() for k in range(layout.width)}
     hoped = {name: pl.Float64() if numeric[int(name)] else text for name, text in all_texts.items()}
 
@@ -55,6 +57,29 @@ def parse(
         frame, skipped = _without_blank_lines(layout, content, frame)
         return frame.get_columns(), skipped
     return None
+
+
+def _is_cut_alike(content: bytes, delimiter: str) -> bool:
+    r"""Whether polars surely cuts the same cells as csv, which refuses more, and says where.
+
+    It does where no \r stands alone, which ends a line for csv, and where each quotation mark
+    begins a cell, ends one, or is doubled within.
+
+    >>> _is_cut_alike(b'"a ""b"" c","",d', ","), _is_cut_alike(b'5" pipe,"a"b",c', ",")
+    (True, False)
+    """
+    if content.count(b"\r") != content.count(b"\r\n"):
+        return False
+    if b'"' not in content:
+        return True
+    sign = re.escape(delimiter).encode()
+    if re.search(rb'""(?<![^%b\n]"")(?!["%b\r\n]|\Z)' % (sign, sign), content):
+        return False  # a cell that begins with "" and goes on
+    around = np.frombuffer(b"\n%b\n" % content.replace(b'""', b""), np.uint8)
+    marks = np.flatnonzero(around == ord('"'))
+    ends = np.frombuffer(b"\r\n" + delimiter.encode(), np.uint8)
+    first, last = around[marks[::2] - 1], around[marks[1::2] + 1]
+    return bool(np.isin(first, ends[1:]).all() and np.isin(last, ends).all() and not len(marks) % 2)
 
 
 def _lost(column: pl.Series) -> bool:
@@ -91,8 +116,6 @@ def _without_blank_lines(
         return frame, 0
     rows = reader(content.decode(), layout.delimiter)
     blank = pl.Series([is_blank(row) for row in rows], dtype=pl.Boolean)[int(layout.header) :]
-    if len(blank) != frame.height:  # a quotation mark out of place
-        blank = empty
     return frame.filter(~blank), int(blank.sum())
 
 
