@@ -1,8 +1,8 @@
 """The cells of a text file by Python's csv module, as columns of NumPy.
 
 :mod:`~pellucid.tables._cells_polars` has the same functions, and is quicker. Here columns of
-numbers are float64, NaN where missing; of truth values, bool, masked where missing; of texts and of
-whole numbers too large for float64, objects, None where missing.
+numbers are float64, NaN where missing; of truth values bool, and of whole numbers too large for
+float64 int64, masked where missing; of texts objects, None where missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.tables._rows import BLANKS, Layout, check_cells, check_lengths, is_blank, reader
-from pellucid.tables.values import MINUS, MISSING, as_objects, may_merge
+from pellucid.tables.values import MINUS, MISSING, as_objects, masked, may_merge
 
 Column: TypeAlias = NDArray[Any]
 
@@ -132,8 +132,9 @@ def numbers(texts: Column) -> Column | None:
 
 def whole(texts: Column) -> Column | None:
     """Return digits as whole numbers, None where one is too large for 64 bits."""
-    x = [None if cell is None else int(cell[:_LONGEST]) for cell in texts]
-    return as_objects(x) if all(each is None or -(2**63) <= each < 2**63 for each in x) else None
+    missing = [cell is None for cell in texts]
+    x = [0 if cell is None else int(cell[:_LONGEST]) for cell in texts]
+    return masked(x, missing) if all(-(2**63) <= each < 2**63 for each in x) else None
 
 
 _LONGEST = 4000
@@ -145,9 +146,7 @@ def truths(texts: Column) -> Column | None:
     lower = [None if cell is None else cell.lower() for cell in texts]
     if not {*lower} <= {None, "true", "false"}:
         return None
-    missing = [cell is None for cell in lower]
-    x = np.array([cell == "true" for cell in lower], dtype=np.bool_)
-    return np.ma.masked_array(x, missing) if any(missing) else x
+    return masked([cell == "true" for cell in lower], [cell is None for cell in lower])
 
 
 def replaced(texts: Column, others: Column, pattern: str, signs: Mapping[str, str]) -> Column:

@@ -75,11 +75,23 @@ def _is_cut_alike(content: bytes, delimiter: str) -> bool:
     sign = re.escape(delimiter).encode()
     if re.search(rb'""(?<![^%b\n]"")(?!["%b\r\n]|\Z)' % (sign, sign), content):
         return False  # a cell that begins with "" and goes on
-    around = np.frombuffer(b"\n%b\n" % content.replace(b'""', b""), np.uint8)
-    marks = np.flatnonzero(around == ord('"'))
-    ends = np.frombuffer(b"\r\n" + delimiter.encode(), np.uint8)
-    first, last = around[marks[::2] - 1], around[marks[1::2] + 1]
-    return bool(np.isin(first, ends[1:]).all() and np.isin(last, ends).all() and not len(marks) % 2)
+    start, inside = 0, 0
+    while start < len(content):
+        end = content.find(b"\n", start + _BLOCK) + 1 or len(content)
+        block = b"\n%b\n" % content[start:end].replace(b'""', b"")
+        signs = np.frombuffer(block, np.uint8)
+        marks = np.flatnonzero(signs == ord('"'))
+        before, after = signs[marks[inside::2] - 1], signs[marks[1 - inside :: 2] + 1]
+        begin = (before == ord("\n")) | (before == ord(delimiter))
+        close = (after == ord("\n")) | (after == ord("\r")) | (after == ord(delimiter))
+        if not (begin.all() and close.all()):
+            return False
+        start, inside = end, (inside + len(marks)) % 2
+    return not inside
+
+
+_BLOCK = 2**18
+"""Bytes that are looked at together; so few stay in the processor's cache."""
 
 
 def _lost(column: pl.Series) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import DataError
 from pellucid.tables._opening import check_cells, check_texts
-from pellucid.tables.values import as_objects, holds_texts
+from pellucid.tables.values import as_objects, holds_texts, masked
 
 FEW_LINES = 1_000
 """After so many lines, and each time they are four times as many, the columns are counted."""
@@ -47,7 +47,7 @@ def _rows(source: str, content: bytes) -> tuple[list[dict[str, Any]], list[str]]
             if not isinstance(row, dict):
                 raise ValueError("it holds no object, {...}")
             if b"\\u" in line:
-                str(row).encode()  # refuses one half of a surrogate pair
+                json.dumps(row, ensure_ascii=False).encode()  # refuses one half of a surrogate pair
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{source} cannot be read: it is not JSON lines, one object a line (line {k}: "
@@ -87,9 +87,7 @@ def _column(values: Sequence[Any]) -> NDArray[Any]:
     if str in types:
         return as_objects(list(map(_text, values)))
     if types == {bool}:
-        missing = [value is None for value in values]
-        x = np.array([bool(value) for value in values])
-        return np.ma.masked_array(x, missing) if any(missing) else x
+        return masked([bool(value) for value in values], [value is None for value in values])
     if types == {int} or not types <= {int, float, bool}:
         return as_objects(values)
     return np.array([_number(value) for value in values])

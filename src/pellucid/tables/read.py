@@ -141,8 +141,8 @@ class RawTable:
     source : str
         What was read, for messages.
     data : polars.DataFrame or dict of arrays
-        In arrays, texts and whole numbers beyond 2^53 are objects, None where missing; numbers are
-        float64, NaN where missing; truth values are bool, masked where missing.
+        In arrays, numbers are NaN where missing, truth values and whole numbers beyond 2^53 masked,
+        and objects, such as texts, None.
     notes : list of str
         What was found out on the way.
     decimal : str

@@ -207,6 +207,16 @@ def label_texts(values: Sequence[Any]) -> NDArray[Any]:
     return all_missing_as_numbers(as_objects([str(each) if has else None for each, has in given]))
 
 
+def masked(values: Sequence[Any], missing: Sequence[bool]) -> NDArray[Any]:
+    """Return an array of truth values or whole numbers, masked where some are missing.
+
+    >>> masked([True, False], [False, True]).tolist()
+    [True, None]
+    """
+    x = np.array(values)
+    return np.ma.masked_array(x, missing) if any(missing) else x
+
+
 def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     """Return an array of the values, each as it is."""
     column = np.empty(len(values), dtype=object)
