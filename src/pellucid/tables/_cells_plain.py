@@ -21,8 +21,8 @@ from pellucid.tables.values import MINUS, MISSING, as_objects, masked, may_merge
 
 Column: TypeAlias = NDArray[Any]
 
-_ROWS = 10_000
-"""So many rows are texts at once, where all of their cells are numbers."""
+_CELLS = 200_000
+"""About so many cells are texts at once, where all of them are numbers."""
 
 
 def parse(layout: Layout, content: bytes, numeric: Sequence[bool]) -> tuple[list[Column], int]:
@@ -34,9 +34,9 @@ def parse(layout: Layout, content: bytes, numeric: Sequence[bool]) -> tuple[list
     hoped = {k for k, each in enumerate(numeric) if each}
     check_cells(layout, content, len(hoped))
     parts: list[list[NDArray[Any]]] = [[] for _ in numeric]
-    m = blank = 0
+    blank = 0
     for chunk, skipped in _chunks(layout, content):
-        m, blank = m + len(chunk), blank + skipped
+        blank += skipped
         for k, cells in enumerate(zip(*chunk, strict=True)):
             if not numeric[k]:
                 parts[k].append(_stripped(cells))
@@ -59,12 +59,12 @@ def parse(layout: Layout, content: bytes, numeric: Sequence[bool]) -> tuple[list
 
 def _chunks(layout: Layout, content: bytes) -> Iterator[tuple[list[list[str]], int]]:
     """The rows below the header, some at a time, and how many blank lines were among them."""
-    width = layout.width
+    width, most = layout.width, 1 + _CELLS // layout.width
     found = reader(content.decode(), layout.delimiter, strict=True)
     try:
         if layout.header:
             next(found)
-        while chunk := list(itertools.islice(found, _ROWS)):
+        while chunk := list(itertools.islice(found, most)):
             whole = [row for row in chunk if len(row) == width and (width > 1 or not is_blank(row))]
             if not all(is_blank(row) for row in chunk if len(row) != width):
                 check_lengths(layout, content)

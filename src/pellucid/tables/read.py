@@ -278,8 +278,8 @@ def _together(columns: dict[str, Any]) -> pl.DataFrame | dict[str, NDArray[Any]]
 def _json_lines(source: str, content: bytes, ending: str) -> dict[str, Any]:
     """One object a line; each name that any of them has becomes a column of the whole table.
 
-    What polars does not take, Python's json module reads, or it says in which line the fault is;
-    polars has one for half of a surrogate pair, such as \\ud800.
+    What polars does not take, Python's json module reads, or it says in which line the fault is.
+    Of half a surrogate pair, such as \\ud800, polars would make a zero byte.
     """
     if not has_polars() or _SURROGATE.search(content):
         return read_json_lines(source, content)
