@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ settings.load_profile("pellucid")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=["polars", "plain"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two ways to read text: with polars, and where it is not installed."""
+    if request.param == "plain":
+        monkeypatch.setitem(sys.modules, "polars", None)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import io
 import os
 import stat
@@ -22,6 +23,7 @@ from typing import IO, cast
 from pellucid._files import nearest_file
 from pellucid._memory import free_memory, in_bytes
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
+from pellucid.tables.table import count
 
 GZIP = b"\x1f\x8b"
 _CHUNK = 2**22
@@ -31,6 +33,15 @@ MOST_COLUMNS, _COLUMN = 100_000, 8_000
 """Of a file; and the bytes that a column takes however few its rows are: 4,000 to 6,300 to read it,
 8,000 with a training prepared. It also takes some 0.1 ms."""
 _OURS = (DataError, MissingPackageError, ModelError, SettingsError)
+
+
+def has_polars() -> bool:
+    """Return whether polars is there; without, what it does not alone can do takes longer."""
+    try:
+        importlib.import_module("polars")
+    except ImportError:
+        return False
+    return True
 
 
 # What libraries throw -----------------------------------------------------------------------------
@@ -213,6 +224,28 @@ def check_width(source: str, columns: int) -> None:
     if columns > MOST_COLUMNS:
         raise DataError(f"{what}; at most {MOST_COLUMNS:,} are read. Use fewer columns.")
     check_fits(what, _COLUMN * columns)
+
+
+_CELL, _TEXT_CELL = 16, 66
+"""Bytes that a cell takes at most while a table is read, as it is read and as a column; and that a
+text takes besides its letters, as an object."""
+
+
+def check_cells(source: str, content: bytes, rows: int, width: int) -> None:
+    """Refuse a file of more cells than the memory holds."""
+    check_width(source, width)
+    check_fits(
+        f"{source} holds {count(rows, 'row')} of {count(width, 'column')}",
+        len(content) + _CELL * rows * width,
+    )
+
+
+def check_texts(source: str, cells: int, size: int) -> None:
+    """Refuse texts that take more than the memory holds, each of them as an object."""
+    check_fits(
+        f"{source} has {count(cells, 'cell')} with {in_bytes(size)} of texts",
+        size + _TEXT_CELL * cells,
+    )
 
 
 def too_large(what: str, needed: float, free: float) -> DataError:

@@ -27,6 +27,7 @@ from pellucid.tables.values import (
     as_objects,
     canonical,
     is_missing,
+    refuse,
 )
 
 MANY = 0.05
@@ -476,10 +477,7 @@ def _from_series(series: Any, where: str, labels: bool) -> tuple[NDArray[Any], b
     if dtype == nw.Duration:
         return _from_array(series.to_numpy().astype("timedelta64[us]"), where), False
     if dtype.is_nested():
-        raise DataError(
-            f"{where} holds nested values ({dtype}); expected numbers, texts, truth values or "
-            "dates. Split it into separate columns, or drop it."
-        )
+        refuse(dict if dtype == nw.Struct else list, where)
     return canonical(series.to_list(), where, labels), False
 
 

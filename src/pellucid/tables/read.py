@@ -1,10 +1,16 @@
-"""Reading a file into a :class:`~pellucid.tables.table.Table`, through polars."""
+"""Reading a file into a :class:`~pellucid.tables.table.Table`.
+
+Text and JSON lines are read by polars where it is installed, and else, several times slower, by
+Python's csv and json modules: the table, the notes and the messages are the same. Parquet and Arrow
+need polars.
+"""
 
 from __future__ import annotations
 
-import importlib
 import io
+import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +21,14 @@ from numpy.typing import NDArray
 
 from pellucid._memory import in_bytes
 from pellucid.errors import DataError, MissingPackageError
+from pellucid.tables._json_lines import FEW_LINES, read_json_lines
 from pellucid.tables._opening import (
+    check_cells,
     check_fits,
-    check_width,
+    check_texts,
     content_of,
     guarded,
+    has_polars,
     reason_of,
     refuse_irregular,
     unheard_panics,
@@ -38,25 +47,21 @@ from pellucid.tables.table import (
 )
 from pellucid.tables.text import TextFormat, read_text
 from pellucid.tables.totals import without_totals
+from pellucid.tables.values import holds_texts, is_missing
 
 if TYPE_CHECKING:
     import polars as pl
 
 _TEXT = (".csv", ".tsv", ".txt")
-_ARROW = ("ipc", "an Arrow file", b"ARROW1", arrow_size)
+_ARROW = ("ipc", "Arrow", b"ARROW1", arrow_size)
 _COLUMNAR = {
-    ".parquet": ("parquet", "a Parquet file", b"PAR1", parquet_size),
+    ".parquet": ("parquet", "Parquet", b"PAR1", parquet_size),
     ".arrow": _ARROW,
     ".feather": _ARROW,
 }
 """What polars and people call them, how they begin, and what tells how large they are."""
 _LINES = (".jsonl", ".ndjson")
 _NO_NAMES = "; if the first row holds no names, say so: header=False (--no-header)"
-_CELL = 16
-"""Bytes that a cell takes at most while a table is read: as it is read, and as a column."""
-_TEXT_CELL = 66
-"""Bytes that a text takes besides its letters, as an object."""
-_FEW_LINES = 1_000
 _MOST_NAMED = 4
 """Columns without a name that have a note of their own."""
 
@@ -136,6 +141,8 @@ class RawTable:
     source : str
         What was read, for messages.
     data : polars.DataFrame or dict of arrays
+        In arrays, numbers are NaN where missing, truth values and whole numbers beyond 2^53 masked,
+        and objects, such as texts, None.
     notes : list of str
         What was found out on the way.
     decimal : str
@@ -177,22 +184,18 @@ class RawTable:
                 f"{self.source} has no input columns besides the target {target!r}.{_hint(names)}"
             )
         wanted = dict.fromkeys(inputs if target is None else [*inputs, target])
-        data: Any = {name: self.column(name) for name in wanted}
-        if not isinstance(self.data, Mapping):
-            data = polars().DataFrame(list(data.values()))
+        data = _together({name: self.column(name) for name in wanted})
         table = as_table(data, target=target, source=self.source, task=task)
         table.notes, table.decimal = [*notes, *table.notes], self.decimal
-        if target is not None and str(self.column(target).dtype) == "Boolean":
+        if target is not None and str(self.column(target).dtype) in ("Boolean", "bool"):
             table.y = np.asarray(table.y, dtype=np.bool_)
         return without_totals(table, self._texts(wanted, table.kept))
 
     def _texts(self, used: Collection[str], kept: NDArray[np.int64] | None) -> dict[str, Any]:
         """The other columns of texts, which may name a total."""
-        if isinstance(self.data, Mapping):
-            return {}
         rows = slice(None) if kept is None else kept
-        free = [column for column in self.data if column.name not in used]
-        return {each.name: each.to_numpy()[rows] for each in free if str(each.dtype) == "String"}
+        free = {name: self.column(name) for name in self.names if name not in used}
+        return {name: np.asarray(each)[rows] for name, each in free.items() if holds_texts(each)}
 
     def column(self, name: str) -> Any:
         """Return the column of exactly this name.
@@ -247,74 +250,91 @@ def raw_of(
     >>> raw_of("mine", b"a,b\n1,2\n3,4\n").names
     ['a', 'b']
     """
-    polars()
     notes: list[str] = []
     decimal = "."
     with guarded(source), unheard_panics():
         if ending in _TEXT:
-            names, frame, notes, decimal = read_text(source, content, how or TextFormat())
+            names, columns, notes, decimal = read_text(source, content, how or TextFormat())
         else:
             read = _json_lines if ending in _LINES else _columnar
-            frame = read(source, content, ending)
-            names = frame.columns
-        if not frame.height:
+            found = read(source, content, ending)
+            names, columns = list(found), list(found.values())
+        if not columns or not len(columns[0]):
             raise DataError(f"{source} holds no rows; its columns are {some(names)}.")
         check_names(source, names, _NO_NAMES)
-        return RawTable(source, _without_nameless(names, frame, notes), notes, decimal)
+        named = _without_nameless(names, columns, notes)
+        return RawTable(source, _together(named), notes, decimal)
 
 
-def polars() -> Any:
-    """Return the module polars; MissingPackageError says how to get it."""
-    try:
-        return importlib.import_module("polars")
-    except ImportError:
-        raise MissingPackageError(
-            "reading files needs polars: pip install 'pellucid[tables]'"
-        ) from None
-
-
-def _columnar(source: str, content: bytes, ending: str) -> pl.DataFrame:
-    """A Parquet or an Arrow file: how much memory it takes is known before it is taken."""
+def _together(columns: dict[str, Any]) -> pl.DataFrame | dict[str, NDArray[Any]]:
+    """Columns of polars as a frame; those of NumPy as they are."""
+    if all(isinstance(column, np.ndarray) for column in columns.values()):
+        return columns
     import polars as pl
 
-    form, what, signature, unpacked = _COLUMNAR[ending]
+    return pl.DataFrame([column.rename(name) for name, column in columns.items()])
+
+
+def _json_lines(source: str, content: bytes, ending: str) -> dict[str, Any]:
+    """One object a line; each name that any of them has becomes a column of the whole table.
+
+    What polars does not take, Python's json module reads, or it says in which line the fault is.
+    Of half a surrogate pair, such as \\ud800, polars would make a zero byte.
+    """
+    if not has_polars() or _SURROGATE.search(content):
+        return read_json_lines(source, content)
+    import polars as pl
+
+    rows = content.count(b"\n") + 1
+    try:
+        few = FEW_LINES
+        while few < rows:  # finding the names takes as long as there are cells, so not all at once
+            found = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=few, n_rows=few)
+            check_cells(source, content, rows, len(found.collect_schema()))
+            few *= 4
+        schema = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None).collect_schema()
+        check_cells(source, content, rows, len(schema))
+        names = list(schema)
+        if len(names) > _IN_ORDER:
+            names = list(json.loads(content[: content.find(b"\n") + 1 or None]))
+        frame = pl.read_ndjson(content, schema=schema)
+        columns = {name: frame.get_column(name) for name in names}
+    except BaseException as error:
+        reason_of(error)
+        return read_json_lines(source, content)
+    if len(columns) < len(schema):
+        return read_json_lines(source, content)
+    _check_texts(source, frame)
+    return columns
+
+
+_IN_ORDER = 32
+"""Of an object with more names, polars gives the columns in an order by chance."""
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _columnar(source: str, content: bytes, ending: str) -> dict[str, Any]:
+    """A Parquet or an Arrow file: how much memory it takes is known before it is taken."""
+    form, name, signature, unpacked = _COLUMNAR[ending]
+    if not has_polars():
+        raise MissingPackageError(f"reading {name} needs polars: pip install 'pellucid[tables]'")
+    import polars as pl
+
     try:
         size = unpacked(content)
         sizes = f"{source} unpacks from {in_bytes(len(content))} to {in_bytes(size)}"
         check_fits(sizes, len(content) + size)
         width = len(getattr(pl, f"read_{form}_schema")(io.BytesIO(content)))
         there = getattr(pl, f"scan_{form}")(io.BytesIO(content))
-        _check_cells(source, content, there.select(pl.len()).collect().item(), width)
+        check_cells(source, content, there.select(pl.len()).collect().item(), width)
         frame: pl.DataFrame = getattr(pl, f"read_{form}")(io.BytesIO(content))
     except BaseException as error:
         reason, whole = reason_of(error), content.startswith(signature)
+        what = f"{'an' if name == 'Arrow' else 'a'} {name} file"
         fault = f"{what} that is damaged, or of an unknown kind" if whole else f"not {what}"
         raise DataError(f"{source} cannot be read: it is {fault} ({reason}).") from None
     _check_texts(source, frame)
-    return frame
-
-
-def _json_lines(source: str, content: bytes, ending: str) -> pl.DataFrame:
-    """One object a line; each name that any of them has becomes a column of the whole table."""
-    import polars as pl
-
-    rows = content.count(b"\n") + 1
-    try:
-        few = _FEW_LINES
-        while few < rows:  # finding the names takes as long as there are cells, so not all at once
-            found = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=few, n_rows=few)
-            _check_cells(source, content, rows, len(found.collect_schema()))
-            few *= 4
-        schema = pl.scan_ndjson(io.BytesIO(content), infer_schema_length=None).collect_schema()
-        _check_cells(source, content, rows, len(schema))
-        frame = pl.read_ndjson(content, schema=schema)
-    except BaseException as error:
-        raise DataError(
-            f"{source} cannot be read: it is not JSON lines, one object a line "
-            f"({reason_of(error)})."
-        ) from None
-    _check_texts(source, frame)
-    return frame
+    return frame.to_dict()
 
 
 def _check_texts(source: str, frame: pl.DataFrame) -> None:
@@ -323,29 +343,23 @@ def _check_texts(source: str, frame: pl.DataFrame) -> None:
 
     sums = frame.select(pl.col(pl.String).str.len_bytes().sum()).rows()
     lengths = [length for row in sums for length in row]
-    cells, size = len(lengths) * frame.height, sum(lengths)
-    check_fits(
-        f"{source} has {count(cells, 'cell')} with {in_bytes(size)} of texts",
-        size + _TEXT_CELL * cells,
-    )
+    check_texts(source, len(lengths) * frame.height, sum(lengths))
 
 
-def _check_cells(source: str, content: bytes, rows: int, width: int) -> None:
-    check_width(source, width)
-    check_fits(
-        f"{source} holds {count(rows, 'row')} of {count(width, 'column')}",
-        len(content) + _CELL * rows * width,
-    )
+def _is_void(column: Any) -> bool:
+    """Whether it holds nothing."""
+    if isinstance(column, np.ndarray):
+        return bool(is_missing(column).all())
+    nan = column.is_nan().sum() if column.dtype.is_float() else 0
+    return bool(column.null_count() + nan == len(column))
 
 
-def _without_nameless(names: list[str], frame: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+def _without_nameless(names: list[str], columns: list[Any], notes: list[str]) -> dict[str, Any]:
     """Drop columns that have neither a name nor a value, name the others that have no name."""
-    import polars as pl
-
-    final: dict[str, pl.Series] = {}
+    final: dict[str, Any] = {}
     known, found = set(names), []
-    for k, (name, column) in enumerate(zip(names, frame.get_columns(), strict=True), start=1):
-        if not name and column.null_count() == frame.height:
+    for k, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
+        if not name and _is_void(column):
             found.append(f"column {k} has no name and no values: left out")
             continue
         if not name:
@@ -353,9 +367,9 @@ def _without_nameless(names: list[str], frame: pl.DataFrame, notes: list[str]) -
             while name in known or name in final:
                 name += "_"
             found.append(f"column {k} has no name: called {name!r}")
-        final[name] = column.rename(name)
+        final[name] = column
     more = len(found) - _MOST_NAMED
     notes += found[:_MOST_NAMED]
     if more > 0:
         notes.append(f"{count(more, 'more column')} without a name")
-    return pl.DataFrame(list(final.values()))
+    return final

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.tables._opening import check_fits, check_width
+from pellucid.tables import _cells_plain
+from pellucid.tables._opening import check_width, has_polars
+from pellucid.tables._rows import SHOWN, Layout, rows_of
 from pellucid.tables.dates import MOSTLY
 from pellucid.tables.table import count, some
-from pellucid.tables.values import EXACT, LARGEST, MISSING
-
-if TYPE_CHECKING:
-    import polars as pl
+from pellucid.tables.values import MISSING, may_merge
 
 DELIMITERS = (",", ";", "\t", "|")
 _LOOK_AT = 2**18
@@ -29,10 +27,6 @@ _LEAST_LINES, _LONGEST_START = 4, 2**26
 """Lines that are looked at, however long they are, but for a mark that is never closed."""
 _SURELY_CELLS = 2**20
 """So many commas are no sentence."""
-_NUMBER, _TEXT = 16, 120
-"""Bytes that a cell takes until it is in the table: a number; a text, which becomes an object."""
-_COPIES = 3
-"""How often the letters of texts are there at once: read, stripped, as objects."""
 
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -72,12 +66,13 @@ class TextFormat:
 
 def read_text(
     source: str, content: bytes, how: TextFormat
-) -> tuple[list[str], pl.DataFrame, list[str], str]:
+) -> tuple[list[str], list[Any], list[str], str]:
     """Return the names of the columns, the columns, notes, and the sign before decimals.
 
-    Columns in which every cell is a number, or a truth value, are Float64 or Boolean, and Int64
-    where whole numbers are too large for Float64; the others are texts as they stand, without
-    blanks around them, null where empty.
+    Columns are of polars where it is installed and takes the file, else of NumPy, and say the same.
+    Those in which every cell is a number, or a truth value, hold such, whole numbers where they are
+    too large for float64; the others are texts as they stand, without blanks around them, null
+    where empty.
     """
     content = _checked(source, content)
     blank = content[: len(content) - len(content.lstrip(b"\r\n"))].count(b"\n")
@@ -90,7 +85,7 @@ def read_text(
     if most > _SURELY_CELLS and '"' not in line:  # not even to be cut into cells
         check_width(source, most)
     delimiter = find_delimiter(sample)
-    start = list(itertools.islice(_rows(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
+    start = list(itertools.islice(rows_of(sample, delimiter), _LOOK_AT_ROWS)) or [[sample]]
     first = start[0]
     check_width(source, len(first))
     header = _is_header(start, how)
@@ -99,29 +94,38 @@ def read_text(
             f"{source} holds only a header, no rows: {some(list(map(repr, first)))}. If it is a "
             "row, say so: header=False (--no-header)."
         )
-    notes = [f"delimiter {_NAMES.get(delimiter, repr(delimiter))}"]
+    notes = [f"delimiter {SHOWN.get(delimiter, repr(delimiter))}"]
     if header:
         names = [name.strip() for name in first]
         notes.append(f"header in line {1 + blank}")
     else:
         names = [str(k) for k in range(1, len(first) + 1)]
         notes.append(f"no header: columns are named 1 to {len(first)}")
-    layout = _Layout(source, delimiter, len(names), header, 1 + blank)
-    cells = start[int(header) :]
+    layout = Layout(source, delimiter, len(names), header, 1 + blank)
+    below = start[int(header) :]
     texts = set(how.texts)
     numeric = [
-        name not in texts and all(_kind(row[k]) != "text" for row in cells if k < len(row))
+        name not in texts and all(_kind(row[k]) != "text" for row in below if k < len(row))
         for k, name in enumerate(names)
     ]
-    frame = _parse(layout, content, numeric)
-    frame, skipped = _without_blank_lines(layout, content, frame)
+    cells, columns, skipped = _parse(layout, content, numeric)
     if skipped:
         notes.append(f"{count(skipped, 'blank line')} skipped")
-    frame, found, decimal = _recognised(frame, names, delimiter, how, cells)
-    return names, frame, notes + found, decimal
+    columns, found, decimal = _recognised(cells, columns, names, delimiter, how, below)
+    return names, columns, notes + found, decimal
 
 
-_NAMES = {"\t": "tab"}
+def _parse(
+    layout: Layout, content: bytes, numeric: Sequence[bool]
+) -> tuple[ModuleType, list[Any], int]:
+    """The columns, as texts or numbers, and the module they are of; how many lines were blank."""
+    if has_polars():
+        from pellucid.tables import _cells_polars
+
+        parsed = _cells_polars.parse(layout, content, numeric)
+        if parsed is not None:
+            return _cells_polars, *parsed
+    return _cells_plain, *_cells_plain.parse(layout, content, numeric)
 
 
 # Bytes --------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ def find_delimiter(text: str) -> str:
     """
     best, best_score = ",", (0.0, 1)
     for delimiter in DELIMITERS:
-        lengths = Counter(len(row) for row in itertools.islice(_rows(text, delimiter), 200))
+        lengths = Counter(len(row) for row in itertools.islice(rows_of(text, delimiter), 200))
         if not lengths:
             continue
         length, rows = max(lengths.items(), key=lambda item: (item[1], item[0]))
@@ -259,256 +263,80 @@ def _kind(cell: str) -> str:
     return "text" if "_" in cell else "number"
 
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-
-
-def _lines(text: str) -> Iterator[str]:
-    r"""The lines with their ends, one by one; a lone \r ends a line too.
-
-    >>> list(_lines("a\r\nb\rc\n\nd"))
-    ['a\r\n', 'b\r', 'c\n', '\n', 'd']
-    """
-    return (found.group() for found in _LINE.finditer(text))
-
-
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    """The rows of cells; empty lines are none."""
-    try:
-        yield from filter(None, _reader(text, delimiter))
-    except csv.Error:
-        return
-
-
-def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
-    csv.field_size_limit(2**31 - 1)  # of the whole process; what C takes everywhere
-    return csv.reader(_lines(text), delimiter=delimiter, strict=strict)
-
-
-# Cells --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Layout:
-    """What is known of a file before its rows are read; ``first_line`` is counted from 1."""
-
-    source: str
-    delimiter: str
-    width: int
-    header: bool
-    first_line: int
-
-
-_NULLS = sorted({form(each) for each in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
-
-
-def _parse(layout: _Layout, content: bytes, numeric: Sequence[bool]) -> pl.DataFrame:
-    """The cells: by polars, numbers at once where the first rows promise them, or by csv.
-
-    Numbers need a fourth of the memory of their texts, so they are never made into those unless
-    a later cell is no number.
-    """
-    import polars as pl
-
-    all_texts: dict[str, pl.DataType] = {str(k): pl.String() for k in range(layout.width)}
-    hoped = {name: pl.Float64() if numeric[int(name)] else text for name, text in all_texts.items()}
-
-    def parse(schema: dict[str, pl.DataType], nulls: list[str] | None) -> pl.DataFrame:
-        return pl.read_csv(
-            content,
-            separator=layout.delimiter,
-            has_header=False,
-            skip_rows=int(layout.header),
-            schema=schema,
-            null_values=nulls,
-        )
-
-    for schema in (hoped, all_texts) if any(numeric) else (all_texts,):
-        numbers = sum(numeric) if schema is hoped else 0
-        _check_cells(layout, content, numbers)
-        try:
-            frame = parse(schema, _NULLS if schema is hoped else None)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            continue
-        if not _whole(layout, content, frame):
-            _check_lengths(layout, content)
-        again = [k for k, column in enumerate(frame) if _lost(column)] if schema is hoped else []
-        if not again:
-            return frame
-        _check_cells(layout, content)
-        return frame.with_columns(parse(all_texts, None)[:, again])
-    _check_lengths(layout, content)
-    _check_cells(layout, content)
-    rows = itertools.islice(_rows(content.decode(), layout.delimiter), int(layout.header), None)
-    filled = [[cell or None for cell in row] for row in rows]
-    return pl.DataFrame(filled, schema=all_texts, orient="row")
-
-
-def _check_cells(layout: _Layout, content: bytes, numbers: int = 0) -> None:
-    """Refuse more rows than the memory holds, where so many of the columns hold numbers."""
-    rows, texts = content.count(b"\n"), layout.width - numbers
-    check_fits(
-        f"{layout.source} holds about {count(rows, 'row')} of {count(layout.width, 'column')}",
-        len(content) * (_COPIES if texts else 1) + rows * (_NUMBER * numbers + _TEXT * texts),
-    )
-
-
-def _lost(column: pl.Series) -> bool:
-    """Whether cells may have lost what they said: "NA", which may be a class, or the last digits.
-
-    >>> import polars as pl
-    >>> _lost(pl.Series(["x", None])), _lost(pl.Series([None, 1e17])), _lost(pl.Series([1.5]))
-    (True, True, False)
-    """
-    import polars as pl
-
-    if column.dtype == pl.String:
-        return column.null_count() > 0
-    x = np.abs(column.to_numpy())
-    large = x[(x >= EXACT) & (x <= LARGEST)]
-    return bool((large == np.floor(large)).any())
-
-
-def _whole(layout: _Layout, content: bytes, frame: pl.DataFrame) -> bool:
-    """Whether all rows are surely of one length.
-
-    Polars fills a short row with nulls, so only a table with nulls at its end may have one; and
-    without quotation marks the delimiters can be counted.
-    """
-    if frame.width != layout.width:
-        return False
-    if not frame.to_series(layout.width - 1).null_count():
-        return True
-    expected = (frame.height + layout.header) * (layout.width - 1)
-    return b'"' not in content and content.count(layout.delimiter.encode()) == expected
-
-
-def _check_lengths(layout: _Layout, content: bytes) -> None:
-    """Refuse rows with another number of cells than the first."""
-    reader = _reader(content.decode(), layout.delimiter, strict=True)
-    wrong, first, start = 0, "", layout.first_line
-    try:
-        for row in reader:
-            if len(row) != layout.width and not _is_blank(row):
-                wrong += 1
-                first = first or f"line {start} has {count(len(row), 'cell')}"
-            start = layout.first_line + reader.line_num
-    except csv.Error as error:
-        raise DataError(
-            f"{layout.source}: line {start}: {error}: a quotation mark is opened and not closed, "
-            'or stands inside a cell (write "" for one).'
-        ) from None
-    if wrong:
-        others = count(wrong - 1, "more row")
-        more = f"; {others} {'is' if wrong == 2 else 'are'} wrong too" if wrong > 1 else ""
-        raise DataError(
-            f"{layout.source}: {first}, expected {layout.width} as in the first row (delimiter "
-            f"{_NAMES.get(layout.delimiter, repr(layout.delimiter))}){more}. Complete the row, or "
-            "put cells that hold the delimiter into quotation marks."
-        )
-
-
-def _is_blank(row: list[str]) -> bool:
-    """Whether it comes from a line with nothing in it, not even delimiters."""
-    return not row or (len(row) == 1 and not row[0].strip())
-
-
-def _without_blank_lines(
-    layout: _Layout, content: bytes, frame: pl.DataFrame
-) -> tuple[pl.DataFrame, int]:
-    """Leave out blank lines, which polars takes for rows of nulls; a row of empty cells stays."""
-    import polars as pl
-
-    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if not empty.any():
-        return frame, 0
-    rows = _reader(content.decode(), layout.delimiter)
-    blank = pl.Series([_is_blank(row) for row in rows], dtype=pl.Boolean)[int(layout.header) :]
-    if len(blank) != frame.height:  # a quotation mark out of place
-        blank = empty
-    return frame.filter(~blank), int(blank.sum())
-
-
 # Numbers ------------------------------------------------------------------------------------------
 
-_DECIMAL_COMMA = r"^[+-]?((\d+|\d{1,3}(\.\d{3})+)(,\d+)?|,\d+)$"
-_SURELY_DECIMAL = r",\d{1,2}$|,\d{4,}$|^[+-]?0?,|\.\d{3},"
+_DECIMAL_COMMA = r"^[+-]?(([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?|,[0-9]+)$"
+_SURELY_DECIMAL = r",[0-9]{1,2}$|,[0-9]{4,}$|^[+-]?0?,|\.[0-9]{3},"
 """What 1,234 is not: it may be a thousand or one and a bit."""
-_THOUSANDS = r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$"
+_THOUSANDS = r"^[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]*)?$"
+_DIGITS = r"^[+-]?[0-9]+$"
 
 
 def _recognised(
-    frame: pl.DataFrame,
+    cells: ModuleType,
+    columns: list[Any],
     names: Sequence[str],
     delimiter: str,
     how: TextFormat,
-    cells: list[list[str]],
-) -> tuple[pl.DataFrame, list[str], str]:
-    """Make columns of texts that hold numbers or truth values alone such; cells are the first.
+    below: list[list[str]],
+) -> tuple[list[Any], list[str], str]:
+    """Make columns of texts that hold numbers or truth values alone such.
 
-    Also returned are notes, and the sign before decimals.
+    ``below`` are the first rows below the header. Also returned are notes, and the sign before
+    decimals.
     """
-    import polars as pl
-
-    stripped = pl.col(pl.String).str.strip_chars()
-    columns = frame.with_columns(pl.when(stripped != "").then(stripped)).get_columns()
     texts = set(how.texts)
     free = [k for k, name in enumerate(names) if name not in texts]
     for k in free:
-        if columns[k].dtype == pl.String:
-            columns[k] = _numbers_or_truths(columns[k])
+        if cells.is_text(columns[k]):
+            columns[k] = _numbers_or_truths(cells, columns[k])
     with_commas = how.decimal == "," or delimiter != ","
     pattern = _DECIMAL_COMMA if with_commas else _THOUSANDS
     commas = [
         k
         for k in free
-        if columns[k].dtype == pl.String
-        and columns[k].str.contains(",").any()
-        and _mostly(columns[k], pattern)
+        if cells.is_text(columns[k])
+        and len(cells.matching(columns[k], ","))
+        and _mostly(cells, columns[k], pattern)
     ]
     named = some([repr(names[k]) for k in commas], most=4)
     if not commas:
-        return pl.DataFrame(columns), [], "."
+        return columns, [], "."
     if not with_commas:
         for k in commas:
-            columns[k] = _replaced(columns[k], pattern, {",": ""})
-        return pl.DataFrame(columns), [f"commas in {named} read as thousands"], "."
+            columns[k] = _replaced(cells, columns[k], pattern, {",": ""})
+        return columns, [f"commas in {named} read as thousands"], "."
     if how.decimal != ",":
-        numbers = [columns[k].filter(columns[k].str.contains(pattern)) for k in commas]
-        if not any(column.str.contains(_SURELY_DECIMAL).any() for column in numbers):
-            return pl.DataFrame(columns), [], "."
+        written = [cells.matching(cells.known(columns[k]), pattern) for k in commas]
+        if not any(len(cells.matching(each, _SURELY_DECIMAL)) for each in written):
+            return columns, [], "."
         pointed = [
             repr(names[k])
             for k in free
-            if columns[k].dtype == pl.Float64
-            and any("." in row[k] for row in cells if k < len(row))
+            if cells.is_number(columns[k]) and any("." in row[k] for row in below if k < len(row))
         ]
         if pointed:
             note = f"decimal commas in {named} but points in {some(pointed, most=4)}: the former"
             note += " are read as text; write all with a point"
-            return pl.DataFrame(columns), [note], "."
+            return columns, [note], "."
     for k in commas:
-        columns[k] = _replaced(columns[k], pattern, {".": "", ",": "."})
-    return pl.DataFrame(columns), [f"decimal commas in {named}"], ","
+        columns[k] = _replaced(cells, columns[k], pattern, {".": "", ",": "."})
+    return columns, [f"decimal commas in {named}"], ","
 
 
-def _numbers_or_truths(column: pl.Series) -> pl.Series:
+def _numbers_or_truths(cells: ModuleType, column: Any) -> Any:
     """The texts as numbers or truth values where all that are not missing are such."""
-    import polars as pl
-
-    if any(map(_is_word, column.head(20).to_list())):
+    if any(map(_is_word, column[:20])):
         return column
-    known = _known(column).str.replace("\N{MINUS SIGN}", "-", literal=True)
-    numbers = known.cast(pl.Float64, strict=False)
-    if numbers.null_count() == known.null_count():
-        digits = _all(known, r"^[+-]?\d+$") and bool(numbers.abs().is_between(EXACT, LARGEST).any())
-        if not digits:
-            return numbers
-        whole = known.str.strip_prefix("+").cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == known.null_count() else known
-    lower = known.str.to_lowercase()
-    if (lower.is_in(["true", "false"]) | known.is_null()).all():
-        return (lower == "true").set(known.is_null(), None)
-    return column
+    known = cells.known(column)
+    numbers = cells.numbers(known)
+    if numbers is None:
+        truths = cells.truths(known)
+        return column if truths is None else truths
+    if not (may_merge(np.asarray(numbers)) and _all(cells, known, _DIGITS)):
+        return numbers
+    whole = cells.whole(known)
+    return known if whole is None else whole
 
 
 def _is_word(cell: str | None) -> bool:
@@ -523,30 +351,21 @@ def _is_word(cell: str | None) -> bool:
 _NO_WORDS = MISSING | {"true", "false", "inf", "infinity"}
 
 
-def _known(column: pl.Series) -> pl.Series:
-    """Texts, null where one stands for a missing value."""
-    return column.set(column.str.to_lowercase().is_in(list(MISSING)), None)
+def _all(cells: ModuleType, known: Any, pattern: str) -> bool:
+    return len(cells.matching(known, pattern)) == len(cells.matching(known, ""))
 
 
-def _all(column: pl.Series, pattern: str) -> bool:
-    known = _known(column)
-    return known.null_count() < len(known) and bool(known.str.contains(pattern).all())
-
-
-def _mostly(column: pl.Series, pattern: str) -> bool:
+def _mostly(cells: ModuleType, column: Any, pattern: str) -> bool:
     """Whether a column holds numbers in this form, but for a few texts."""
-    fits = _known(column).str.contains(pattern).drop_nulls()
-    m, wrong = len(fits), len(fits) - int(fits.sum())
+    known = cells.known(column)
+    m = len(cells.matching(known, ""))
+    wrong = m - len(cells.matching(known, pattern))
     return m > 0 and wrong <= max((1 - MOSTLY) * m, min(1, m // 10))
 
 
-def _replaced(column: pl.Series, pattern: str, signs: dict[str, str]) -> pl.Series:
+def _replaced(cells: ModuleType, column: Any, pattern: str, signs: dict[str, str]) -> Any:
     """The numbers of this form with other signs: as numbers, or beside the texts that are none."""
-    import polars as pl
-
-    known = _known(column)
-    plain = known
-    for sign, other in signs.items():
-        plain = plain.str.replace_all(sign, other, literal=True)
-    fits = known.str.contains(pattern)
-    return plain.cast(pl.Float64) if fits.all() else plain.zip_with(fits.fill_null(False), column)
+    known = cells.known(column)
+    if _all(cells, known, pattern):
+        return cells.numbers(cells.replaced(known, known, pattern, signs))
+    return cells.replaced(known, column, pattern, signs)

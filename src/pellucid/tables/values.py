@@ -7,7 +7,7 @@ import decimal
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,22 @@ MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?"])
 EXACT = 2**53
 """Whole numbers from here on are no longer told apart in float64."""
 
+MINUS = "\N{MINUS SIGN}"
+"""What some write for the "-" of a number."""
+
 _NOTHING = ("NoneType", "NAType", "NaTType")
 """The types of None, pandas.NA and pandas.NaT."""
+
+
+def may_merge(numbers: NDArray[np.float64]) -> bool:
+    """Return whether some are whole and so large that float64 has lost their last digits.
+
+    >>> may_merge(np.array([np.nan, 1e17])), may_merge(np.array([1.5, np.inf]))
+    (True, False)
+    """
+    x = np.abs(numbers)
+    large = x[(x >= EXACT) & (x <= LARGEST)]
+    return bool((large == np.floor(large)).any())
 
 
 def canonical(
@@ -46,7 +60,7 @@ def canonical(
         strange = {each for each in types if _kind_of(each) == ""}
         values = [str(each) if type(each) in strange else each for each in values]
         types = set(map(type, values))
-    kinds = {_kind_of(each) or _refuse(each, what) for each in types} - {"missing"}
+    kinds = {_kind_of(each) or refuse(each, what) for each in types} - {"missing"}
     if len(kinds) > 1 and all(map(_no_number, values)):
         kinds -= {"number"}  # its numbers are NaN, which pandas puts where a text is missing
     cleaned = label_texts if labels else texts
@@ -93,7 +107,8 @@ def _kind_of(cls: type) -> str:
     return "number" if known else ""
 
 
-def _refuse(cls: type, what: str) -> str:
+def refuse(cls: type, what: str) -> NoReturn:
+    """Refuse values of a type that no column holds."""
     nested = issubclass(cls, (list, tuple, dict, set, np.ndarray))
     mend = "Split it into separate columns" if nested else "Convert them to texts or numbers"
     raise DataError(
@@ -192,6 +207,16 @@ def label_texts(values: Sequence[Any]) -> NDArray[Any]:
     return all_missing_as_numbers(as_objects([str(each) if has else None for each, has in given]))
 
 
+def masked(values: Sequence[Any], missing: Sequence[bool]) -> NDArray[Any]:
+    """Return an array of truth values or whole numbers, masked where some are missing.
+
+    >>> masked([True, False], [False, True]).tolist()
+    [True, None]
+    """
+    x = np.array(values)
+    return np.ma.masked_array(x, missing) if any(missing) else x
+
+
 def as_objects(values: Sequence[Any]) -> NDArray[Any]:
     """Return an array of the values, each as it is."""
     column = np.empty(len(values), dtype=object)
@@ -229,6 +254,17 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     return missing
 
 
+def holds_texts(column: Any) -> bool:
+    """Return whether a column holds texts: a Series of polars, or objects of one type and None.
+
+    >>> holds_texts(np.array([None, "a"], dtype=object)), holds_texts(np.array([1, 2]))
+    (True, False)
+    """
+    if str(column.dtype) != "object":
+        return str(column.dtype) == "String"
+    return isinstance(next((each for each in column if each is not None), None), str)
+
+
 def parse_number(text: str | None) -> float:
     r"""Return the number that a text writes, NaN where it writes none.
 
@@ -240,7 +276,7 @@ def parse_number(text: str | None) -> float:
     if text is None or "_" in text:  # Python's float takes 1_000, no table means that
         return math.nan
     try:
-        return float(text.replace("\N{MINUS SIGN}", "-"))
+        return float(text.replace(MINUS, "-"))
     except ValueError:
         return math.nan
 
