@@ -49,11 +49,11 @@ demo: $(PACKAGE) $(VENV)/tables.txt  ## train, save, load and predict from the c
 
 # Workers share the cores, so each keeps its BLAS to one thread. The package that is tested is the
 # installed one: src/ is not on the path.
-test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt browser  ## tests, and the doctests of the installed package and README
+test: $(PACKAGE) $(VENV)/tables.txt $(VENV)/test.txt browser  ## tests, and the doctests of the installed package, README and docs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg \
 	PELLUCID_BROWSER="$$($(CHROMIUM))" \
-	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob=README.md \
-	    --pyargs tests/ pellucid $(wildcard README.md) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --maxprocesses=16 --doctest-modules --doctest-glob='*.md' \
+	    --pyargs tests/ pellucid README.md docs $(ARGS)
 
 # The tests of pages drive the system's browser, and the page's types are checked with the system's
 # Node: they come by apt-get where this may install. Where it may not, these say so and go on.
@@ -157,8 +157,9 @@ $(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/venv.stamp
 	$(PIP) install --quiet --requirement $<
 	@touch $@
 
-docs: $(PACKAGE)  ## write docs/catalogues.md from the tables
+docs: $(PACKAGE)  ## write docs/catalogues.md from the tables, and README's table from the benchmarks
 	$(BIN)/python tools/write_catalogues.py docs/catalogues.md
+	$(BIN)/python benchmarks/front_table.py README.md
 
 clean:  ## remove .venv, build products and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

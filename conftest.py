@@ -1,4 +1,4 @@
-"""Settings for every test and doctest, those of the installed package and README.md included."""
+"""Settings for every test and doctest, those of the installed package and README.md and docs/ included."""
 
 import pytest
 

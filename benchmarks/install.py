@@ -56,6 +56,7 @@ PACKAGES = {
         "lightgbm[scikit-learn]", "from lightgbm import LGBMClassifier", "lightgbm"
     ),
     "PyTorch": Package("torch==2.13.0", "import torch.nn", "torch", "CPU build"),
+    "JAX": Package("jax", "import jax.numpy", "jax", "CPU build"),
     "Keras": Package("keras tensorflow-cpu", "import keras", "keras", "on TensorFlow, CPU build"),
     "AutoGluon": Package(
         "autogluon.tabular",
@@ -117,7 +118,7 @@ def installed(package: Package, folder: Path) -> str | None:
 
 def megabytes(python: str) -> float:
     """Return the size of site-packages, without pip, setuptools and compiled files."""
-    (site,) = Path(python).parents[1].glob("lib*/python*/site-packages")
+    (site,) = Path(python).parents[1].glob("lib/python*/site-packages")
     size = 0
     for path in site.rglob("*"):
         own = path.relative_to(site).parts[0].partition("-")[0] not in ("pip", "setuptools")

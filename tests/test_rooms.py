@@ -27,7 +27,7 @@ EXCEPTIONS = {
 def rows_of_map() -> list[list[str]]:
     """The rooms of each row of the table, from the top; "layers/" is the room layers."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.split("\n## Where things are\n")[1].split("\n## ")[0]
+    section = text.split("\n## Rooms of the package\n")[1].split("\n## ")[0]
     cells = re.findall(r"^\| ([^|]*) \| [^|]+ \|$", section, flags=re.MULTILINE)
     return [re.findall(r"`(\w+)/?`", cell) for cell in cells[2:]]
 

@@ -6,6 +6,7 @@ imported only for frames.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, MissingPackageError
 from pellucid.tables._opening import check_fits, guarded
 from pellucid.tables.dates import find_format
 from pellucid.tables.strays import only, with_numbers, without_headers
@@ -411,10 +412,18 @@ def _durations(array: NDArray[Any]) -> NDArray[np.float64]:
 # Frames, by narwhals ------------------------------------------------------------------------------
 
 
+def _narwhals() -> Any:
+    try:
+        return importlib.import_module("narwhals")
+    except ImportError:  # as in pellucid-predict
+        raise MissingPackageError(
+            "taking a data frame needs narwhals: pip install narwhals; or give a dict of columns"
+        ) from None
+
+
 def _frame(data: Any, source: str) -> Any:
     """The data as a narwhals DataFrame with texts as names; None where it is no frame."""
-    import narwhals as nw
-
+    nw = _narwhals()
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas: names may be anything
         names = [str(name) for name in data.columns]
         check_names(source, names)
@@ -431,8 +440,7 @@ def _frame(data: Any, source: str) -> Any:
 
 def _series(data: Any) -> Any:
     """The data as a narwhals Series, also of a frame with one column; None where it is neither."""
-    import narwhals as nw
-
+    nw = _narwhals()
     try:
         found = nw.from_native(data, allow_series=True)
     except TypeError:

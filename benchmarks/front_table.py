@@ -1,0 +1,121 @@
+"""The table of README.md, from benchmarks/results: ``make docs`` writes it.
+
+python benchmarks/front_table.py README.md
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import report
+import sklearn.datasets
+from report_format import number, table
+
+RESULTS = Path(__file__).parent / "results"
+BEGIN, END = "<!-- benchmarks/front_table.py writes this part: begin -->", "<!-- end -->"
+
+
+def peers() -> dict[str, dict[str, Any]]:
+    """Return what each is called in the results of errors, steps and installations."""
+    return {
+        "Pellucid": {"error": "pellucid", "step": ["pellucid"], "install": "pellucid"},
+        "scikit-learn's MLP": {"error": "mlp", "step": ["sklearn"], "install": "scikit-learn"},
+        "scikit-learn's HistGradientBoosting": {"error": "boosting", "install": "scikit-learn"},
+        "LightGBM": {"install": "LightGBM"},
+        "PyTorch": {"step": ["torch", "torch-compiled"], "install": "PyTorch"},
+        "JAX": {"step": ["jax"], "install": "JAX"},
+        "Keras": {"install": "Keras"},
+        "AutoGluon": {"install": "AutoGluon"},
+    }
+
+
+def text() -> str:
+    """Return the table and what it says, as Markdown."""
+    results = {name: json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in _FILES}
+    errors = {
+        name: found
+        for name, found in results["tables"]["results"].items()
+        if not hasattr(sklearn.datasets, f"load_{name}")  # samples of 150 rows say little
+    }
+    steps = results["latest"]["workloads"].values()
+    packages = results["install"]["packages"]
+    rows = []
+    for title, keys in peers().items():
+        package = packages[keys["install"]]
+        note = f" ({package['note']})" if package["note"] else ""
+        rows.append(
+            [
+                f"{title}{note}",
+                _error(errors, keys.get("error")),
+                _step(steps, keys.get("step", [])),
+                f"{package['megabytes']:,.0f}",
+                f"{package['import_s']:.1f}",
+            ]
+        )
+    header = ["", f"error on {len(errors)} tables", "time of a training step"]
+    lines = table([*header, "installed, MB", "import, s"], rows)
+    return "\n".join([*lines, "", _about(results)])
+
+
+_FILES = ("tables", "latest", "install")
+
+
+def _error(errors: dict[str, Any], method: str | None) -> str:
+    """A peer's error as a multiple of ours, and on how many tables it is lower."""
+    if method is None:
+        return "–"
+    ratios = []
+    for found in errors.values():
+        ours, theirs = found["pellucid"], found[method]
+        both = sorted(set(ours) & set(theirs))
+        mine, other = (sum(each[k]["error"] for k in both) for each in (ours, theirs))
+        ratios.append(other / mine)
+    if method == "pellucid":
+        return "1"
+    lower = sum(ratio < 1 for ratio in ratios)
+    return f"{statistics.geometric_mean(ratios):.2f} × (lower on {lower})"
+
+
+def _step(workloads: Any, contestants: list[str]) -> str:
+    """A peer's time as a multiple of ours: the mean, the least and the most."""
+    if contestants in ([], ["pellucid"]):
+        return "1" if contestants else "–"
+    ratios = []
+    for workload in workloads:
+        found = workload["results"]
+        best = [report.best_of(found, name).get("us_per_step", math.inf) for name in contestants]
+        ratios.append(min(best) / found["pellucid@all"]["us_per_step"])
+    mean = statistics.geometric_mean(ratios)
+    return f"{number(mean)} × ({number(min(ratios))} to {number(max(ratios))})"
+
+
+def _about(results: dict[str, Any]) -> str:
+    tables, speed, install = (results[name] for name in _FILES)
+    return (
+        "Errors: all with their defaults, ten splits of each table, geometric mean "
+        f"({tables['machine']['date']}). Steps: Adam on {len(speed['workloads'])} dense networks "
+        f"from 2-8-2 to 1024-2048-2048-10, float32, {speed['cpus']} CPUs, of each peer its fastest "
+        f"form, geometric mean, least and most ({speed['date']}). Installed: with all that pip "
+        f"pulls; import: until a model can be made ({install['date']}). Everything with its "
+        "scripts: [accuracy](benchmarks/accuracy.md), [speed](benchmarks/RESULTS.md), "
+        "[installation](benchmarks/install.py)."
+    )
+
+
+def written(page: str) -> str:
+    """Return a page with the table between its markers."""
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    if not pattern.search(page):
+        raise ValueError(f"the page has no line {BEGIN!r} with {END!r} below it")
+    return pattern.sub(lambda _: f"{BEGIN}\n{text()}\n{END}", page)
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(written(path.read_text("utf-8")), encoding="utf-8")
