@@ -25,6 +25,7 @@ def peers() -> dict[str, dict[str, Any]]:
     """Return what each is called in the results of errors, steps and installations."""
     return {
         "Pellucid": {"error": "pellucid", "step": ["pellucid"], "install": "pellucid"},
+        "pellucid-predict": {"install": "pellucid-predict"},
         "scikit-learn's MLP": {"error": "mlp", "step": ["sklearn"], "install": "scikit-learn"},
         "scikit-learn's HistGradientBoosting": {"error": "boosting", "install": "scikit-learn"},
         "LightGBM": {"install": "LightGBM"},

@@ -47,6 +47,7 @@ PACKAGES = {
         str(ROOT / "packaging" / "predict"),
         "from pellucid import load_predictor",
         "pellucid-predict",
+        "for prediction alone",
     ),
     "pellucid[all]": Package(f"{ROOT}[all]", "from pellucid import TabularClassifier", "pellucid"),
     "scikit-learn": Package(

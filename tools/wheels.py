@@ -42,7 +42,7 @@ def build(out: Path, pythons: Sequence[str]) -> None:
     run(sys.executable, "-m", "build", "--sdist", "--outdir", out, ROOT)
     (sdist,) = out.glob("pellucid-*.tar.gz")
     for python in pythons:
-        pip = [environment(python), "-m", "pip", "--disable-pip-version-check"]
+        pip: list[str | Path] = [environment(python), "-m", "pip", "--disable-pip-version-check"]
         fits = [*pip, "download", "-q", "--no-deps", "--no-index", "--only-binary=:all:"]
         if not succeeds(*fits, "--find-links", out, "--dest", WORK / "found", "pellucid"):
             run(*pip, "wheel", "-q", "--no-deps", "--wheel-dir", WORK / "raw", sdist)
@@ -92,10 +92,10 @@ class Place:
         """Run a command in the folder with an empty environment; return what it printed."""
         inner = [self.inside(each) if isinstance(each, Path) else each for each in command]
         path = f"{self.inside(self.folder / 'venv' / 'bin')}:{'/usr/bin:/bin' if self.root else ''}"
-        env = ["env", "-i", f"HOME={self.inside(self.folder)}", f"PATH={path.rstrip(':')}"]
-        if self.root is not None:
-            env = ["chroot", str(self.root), *env, "-C", self.inside(self.folder)]
-        return run(*env, *inner, cwd=self.folder)
+        start = [] if self.root is None else ["chroot", str(self.root)]
+        home = self.inside(self.folder)
+        env = ["env", "-i", "-C", home, f"HOME={home}", f"PATH={path.rstrip(':')}"]
+        return run(*start, *env, *inner)
 
     def version(self) -> str:
         """Return the version of its Python, as in 3.12."""
@@ -107,7 +107,8 @@ def places(pythons: Sequence[str]) -> Iterator[Place]:
     """Every place that there is here, each with an empty folder."""
     for python in pythons:
         folder = WORK / "try" / Path(python).name
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         yield Place(f"a new environment of {python}", str(shutil.which(python)), folder)
     if not (shutil.which("debootstrap") and os.geteuid() == 0):
         print("\nSKIPPED bare systems: they need root and debootstrap (apt install debootstrap)")
@@ -134,18 +135,14 @@ def bare_system(suite: str) -> Path:
     return root
 
 
-def fetch(place: Place, out: Path) -> Path:
-    """Return a folder in the place with our wheels and all that they need, for its Python."""
-    wheels = place.folder / "wheels"
+def download(place: Place, package: str, out: Path, dest: Path, *options: str) -> list[str | Path]:
+    """Return the command that downloads a package for the Python of a place, ours from ``out``."""
     machine = platform.machine()
     names = [f"manylinux_2_{k}_{machine}" for k in GLIBC] + [f"manylinux2014_{machine}"]
-    for package in ("pellucid", "pellucid-predict"):
-        command = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:"]
-        command += ["--dest", str(wheels), "--find-links", str(out)]
-        command += ["--python-version", place.version()]
-        command += [option for name in names for option in ("--platform", name)]
-        run(*command, package)
-    return wheels
+    command: list[str | Path] = [sys.executable, "-m", "pip", "download", "-q", package]
+    command += ["--only-binary=:all:", "--python-version", place.version(), *options]
+    command += [option for name in names for option in ("--platform", name)]
+    return [*command, "--dest", dest, "--find-links", out]
 
 
 def try_in(place: Place, out: Path) -> None:
@@ -154,17 +151,23 @@ def try_in(place: Place, out: Path) -> None:
     which = "import shutil, sys; print(*filter(shutil.which, sys.argv[1:]))"
     there = place.run(place.python, "-c", which, *COMPILERS).split()
     assert not there, f"{place.name} has a compiler: {there}"
-    wheels = fetch(place, out)
+    wheels = place.folder / "wheels"
+    if not succeeds(*download(place, "pellucid", out, wheels, "--no-deps", "--no-index")):
+        print(f"SKIPPED: no wheel here is for its Python {place.version()}")
+        return
+    for package in ("pellucid", "pellucid-predict"):
+        run(*download(place, package, out, wheels))
     table, model = place.folder / "cancer.csv", place.folder / "cancer.pellucid"
     pellucid = install(place, "venv", "pellucid", wheels) / "pellucid"
     version = place.run(pellucid, "--version")
     assert "engine   fused" in version, version
     assert "breast_cancer" in place.run(pellucid, "samples")
     place.run(pellucid, "samples", "--write", "breast_cancer", table)
-    print(version + place.run(pellucid, "train", table, "--target", "target", "--out", model))
+    trained = place.run(pellucid, "train", table, "--target", "target", "--out", model)
+    print(version + trained[trained.index("\non 114 held-out rows") :])
     place.run(pellucid, "predict", model, table, "--out", place.folder / "said.csv")
     with open(place.folder / "said.csv", encoding="utf-8", newline="") as file:
-        said = [row["target"] for row in csv.DictReader(file)]
+        said = [row["prediction"] for row in csv.DictReader(file)]
     with open(table, encoding="utf-8", newline="") as file:
         true = [row["target"] for row in csv.DictReader(file)]
     right = sum(map(str.__eq__, said, true)) / len(true)
@@ -188,7 +191,14 @@ def install(place: Place, venv: str, package: str, wheels: Path) -> Path:
     """Install from the folder of wheels alone, into a new environment; return its bin."""
     place.run(place.python, "-m", "venv", place.folder / venv)
     programs = place.folder / venv / "bin"
-    pip = [programs / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    pip: list[str | Path] = [
+        programs / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "-q",
+    ]
     place.run(*pip, "--no-index", "--find-links", wheels, package)
     return programs
 
@@ -211,10 +221,10 @@ def succeeds(*command: str | Path) -> bool:
         return False
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
+def run(*command: str | Path) -> str:
     """Run a command; return what it printed, or stop with all that it said."""
     done = subprocess.run(
-        command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if done.returncode:
         raise SystemExit(f"{done.stdout}\n{' '.join(map(str, command))}: {done.returncode}")
