@@ -15,7 +15,7 @@ from typing import Any
 
 import report
 import sklearn.datasets
-from report_format import number, table
+from report_format import table
 
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- benchmarks/front_table.py writes this part: begin -->", "<!-- end -->"
@@ -27,7 +27,7 @@ def peers() -> dict[str, dict[str, Any]]:
         "Pellucid": {"error": "pellucid", "step": ["pellucid"], "install": "pellucid"},
         "pellucid-predict": {"install": "pellucid-predict"},
         "scikit-learn's MLP": {"error": "mlp", "step": ["sklearn"], "install": "scikit-learn"},
-        "scikit-learn's HistGradientBoosting": {"error": "boosting", "install": "scikit-learn"},
+        "HistGradientBoosting": {"error": "boosting", "install": "scikit-learn"},
         "LightGBM": {"install": "LightGBM"},
         "PyTorch": {"step": ["torch", "torch-compiled"], "install": "PyTorch"},
         "JAX": {"step": ["jax"], "install": "JAX"},
@@ -59,9 +59,8 @@ def text() -> str:
                 f"{package['import_s']:.1f}",
             ]
         )
-    header = ["", f"error on {len(errors)} tables", "time of a training step"]
-    lines = table([*header, "installed, MB", "import, s"], rows)
-    return "\n".join([*lines, "", _about(results)])
+    lines = table(["", "error", "step", "MB", "import, s"], rows)
+    return "\n".join([*lines, "", _about(results, len(errors))])
 
 
 _FILES = ("tables", "latest", "install")
@@ -93,19 +92,18 @@ def _step(workloads: Any, contestants: list[str]) -> str:
         best = [report.best_of(found, name).get("us_per_step", math.inf) for name in contestants]
         ratios.append(min(best) / found["pellucid@all"]["us_per_step"])
     mean = statistics.geometric_mean(ratios)
-    return f"{number(mean)} × ({number(min(ratios))} to {number(max(ratios))})"
+    return f"{mean:.1f} × ({min(ratios):.1f} to {max(ratios):.0f})"
 
 
-def _about(results: dict[str, Any]) -> str:
+def _about(results: dict[str, Any], count: int) -> str:
     tables, speed, install = (results[name] for name in _FILES)
     return (
-        "Errors: all with their defaults, ten splits of each table, geometric mean "
-        f"({tables['machine']['date']}). Steps: Adam on {len(speed['workloads'])} dense networks "
-        f"from 2-8-2 to 1024-2048-2048-10, float32, {speed['cpus']} CPUs, of each peer its fastest "
-        f"form, geometric mean, least and most ({speed['date']}). Installed: with all that pip "
-        f"pulls; import: until a model can be made ({install['date']}). Everything with its "
-        "scripts: [accuracy](benchmarks/accuracy.md), [speed](benchmarks/RESULTS.md), "
-        "[installation](benchmarks/install.py)."
+        f"[Error](benchmarks/accuracy.md) on {count} tables, all with their defaults "
+        f"({tables['machine']['date']}); time of a [training step](benchmarks/RESULTS.md) of "
+        f"{len(speed['workloads'])} dense networks, each peer in its fastest form, {speed['cpus']} "
+        f"CPUs ({speed['date']}): geometric means as multiples of Pellucid's, least to most. MB "
+        "[installed](benchmarks/install.py) with all that pip pulls, and the import until a model "
+        f"can be made ({install['date']})."
     )
 
 

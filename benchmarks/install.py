@@ -58,12 +58,12 @@ PACKAGES = {
     ),
     "PyTorch": Package("torch==2.13.0", "import torch.nn", "torch", "CPU build"),
     "JAX": Package("jax", "import jax.numpy", "jax", "CPU build"),
-    "Keras": Package("keras tensorflow-cpu", "import keras", "keras", "on TensorFlow, CPU build"),
+    "Keras": Package("keras tensorflow-cpu", "import keras", "keras", "with TensorFlow, CPU build"),
     "AutoGluon": Package(
         "autogluon.tabular",
         "from autogluon.tabular import TabularPredictor",
         "autogluon.tabular",
-        "tabular part, without its optional models",
+        "tabular, its base alone",
     ),
 }
 
