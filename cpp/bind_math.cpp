@@ -9,6 +9,7 @@
 
 #include "bind.hpp"
 #include "losses.hpp"
+#include "optimizers.hpp"
 #include "permutation.hpp"
 
 namespace nb = nanobind;
@@ -138,15 +139,18 @@ void bind(nb::module_& m) {
 }  // namespace
 
 void bind_math(nb::module_& m) {
-  nb::dict activations, losses;
+  nb::dict activations, losses, optimizers;
   nb::list needs_z;
   for (int id = 0; id <= ID_Softmax; ++id) {
     activations[ACTIVATION_NAMES[id].name] = id;
     if (ACTIVATION_NAMES[id].needs_Z) needs_z.append(ACTIVATION_NAMES[id].name);
   }
   for (int id = 0; id < LOSS_COUNT; ++id) losses[LOSS_NAMES[id]] = id;
+  for (const OptimizerName& each : OPTIMIZER_NAMES) optimizers[each.name] = each.id;
+  m.attr("layers") = nb::make_tuple("dense", "scale");
   m.attr("activation_ids") = activations;
   m.attr("loss_ids") = losses;
+  m.attr("optimizer_ids") = optimizers;
   m.attr("needs_z") = needs_z;
   bind<float>(m);
   bind<double>(m);

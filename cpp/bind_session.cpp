@@ -135,19 +135,27 @@ class PySession {
     return done;
   }
 
-  double loss_and_gradients(const nb::object& X, const nb::object& Y,
-                            const std::optional<Order>& order, std::int64_t m,
-                            const std::optional<ConstDoubles>& weights, const nb::list& dW,
-                            const nb::list& db) {
+  double gradients(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
+                   std::int64_t m, const std::optional<ConstDoubles>& weights,
+                   std::int64_t position, double whole_weight, const nb::list& dW,
+                   const nb::list& db) {
     const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(pointer<T>(each));
     for (const auto& each : db) to_b.push_back(pointer<T>(each));
     nb::gil_scoped_release release;
-    return session_.loss_and_gradients(rows, targets, order ? order->data() : nullptr, m,
-                                       weights ? weights->data() : nullptr, to_W.data(),
-                                       to_b.data());
+    return session_.gradients(rows, targets, order ? order->data() : nullptr, m,
+                              weights ? weights->data() : nullptr, position, whole_weight,
+                              to_W.data(), to_b.data());
+  }
+
+  void apply(const nb::list& dW, const nb::list& db, double rate) {
+    std::vector<const T*> from_W, from_b;
+    for (const auto& each : dW) from_W.push_back(pointer<const T>(each));
+    for (const auto& each : db) from_b.push_back(pointer<const T>(each));
+    nb::gil_scoped_release release;
+    session_.apply(from_W.data(), from_b.data(), rate);
   }
 
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
@@ -266,9 +274,10 @@ void bind(nb::module_& m, const char* name) {
       .def("run", &Class::run, nb::arg("X"), nb::arg("Y"), nb::arg("order").none(), nb::arg("m"),
            nb::arg("first"), nb::arg("last"), nb::arg("rates"), nb::arg("weights").none(),
            nb::arg("costs"), nb::arg("interrupted"))
-      .def("loss_and_gradients", &Class::loss_and_gradients, nb::arg("X"), nb::arg("Y"),
-           nb::arg("order").none(), nb::arg("m"), nb::arg("weights").none(), nb::arg("dW"),
-           nb::arg("db"))
+      .def("gradients", &Class::gradients, nb::arg("X"), nb::arg("Y"), nb::arg("order").none(),
+           nb::arg("m"), nb::arg("weights").none(), nb::arg("position"), nb::arg("whole_weight"),
+           nb::arg("dW"), nb::arg("db"))
+      .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"))
       .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
       .def("read", &Class::read, nb::call_guard<nb::gil_scoped_release>())

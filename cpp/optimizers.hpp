@@ -1,6 +1,6 @@
 // The optimizers: what a tile of dW does to the same tile of W, in registers.
 //
-// The formulas stand in src/pellucid/optimizers.py; ids follow its table.
+// The formulas stand in src/pellucid/optimizers.py.
 #pragma once
 
 #include "vec.hpp"
@@ -14,6 +14,21 @@ enum OptimizerId {
   NESTEROV,
   RMSPROP,
   ADAM,  // AdamW is Adam with a decay
+};
+
+struct OptimizerName {
+  const char* name;
+  int id;
+};
+inline constexpr OptimizerName OPTIMIZER_NAMES[] = {
+    {"gradient_descent", GRADIENT_DESCENT},
+    {"momentum", MOMENTUM},
+    {"classical_momentum", CLASSICAL_MOMENTUM},
+    {"nesterov", NESTEROV},
+    {"rmsprop", RMSPROP},
+    {"adam", ADAM},
+    {"adamw", ADAM},
+    {"lbfgs", GRADIENT_DESCENT},  // its steps are scipy's; only the gradients come from here
 };
 
 struct OptimizerSpec {

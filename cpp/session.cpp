@@ -396,20 +396,27 @@ void Session<T>::steps(const Request& request, int k, int end, int t, int* done,
   }
 }
 
+// Room for dW and db, where no step has needed it yet.
 template <class T>
-double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
-                                      std::int64_t m, const double* weights, T* const* dW,
-                                      T* const* db) {
-  double weight = double(m), J = 0;
-  if (weights) {
-    weight = 0;
-    for (std::int64_t k = 0; k < m; ++k) weight += weights[order ? order[k] : k];
-  }
+void Session<T>::hold_gradients() {
   for (auto& stage : stages_)
     if (!stage.gradient_W.size()) {
       stage.gradient_W = Buffer<T>(stage.weights());
       stage.gradient_b = Buffer<T>(stage.depth_out);
     }
+}
+
+template <class T>
+double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
+                             std::int64_t m, const double* weights, std::int64_t position,
+                             double whole_weight, T* const* dW, T* const* db) {
+  double weight = double(m), J = 0;
+  if (weights) {
+    weight = 0;
+    for (std::int64_t k = 0; k < m; ++k) weight += weights[order ? order[k] : k];
+  }
+  if (whole_weight < 0) whole_weight = weight;
+  hold_gradients();
   auto job = [&](int t) {
     double total = 0;
     for (std::int64_t start = 0; start < m; start += most_) {
@@ -417,11 +424,14 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
       batch.start = start;
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.total_weight = weight;
+      batch.drop = position >= 0;
+      batch.before = position + start;
+      batch.step = step_ + 1;
       total += pass(batch, t);
       sum_gradients(t, batch, start > 0);
       wait_for_all(t);
     }
-    if (t == 0) J = total / weight + penalty(weight, (step_ + 1) & 1);
+    if (t == 0) J = total / weight + penalty(whole_weight, (step_ + 1) & 1);
   };
   const auto begun = clock::now();
   const int threads = tuner_.choose();
@@ -430,7 +440,7 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
   tuner_.note(1, std::chrono::duration<double>(clock::now() - begun).count());
   for (size_t s = 0; s < stages_.size(); ++s) {
     Stage<T>& stage = stages_[s];
-    Update<T> u = update_for(stage, 1, {1, 1, weight, 1}, true);
+    Update<T> u = update_for(stage, 1, {1, 1, whole_weight, 1}, true);
     u.bound = T(-1);
     for (size_t k = 0; k < stage.weights(); k += L)
       store(stage.gradient_W + k,
@@ -439,6 +449,24 @@ double Session<T>::loss_and_gradients(const Rows& X, const Targets<T>& Y, const 
     if (stage.spec.dense) std::memcpy(db[s], stage.gradient_b.get(), stage.spec.n_out * sizeof(T));
   }
   return J;
+}
+
+template <class T>
+void Session<T>::apply(const T* const* dW, const T* const* db, double rate) {
+  hold_gradients();
+  for_inputs([&](Stage<T>& stage, int i0, int i1) {
+    const auto s = &stage - stages_.data();
+    stage.pack(dW[s], stage.gradient_W, i0, i1);
+    if (stage.spec.dense && i0 == 0)
+      std::memcpy(stage.gradient_b.get(), db[s], stage.spec.n_out * sizeof(T));
+  });
+  Step step = step_of(step_ + 1, rate, 1);
+  step.penalise = false;
+  const int threads = tuner_.choose();
+  divide(threads);
+  auto job = [&](int t) { update_from_gradients(t, step); };
+  team_.run(threads, job);
+  ++step_;
 }
 
 template <class T>

@@ -67,9 +67,15 @@ class Session {
           bool (*interrupted)(void*), void* context);
 
   // J over the m examples of an order (null: 0 ... m - 1) and its gradients, penalties included, in
-  // the lectures' layout.
-  double loss_and_gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
-                            std::int64_t m, const double* weights, T* const* dW, T* const* db);
+  // the lectures' layout. The examples stand in the next step's mini-batch from `position` on, by
+  // which units are dropped: none where it is negative. The penalties are divided, where they are
+  // at all, by `whole_weight`, that of the whole mini-batch; negative: these are the whole.
+  double gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
+                   const double* weights, std::int64_t position, double whole_weight, T* const* dW,
+                   T* const* db);
+
+  // One step of the optimizer from gradients in the lectures' layout that hold the penalties.
+  void apply(const T* const* dW, const T* const* db, double rate);
 
   // A[L] of m examples into `out`, n[L] numbers an example, and each one's loss times its weight
   // into `losses`; either may be null.
@@ -96,6 +102,7 @@ class Session {
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
     std::int64_t m = 0;       // examples of the order
+    std::int64_t before = 0;  // examples of the mini-batch that others have: `order` is a part
     std::int64_t start = 0;   // of the mini-batch in the order
     int first = 0;            // example `first` + r of the mini-batch stands in row r
     int count = 0;            // of this block
@@ -183,6 +190,7 @@ class Session {
     double rate;           // alpha
     double weight;         // of the mini-batch
     double correction;     // Adam's sqrt(1 - beta2^t) / (1 - beta1^t)
+    bool penalise = true;  // else the gradients hold the penalties already
   };
   Step step_of(std::uint64_t number, double rate, double weight) const;
   struct Request;
@@ -206,6 +214,7 @@ class Session {
   void update_bias(Stage<T>& stage, int j, const T* sums, const Update<T>& u);
   void note_penalty(Stage<T>& stage, int i, int j, int side);
   double penalty(double weight, int side) const;
+  void hold_gradients();
   void keep_penalty(int side);
 
   const Buffer<T>& input_of(int s, const Batch& batch) const {

@@ -146,7 +146,7 @@ struct Stage {
   void read(int number, int i0, int i1) {
     Buffer<T>& to = panels_of_W(number);
     const T* from = lecture(lecture_W, number);
-    for_runs(i0, i1, [&](size_t at, size_t place, int n) { copy(to + at, from + place, n); });
+    pack(from, to, i0, i1);
     if (spec.dense && i0 == 0)
       copy(panels_of_b(number).get(), lecture(lecture_b, number), spec.n_out);
     if (number == 0 && Wb.size())
@@ -162,6 +162,9 @@ struct Stage {
   }
   void unpack(const Buffer<T>& from, T* to, int i0, int i1) const {
     for_runs(i0, i1, [&](size_t at, size_t place, int n) { copy(to + place, from + at, n); });
+  }
+  void pack(const T* from, Buffer<T>& to, int i0, int i1) const {
+    for_runs(i0, i1, [&](size_t at, size_t place, int n) { copy(to + at, from + place, n); });
   }
 
   // Whether the parameters are alike in both.

@@ -143,8 +143,8 @@ Update<T> Session<T>::update_for(const Stage<T>& stage, double factor, const Ste
   u.epsilon = T(o.epsilon);
   u.inside = T(o.alpha_inside ? alpha : 1);
   u.outside = T(o.alpha_inside ? 1 : alpha);
-  u.l1 = T(decay * spec_.l1 / per);
-  u.l2 = T(decay * spec_.l2 / per);
+  u.l1 = step.penalise ? T(decay * spec_.l1 / per) : T(0);
+  u.l2 = step.penalise ? T(decay * spec_.l2 / per) : T(0);
   u.scale = T(1);
   u.bound = T(spec_.clip_value);
   return u;

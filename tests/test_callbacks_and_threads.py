@@ -13,8 +13,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
-from pellucid.engines import ENGINES, Objective, simd, threads
-from pellucid.engines.fused import FusedForward
+from pellucid.engines import ENGINES, Job, Objective, simd, threads
+from pellucid.engines.fused import FusedPredictor
 from pellucid.engines.reference import ReferenceSession
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
@@ -106,9 +106,7 @@ def test_the_workers_of_a_grid_search_share_the_cpus(monkeypatch):
     def team_of(estimator, X, y):
         """How many threads the engine would give a training of a wide network, as a score."""
         net = Network([Dense(512, "relu"), Dense(3, "softmax")], 5, seed=0)
-        one = ENGINES["fused"].start(
-            net, Objective(loss("cce")), optimizer("adam"), batch_size=1000
-        )
+        one = ENGINES["fused"].start(Job(net, Objective(loss("cce")), optimizer("adam"), 1000))
         return float(one._session.threads)
 
     for name in ("OMP_NUM_THREADS", "PELLUCID_NUM_THREADS"):
@@ -190,10 +188,10 @@ def time_of_each_thread():
 @pytest.mark.parametrize("width", [24, 256])  # shared by examples; by panels
 def test_every_thread_of_a_large_prediction_works(width, monkeypatch):
     """The bits are the same with one thread alone; the processor time is not."""
-    monkeypatch.setattr("pellucid.engines.fused.available_cpus", lambda: 3)
+    monkeypatch.setattr("pellucid.engines.fused.predictor.available_cpus", lambda: 3)
     net = Network([Dense(width, "tanh"), Dense(10, "softmax")], 100, seed=0)
     X = np.ones((100, 40_000), dtype=np.float32)
-    forward, sessions = FusedForward(net), []
+    forward, sessions = FusedPredictor(net), []
     start = forward._kind
 
     def one_session(*spec):  # that outlives the call

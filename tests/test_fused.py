@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -15,7 +16,7 @@ import scipy.sparse
 
 from pellucid import Callback, Dense, MLPClassifier, Network, Scale, train
 from pellucid.activations import ACTIVATIONS
-from pellucid.engines import ENGINES, Objective, simd
+from pellucid.engines import ENGINES, Examples, Job, Objective, simd
 from pellucid.losses import LOSSES, loss
 from pellucid.optimizers import OPTIMIZERS, optimizer
 
@@ -42,15 +43,7 @@ def examples(n, m, n_outputs, loss_name, seed=0):
 
 def session(engine, net, batch_size, rule="adam", loss_name="mse", threads=1, state=None, **extra):
     objective = Objective(loss(loss_name), **extra)
-    return engine.start(
-        net,
-        objective,
-        optimizer(rule),
-        batch_size=batch_size,
-        seed=5,
-        n_threads=threads,
-        state=state,
-    )
+    return engine.start(Job(net, objective, optimizer(rule), batch_size, 5, state, threads))
 
 
 def largest(found, expected):
@@ -72,14 +65,14 @@ def one_step(layers, n, m, batch_size, dtype, loss_name, weights=False, steps=1,
     for engine in (FUSED, REFERENCE):
         net = Network(layers, n, seed=3, dtype=dtype)
         one = session(engine, net, batch_size, loss_name=loss_name, **options)
-        J, gradients = one.loss_and_gradients(X, Y, w)
+        gradients = one.gradients(Examples(X, Y, w), position=None)
         order = np.random.default_rng(2).permutation(m)
         rates = np.full(steps, 0.01)
         costs = one.run(X, Y, order, 0, steps, learning_rate=rates, sample_weight=w)
         value, A = one.evaluate(X, Y, w)
         state = one.state()
         one.close()
-        found = {"costs": costs, "J": np.array([J]), "value": np.array([value]), "A": A}
+        found = {"costs": costs, "J": np.array([gradients.J]), "value": np.array([value]), "A": A}
         found |= net.parameters | state.slots
         for layer, each in zip(net.layers, gradients.by_layer, strict=True):
             found |= {f"{k}{layer.number}": each[k] for k in each if k != "dZ"}
@@ -251,10 +244,10 @@ def test_the_same_bits_for_any_number_of_threads_and_any_sharing(
         one = session(FUSED, net, batch, loss_name="cce", threads=threads, **extra)
         costs = [epoch(one, X, Y, weights, e) for e in range(3)]
         value, A = one.evaluate(X, Y, weights)
-        J, gradients = one.loss_and_gradients(X, Y, weights)
+        slopes = one.gradients(Examples(X, Y, weights), position=None)
         one.close()
-        slopes = [each[k].tobytes() for each in gradients.by_layer for k in sorted(each)]
-        found.add((bits(net), np.concatenate(costs).tobytes(), value, A.tobytes(), J, *slopes))
+        arrays = (np.concatenate(costs), A, slopes.flat)
+        found.add((bits(net), value, slopes.J, *(each.tobytes() for each in arrays)))
     assert len(found) == 1
 
 
@@ -427,9 +420,8 @@ def test_auto_takes_the_fused_engine_and_says_when_not():
     own = Network([Dense(4, Mine()), Dense(1, "identity")], 3, seed=0)
     history = train(own, X, Y, loss="mse", epochs=1)
     assert history.engine == "reference"
-    assert "fused: the activation" in history.engine_note
-    assert "is a custom one" in history.engine_note
-    with pytest.raises(ValueError, match="no engine can do this job: fused: the activation"):
+    assert "fused: it has no activation" in history.engine_note
+    with pytest.raises(ValueError, match="no engine can do this job: fused: it has no activation"):
         train(own, X, Y, loss="mse", epochs=1, engine="fused")
 
 
@@ -502,13 +494,12 @@ def test_an_interrupt_ends_the_run_between_two_steps():
     X, y = examples(100, 20_000, 2, "cce")
     nets = [Network([Dense(512, "tanh"), Dense(2, "softmax")], 100, seed=0) for _ in "ab"]
     rates = np.full(20_000, 0.01)
-    one = FUSED.start(
-        nets[0], Objective(loss("cce")), optimizer("adam"), batch_size=1, interrupted=lambda: True
-    )
+    job = Job(nets[0], Objective(loss("cce")), optimizer("adam"))
+    one = FUSED.start(replace(job, interrupted=lambda: True))
     done = len(one.run(X, y, None, 0, 20_000, learning_rate=rates))
     one.close()
     assert 0 < done < 20_000
-    whole = FUSED.start(nets[1], Objective(loss("cce")), optimizer("adam"), batch_size=1)
+    whole = FUSED.start(replace(job, network=nets[1]))
     whole.run(X, y, None, 0, done, learning_rate=rates)
     whole.close()
     assert bits(nets[0]) == bits(nets[1])

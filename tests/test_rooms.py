@@ -19,7 +19,6 @@ SOURCE = ROOT / "src" / "pellucid"
 EXCEPTIONS = {
     ("persistence", "estimators"): "load makes the estimator that a folder names: _KINDS",
     ("persistence", "tables"): "load_predictor makes the model that a folder names: _KINDS",
-    ("philox", "engines"): "a permutation is drawn in C++ where that is built",
 }
 """Imports from below that are there today: who, from where, and why. The list only shrinks."""
 

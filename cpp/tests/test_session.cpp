@@ -1,6 +1,7 @@
 // A whole training, for the sanitizers: the same bits for any number of threads, from dense, sparse
-// and weighted examples, with dropout, clipping, mini-batches larger than a pass, and gradients
-// that are summed in parts.
+// and weighted examples, with dropout, clipping, mini-batches larger than a pass, gradients that
+// are summed in parts, and steps from gradients that were handed over.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Case {
   bool tuned = false;  // else all threads take part in every step
   int epochs = 3;
   std::vector<double> speeds{};  // of the threads, by which the work is shared
+  bool handed = false;           // a step is gradients() and apply()
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
@@ -84,19 +86,29 @@ std::vector<T> train(const Case& c, int threads) {
   const double* w = c.weighted ? weights.data() : nullptr;
   const int steps = (EXAMPLES + c.batch - 1) / c.batch;
   std::vector<T> found;
+  std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(hidden), dW2(W2.size()),
+      db2(OUTPUTS);
+  T* dW[] = {dW1.data(), dW2.data()};
+  T* db[] = {db1.data(), db2.data()};
+  const auto gradients = [&](int first, int count, std::int64_t position) {
+    return session.gradients(rows, targets, order.data() + first, count, w, position, -1, dW, db);
+  };
   for (int epoch = 0; epoch < c.epochs; ++epoch) {
-    const int done = session.run(rows, targets, order.data(), EXAMPLES, 0, steps, rates.data(), w,
-                                 costs.data(), nullptr, nullptr);
+    int done = 0;
+    for (; c.handed && done < steps; ++done) {
+      const int first = done * c.batch;
+      costs[done] = gradients(first, std::min(EXAMPLES - first, c.batch), 0);
+      session.apply(dW, db, rates[done]);
+    }
+    if (!c.handed)
+      done = session.run(rows, targets, order.data(), EXAMPLES, 0, steps, rates.data(), w,
+                         costs.data(), nullptr, nullptr);
     CHECK(done == steps, "%d of %d steps", done, steps);
     for (int k = 0; k < done; ++k) found.push_back(T(costs[k]));
   }
-  std::vector<T> out(size_t(EXAMPLES) * OUTPUTS), dW1(W1.size()), db1(hidden), dW2(W2.size()),
-      db2(OUTPUTS);
   std::vector<double> losses(EXAMPLES);
   session.evaluate(rows, targets, order.data(), EXAMPLES, w, out.data(), losses.data());
-  T* dW[] = {dW1.data(), dW2.data()};
-  T* db[] = {db1.data(), db2.data()};
-  found.push_back(T(session.loss_and_gradients(rows, targets, order.data(), EXAMPLES, w, dW, db)));
+  found.push_back(T(gradients(0, EXAMPLES, -1)));
   session.write();
   session.write_memory();
   CHECK(session.finite() && session.same(), "other parameters than were written");
@@ -136,6 +148,14 @@ void test_all() {
     test_threads<T>("uneven", {16, false, true, 0.3, -1, hidden, false, 3, {1, 0.4, 0.8, 0.3}});
   const Case sparse{16, true, false, 0, -1};
   CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
+  for (Case whole : {Case{16, false, true, 0.3, -1}, Case{33, false, false, 0.3, 0.05},
+                     Case{1500, false, true, 0.1, -1}}) {
+    Case handed = whole;
+    handed.handed = true;
+    for (const int threads : {1, 3})
+      CHECK(train<T>(handed, threads) == train<T>(whole, 1),
+            "a step from gradients has other bits with %d threads", threads);
+  }
 }
 
 }  // namespace

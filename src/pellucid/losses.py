@@ -375,6 +375,30 @@ def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int) -> np.ndarray:
     return checked
 
 
+def check_weights(
+    sample_weight: Any, m: int, dtype: Any, name: str = "sample_weight"
+) -> np.ndarray | None:
+    """Return the weights of m examples as an array, None for None; refuse what is no weight."""
+    if sample_weight is None:
+        return None
+    w = np.asarray(sample_weight)
+    if w.shape != (m,):
+        raise ValueError(f"{name} must have shape (m,) = ({m},); got {w.shape}.")
+    if w.dtype.kind not in "biuf" or not np.isfinite(w).all() or (w < 0).any():
+        raise ValueError(f"{name} must hold finite numbers of 0 or more.")
+    if not w.any():
+        raise ValueError(f"{name} is 0 for every example; at least one must be positive.")
+    with np.errstate(over="ignore", under="ignore"):
+        w = w.astype(dtype)
+        total = w.sum()
+    if not 0 < total < np.inf:
+        what = "infinite" if total else "0 for every example"
+        raise ValueError(
+            f"{name} is {what} in {np.dtype(dtype)}, or its sum is. Divide it by its mean."
+        )
+    return w
+
+
 def _check_labels(Y: np.ndarray, n_classes: int) -> np.ndarray:
     _check_finite(Y)
     labels = Y.astype(np.int64)

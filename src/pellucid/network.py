@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 
 from pellucid import philox, propagation
 from pellucid._shown import plain
-from pellucid.engines.base import Data, check_parameters
-from pellucid.engines.fused import FusedForward, refuses_layers
+from pellucid.engines import predictor_of
+from pellucid.engines.contract import Data, Predictor
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers import Layer, layer_from_dict
-from pellucid.losses import Loss, check_targets, one_hot
+from pellucid.losses import Loss, check_targets, check_weights, one_hot
 from pellucid.losses import loss as find_loss
 from pellucid.propagation import Cache, Gradients
-
-BLOCK = 1024
-"""Examples of a prediction at a time, so that a large X needs little memory."""
 
 
 class ParametersByLayer(MutableMapping[int, NDArray[Any]]):
@@ -127,7 +124,7 @@ class Network:
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64'; got {dtype!r}.")
         self.dtype = np.dtype(dtype)
-        self._forward: FusedForward | None = None
+        self._predictor: Predictor | None = None
         self._build(initializer)
 
     def _build(self, initializer: Any) -> None:
@@ -163,7 +160,7 @@ class Network:
         made.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
         made.n_inputs = parameters[0]["W"].shape[1] if n_inputs is None else n_inputs
         made.seed, made.dtype = seed, next(iter(parameters[0].values())).dtype
-        made._forward = None
+        made._predictor = None
         shape: tuple[int, ...] = (made.n_inputs,)
         number = 0
         for layer, arrays in zip(made.layers, parameters, strict=True):
@@ -247,41 +244,23 @@ class Network:
 
         No unit is dropped here: dropout is for training.
         """
-        fused = self._fused_forward()
-        if fused and not cache and self._plain_few(X, fused.FEW):
-            return fused.few(X.T).T
+        if self._predictor is None or not self._predictor.holds():
+            self._predictor = predictor_of(self)
+        if not cache and self._is_plain(X):
+            return self._predictor(X)
         X = self.checked_X(X)
         if cache:
             return propagation.forward(self.layers, self._dense(X))
-        m = X.shape[1]
-        if fused:
-            self._check_cast(X)
-            return fused.many(X)
-        A = np.empty((self.n[-1], m), dtype=self.dtype, order="F")
-        for start in range(0, m, BLOCK):
-            block = self._dense(X[:, start : start + BLOCK])
-            A[:, start : start + BLOCK] = propagation.forward(self.layers, block).A[self.L]
-        return A
+        self._check_cast(X)
+        return self._predictor(X)
 
-    def _fused_forward(self) -> FusedForward | None:
-        """The fused engine's forward pass of these very arrays, None where it cannot run them."""
-        if self._forward is None or not self._forward.holds():
-            self._forward = None
-            check_parameters(self.layers, self.dtype, writing=False)
-            contiguous = all(array.flags.f_contiguous for array in self.parameters.values())
-            if contiguous and not refuses_layers(self.layers):
-                self._forward = FusedForward(self)
-        return self._forward
-
-    def _plain_few(self, X: Any, few: int) -> bool:
-        """Whether X is so plain and small that nothing need be converted."""
+    def _is_plain(self, X: Any) -> bool:
+        """Whether X is so plain that nothing need be checked or converted."""
         return (
             type(X) is np.ndarray
             and X.ndim == 2
             and X.dtype == self.dtype
             and X.shape[0] == self.n_inputs
-            and X.shape[1] <= few
-            and X.flags.f_contiguous
         )
 
     def _check_cast(self, X: Data) -> None:
@@ -296,7 +275,7 @@ class Network:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_forward": None}
+        return self.__dict__ | {"_predictor": None}
 
     def backward(
         self,
@@ -471,30 +450,6 @@ def _put(name: str, array: NDArray[Any], values: Any) -> None:
         raise ValueError(
             f"{name} is {array.dtype}; got {np.abs(values).max():.3g}, which it cannot hold."
         ) from None
-
-
-def check_weights(
-    sample_weight: Any, m: int, dtype: Any, name: str = "sample_weight"
-) -> NDArray[Any] | None:
-    """Return the weights of m examples as an array, None for None; refuse what is no weight."""
-    if sample_weight is None:
-        return None
-    w = np.asarray(sample_weight)
-    if w.shape != (m,):
-        raise ValueError(f"{name} must have shape (m,) = ({m},); got {w.shape}.")
-    if w.dtype.kind not in "biuf" or not np.isfinite(w).all() or (w < 0).any():
-        raise ValueError(f"{name} must hold finite numbers of 0 or more.")
-    if not w.any():
-        raise ValueError(f"{name} is 0 for every example; at least one must be positive.")
-    with np.errstate(over="ignore", under="ignore"):
-        w = w.astype(dtype)
-        total = w.sum()
-    if not 0 < total < np.inf:
-        what = "infinite" if total else "0 for every example"
-        raise ValueError(
-            f"{name} is {what} in {np.dtype(dtype)}, or its sum is. Divide it by its mean."
-        )
-    return w
 
 
 def _checked_layers(layers: Iterable[Layer]) -> list[Layer]:

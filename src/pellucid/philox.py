@@ -9,8 +9,6 @@ Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
 
 from __future__ import annotations
 
-import functools
-import importlib
 import secrets
 from typing import Any
 
@@ -78,33 +76,13 @@ def normal(seed: int, shape: tuple[int, ...], **where: Any) -> NDArray[np.float6
 def permutation(seed: int, count: int, *, step: int = 0, stream: int = ORDER) -> NDArray[np.int64]:
     """Return 0..count-1 shuffled: the stable argsort of one 64-bit draw per row.
 
+    :func:`pellucid.engines.permutation` draws the same in C++ where that is built.
+
     >>> permutation(0, 5)
     array([4, 3, 2, 0, 1])
     """
-    native = _native_permutation()
-    if native is not None and count < 2**32:
-        order = np.empty(count, dtype=np.int64)
-        native(order, step & 0xFFFFFFFF, stream, seed)
-        return order
-    return _permutation(seed, count, step, stream)
-
-
-def _permutation(seed: int, count: int, step: int, stream: int) -> NDArray[np.int64]:
-    """Return what :func:`permutation` is by definition."""
     halves = words(seed, 2 * count, stream=stream, step=step).astype(np.uint64)
     return np.argsort(halves[0::2] << _SHIFT | halves[1::2], kind="stable")
-
-
-@functools.cache
-def _native_permutation() -> Any:
-    """The compiled form, None where the fused engine is not built.
-
-    The engines import this module, so it can look for theirs only when it is asked.
-    """
-    try:
-        return importlib.import_module("pellucid.engines.simd").load_level().permutation
-    except ImportError:
-        return None
 
 
 def dropout_mask(

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from pellucid.engines import fused, simd
+from pellucid.engines import simd
+from pellucid.engines.fused.module import optimizer_spec
 from pellucid.optimizers import Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 
@@ -62,7 +63,7 @@ def optimizer_seconds(
     True
     """
     _check(n_threads=n_threads, n_parameters=n_parameters, seconds=seconds)
-    spec = fused.optimizer_spec(find_optimizer(optimizer))
+    spec = optimizer_spec(find_optimizer(optimizer))
     least: float = simd.load_level().optimizer_seconds(
         spec, n_parameters, _is_single(dtype), n_threads, seconds
     )

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox, propagation
-from pellucid.engines.base import (
+from pellucid.engines.contract import (
     Data,
     Engine,
+    Examples,
+    FlatGradients,
     HasLayers,
-    Objective,
+    Job,
+    Predictor,
     Session,
     State,
     check_parameters,
     check_state,
-    never,
+    parameter_views,
     slot_name,
 )
 from pellucid.layers import Layer
 from pellucid.losses import one_hot
-from pellucid.optimizers import Optimizer
 from pellucid.propagation import Gradients
 
 BLOCK = 1024
@@ -37,60 +38,59 @@ class ReferenceEngine(Engine):
 
     name = "reference"
 
-    def refuses(self, *job: Any) -> str:
+    def refuses(self, job: Job) -> str:
         return ""
 
-    def start(
-        self,
-        network: HasLayers,
-        objective: Objective,
-        optimizer: Optimizer,
-        *,
-        batch_size: int,
-        seed: int = 0,
-        state: State | None = None,
-        n_threads: int | None = None,
-        interrupted: Callable[[], bool] = never,
-    ) -> ReferenceSession:
-        check_parameters(network.layers, network.dtype, writing=True)
-        return ReferenceSession(
-            network, objective, optimizer, batch_size, seed, state, n_threads, interrupted
-        )
+    def start(self, job: Job) -> ReferenceSession:
+        check_parameters(job.network.layers, job.network.dtype, writing=True)
+        return ReferenceSession(job)
+
+    def predictor(self, network: HasLayers) -> ReferencePredictor:
+        return ReferencePredictor(network)
+
+
+class ReferencePredictor(Predictor):
+    """The forward pass, some examples at a time, so that a large X needs little memory."""
+
+    def __init__(self, network: HasLayers) -> None:
+        self._layers, self._dtype = network.layers, network.dtype
+
+    def __call__(self, X: Data) -> NDArray[Any]:
+        n_outputs, m = math.prod(self._layers[-1].output_shape), X.shape[1]
+        A = np.empty((n_outputs, m), dtype=self._dtype, order="F")
+        for start in range(0, m, BLOCK):
+            block = slice(start, start + BLOCK)
+            cache = propagation.forward(self._layers, take(X, block, self._dtype))
+            A[:, block] = cache.caches[-1].output
+        return A
+
+    def holds(self) -> bool:
+        return False  # with other arrays in the layers a faster engine may take them
 
 
 class ReferenceSession(Session):
     """Works on the network's own arrays: a sync keeps a copy of them, for undo."""
 
-    def __init__(
-        self,
-        network: HasLayers,
-        objective: Objective,
-        optimizer: Optimizer,
-        batch_size: int,
-        seed: int,
-        state: State | None,
-        n_threads: int | None,
-        interrupted: Callable[[], bool],
-    ) -> None:
-        self._interrupted = interrupted
-        self.layers, self.dtype = network.layers, network.dtype
-        self.objective, self.optimizer = objective, optimizer
-        self.batch_size, self.seed = batch_size, seed
+    def __init__(self, job: Job) -> None:
+        self._interrupted = job.interrupted
+        self.layers, self.dtype = job.network.layers, job.network.dtype
+        self.objective, self.optimizer = job.objective, job.optimizer
+        self.batch_size, self.seed = job.batch_size, job.seed
         self._n_outputs = math.prod(self.layers[-1].output_shape)
         self._step = 0
         self._slots = {
             slot_name(slot, letter, layer): np.zeros_like(W)
             for layer, letter, W in self._parameters()
-            for slot in optimizer.slots
+            for slot in self.optimizer.slots
         }
-        if state is not None:
-            check_state(self.layers, optimizer, state.slots)
-            self._step = state.step
-            self._slots = {name: array.copy("K") for name, array in state.slots.items()}
+        if job.state is not None:
+            check_state(self.layers, self.optimizer, job.state.slots)
+            self._step = job.state.step
+            self._slots = {name: array.copy("K") for name, array in job.state.slots.items()}
         self.sync()
-        self._holds_blas = n_threads is not None
-        if n_threads is not None:
-            _BLAS.hold(n_threads)
+        self._holds_blas = job.n_threads is not None
+        if job.n_threads is not None:
+            _BLAS.hold(job.n_threads)
 
     def run(
         self,
@@ -110,10 +110,11 @@ class ReferenceSession(Session):
                 span = slice(k * self.batch_size, min((k + 1) * self.batch_size, m))
                 rows = span if order is None else order[span]
                 w = None if sample_weight is None else sample_weight[rows]
-                self._step += 1
                 if w is not None and w.sum() == 0:
+                    self._step += 1
                     continue
-                J, gradients = self._gradients(X, Y, rows, w, drop=True)
+                J, gradients = self._gradients(X, Y, rows, w, 0)
+                self._step += 1
                 costs[k - first] = J if math.isfinite(J) else math.inf
                 if not math.isfinite(J):
                     return costs[: k - first + 1]
@@ -122,18 +123,34 @@ class ReferenceSession(Session):
                     return costs[: k - first + 1]
         return costs
 
-    def loss_and_gradients(
+    def gradients(
         self,
-        X: Data,
-        Y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
+        examples: Examples,
         rows: NDArray[np.integer[Any]] | None = None,
-    ) -> tuple[float, Gradients]:
+        position: int | None = 0,
+        *,
+        whole_weight: float | None = None,
+    ) -> FlatGradients:
+        flat = FlatGradients.zeros(self.layers, self.dtype, examples.weight_of(rows))
+        if flat.weight == 0:
+            return flat
+        columns: Any = examples.columns(rows)
+        columns = slice(0, examples.X.shape[1]) if columns is None else columns
+        w = None if examples.weight is None else examples.weight[columns]
         with np.errstate(over="ignore", invalid="ignore"):
-            if rows is None:
-                return self._gradients(X, Y, slice(0, X.shape[1]), sample_weight, drop=False)
-            w = None if sample_weight is None else sample_weight[rows]
-            return self._gradients(X, Y, rows, w, drop=False)
+            flat.J, found = self._gradients(
+                examples.X, examples.Y, columns, w, position, whole_weight
+            )
+        for mine, theirs in zip(flat.by_layer, found.by_layer, strict=True):
+            for name, array in mine.items():
+                array[...] = theirs[name]
+        return flat
+
+    def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
+        by_layer = parameter_views(self.layers, flat, self.dtype)
+        self._step += 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._update(by_layer, learning_rate)
 
     def evaluate(
         self,
@@ -185,9 +202,18 @@ class ReferenceSession(Session):
         ]
 
     def _gradients(
-        self, X: Data, Y: NDArray[Any], rows: Any, w: NDArray[Any] | None, *, drop: bool
+        self,
+        X: Data,
+        Y: NDArray[Any],
+        rows: Any,
+        w: NDArray[Any] | None,
+        position: int | None,
+        whole_weight: float | None = None,
     ) -> tuple[float, Gradients]:
-        """J and its gradients over these rows: blocks added in fixed order, then the penalties."""
+        """J and its gradients over these rows: blocks added in fixed order, then the penalties.
+
+        Units are dropped by the rows' position in the mini-batch, for None not at all.
+        """
         objective, m = self.objective, _count(rows)
         weight = float(m if w is None else np.sum(w, dtype=np.float64))
         summed: Gradients | None = None
@@ -199,14 +225,15 @@ class ReferenceSession(Session):
             if objective.label_smoothing:
                 Yb = objective.loss.smoothed(Yb, objective.label_smoothing)
             wb = None if w is None else w[block].astype(self.dtype, copy=False)
-            masks = self._masks(start, block.stop - start) if drop else None
+            size = block.stop - start
+            masks = None if position is None else self._masks(position + start, size)
             cache = propagation.forward(self.layers, take(X, part, self.dtype), masks)
             each = propagation.losses(cache, Yb, objective.loss)
             total += float(np.sum(each if wb is None else each * wb, dtype=np.float64))
             found = propagation.backward(cache, Yb, objective.loss, wb, m=weight)
             summed = found if summed is None else _add(summed, found)
         assert summed is not None
-        penalties = objective.penalties(weight)
+        penalties = objective.penalties(weight if whole_weight is None else whole_weight)
         for layer, gradients in zip(self.layers, summed.by_layer, strict=True):
             propagation.add_penalty(layer, gradients, **penalties)
         return total / weight + propagation.penalty(self.layers, **penalties), summed
@@ -217,7 +244,7 @@ class ReferenceSession(Session):
         return Y[:, rows].astype(self.dtype, copy=False)
 
     def _masks(self, first: int, m: int) -> dict[int, NDArray[Any]]:
-        """The dropout masks of this step for m examples from position ``first``."""
+        """The dropout masks of the coming step for m examples from position ``first``."""
         masks = {}
         for layer in self.layers:
             if layer.dropout:
@@ -227,7 +254,7 @@ class ReferenceSession(Session):
                     m,
                     layer.dropout,
                     layer=layer.number,
-                    step=self._step,
+                    step=self._step + 1,
                     first=first,
                 )
                 masks[layer.number] = kept.astype(self.dtype) / (1 - layer.dropout)

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from pellucid import optimizers, persistence
 from pellucid.callbacks import Callback
 from pellucid.engines import Objective
-from pellucid.engines.base import State
+from pellucid.engines.contract import State
 from pellucid.estimators.arrays import Arrays, parameter_arrays
 from pellucid.estimators.epochs import EpochEnd, reset_curves
 from pellucid.estimators.folder import to_folder

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
 from pellucid.callbacks import Callback
+from pellucid.engines import permutation
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.estimators.given import Given, classes_of, one_column
@@ -133,7 +134,7 @@ class _Tabular(EntryParameters, BaseEstimator):
             mine = np.flatnonzero(output_columns == name)
             falls = []
             for repeat in range(n_repeats):
-                order = philox.permutation(repeat, len(Z), step=k)
+                order = permutation(repeat, len(Z), step=k)
                 shuffled = Z.copy()
                 shuffled[:, mine] = Z[np.ix_(order, mine)]
                 falls.append(whole - self._score(shuffled, labels))

@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid import philox
-from pellucid.engines import Objective, Session, choose_engine
+from pellucid.engines import Job, Objective, Session, choose_engine, permutation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
@@ -151,10 +150,11 @@ class Experiment:
 
     def _open_session(self) -> Session:
         s = self.settings
-        objective, chosen = Objective(self.loss, s.l1, s.l2), optimizer(s.optimizer)
-        engine, self.engine_note = choose_engine("auto", self._net, objective, chosen)
+        objective = Objective(self.loss, s.l1, s.l2)
+        job = Job(self._net, objective, optimizer(s.optimizer), self.batch_size, s.seed)
+        engine, self.engine_note = choose_engine("auto", job)
         self.engine = engine.name
-        return engine.start(self._net, objective, chosen, batch_size=self.batch_size, seed=s.seed)
+        return engine.start(job)
 
     @property
     def network(self) -> Network:
@@ -308,7 +308,7 @@ class Experiment:
         return count
 
     def _permutation(self) -> NDArray[np.int64]:
-        return philox.permutation(self.settings.seed, len(self.training), step=self.epoch)
+        return permutation(self.settings.seed, len(self.training), step=self.epoch)
 
     def _note(self, name: str, count: int) -> None:
         """Record an action; the same once more only adds to its count."""

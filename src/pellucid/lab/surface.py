@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid import philox, propagation
+from pellucid import propagation
+from pellucid.engines import permutation
 from pellucid.insight.gradient_check import in_float64
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.settings import real, whole
@@ -301,7 +302,7 @@ def _chosen(training: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """All training examples, or so many of them: always the same."""
     if len(training) <= most:
         return training
-    return training[philox.permutation(0, len(training), step=0)[:most]]
+    return training[permutation(0, len(training), step=0)[:most]]
 
 
 def _path(experiment: Experiment, places: Pair) -> Floats:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid._shown import LONGEST_QUOTED, quoted, short
+from pellucid.engines import permutation
 from pellucid.errors import DataError
 from pellucid.tables.dates import MOSTLY, find_format, parse_dates
 from pellucid.tables.table import Table, count, some
@@ -214,7 +215,7 @@ class Groups(By):
         labels = np.zeros(len(ranks), dtype=np.int64) if labels is None else labels
         counts = np.zeros((ranks.max() + 1, labels.max() + 1), dtype=np.int64)
         np.add.at(counts, (ranks, labels), 1)
-        order = philox.permutation(seed, len(counts), stream=philox.SPLIT, step=draw)
+        order = permutation(seed, len(counts), stream=philox.SPLIT, step=draw)
         order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
         holds = counts[order] > 0
         return ranks, counts, order[~(holds & (holds.sum(axis=0) == 1)).any(axis=1)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
+from pellucid.engines import permutation
 from pellucid.tables.dates import find_format, parse_dates
 from pellucid.tables.table import Table
 from pellucid.tables.values import by_distinct, parse_numbers
@@ -66,7 +67,7 @@ def look_for_target(table: Table, kinds: dict[str, str], task: str) -> tuple[Fou
     (y, rows), regression = _target(table, task), task == "regression"
     if not len(rows):
         return copies, telling
-    mixed = philox.permutation(0, len(rows), stream=philox.SPLIT)
+    mixed = permutation(0, len(rows), stream=philox.SPLIT)
     numbers = {}
     for name, kind in kinds.items():
         if kind == "image":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid._catalogue import did_you_mean
+from pellucid.engines import permutation
 from pellucid.errors import DataError, SettingsError
 from pellucid.tables.by import By
 from pellucid.tables.table import Table, count, some
@@ -191,7 +192,7 @@ def folds(
     if by is not None and not by.each_alone:
         return by.folds(labels, k, seed, _FOLDS)
     labels = np.zeros(m, dtype=np.int64) if labels is None else labels
-    order = philox.permutation(seed, m, stream=philox.SPLIT, step=_FOLDS)
+    order = permutation(seed, m, stream=philox.SPLIT, step=_FOLDS)
     order = order[np.bincount(labels)[labels[order]] > 1]
     dealt = order[np.argsort(labels[order], kind="stable")]  # like cards, class after class
     k = min(k, len(dealt))
@@ -217,7 +218,7 @@ def _cut(
     if by is not None and not by.each_alone:
         return by.cut(labels, share, leave, seed, draw)
     labels = np.zeros(m, dtype=np.int64) if labels is None else labels
-    order = philox.permutation(seed, m, stream=philox.SPLIT, step=draw)
+    order = permutation(seed, m, stream=philox.SPLIT, step=draw)
     mine = labels[order]
     counts = np.bincount(mine)
     exact = share * counts

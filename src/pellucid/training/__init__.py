@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.callbacks import Callback
-from pellucid.engines import Objective
-from pellucid.engines.base import Data
+from pellucid.engines import Examples, Objective
+from pellucid.engines.contract import Data
 from pellucid.history import History
-from pellucid.losses import Loss, check_targets
+from pellucid.losses import Loss, check_targets, check_weights
 from pellucid.losses import loss as find_loss
 from pellucid.metrics import Metric
-from pellucid.network import Network, check_weights
+from pellucid.network import Network
 from pellucid.optimizers import LBFGS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import Schedule
@@ -40,7 +40,7 @@ from pellucid.training.arguments import (
 )
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
-from pellucid.training.run import EarlyStopping, Examples, Run
+from pellucid.training.run import EarlyStopping, Run
 from pellucid.training.statistics import StatisticsCallback, with_statistics
 
 __all__ = [

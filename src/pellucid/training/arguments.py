@@ -14,6 +14,7 @@ from pellucid import philox
 from pellucid._shown import plain
 from pellucid.activations import ACTIVATIONS
 from pellucid.callbacks import Callback
+from pellucid.engines import permutation
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.metrics import metric as find_metric
@@ -151,7 +152,7 @@ def order_of(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
             f"examples; got {shuffle!r}."
         )
     if shuffle:
-        return lambda epoch: philox.permutation(seed, m, step=epoch)
+        return lambda epoch: permutation(seed, m, step=epoch)
     return lambda epoch: None
 
 
@@ -186,7 +187,7 @@ def rows_of_parts(
                 f"validation_fraction={fraction!r} of {m} examples leaves {held_out} for "
                 f"validation and {m - held_out} for training; both need one or more."
             )
-        validation = np.sort(philox.permutation(seed, m, stream=philox.SPLIT)[:held_out])
+        validation = np.sort(permutation(seed, m, stream=philox.SPLIT)[:held_out])
     elif fraction:
         raise ValueError("give validation_fraction or validation_rows, not both.")
     else:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pellucid import persistence
 from pellucid._shown import message
 from pellucid.engines import Session
-from pellucid.engines.base import State, check_state
+from pellucid.engines.contract import State, check_state
 from pellucid.errors import ModelError
 from pellucid.history import History
 from pellucid.network import Network

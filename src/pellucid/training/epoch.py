@@ -6,9 +6,9 @@ import math
 
 from pellucid._catalogue import did_you_mean
 from pellucid.callbacks import Callback
-from pellucid.engines import Session
+from pellucid.engines import Examples, Session
 from pellucid.metrics import METRICS
-from pellucid.training.run import Examples, Run
+from pellucid.training.run import Run
 
 
 def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, rate: float) -> None:

@@ -21,8 +21,8 @@ from pellucid.training.facts.columns import ROWS, take_rows
 from pellucid.training.measure import PROBE, one_thread, probe, sample, start_of
 
 if TYPE_CHECKING:
+    from pellucid.engines import Examples
     from pellucid.network import Network
-    from pellucid.training.run import Examples
 
 BYTES = 2**18
 """Of the rows of the training so much is kept, of those of the validation half of it."""

@@ -55,14 +55,9 @@ def minimise(
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
-        data = run.data
-        J, gradients = session.loss_and_gradients(data.X, data.Y, data.weight, data.rows)
-        found = [
-            each["d" + letter]
-            for layer, each in zip(run.network.layers, gradients.by_layer, strict=True)
-            for letter in layer.parameters
-        ]
-        return J, _pack(found)
+        session.take()
+        found = session.gradients(run.data)
+        return found.J, found.flat.astype(np.float64)
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal good

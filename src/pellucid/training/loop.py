@@ -8,6 +8,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import FrameType
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pellucid._shown import plain
 from pellucid.callbacks import Callback
-from pellucid.engines import Session, choose_engine
+from pellucid.engines import Job, Session, choose_engine
 from pellucid.engines.threads import most_threads, threads_asked
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
@@ -44,19 +45,12 @@ def run_training(
     check_monitor(run)
     if isinstance(run.optimizer, LBFGS):
         lbfgs.check(run)
-    chosen, note = choose_engine(engine, run.network, run.objective, run.optimizer)
+    job = Job(run.network, run.objective, run.optimizer, run.batch_size, run.seed, run.state)
+    chosen, note = choose_engine(engine, job)
     run.history.engine, run.history.engine_note = chosen.name, note
     with _interrupt_between_steps() as interrupted:
-        session = chosen.start(
-            run.network,
-            run.objective,
-            run.optimizer,
-            batch_size=run.batch_size,
-            seed=run.seed,
-            state=run.state,
-            n_threads=_thread_count(n_threads),
-            interrupted=interrupted,
-        )
+        threads = _thread_count(n_threads)
+        session = chosen.start(replace(job, n_threads=threads, interrupted=interrupted))
         at_once = False
         try:
             for callback in callbacks:

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import plain
-from pellucid.engines import Objective
-from pellucid.engines.base import Data, State
+from pellucid.engines.contract import Examples, Objective, State
 from pellucid.history import History
 from pellucid.losses import is_custom
 from pellucid.metrics import Metric
-from pellucid.network import Network, check_weights
+from pellucid.network import Network
 from pellucid.optimizers import Optimizer
 from pellucid.schedules import Schedule
 
@@ -65,70 +64,6 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping: min_delta must be 0 or more; got {plain(self.min_delta)!r}."
             )
-
-
-@dataclass
-class Examples:
-    """Examples as an engine takes them: X (n[0], M), Y (n[L], M) or M class numbers, weights.
-
-    Where ``rows`` is not None, they are these m of the M columns, in this order: training and
-    validation examples may lie in the same X, and neither part is copied.
-
-    >>> X, Y = np.array([[1.0, 2.0, 3.0]]), np.array([0, 1, 2])
-    >>> Examples(X, Y, rows=np.array([2, 0])).targets
-    array([2, 0])
-    """
-
-    X: Data
-    Y: NDArray[Any]
-    weight: NDArray[Any] | None = None
-    rows: NDArray[np.integer[Any]] | None = None
-    class_weight: list[float] | None = field(default=None, compare=False)
-    """The factor of each class, where that is all that weighs the examples."""
-
-    @property
-    def m(self) -> int:
-        """The number of examples."""
-        return int(self.X.shape[1]) if self.rows is None else len(self.rows)
-
-    @property
-    def targets(self) -> NDArray[Any]:
-        """Y of these examples alone."""
-        return self.Y if self.rows is None else self.Y[..., self.rows]
-
-    @property
-    def weights(self) -> NDArray[Any] | None:
-        """The weights of these examples alone."""
-        return self.weight if self.rows is None or self.weight is None else self.weight[self.rows]
-
-    def columns(self, order: NDArray[np.integer[Any]] | None) -> NDArray[np.integer[Any]] | None:
-        """Return which columns of X an order of these examples stands for."""
-        if self.rows is None or order is None:
-            return order if self.rows is None else self.rows
-        columns: NDArray[np.integer[Any]] = self.rows[order]
-        return columns
-
-    def parts(self, *rows: NDArray[np.integer[Any]], dtype: np.dtype[Any]) -> list[Examples]:
-        """Return the training part and the validation part of these examples."""
-        parts = [Examples(self.X, self.Y, self.weight, each) for each in rows]
-        for part, name in zip(parts, ("training", "validation"), strict=True):
-            check_weights(part.weights, part.m, dtype, f"sample_weight of the {name} part")
-        return parts
-
-    def multiply_weights(self, factors: NDArray[Any], dtype: np.dtype[Any]) -> None:
-        """Multiply each example's weight by the factor of its class."""
-        w = self.weights
-        if w is None and (self.Y.ndim == 1 or len(self.Y) == 1):
-            classes, first = np.unique(self.targets, return_index=True)
-            if np.array_equal(classes, np.arange(len(classes))):
-                self.class_weight = factors[first].astype(float).tolist()
-        product = factors if w is None else w.astype(np.float64) * factors
-        w = check_weights(product, self.m, dtype, "sample_weight times class_weight")
-        if self.rows is None or w is None:
-            self.weight = w
-        else:
-            self.weight = np.zeros(self.X.shape[1], dtype)
-            self.weight[self.rows] = w
 
 
 Order = Callable[[int], "NDArray[np.integer[Any]] | None"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
-from pellucid.engines import Objective, choose_engine
+from pellucid.engines import Examples, Job, Objective, choose_engine
 from pellucid.insight.gradient_check import (
     Compared,
     GradientCheck,
@@ -142,13 +142,13 @@ def _row_differences(each: Callable[[Floats], Floats], at: Floats, step: float) 
 def _fused_difference(trace: Trace) -> tuple[float | None, str]:
     """A[L], dW, db and ds of the fused engine beside the reference's."""
     objective = Objective(trace.loss, trace.l1, trace.l2)
-    plain = optimizer("gradient_descent")
-    engine, note = choose_engine("auto", trace.network, objective, plain)
+    job = Job(trace.network, objective, optimizer("gradient_descent"), trace.cache.X.shape[1])
+    engine, note = choose_engine("auto", job)
     if engine.name != "fused":
         return None, note
-    session = engine.start(trace.network, objective, plain, batch_size=trace.cache.X.shape[1])
+    session = engine.start(job)
     try:
-        _, found = session.loss_and_gradients(trace.cache.X, trace.Y, trace.weight)
+        found = session.gradients(Examples(trace.cache.X, trace.Y, trace.weight), position=None)
     finally:
         session.close()
     pairs = [(trace.network.forward(trace.cache.X), trace.cache.A[trace.network.L])]
