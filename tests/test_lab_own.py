@@ -27,7 +27,7 @@ from pellucid.cli.reading import read_model
 from pellucid.errors import DataError, ModelError
 from pellucid.lab import own, uploads
 from pellucid.lab.commands import handle
-from pellucid.lab.datasets import DATASETS, dataset
+from pellucid.lab.datasets import DATASETS, Own, dataset
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.frames import dumps
 from pellucid.lab.keep import zipped
@@ -300,7 +300,7 @@ def test_only_so_many_are_held():
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
     for k in range(own.MOST_KEPT + 3):
         X = np.full((1, 2), k, dtype=np.float32)
-        last = own.add_data(head, own.Own(X, X[0]))
+        last = own.add_data(head, Own(X, X[0]))
         own.add_weights(own.Weights({"W1": X}))
     held = [entry for entry in DATASETS.values() if entry.own]
     assert len(held) == len(own.WEIGHTS) == own.MOST_KEPT
@@ -512,7 +512,7 @@ def test_a_model_that_is_refused_takes_no_place_and_an_ensemble_a_small_one(fold
 
 def test_the_same_numbers_by_other_names_or_in_another_shape_are_others():
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
-    held = own.Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    held = Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
     others = [head | {"inputs": ("z",)}, head | {"outputs": ("z",)}, head | {"task": "binary"}]
     assert len({own.add_data(each, held).name for each in [head, *others]}) == 4
     shapes = [np.zeros((2, 3), "f4"), np.zeros((3, 2), "f4")]
@@ -522,7 +522,7 @@ def test_the_same_numbers_by_other_names_or_in_another_shape_are_others():
 def test_data_put_here_once_more_are_never_gone_meanwhile():
     """Every page has its thread, and one may look up what another opens again."""
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
-    held = own.Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    held = Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
     name, ended, weights = own.add_data(head, held).name, threading.Event(), own.Weights({})
     model = own.add_weights(weights)
 

@@ -71,6 +71,16 @@ _ROOMS = (
 )
 """The modules that ``import pellucid`` makes reachable; imported when first asked for too."""
 
+_DROP_IN = ("pellucid.estimators", "pellucid.persistence.predictor")
+_READERS = {
+    "network": ("pellucid.persistence", "pellucid.persistence.predictor"),
+    "MLPClassifier": _DROP_IN,
+    "MLPRegressor": _DROP_IN,
+    "tabular": ("pellucid.estimators", "pellucid.tables.model"),
+}
+"""Whose ``from_folder`` makes the object of each kind of model folder for ``load`` and for
+``load_predictor``: nothing else is ever called."""
+
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:

@@ -10,10 +10,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import onnx
 
 from pellucid.errors import ModelError
-from pellucid.export.graph import OLDEST, Graph, Value
+from pellucid.export.graph import OLDEST, Graph
+from pellucid.export.into_skl2onnx import dtype_of, inputs_of, write_into
 from pellucid.export.onnx import forward, label, probabilities
 from pellucid.export.subject import Subject, subject
 
@@ -74,7 +74,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         p = 1 - A if _names_one_class(operator) else probabilities(known, A)
         answers = [label(known, A), p]
     for variable, answer in zip(operator.outputs, answers, strict=True):
-        graph.output("answer", answer.astype(_dtype_of(variable)))
+        graph.output("answer", answer.astype(dtype_of(variable)))
     write_into(graph, scope, operator, container)
 
 
@@ -101,44 +101,3 @@ def _names_one_class(operator: Any) -> bool:
     """Whether there is a single class whose name is put to its probability: no second then."""
     named = any(each.startswith("SklearnZipMap") for each in _takers(operator))
     return named and len(operator.raw_operator.classes_) == 1
-
-
-# From our graphs to skl2onnx's --------------------------------------------------------------------
-
-
-def inputs_of(graph: Graph, operator: Any) -> list[Value]:
-    """The inputs of an operator as inputs of a graph."""
-    return [
-        graph.input("X", _dtype_of(each), (each.get_second_dimension() or "n", "m"))
-        for each in operator.inputs
-    ]
-
-
-def _dtype_of(variable: Any) -> np.dtype[Any]:
-    number = variable.type.to_onnx_type().tensor_type.elem_type
-    dtype: np.dtype[Any] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
-    return dtype
-
-
-def write_into(graph: Graph, scope: Any, operator: Any, container: Any) -> None:
-    """Copy a graph into skl2onnx's: an operator's inputs and outputs are its, in their order."""
-    mine, theirs = graph.inputs + graph.outputs, [*operator.inputs, *operator.outputs]
-    names = {one.name: other.full_name for one, other in zip(mine, theirs, strict=True)}
-
-    def renamed(name: str) -> Any:
-        if name not in names:
-            names[name] = scope.get_unique_variable_name(name)
-        return names[name]
-
-    for tensor in graph.initializers:
-        tensor.name = renamed(tensor.name)
-        container.initializers.append(tensor)
-    for node in graph.nodes:
-        container.add_node(
-            node.op_type,
-            [renamed(name) for name in node.input],
-            [renamed(name) for name in node.output],
-            op_domain=node.domain,
-            name=scope.get_unique_operator_name(node.op_type),
-            **{each.name: onnx.helper.get_attribute_value(each) for each in node.attribute},
-        )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError, ModelError
 from pellucid.export.graph import ML, OPSETS, ArrayFunctions, Graph, Value
+from pellucid.export.into_skl2onnx import inputs_of, write_into
 from pellucid.export.pipelines import Operation, arithmetic
 from pellucid.export.subject import Subject
 from pellucid.tables.values import as_objects, text_of
@@ -112,8 +113,6 @@ def _hint(x: list[Value]) -> str:
 
 def _convert_imputer(scope: Any, operator: Any, container: Any) -> None:
     """A SimpleImputer of any type: ONNX's own Imputer is of float32 in onnxruntime."""
-    from pellucid.export.sklearn_onnx import inputs_of, write_into
-
     imputer = operator.raw_operator
     graph = Graph(container.target_opset_any_domain(""))
     x = graph.concatenate(inputs_of(graph, operator))

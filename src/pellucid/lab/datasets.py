@@ -9,7 +9,7 @@ import importlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from pellucid._catalogue import did_you_mean
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import one_hot
-
-if TYPE_CHECKING:
-    from pellucid.lab.own import Own
+from pellucid.tables.model import TableModel
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
@@ -30,6 +28,29 @@ Of several classes Y holds the numbers.
 """
 
 CORNERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is known of data of the user's own.
+
+    Attributes
+    ----------
+    X, Y : array
+        (n[0], M), and (M,) or (k, M), float32: all rows that are held.
+    columns : TableModel or None
+        How the columns became X and what Y stands for; a saved model takes it along.
+    labels : list
+        What the classes are called where there are no columns.
+    recall : str
+        Python that puts the data here again from their file; "" where there is none.
+    """
+
+    X: NDArray[np.float32]
+    Y: NDArray[np.float32]
+    columns: TableModel | None = None
+    labels: tuple[Any, ...] = ()
+    recall: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, ModelError
-from pellucid.lab.datasets import Dataset, dataset
+from pellucid.lab.datasets import Dataset, Own, dataset
 from pellucid.lab.experiment import MOST_PARAMETERS, Experiment
-from pellucid.lab.own import MOST_INPUTS, Own, Weights, add_data, add_weights, most_rows, rows_held
+from pellucid.lab.own import (
+    MOST_INPUTS,
+    Model,
+    Weights,
+    add_data,
+    add_weights,
+    most_rows,
+    rows_held,
+)
 from pellucid.lab.settings import LARGEST_SEED, Settings
 from pellucid.lab.table import add_rows, learned, outputs_of, rows_lost
 from pellucid.layers import Dense, Scale
@@ -38,53 +45,6 @@ Floats = NDArray[Any]
 
 DRAWN = 400
 """Examples that are drawn where no data are given."""
-
-
-@dataclass
-class Model:
-    """A model as the lab shows it.
-
-    Attributes
-    ----------
-    title : str
-    predictor : TableModel or NetworkPredictor
-        A TableModel without its networks.
-    layers : list of dict
-        The hidden layers, and ``output`` the last one's activation, as the lab's settings.
-    parameters : dict of array
-    training : dict
-        What it was trained with, as the lab's settings, as far as the lab has them.
-    features : list of str
-        What a network's inputs are called, where that is known.
-    data : dict or None
-        The examples that it was saved with, as the lab's settings.
-    notes : list of str
-        What differs in the lab.
-    """
-
-    title: str
-    predictor: TableModel | NetworkPredictor
-    layers: list[dict[str, Any]]
-    output: str
-    parameters: dict[str, NDArray[np.float32]]
-    training: dict[str, Any] = field(default_factory=dict)
-    features: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    data: dict[str, Any] | None = None
-
-    @property
-    def n(self) -> tuple[int, int]:
-        """n[0] and n[L]."""
-        return self.parameters["W1"].shape[1], self.parameters[f"b{len(self.layers) + 1}"].shape[0]
-
-    @property
-    def task(self) -> str:
-        """The task of the lab that has this output."""
-        if isinstance(self.predictor, TableModel):
-            return self.predictor.task
-        if self.output == "softmax":
-            return "multiclass"
-        return "binary" if self.output == "sigmoid" and self.n[1] == 1 else "regression"
 
 
 def open_model(path: str, data: str | None = None, target: str | None = None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.lab.datasets import Dataset
-from pellucid.lab.models import Model, experiment_of, from_arrays, model_of, targets
+from pellucid.lab.models import experiment_of, from_arrays, model_of, targets
+from pellucid.lab.own import Model
 from pellucid.lab.server import HOST, Lab, link_of
 from pellucid.lab.table import add_rows, learned
 from pellucid.network import Network

@@ -10,45 +10,67 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import LONGEST, short
-from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Random
-
-if TYPE_CHECKING:
-    from pellucid.lab.models import Model
-    from pellucid.tables.model import TableModel
+from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Own, Random
+from pellucid.persistence.predictor import NetworkPredictor
+from pellucid.tables.model import TableModel
 
 MOST_EXAMPLES, MOST_NUMBERS, MOST_INPUTS = 20_000, 400_000, 512
 MOST_KEPT = 16
 """Data sets, and models, that are held; the oldest go first."""
 
 
-@dataclass(frozen=True)
-class Own:
-    """What is known of data of the user's own.
+@dataclass
+class Model:
+    """A model as the lab shows it.
 
     Attributes
     ----------
-    X, Y : array
-        (n[0], M), and (M,) or (k, M), float32: all rows that are held.
-    columns : TableModel or None
-        How the columns became X and what Y stands for; a saved model takes it along.
-    labels : list
-        What the classes are called where there are no columns.
-    recall : str
-        Python that puts the data here again from their file; "" where there is none.
+    title : str
+    predictor : TableModel or NetworkPredictor
+        A TableModel without its networks.
+    layers : list of dict
+        The hidden layers, and ``output`` the last one's activation, as the lab's settings.
+    parameters : dict of array
+    training : dict
+        What it was trained with, as the lab's settings, as far as the lab has them.
+    features : list of str
+        What a network's inputs are called, where that is known.
+    data : dict or None
+        The examples that it was saved with, as the lab's settings.
+    notes : list of str
+        What differs in the lab.
     """
 
-    X: NDArray[np.float32]
-    Y: NDArray[np.float32]
-    columns: TableModel | None = None
-    labels: tuple[Any, ...] = ()
-    recall: str = ""
+    title: str
+    predictor: TableModel | NetworkPredictor
+    layers: list[dict[str, Any]]
+    output: str
+    parameters: dict[str, NDArray[np.float32]]
+    training: dict[str, Any] = field(default_factory=dict)
+    features: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] | None = None
+
+    @property
+    def n(self) -> tuple[int, int]:
+        """n[0] and n[L]."""
+        return self.parameters["W1"].shape[1], self.parameters[f"b{len(self.layers) + 1}"].shape[0]
+
+    @property
+    def task(self) -> str:
+        """The task of the lab that has this output."""
+        if isinstance(self.predictor, TableModel):
+            return self.predictor.task
+        if self.output == "softmax":
+            return "multiclass"
+        return "binary" if self.output == "sigmoid" and self.n[1] == 1 else "regression"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.lab.datasets import Dataset
-from pellucid.lab.own import MOST_INPUTS, Own, add_data, rows_held
+from pellucid.lab.datasets import Dataset, Own
+from pellucid.lab.own import MOST_INPUTS, add_data, rows_held
 from pellucid.tables.evaluate import as_numbers, class_numbers
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images

@@ -50,16 +50,6 @@ __all__ = [
 MAX_LAYERS = 10_000
 MAX_NETWORKS = 1000
 
-_DROP_IN = ("pellucid.estimators", "pellucid.persistence.predictor")
-_KINDS = {
-    "network": ("pellucid.persistence", "pellucid.persistence.predictor"),
-    "MLPClassifier": _DROP_IN,
-    "MLPRegressor": _DROP_IN,
-    "tabular": ("pellucid.estimators", "pellucid.tables.model"),
-}
-"""Whose ``from_folder`` makes the object of each kind for :func:`load` and for
-:func:`load_predictor`; nothing else is ever called."""
-
 
 def save(
     model: Any,
@@ -197,13 +187,14 @@ def _load(path: str | os.PathLike[str] | ModelFolder, form: int) -> Any:
             f"train(..., resume={str(folder.path)!r}), or take its network: "
             "pellucid.persistence.load_checkpoint(path)[0]."
         )
-    if kind not in _KINDS:
+    readers = pellucid._READERS
+    if kind not in readers:
         raise ModelError(
             f"{folder.path} holds a model of the kind {kind!r}, which Pellucid "
-            f"{pellucid.__version__} does not know{did_you_mean(kind, _KINDS)}. "
+            f"{pellucid.__version__} does not know{did_you_mean(kind, readers)}. "
             "If a newer Pellucid wrote it: pip install --upgrade pellucid."
         )
-    reader = importlib.import_module(_KINDS[kind][form])
+    reader = importlib.import_module(readers[kind][form])
     try:
         return reader.from_folder(folder)
     except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
