@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import pellucid
-from pellucid import Network, load, load_predictor, train
+from pellucid import _READERS, Network, load, load_predictor, train
 from pellucid.activations import ACTIVATIONS
 from pellucid.layers import LAYERS
-from pellucid.persistence import _KINDS, load_checkpoint
+from pellucid.persistence import load_checkpoint
 from pellucid.persistence.folder import FORMAT_VERSION
 from pellucid.tables import TASKS
 from pellucid.tables.preprocess import KINDS
@@ -127,7 +127,7 @@ def test_every_kind_is_kept(tool: ModuleType, capsys: pytest.CaptureFixture[str]
         for each in layers
         if "activation" in each
     }
-    assert {model["kind"] for model in models} == {*_KINDS, "checkpoint"}
+    assert {model["kind"] for model in models} == {*_READERS, "checkpoint"}
     assert {model.get("task") for model in models} == {*TASKS, None}
     assert {each["kind"] for each in columns} == set(KINDS)
     assert {each["layer"] for each in layers} == set(LAYERS)
