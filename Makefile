@@ -78,6 +78,9 @@ check: $(VENV)/run.txt $(VENV)/tables.txt $(VENV)/dev.txt $(if $(PURE),,check-cp
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python tools/check_docstrings.py src/pellucid
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 # Every level, not optimised (that is quick), with warnings as errors.
 check-cpp: $(VENV)/build.txt $(VENV)/dev.txt

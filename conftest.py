@@ -1,4 +1,4 @@
-"""Settings for every test and doctest, those of the installed package and README.md and docs/ included."""
+"""Settings for every test and doctest, those of the installed package, README and docs included."""
 
 import pytest
 

@@ -33,7 +33,8 @@ if(NOT DEFINED oldest_${CMAKE_CXX_COMPILER_ID}
   message(FATAL_ERROR
     "The fused engine needs GCC 11 or newer, or Clang 14 or newer. This compiler is "
     "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}: ${CMAKE_CXX_COMPILER}. "
-    "CXX=g++-12, say, names another.")
+    "CXX=g++-12, say, names another; on Windows, CMAKE_GENERATOR_TOOLSET=ClangCL takes Visual "
+    "Studio's clang-cl.")
 endif()
 
 # The numbers are those of the source as written: a fused multiply-add stands where fma() stands, and
@@ -59,4 +60,14 @@ elseif(PELLUCID_AARCH64)
 else()
   set(PELLUCID_LEVELS baseline)
   set(PELLUCID_FLAGS_baseline)
+endif()
+
+# clang-cl takes Clang's own flags behind /clang: only. Bare, it would pass over -ffp-contract=off with
+# a warning, and its -Wall means every warning that there is.
+if("${CMAKE_CXX_COMPILER_FRONTEND_VARIANT}" STREQUAL "MSVC")
+  list(TRANSFORM PELLUCID_FLAGS PREPEND "/clang:")
+  foreach(level IN LISTS PELLUCID_LEVELS)
+    list(TRANSFORM PELLUCID_FLAGS_${level} PREPEND "/clang:")
+  endforeach()
+  list(APPEND PELLUCID_FLAGS /EHsc)  # exceptions; CMake gives it too, unless CMAKE_CXX_FLAGS is set
 endif()

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -27,8 +26,8 @@ class Buffer {
     const bool large = n * sizeof(T) >= LARGE_PAGE / 2;
     const size_t unit = large ? LARGE_PAGE : LINE;
     const size_t bytes = (n * sizeof(T) + unit - 1) / unit * unit;
-    data_.reset(static_cast<T*>(std::aligned_alloc(unit, bytes)));
-    if (!data_) throw std::bad_alloc();
+    const auto alignment = std::align_val_t(unit);
+    data_ = {static_cast<T*>(::operator new(bytes, alignment)), Free{alignment}};
 #if defined(MADV_HUGEPAGE)
     if (large) madvise(data_.get(), bytes, MADV_HUGEPAGE);
 #endif
@@ -45,7 +44,8 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    std::align_val_t alignment{};
+    void operator()(T* p) const { ::operator delete(static_cast<void*>(p), alignment); }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

@@ -359,11 +359,23 @@ def test_as_a_process() -> None:
     assert child.communicate()[0].splitlines()[0] == f"pellucid {pellucid.__version__}"
 
 
-@pytest.mark.parametrize("command", [("train", "sample:iris", *FAST, "--quiet"), ("--version",)])
+TRAIN = ("train", "sample:iris", *FAST, "--quiet")
+
+
+def test_a_level_that_cannot_be_is_the_users_fault(here: None, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PELLUCID_SIMD", "mmx")  # read once in a process
+    for command in (TRAIN, ("--version",)):
+        child = process(*command)
+        out, err = child.communicate()
+        assert (child.returncode, out) == (2, "")
+        assert err.startswith("pellucid: PELLUCID_SIMD='mmx' is not a SIMD level")
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [TRAIN, ("--version",)])
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("PELLUCID_SIMD", "mmx", "PELLUCID_SIMD='mmx' is not a SIMD level"),
         ("PELLUCID_NUM_THREADS", "two", "PELLUCID_NUM_THREADS must be 1 or more; got 'two'."),
         ("PELLUCID_NUM_THREADS", "²", "PELLUCID_NUM_THREADS must be 1 or more; got '²'."),
     ],

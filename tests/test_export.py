@@ -291,7 +291,7 @@ def columns(rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Columns of every kind, some with missing values, under names of every sort."""
     dates = np.datetime64("1900-01-01", "us") + rng.integers(0, 6 * 10**15, M)
     some_dates = dates.copy()
-    some_dates[::7] = np.datetime64("NaT")
+    some_dates[::7] = np.datetime64("NaT", "us")
     return {
         "number": rng.normal(size=M),
         "large": 1e9 + rng.integers(0, 100, M),
@@ -325,7 +325,7 @@ def unseen(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         elif column.dtype.kind == "f":
             column[::9], column[3::13], column[4::13] = np.nan, 1e30, -7
         elif column.dtype.kind == "M":
-            column[::9] = np.datetime64("NaT")
+            column[::9] = np.datetime64("NaT", "us")
             column[1::9] = np.datetime64("2200-03-01T23:59:59.999999")
             column[2::9] = np.datetime64("1600-02-29T00:00:00")
     return changed

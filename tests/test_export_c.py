@@ -170,7 +170,7 @@ def columns(rng: np.random.Generator) -> dict[str, np.ndarray]:
     m = 200
     dates = np.datetime64("1900-01-01", "us") + rng.integers(0, 6 * 10**15, m)
     some_dates = dates.copy()
-    some_dates[::7] = np.datetime64("NaT")
+    some_dates[::7] = np.datetime64("NaT", "us")
     return {
         "number": 1e9 + rng.normal(size=m),
         "with gaps": np.where(rng.random(m) < 0.1, np.nan, rng.normal(size=m)),
@@ -234,7 +234,7 @@ def test_model_of_a_table(task, ensemble, rng, tmp_path):
         elif column.dtype.kind == "f":
             column[::9], column[3::13], column[4::13] = np.nan, 1e30, -7
         elif column.dtype.kind == "M":
-            column[::9] = np.datetime64("NaT")
+            column[::9] = np.datetime64("NaT", "us")
             column[1::9] = np.datetime64("2200-03-01T23:59:59.999")
             column[2::9] = np.datetime64("1600-02-29T00:00:00")
     for rows in (given, changed):

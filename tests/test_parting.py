@@ -276,7 +276,7 @@ def test_rows_in_the_order_of_a_time_are_noticed(name: str, column: Any) -> None
     [
         ("seen", np.random.default_rng(0).permutation(DAYS)),
         ("seen", np.full(M, DAYS[0])),
-        ("seen", np.where(K < 150, np.datetime64("NaT"), DAYS)),
+        ("seen", np.where(K < 150, np.datetime64("NaT", "us"), DAYS)),
         ("id", K + 1.0),
         ("id", 1.6e9 + K),
         ("x", K * 1.0),

@@ -577,4 +577,4 @@ def test_texts_of_values() -> None:
     for value, text in [*pairs, (np.datetime64("2020-01-01T05:00"), "2020-01-01T05:00:00")]:
         assert text_of(value) == text
     assert text_of(float("nan")) is None
-    assert text_of(np.datetime64("NaT")) is None
+    assert text_of(np.datetime64("NaT", "us")) is None

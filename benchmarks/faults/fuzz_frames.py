@@ -41,7 +41,8 @@ def odd_object(rng: Random) -> Any:
         lambda: datetime.date(rng.choice((1, 1970, 9999)), 1, 1), lambda: datetime.time(1, 2, 3),
         lambda: datetime.timedelta(days=rng.choice((0, 1, -999_999_999))),
         lambda: datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
-        lambda: np.float32(1.5), lambda: np.datetime64("NaT"), lambda: np.datetime64(2**60, "s"),
+        lambda: np.float32(1.5), lambda: np.datetime64("NaT", "us"),
+        lambda: np.datetime64(2**60, "s"),
         lambda: np.timedelta64(3, "D"), lambda: np.array([1, 2]), lambda: np.bool_(True),
         lambda: np.str_("a"), lambda: Odd(rng), lambda: float, lambda: (k for k in "ab"),
     )  # fmt: skip

@@ -1,6 +1,10 @@
 // run_level LEVEL PROGRAM: runs PROGRAM if this CPU can run code of LEVEL, else says what is
 // missing and ends with 77, which ctest takes for "skipped".
+#if defined(_WIN32)
+#include <process.h>
+#else
 #include <unistd.h>
+#endif
 
 #include <cstdio>
 
@@ -18,7 +22,12 @@ int main(int argc, char** argv) {
     std::printf("\n");
     return 77;
   }
+#if defined(_WIN32)  // where exec*() returns to the caller before the program has ended
+  const auto status = _spawnv(_P_WAIT, argv[2], argv + 2);
+  if (status >= 0) return int(status);
+#else
   execv(argv[2], argv + 2);
+#endif
   std::perror(argv[2]);
   return 2;
 }
