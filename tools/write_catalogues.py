@@ -86,7 +86,7 @@ def _section(
         names = ", ".join(f"`{each}`" for each in (name, *entry.aliases))
         cells = [names, f"`{entry.__name__}({', '.join(fields)})`"]
         for attribute in attributes.values():
-            text = getattr(entry, attribute)
+            text = getattr(entry(), attribute)
             cells.append(text if attribute == "advice" else f"`{text}`")
         rows.append([*cells, *(column[name] for column in extra.values())])
     return [f"\n## {title}\n", *_rows(["Name", "Object", *attributes, *extra], rows)]

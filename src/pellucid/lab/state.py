@@ -42,9 +42,10 @@ def catalogue() -> State:
                 "formula": g.formula,
                 "derivative": g.derivative,
                 "output_only": g.output_only,
+                "range": [g.range.lower, g.range.upper] if g.range and g.range.bounded else None,
                 "advice": g.advice,
             }
-            for g in ACTIVATIONS.values()
+            for g in [entry() for entry in ACTIVATIONS.values()]
         ],
         "losses": [
             {"name": k.name, "formula": k.formula, "fits": k.fits, "advice": k.advice}

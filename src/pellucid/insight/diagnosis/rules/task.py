@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import math
 
+from pellucid.activations import Interval
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
 from pellucid.losses import LOSSES
 
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "hard_sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "relu": (0.0, math.inf),
-    "softplus": (0.0, math.inf),
-    "exp": (0.0, math.inf),
-    "gelu": (-0.17, math.inf),
-    "silu": (-0.28, math.inf),
-    "mish": (-0.31, math.inf),
-    "elu": (-1.0, math.inf),
-    "selu": (-1.7581, math.inf),
-}
-"""Between which numbers an output activation can answer."""
 SLACK = 1e-6
 WRONG = 1e-3
 """Share by which backward may differ from differences of J in float64."""
@@ -41,7 +26,8 @@ def labels(e: Evidence) -> list[Seen]:
         return []
     bounds = {"unit": (0.0, 1.0), "distribution": (0.0, 1.0), "non-negative": (0.0, math.inf)}
     low, high = bounds.get(e.loss_targets, (-math.inf, math.inf))
-    if low == -math.inf and e.activations[-1] in ("sigmoid", "softmax"):
+    reached = e.output.range
+    if low == -math.inf and reached is not None and (reached.lower, reached.upper) == (0, 1):
         low, high = 0.0, 1.0
     numbers = e.loss_targets == "distribution" and t.whole and t.task == "multiclass"
     if numbers and t.high > 1:
@@ -68,7 +54,7 @@ def _output(e: Evidence) -> list[Seen]:
     if t is None:
         return _misfit(e, g)
     if t.task == "regression":
-        return _unreachable(e, g)
+        return _unreachable(e)
     suited, loss = _SUITED[t.task]
     several = t.task == "multiclass" and g == "sigmoid" and e.loss == "binary_cross_entropy"
     if g == "softmax" and e.layers and e.layers[-1]["units"] == 1:
@@ -117,19 +103,20 @@ def _misfit(e: Evidence, g: str) -> list[Seen]:
     ]
 
 
-def _unreachable(e: Evidence, g: str) -> list[Seen]:
-    t = e.target
+def _unreachable(e: Evidence) -> list[Seen]:
+    t, g = e.target, e.output
     assert t is not None
-    low, high = RANGES.get(g, (-math.inf, math.inf))
-    below, above = t.low < low - SLACK, t.high > high + SLACK
-    risky = g == "relu" and not below
+    reached = g.range or Interval(-math.inf, math.inf)
+    below, above = t.low < reached.lower - SLACK, t.high > reached.upper + SLACK
+    risky = g.dies and not below
     if not (below or above or risky):
         return []
     what = (
-        "a ReLU output with z < 0 for every example has no gradient and stays at 0"
+        f"a {'ReLU' if g.name == 'relu' else g.name} output with z < 0 for every example has no "
+        "gradient and stays at 0"
         if risky
-        else f"outputs of {g} lie between {low:g} and {high:g}, the target between {t.low:.4g} and "
-        f"{t.high:.4g}"
+        else f"outputs of {g.name} lie between {reached.lower:.5g} and {reached.upper:.5g}, the "
+        f"target between {t.low:.4g} and {t.high:.4g}"
     )
     return [
         Seen(
