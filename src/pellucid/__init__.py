@@ -47,6 +47,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 _ROOMS = (
     "activations",
     "callbacks",
+    "checks",
     "engines",
     "errors",
     "estimators",

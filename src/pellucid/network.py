@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox, propagation
 from pellucid._shown import plain
+from pellucid.checks import is_whole
 from pellucid.engines.base import Data, check_parameters
 from pellucid.engines.fused import FusedForward, refuses_layers
 from pellucid.initializers import Initializer
@@ -114,11 +115,7 @@ class Network:
         dtype: Any = "float32",
     ) -> None:
         self.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
-        if (
-            isinstance(n_inputs, bool)
-            or not isinstance(n_inputs, (int, np.integer))
-            or n_inputs < 1
-        ):
+        if not is_whole(n_inputs, 1):
             raise ValueError(
                 f"Network: n_inputs must be an integer of 1 or more; got {plain(n_inputs)!r}."
             )

@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
 from pellucid.callbacks import Callback
+from pellucid.checks import SEED, Check, Fault, check, faults_of, is_whole, refused_by, whole
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.estimators.given import Given, classes_of, one_column
-from pellucid.estimators.parameters import EntryParameters
+from pellucid.estimators.parameters import VERBOSE, EntryParameters
 from pellucid.history import History
 from pellucid.persistence import ModelFolder
 from pellucid.tables.evaluate import as_learned, as_numbers, class_numbers, regression_metrics
@@ -31,7 +32,7 @@ from pellucid.tables.settings import TrainSettings
 from pellucid.tables.strays import as_written, numbers_of, stray_cells
 from pellucid.tables.table import Table, count
 from pellucid.tables.totals import possible_totals
-from pellucid.training.arguments import callbacks_of, is_whole
+from pellucid.training.arguments import CHECKS, callbacks_of
 
 _DEFAULT = TrainSettings()
 """Its values are the estimators' defaults too."""
@@ -116,8 +117,7 @@ class _Tabular(EntryParameters, BaseEstimator):
         For each column that is used: the mean of ``n_repeats`` shuffles, and their standard
         deviation. The score is the accuracy, or R squared. Take rows that were not trained on.
         """
-        if not is_whole(n_repeats):
-            raise ValueError(f"n_repeats must be a whole number of 1 or more; got {n_repeats!r}.")
+        check({"n_repeats": whole(1)}, {"n_repeats": n_repeats})
         model = self._model()
         Z, given = model.inputs(self._rows(X, model)), labels_of(y)
         if len(given) != len(Z) or not len(Z):
@@ -126,7 +126,7 @@ class _Tabular(EntryParameters, BaseEstimator):
                 "expected one value for each row, 1 or more."
             )
         labels = self._known_labels(given)
-        whole = self._score(Z, labels)
+        intact = self._score(Z, labels)
         output_columns = np.array(model.preprocessing.output_columns)
         found = {}
         for k, name in enumerate(model.preprocessing.columns):
@@ -136,7 +136,7 @@ class _Tabular(EntryParameters, BaseEstimator):
                 order = philox.permutation(repeat, len(Z), step=k)
                 shuffled = Z.copy()
                 shuffled[:, mine] = Z[np.ix_(order, mine)]
-                falls.append(whole - self._score(shuffled, labels))
+                falls.append(intact - self._score(shuffled, labels))
             found[name] = (float(np.mean(falls)), float(np.std(falls)))
         return dict(sorted(found.items(), key=lambda item: -item[1][0]))
 
@@ -153,20 +153,9 @@ class _Tabular(EntryParameters, BaseEstimator):
 
     def _settings(self) -> TrainSettings:
         """The parameters as settings; one SettingsError names all that are wrong."""
-        faults: list[tuple[str, str]] = []
-        seed = 0
-        try:
-            seed = _seed(self.random_state)
-        except (TypeError, ValueError):
-            expected = "a whole number of 0 to 2^64 - 1, a RandomState or None"
-            faults.append(("random_state", f"must be {expected}; got {self.random_state!r}."))
-        if self.n_threads is not None and not is_whole(self.n_threads):
-            faults.append(("n_threads", f"must be 1 or more, or None; got {self.n_threads!r}."))
-        try:
-            callbacks_of(self.callbacks)
-        except TypeError as error:
-            faults.append(("", str(error)))
         given = self.get_params(deep=False)
+        faults = faults_of(_OWN_CHECKS, given)
+        seed = 0 if "random_state" in dict(faults) else _seed(self.random_state)
         asked = {name: value for name, value in given.items() if name not in _OWN}
         try:
             settings = TrainSettings(task=self._task(), seed=seed, **asked)
@@ -524,11 +513,22 @@ def from_folder(folder: ModelFolder) -> TabularClassifier | TabularRegressor:
 
 
 def _seed(random_state: Any) -> int:
-    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+    if is_whole(random_state):
         return philox.check_seed(int(random_state))
     if isinstance(random_state, bool):
         raise TypeError
     return int(check_random_state(random_state).randint(2**31))
+
+
+_OWN_CHECKS: dict[str, Fault] = {
+    "random_state": Check(
+        f"{SEED.expected}, a RandomState or None", lambda value: not refused_by(_seed, value)
+    ),
+    "n_threads": CHECKS["n_threads"],
+    "callbacks": lambda value: refused_by(callbacks_of, value).removeprefix("callbacks "),
+    "verbose": VERBOSE,
+}
+"""What the parameters that are no settings must be."""
 
 
 def _is_plain(X: Any) -> bool:

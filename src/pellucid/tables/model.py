@@ -5,7 +5,6 @@ It needs numpy and safetensors alone: :func:`pellucid.load_predictor` returns it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_number
 from pellucid.errors import DataError
 from pellucid.history import History
 from pellucid.network import Network
@@ -316,11 +316,9 @@ def _label_dtype(folder: ModelFolder, classes: list[Any]) -> str:
 
 
 def _number(folder: ModelFolder, name: str) -> float:
-    value = folder.model.get(name)
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    number = float(value) if fits and value is not None else math.nan
-    if not math.isfinite(number) or (name == "target_std" and number <= 0):
+    value: Any = folder.model.get(name)
+    if not is_number(value) or (name == "target_std" and value <= 0):
         raise folder.damaged(
             f"the entry {name!r} of model.json is {value!r:.60}; expected a number"
         )
-    return number
+    return float(value)

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from pellucid._catalogue import Entry, did_you_mean
-from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
+from pellucid.checks import (
+    CLASS_WEIGHT,
+    SEED,
+    TRUTH,
+    Check,
+    Fault,
+    each,
+    faults_of,
+    known_to,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from pellucid.errors import SettingsError
 from pellucid.optimizers import Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import nearest
+from pellucid.training.arguments import CHECKS
 
 MOST_NAMED = 8
 """Unknown columns that a message names, of each setting."""
@@ -98,11 +111,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("hidden_layer_sizes", "categorical", "drop", "keep"):
             object.__setattr__(self, name, _listed(getattr(self, name)))
-        faults = [
-            (name, fault)
-            for name, check in _CHECKS.items()
-            if (fault := check(getattr(self, name)))
-        ]
+        faults = faults_of(_CHECKS, vars(self))
         faults += self._contradictions() if not faults else []
         if faults:
             raise SettingsError(*faults)
@@ -187,94 +196,34 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _whole(low: int, text: str, *, none: bool = False, high: float = math.inf) -> Any:
-    def check(value: Any) -> str:
-        fits = isinstance(value, Integral) and not isinstance(value, bool)
-        fits = (none and value is None) or (fits and low <= value <= high)
-        return "" if fits else f"must be {text}; got {plain(value)!r}."
-
-    return check
-
-
-def _number(
-    low: float, high: float, text: str, *, none: bool = False, open_low: bool = False
-) -> Any:
-    def check(value: Any) -> str:
-        fits = isinstance(value, Real) and not isinstance(value, bool)
-        fits = fits and (low < value if open_low else low <= value) and value < high
-        return "" if fits or (none and value is None) else f"must be {text}; got {plain(value)!r}."
-
-    return check
-
-
-def _task(value: Any) -> str:
-    if value is None or (isinstance(value, str) and value in TASKS):
-        return ""
-    return f"must be one of {', '.join(TASKS)}; got {value!r}{did_you_mean(value, TASKS)}."
-
-
-def _sizes(value: Any) -> str:
-    fits = isinstance(value, tuple) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in value
-    )
-    return "" if fits else f"must be whole numbers of 1 or more; got {value!r}."
-
-
 def _activation(value: Any) -> str:
-    fault = "" if value is None else _unknown(find_activation, value)
-    if not fault and value is not None and find_activation(value).output_only:
+    fault = known_to(find_activation)(value)
+    if not fault and find_activation(value).output_only:
         return f"{value!r} is for the output layer; choose another for the hidden ones."
     return fault
 
 
-def _optimizer(value: Any) -> str:
-    return _unknown(find_optimizer, value)
+_COLUMNS = each(Check("a name", lambda name: isinstance(name, (str, int))), "names of columns")
 
-
-def _unknown(find: Any, value: Any) -> str:
-    try:
-        find(value)
-    except (TypeError, ValueError) as error:
-        return f"must be a known name: {error}"
-    return ""
-
-
-def _class_weight(value: Any) -> str:
-    fits = value is None or (isinstance(value, str) and value == "balanced")
-    if isinstance(value, Mapping):
-        fits = all(isinstance(w, Real) and 0 <= float(w) < math.inf for w in value.values())
-    expected = "None, 'balanced' or a dict from class to a factor of 0 or more"
-    return "" if fits else f"must be {expected}; got {value!r}."
-
-
-def _flag(value: Any) -> str:
-    return "" if isinstance(value, bool) else f"must be True or False; got {value!r}."
-
-
-def _names(value: Any) -> str:
-    fits = isinstance(value, tuple) and all(isinstance(each, (str, int)) for each in value)
-    return "" if fits else f"must be names of columns; got {value!r}."
-
-
-_CHECKS = {
-    "task": _task,
-    "hidden_layer_sizes": _sizes,
-    "activation": _activation,
-    "optimizer": _optimizer,
-    "learning_rate": _number(0, math.inf, "a positive number or None", none=True, open_low=True),
-    "epochs": _whole(1, "a whole number of 1 or more"),
-    "batch_size": _whole(1, "a whole number of 1 or more, or None", none=True),
-    "patience": _whole(0, "a whole number of 0 or more"),
-    "l2": _number(0, math.inf, "a number of 0 or more"),
-    "dropout": _number(0, 1, "at least 0 and below 1"),
-    "label_smoothing": _number(0, 1, "at least 0 and below 1, or None", none=True),
-    "validation_fraction": _number(0, 1, "above 0 and below 1", open_low=True),
-    "ensemble": _whole(1, "a whole number of 1 or more, or None", none=True),
-    "class_weight": _class_weight,
-    "categorical": _names,
-    "drop": _names,
-    "keep": _names,
-    "seed": _whole(0, "a whole number of 0 to 2^64 - 1", high=2**64 - 1),
-    "statistics": _flag,
+_CHECKS: dict[str, Fault] = {
+    "task": optional(one_of(TASKS)),
+    "hidden_layer_sizes": each(whole(1), "whole numbers of 1 or more"),
+    "activation": lambda value: "" if value is None else _activation(value),
+    "optimizer": known_to(find_optimizer),
+    "learning_rate": CHECKS["learning_rate"],
+    "epochs": CHECKS["epochs"],
+    "batch_size": CHECKS["batch_size"],
+    "patience": whole(0),
+    "l2": CHECKS["l2"],
+    "dropout": number(at_least=0, below=1),
+    "label_smoothing": optional(CHECKS["label_smoothing"]),
+    "validation_fraction": number(above=0, below=1),
+    "ensemble": optional(whole(1)),
+    "class_weight": CLASS_WEIGHT,
+    "categorical": _COLUMNS,
+    "drop": _COLUMNS,
+    "keep": _COLUMNS,
+    "seed": SEED,
+    "statistics": TRUTH,
 }
 """What each setting may be: a function that returns what is wrong with a value, or ""."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.callbacks import Callback
+from pellucid.checks import check
 from pellucid.engines import Objective
 from pellucid.engines.base import Data
 from pellucid.history import History
@@ -28,9 +29,9 @@ from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import Schedule
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training.arguments import (
+    CHECKS,
     callbacks_of,
     check_class_weight,
-    check_numbers,
     early_stopping_of,
     gradient_bounds,
     metrics_of,
@@ -185,17 +186,18 @@ def train(
     array([[0, 1, 1, 0]])
     """
     loss, optimizer = find_loss(loss), find_optimizer(optimizer)
-    check_numbers(
-        epochs=epochs,
-        batch_size=batch_size,
-        checkpoint_every=checkpoint_every,
-        learning_rate=learning_rate,
-        l1=l1,
-        l2=l2,
-        label_smoothing=label_smoothing,
-        validation_fraction=validation_fraction,
-        n_threads=n_threads,
-    )
+    asked = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "checkpoint_every": checkpoint_every,
+        "learning_rate": learning_rate,
+        "l1": l1,
+        "l2": l2,
+        "label_smoothing": label_smoothing,
+        "validation_fraction": validation_fraction,
+        "n_threads": n_threads,
+    }
+    check(CHECKS, asked)
     callbacks = with_statistics(callbacks_of(callbacks), statistics)
     metrics = metrics_of(metrics)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
