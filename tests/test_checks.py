@@ -13,6 +13,7 @@ from pellucid import Dense, Network, train
 from pellucid.checks import (
     CLASS_WEIGHT,
     SEED,
+    TRAINING,
     TRUTH,
     check,
     each,
@@ -26,7 +27,6 @@ from pellucid.checks import (
     whole,
 )
 from pellucid.errors import SettingsError
-from pellucid.training.arguments import CHECKS
 
 
 @pytest.mark.parametrize("value", [1, np.int8(1), np.uint64(2**64 - 1), 10**400])
@@ -110,7 +110,7 @@ def test_all_faults_at_once_and_only_of_what_is_given() -> None:
     check(rules, {"a": 1})
 
 
-@pytest.mark.parametrize("option", CHECKS)
+@pytest.mark.parametrize("option", TRAINING)
 def test_every_checked_option_of_a_training_is_refused_by_name(option: str) -> None:
     net = Network([Dense(1, "identity")], 1, seed=0)
     X = np.zeros((1, 4))

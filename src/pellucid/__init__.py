@@ -68,6 +68,7 @@ _ROOMS = (
     "report",
     "schedules",
     "tables",
+    "tasks",
     "training",
 )
 """The modules that ``import pellucid`` makes reachable; imported when first asked for too."""

@@ -196,7 +196,7 @@ def refused_by(take: Callable[[Any], Any], value: Any) -> str:
     try:
         take(value)
     except (TypeError, ValueError) as error:
-        return str(error)
+        return str(error) or type(error).__name__
     return ""
 
 
@@ -227,6 +227,20 @@ CLASS_WEIGHT = Check(
     ),
 )
 """What class_weight must be, whichever the classes are."""
+
+
+TRAINING: dict[str, Check] = {
+    "epochs": whole(1),
+    "batch_size": optional(whole(1)),
+    "learning_rate": optional(number(above=0)),
+    "l1": number(at_least=0),
+    "l2": number(at_least=0),
+    "label_smoothing": number(at_least=0, below=1),
+    "validation_fraction": number(at_least=0, below=1),
+    "checkpoint_every": whole(1),
+    "n_threads": optional(whole(1)),
+}
+"""What the options of a training must be, wherever they are given."""
 
 
 def faults_of(checks: Mapping[str, Fault], given: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from pellucid.layers import Layer, layer_from_dict
 from pellucid.losses import Loss, check_targets, one_hot
 from pellucid.losses import loss as find_loss
 from pellucid.propagation import Cache, Gradients
+from pellucid.tasks import task_of
 
 BLOCK = 1024
 """Examples of a prediction at a time, so that a large X needs little memory."""
@@ -340,11 +341,7 @@ class Network:
                 "A[L] is not finite: X holds NaN or infinity, or the parameters do. Fill the "
                 "missing values in, or remove those examples; net.forward(X) shows which."
             )
-        g = self.layers[-1].activation
-        name = g.name if g is not None else ""
-        if name in ("sigmoid", "hard_sigmoid"):
-            return (A >= 0.5).astype(np.int64)
-        return A.argmax(axis=0) if name == "softmax" else A
+        return task_of(self.layers[-1].activation, len(A)).answers(A)
 
     def summary(self) -> str:
         """Return the lectures' dimension table with the parameter count."""

@@ -14,6 +14,7 @@ from pellucid._catalogue import Entry, did_you_mean
 from pellucid.activations import activation as find_activation
 from pellucid.checks import (
     CLASS_WEIGHT,
+    TRAINING,
     TRUTH,
     Check,
     Fault,
@@ -33,7 +34,7 @@ from pellucid.losses import loss as find_loss
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import gradient_bounds
-from pellucid.training.arguments import CHECKS, callbacks_of
+from pellucid.training.arguments import callbacks_of
 
 ENTRIES: dict[str, Callable[[Any], Any]] = {
     "activation": find_activation,
@@ -216,6 +217,6 @@ _CHECKS: dict[str, Fault] = {
     "callbacks": lambda value: refused_by(callbacks_of, value).removeprefix("callbacks "),
     "statistics": TRUTH,
     "dtype": DTYPE,
-    "n_threads": CHECKS["n_threads"],
+    "n_threads": TRAINING["n_threads"],
     "engine": one_of(("auto", *ENGINES)),
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_random_state
@@ -16,7 +17,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
 from pellucid.callbacks import Callback
-from pellucid.checks import SEED, Check, Fault, check, faults_of, is_whole, refused_by, whole
+from pellucid.checks import (
+    SEED,
+    TRAINING,
+    Check,
+    Fault,
+    check,
+    faults_of,
+    is_whole,
+    refused_by,
+    whole,
+)
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.estimators.given import Given, classes_of, one_column
@@ -32,7 +43,7 @@ from pellucid.tables.settings import TrainSettings
 from pellucid.tables.strays import as_written, numbers_of, stray_cells
 from pellucid.tables.table import Table, count
 from pellucid.tables.totals import possible_totals
-from pellucid.training.arguments import CHECKS, callbacks_of
+from pellucid.training.arguments import callbacks_of
 
 _DEFAULT = TrainSettings()
 """Its values are the estimators' defaults too."""
@@ -304,41 +315,55 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple
-        n[1], ..., n[L-1].
-    activation : str, Activation or None
-        g of the hidden layers.
+    hidden_layer_sizes : tuple of int
+        Units of each hidden layer. n[1], ..., n[L-1]; () has no hidden layer: logistic or linear
+        regression.
+    activation : str or Activation or None
+        Activation of the hidden layers. None is selu for classes, mish for numbers.
     optimizer : str or Optimizer
+        The optimizer. An object brings coefficients of its own: ``Momentum(beta=0.8)``.
     learning_rate : float or None
-        None is 0.04 for classes and 0.07 for numbers with Adam, AdamW and RMSProp, whose steps do
-        not know the size of a gradient; with the others it is the optimizer's own.
+        Size of the steps. None is 0.04 for classes and 0.07 for numbers with adam, adamw and
+        rmsprop, else the optimizer's own. The steps of these three do not know the size of a
+        gradient.
+    epochs : int
+        Maximum number of passes over the training rows.
     batch_size : int or None
-        None is chosen from the number of rows.
-    epochs, patience : int
-        Epochs at most, and epochs without improvement after which to stop; 0 never does.
-    l2, dropout : float
+        Rows per step. None is chosen from the number of rows.
+    patience : int
+        Stop after this many epochs without a better validation loss; 0: never. The best epoch's
+        parameters are kept in any case.
+    l2 : float
+        L2 penalty on the weights.
+    dropout : float
+        Share of hidden units dropped at each step.
     label_smoothing : float or None
-        None is 0.05 where the classes are about equal: where none has less than half of an equal
-        share, each row counted with its weight by ``class_weight``. Else it is 0, as smoothing
-        pulls probabilities towards equal shares.
+        Share of each row's label that is spread over all classes. None is 0.05 if the classes are
+        about equal in size, else 0. About equal: none has less than half of an equal share, each
+        row counted with its weight by ``class_weight``. Smoothing pulls probabilities towards equal
+        shares.
     validation_fraction : float
-        The share of the rows that tells the best epoch, where one network is trained.
+        Share of the rows that tells the best epoch, where one network is trained.
     ensemble : int or None
-        1 network, or k of 2 or more, each trained without one of k folds; None is 5 below 2,000
-        rows, else 1. With rows of one's own for validation it is 1.
-    class_weight : dict, "balanced" or None
-        A factor for each class; one that is not named has 1.
-    categorical : list of str
-        Columns of numbers that are codes, such as a zip code.
-    drop, keep : list of str
-        Columns to leave out, and to use without a warning though they look misleading.
+        Networks to average, each without one fold of the rows. None is 5 below 2,000 rows, else 1.
+        The fold that a network does not see tells its best epoch. With rows of one's own for
+        validation it is 1.
+    class_weight : dict or str or None
+        A factor for each class; one that is not named has 1. "balanced" gives every class the same
+        total weight.
+    categorical : tuple of str
+        Columns whose numbers are codes, such as zip codes.
+    drop : tuple of str
+        Columns that are not used.
+    keep : tuple of str
+        Columns to use even if they look like row numbers or the target itself.
     random_state : int, RandomState or None
         The default is 0: the same table gives the same model.
     n_threads : int or None
     callbacks : list of Callback or None
         They see each network's training.
     statistics : bool
-        Take what :func:`pellucid.diagnose` reads, as it fits: no row of the data.
+        Keep what a diagnosis reads; it holds no row of the data.
     verbose : bool
         Show the progress.
 
@@ -515,16 +540,15 @@ def from_folder(folder: ModelFolder) -> TabularClassifier | TabularRegressor:
 def _seed(random_state: Any) -> int:
     if is_whole(random_state):
         return philox.check_seed(int(random_state))
-    if isinstance(random_state, bool):
-        raise TypeError
     return int(check_random_state(random_state).randint(2**31))
 
 
 _OWN_CHECKS: dict[str, Fault] = {
     "random_state": Check(
-        f"{SEED.expected}, a RandomState or None", lambda value: not refused_by(_seed, value)
+        f"{SEED.expected}, a RandomState or None",
+        lambda value: value is None or isinstance(value, RandomState) or SEED.fits(value),
     ),
-    "n_threads": CHECKS["n_threads"],
+    "n_threads": TRAINING["n_threads"],
     "callbacks": lambda value: refused_by(callbacks_of, value).removeprefix("callbacks "),
     "verbose": VERBOSE,
 }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.activations import activation
 from pellucid.errors import DataError, ModelError
 from pellucid.lab.datasets import Dataset, dataset
 from pellucid.lab.experiment import MOST_PARAMETERS, Experiment
@@ -33,6 +34,7 @@ from pellucid.tables.model import TableModel
 from pellucid.tables.read import RawTable, raw_of, read_raw
 from pellucid.tables.table import Table, count
 from pellucid.tables.text import TextFormat
+from pellucid.tasks import TASKS, task_of
 
 Floats = NDArray[Any]
 
@@ -82,9 +84,8 @@ class Model:
         """The task of the lab that has this output."""
         if isinstance(self.predictor, TableModel):
             return self.predictor.task
-        if self.output == "softmax":
-            return "multiclass"
-        return "binary" if self.output == "sigmoid" and self.n[1] == 1 else "regression"
+        task = task_of(activation(self.output), self.n[1])
+        return "regression" if task.several else task.name  # for each label a number from 0 to 1
 
 
 def open_model(path: str, data: str | None = None, target: str | None = None) -> dict[str, Any]:
@@ -423,7 +424,7 @@ def drawn(model: Model, recall: str = "") -> Dataset:
         )  # with none all gradients were 0
         Y: Floats = A + noise * random.standard_normal(A.shape)
     else:
-        Y = (A[0] >= 0.5).astype(np.int64) if model.task == "binary" else A.argmax(axis=0)
+        Y = TASKS[model.task].answers(A).ravel()
     note = (
         "The model was opened without data: these inputs are drawn at random within the range of "
         "its own, and the expected outputs are its own answers; numbers get a little noise. "

@@ -20,17 +20,11 @@ from pellucid.lab.datasets import Dataset, dataset
 from pellucid.lab.faults import FAULTS, fault
 from pellucid.losses import loss
 from pellucid.optimizers import LBFGS, optimizer
+from pellucid.tasks import TASKS
 
 MOST_EXAMPLES, MOST_UNITS, MOST_LAYERS = 20_000, 512, 8
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that JavaScript keeps."""
-
-SUITS = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "mean_squared_error"),
-}
-"""The output activation and the loss that suit a task."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ class Settings:
         """Return the settings that these plain data stand for; ValueError says what cannot be."""
         given = _mapping("experiment", given)
         data, source = _read_data(_mapping("data", _or(given.get("data"), {})))
-        suiting, loss_name = SUITS[source.task]
+        suiting = TASKS[source.task]
         layers = given.get("layers")
         layers = [{}] if layers is None else _list("layers", layers, MOST_LAYERS)
         output = _mapping("output", _or(given.get("output"), {})).get("activation")
@@ -109,8 +103,8 @@ class Settings:
         return cls(
             data,
             tuple(_read_layer(k, layer) for k, layer in enumerate(layers, start=1)),
-            activation(_text("output activation", _or(output, suiting))).name,
-            loss(_text("loss", _or(given.get("loss"), loss_name))).name,
+            activation(_text("output activation", _or(output, suiting.output))).name,
+            loss(_text("loss", _or(given.get("loss"), suiting.loss))).name,
             None if start is None else initializer(_text("initializer", start)).name,
             whole(given, "seed", 0, LARGEST_SEED, 1),
             found.name,

@@ -20,9 +20,9 @@ from pellucid.persistence import ModelFolder, networks_from_model, networks_to_m
 from pellucid.persistence.labels import label_array
 from pellucid.tables.kinds import Binary, Category
 from pellucid.tables.preprocess import Preprocessing
-from pellucid.tables.split import TASKS
 from pellucid.tables.table import Table
 from pellucid.tables.values import LARGEST
+from pellucid.tasks import OF_A_COLUMN, TASKS
 
 KIND = "tabular"
 
@@ -109,14 +109,14 @@ class TableModel:
 
     def probabilities(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what :meth:`predict_proba` does, for rows that :meth:`inputs` preprocessed."""
-        A = self._mean_output(Z)
-        if self.task == "binary":
-            return np.concatenate([1 - A, A]).T
-        return A.T
+        probabilities = TASKS[self.task].probabilities
+        assert probabilities is not None
+        return probabilities(self._mean_output(Z)).T
 
     def class_numbers(self, p: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the number of the class that each row of probabilities stands for."""
-        return (p[:, 1] >= 0.5).astype(np.int64) if self.task == "binary" else p.argmax(axis=1)
+        task = TASKS[self.task]
+        return task.answers(p.T[-task.n_outputs(p.shape[1]) :]).ravel()
 
     def labels(self) -> NDArray[Any]:
         """Return the classes as an array of the labels' dtype."""
@@ -249,8 +249,8 @@ def has_names(rows: Any) -> bool:
 def from_folder(folder: ModelFolder) -> TableModel:
     """Return the model of a folder of the kind "tabular"."""
     task, classes = folder.entry("task", str), folder.entry("classes", list)
-    if task not in TASKS:
-        raise folder.damaged(f"the task is {task!r}; expected one of {', '.join(TASKS)}")
+    if task not in OF_A_COLUMN:
+        raise folder.damaged(f"the task is {task!r}; expected one of {', '.join(OF_A_COLUMN)}")
     columns = folder.entry("columns", list)
     preprocessing = _preprocessing(folder, columns)
     networks = networks_from_model(folder)

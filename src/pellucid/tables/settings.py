@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import cleandoc
 from numbers import Integral
 from typing import Any
 
 from pellucid._catalogue import Entry, did_you_mean
-from pellucid.activations import Activation
+from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
 from pellucid.checks import (
     CLASS_WEIGHT,
     SEED,
+    TRAINING,
     TRUTH,
     Check,
     Fault,
@@ -26,57 +30,76 @@ from pellucid.checks import (
     whole,
 )
 from pellucid.errors import SettingsError
-from pellucid.optimizers import Optimizer
+from pellucid.optimizers import OPTIMIZERS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import nearest
-from pellucid.training.arguments import CHECKS
 
 MOST_NAMED = 8
 """Unknown columns that a message names, of each setting."""
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """What a training on a table is asked for; all that is wrong is named at once.
+class Option:
+    """What is known of one setting, for its check, the documentation and the command line.
 
     Attributes
     ----------
-    task : str or None
-        "binary", "multiclass" or "regression"; None infers it from the target.
-    hidden_layer_sizes : tuple of int
-        n[1], ..., n[L-1]; () has no hidden layer: logistic or linear regression.
-    activation : str, Activation or None
-        g of the hidden layers; None is selu for classes and mish for numbers.
-    optimizer : str or Optimizer
-    learning_rate : float or None
-        None is 0.04 for classes and 0.07 for numbers with Adam, AdamW and RMSProp, whose steps do
-        not know the size of a gradient; with the others it is the optimizer's own.
-    batch_size : int or None
-        None is chosen from the number of rows.
-    epochs : int
-        At most.
-    patience : int
-        Stop when the validation has not improved for so many epochs; 0 never does. The best
-        epoch's parameters are kept in any case.
-    l2, dropout : float
-    label_smoothing : float or None
-        None is 0.05 where the classes are about equal: where none has less than half of an equal
-        share, each row counted with its weight by ``class_weight``. Else it is 0, as smoothing
-        pulls probabilities towards equal shares.
-    validation_fraction : float
-        The share of the rows that tells the best epoch, where one network is trained.
-    ensemble : int or None
-        1 is one network; k of 2 or more cuts the rows into k folds and trains k networks, each
-        without one fold, which tells its best epoch; predictions are their mean. None is 5 below
-        2,000 rows, else 1.
-    class_weight : dict, "balanced" or None
-        A factor for each class; one that is not named has 1.
-    categorical, drop, keep : tuple of str
-        Columns whose numbers are codes; to leave out; to use although the screening would not.
-    seed : int
-    statistics : bool
-        Take what a diagnosis reads (:class:`pellucid.insight.StatisticsCallback`).
+    check : callable
+        Returns what is wrong with a value, "" where nothing is (:mod:`pellucid.checks`).
+    text : str
+        What it is, in a sentence, which is the help of the command line too.
+    usual : str
+        What None stands for.
+    more : str
+        What the documentation says besides.
+    names : iterable of str
+        The names that it may be, where these are few.
+    flag : str
+        How the command line spells it, where that is not ``--NAME``.
+    command_line : bool
+        Whether the command line has it.
+    """
+
+    check: Fault
+    text: str
+    usual: str = ""
+    more: str = ""
+    names: Iterable[str] = ()
+    flag: str = ""
+    command_line: bool = True
+
+    def described(self) -> str:
+        """Return the text for the documentation."""
+        usual = f"None is {self.usual}." if self.usual else ""
+        return " ".join(part for part in (self.text, usual, self.more) if part)
+
+
+def _option(default: Any, check: Fault, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(check, text, **more)})
+
+
+def _hidden_activation(value: Any) -> str:
+    fault = "" if value is None else known_to(find_activation)(value)
+    if not fault and value is not None and find_activation(value).output_only:
+        return f"{value!r} is for the output layer; choose another for the hidden ones."
+    return fault
+
+
+_COLUMNS = each(Check("a name", lambda name: isinstance(name, (str, int))), "names of columns")
+_HIDDEN = tuple(name for name, g in ACTIVATIONS.items() if not g.output_only)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a training on a table is asked for; all that is wrong is named at once.
+
+    Each is declared once, in the class, with its default, check and text; these attributes and the
+    options of ``pellucid train`` are made from that.
+
+    Attributes
+    ----------
+    {settings}
 
     Examples
     --------
@@ -88,30 +111,102 @@ class TrainSettings:
     you mean 'relu'?). Known are: identity, ... epochs must be a whole number of 1 or more; got 0.
     """
 
-    task: str | None = None
-    hidden_layer_sizes: tuple[int, ...] = (256, 256, 256)
-    activation: str | Activation | None = None
-    optimizer: str | Optimizer = "adam"
-    learning_rate: float | None = None
-    epochs: int = 64
-    batch_size: int | None = None
-    patience: int = 40
-    l2: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float | None = None
-    validation_fraction: float = 0.2
-    ensemble: int | None = None
-    class_weight: Mapping[Any, float] | str | None = None
-    categorical: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    seed: int = 0
-    statistics: bool = True
+    task: str | None = _option(
+        None,
+        optional(one_of(TASKS)),
+        f"{', '.join(TASKS)}.",
+        usual="inferred from the target",
+    )
+    hidden_layer_sizes: tuple[int, ...] = _option(
+        (256, 256, 256),
+        each(whole(1), "whole numbers of 1 or more"),
+        "Units of each hidden layer.",
+        more="n[1], ..., n[L-1]; () has no hidden layer: logistic or linear regression.",
+        flag="--hidden",
+    )
+    activation: str | Activation | None = _option(  # noqa: RUF009 - it declares a field
+        None,
+        _hidden_activation,
+        "Activation of the hidden layers.",
+        usual="selu for classes, mish for numbers",
+        names=_HIDDEN,
+    )
+    optimizer: str | Optimizer = _option(  # noqa: RUF009
+        "adam",
+        known_to(find_optimizer),
+        "The optimizer.",
+        names=OPTIMIZERS,
+        more="An object brings coefficients of its own: ``Momentum(beta=0.8)``.",
+    )
+    learning_rate: float | None = _option(
+        None,
+        TRAINING["learning_rate"],
+        "Size of the steps.",
+        usual="0.04 for classes and 0.07 for numbers with adam, adamw and rmsprop, else the "
+        "optimizer's own",
+        more="The steps of these three do not know the size of a gradient.",
+    )
+    epochs: int = _option(
+        64, TRAINING["epochs"], "Maximum number of passes over the training rows."
+    )
+    batch_size: int | None = _option(
+        None, TRAINING["batch_size"], "Rows per step.", usual="chosen from the number of rows"
+    )
+    patience: int = _option(
+        40,
+        whole(0),
+        "Stop after this many epochs without a better validation loss; 0: never.",
+        more="The best epoch's parameters are kept in any case.",
+    )
+    l2: float = _option(0.0, TRAINING["l2"], "L2 penalty on the weights.")
+    dropout: float = _option(
+        0.0, number(at_least=0, below=1), "Share of hidden units dropped at each step."
+    )
+    label_smoothing: float | None = _option(
+        None,
+        optional(TRAINING["label_smoothing"]),
+        "Share of each row's label that is spread over all classes.",
+        usual="0.05 if the classes are about equal in size, else 0",
+        more="About equal: none has less than half of an equal share, each row counted with its "
+        "weight by ``class_weight``. Smoothing pulls probabilities towards equal shares.",
+    )
+    validation_fraction: float = _option(
+        0.2,
+        number(above=0, below=1),
+        "Share of the rows that tells the best epoch, where one network is trained.",
+        command_line=False,
+    )
+    ensemble: int | None = _option(
+        None,
+        optional(whole(1)),
+        "Networks to average, each without one fold of the rows.",
+        usual="5 below 2,000 rows, else 1",
+        more="The fold that a network does not see tells its best epoch. With rows of one's own "
+        "for validation it is 1.",
+    )
+    class_weight: Mapping[Any, float] | str | None = _option(
+        None,
+        CLASS_WEIGHT,
+        "A factor for each class; one that is not named has 1.",
+        more='"balanced" gives every class the same total weight.',
+        command_line=False,
+    )
+    categorical: tuple[str, ...] = _option(
+        (), _COLUMNS, "Columns whose numbers are codes, such as zip codes."
+    )
+    drop: tuple[str, ...] = _option((), _COLUMNS, "Columns that are not used.")
+    keep: tuple[str, ...] = _option(
+        (), _COLUMNS, "Columns to use even if they look like row numbers or the target itself."
+    )
+    seed: int = _option(0, SEED, "The same seed gives the same model.")
+    statistics: bool = _option(
+        True, TRUTH, "Keep what a diagnosis reads; it holds no row of the data."
+    )
 
     def __post_init__(self) -> None:
         for name in ("hidden_layer_sizes", "categorical", "drop", "keep"):
             object.__setattr__(self, name, _listed(getattr(self, name)))
-        faults = faults_of(_CHECKS, vars(self))
+        faults = faults_of({name: each.check for name, each in OPTIONS.items()}, vars(self))
         faults += self._contradictions() if not faults else []
         if faults:
             raise SettingsError(*faults)
@@ -196,34 +291,29 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _activation(value: Any) -> str:
-    fault = known_to(find_activation)(value)
-    if not fault and find_activation(value).output_only:
-        return f"{value!r} is for the output layer; choose another for the hidden ones."
-    return fault
-
-
-_COLUMNS = each(Check("a name", lambda name: isinstance(name, (str, int))), "names of columns")
-
-_CHECKS: dict[str, Fault] = {
-    "task": optional(one_of(TASKS)),
-    "hidden_layer_sizes": each(whole(1), "whole numbers of 1 or more"),
-    "activation": lambda value: "" if value is None else _activation(value),
-    "optimizer": known_to(find_optimizer),
-    "learning_rate": CHECKS["learning_rate"],
-    "epochs": CHECKS["epochs"],
-    "batch_size": CHECKS["batch_size"],
-    "patience": whole(0),
-    "l2": CHECKS["l2"],
-    "dropout": number(at_least=0, below=1),
-    "label_smoothing": optional(CHECKS["label_smoothing"]),
-    "validation_fraction": number(above=0, below=1),
-    "ensemble": optional(whole(1)),
-    "class_weight": CLASS_WEIGHT,
-    "categorical": _COLUMNS,
-    "drop": _COLUMNS,
-    "keep": _COLUMNS,
-    "seed": SEED,
-    "statistics": TRUTH,
+OPTIONS: dict[str, Option] = {
+    field.name: field.metadata["option"] for field in dataclasses.fields(TrainSettings)
 }
-"""What each setting may be: a function that returns what is wrong with a value, or ""."""
+"""Every setting by its name: its check, what it is for, what None stands for."""
+
+
+def documented(names: Iterable[str] = OPTIONS) -> str:
+    """Return the settings as a section of a class's docstring lists them.
+
+    >>> print(documented(["epochs"]))
+    epochs : int
+        Maximum number of passes over the training rows.
+    """
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainSettings)}
+    lines = []
+    for name in names:
+        kind = kinds[name].replace("Mapping[Any, float]", "dict").replace(" | ", " or ")
+        kind = re.sub(r"tuple\[(\w+), \.\.\.\]", r"tuple of \1", kind)
+        lines.append(f"{name} : {kind}")
+        text = OPTIONS[name].described()
+        lines += textwrap.wrap(text, 96, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return "\n".join(lines)
+
+
+if TrainSettings.__doc__:  # python -OO has none
+    TrainSettings.__doc__ = cleandoc(TrainSettings.__doc__).replace("{settings}", documented())

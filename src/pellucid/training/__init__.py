@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.callbacks import Callback
-from pellucid.checks import check
+from pellucid.checks import TRAINING, check
 from pellucid.engines import Objective
 from pellucid.engines.base import Data
 from pellucid.history import History
@@ -29,7 +29,6 @@ from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import Schedule
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training.arguments import (
-    CHECKS,
     callbacks_of,
     check_class_weight,
     early_stopping_of,
@@ -197,7 +196,7 @@ def train(
         "validation_fraction": validation_fraction,
         "n_threads": n_threads,
     }
-    check(CHECKS, asked)
+    check(TRAINING, asked)
     callbacks = with_statistics(callbacks_of(callbacks), statistics)
     metrics = metrics_of(metrics)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):

@@ -12,25 +12,12 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.activations import ACTIVATIONS
 from pellucid.callbacks import Callback
-from pellucid.checks import FACTOR, Check, is_number, is_truth, number, optional, whole
+from pellucid.checks import FACTOR, is_number, is_truth
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.metrics import metric as find_metric
 from pellucid.network import Network
 from pellucid.training.run import EarlyStopping, Order
-
-CHECKS: dict[str, Check] = {
-    "epochs": whole(1),
-    "batch_size": optional(whole(1)),
-    "learning_rate": optional(number(above=0)),
-    "l1": number(at_least=0),
-    "l2": number(at_least=0),
-    "label_smoothing": number(at_least=0, below=1),
-    "validation_fraction": number(at_least=0, below=1),
-    "checkpoint_every": whole(1),
-    "n_threads": optional(whole(1)),
-}
-"""What the options of a training must be, wherever they are given."""
 
 
 def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:

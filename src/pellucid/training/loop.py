@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.callbacks import Callback
-from pellucid.checks import check
+from pellucid.checks import TRAINING, check
 from pellucid.engines import Session, choose_engine
 from pellucid.engines.threads import most_threads, threads_asked
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
-from pellucid.training.arguments import CHECKS, callbacks_of
+from pellucid.training.arguments import callbacks_of
 from pellucid.training.checkpoints import Checkpoints
 from pellucid.training.epoch import check_monitor, end_epoch, stop_interrupted
 from pellucid.training.run import Run
@@ -186,7 +186,7 @@ def _thread_count(n_threads: int | None) -> int | None:
         n_threads = threads_asked()
     if n_threads is None:
         return None
-    check(CHECKS, {"n_threads": n_threads})
+    check(TRAINING, {"n_threads": n_threads})
     most = most_threads()
     if n_threads > most:
         warnings.warn(

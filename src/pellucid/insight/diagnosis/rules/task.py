@@ -8,15 +8,11 @@ from pellucid.activations import Interval
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
 from pellucid.losses import LOSSES
+from pellucid.tasks import TASKS, Task
 
 SLACK = 1e-6
 WRONG = 1e-3
 """Share by which backward may differ from differences of J in float64."""
-_SUITED = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "half_squared_error"),
-}
 
 
 def labels(e: Evidence) -> list[Seen]:
@@ -55,11 +51,11 @@ def _output(e: Evidence) -> list[Seen]:
         return _misfit(e, g)
     if t.task == "regression":
         return _unreachable(e)
-    suited, loss = _SUITED[t.task]
-    several = t.task == "multiclass" and g == "sigmoid" and e.loss == "binary_cross_entropy"
+    task, labels = TASKS[t.task], TASKS["multilabel"]
+    several = t.task == "multiclass" and (g, e.loss) == (labels.output, labels.loss)
     if g == "softmax" and e.layers and e.layers[-1]["units"] == 1:
         return _softmax_of_one(e)
-    if g == suited or several or (g == "hard_sigmoid" and t.task == "binary"):
+    if g in (task.output, *task.also) or several:
         return []
     if g == "softmax" and t.sums_to_one:
         return []
@@ -69,10 +65,14 @@ def _output(e: Evidence) -> list[Seen]:
             f"layer {len(e.activations)}",
             f"the output is {g}; the target has {max(len(t.shares), 2)} classes, so an output "
             "should be a probability",
-            f"Use {suited} with {loss}.",
-            {"output": suited, "loss": loss},
+            f"Use {task.output} with {task.loss}.",
+            _suited(task),
         )
     ]
+
+
+def _suited(task: Task) -> dict[str, str]:
+    return {"output": task.output, "loss": task.loss}
 
 
 def _softmax_of_one(e: Evidence) -> list[Seen]:
@@ -82,7 +82,7 @@ def _softmax_of_one(e: Evidence) -> list[Seen]:
             f"layer {len(e.activations)}",
             "softmax of a single output unit is always 1, whatever the input",
             "Use a sigmoid with binary_cross_entropy.",
-            {"output": "sigmoid", "loss": "binary_cross_entropy"},
+            _suited(TASKS["binary"]),
         )
     ]
 
@@ -125,7 +125,7 @@ def _unreachable(e: Evidence) -> list[Seen]:
             what,
             "Use the identity for numbers of any size"
             + (", or softplus if they cannot be negative." if t.low >= 0 else "."),
-            {"output": "identity", "loss": "half_squared_error"},
+            _suited(TASKS["regression"]),
         )
     ]
 
@@ -135,15 +135,15 @@ def _wrong_loss(e: Evidence) -> list[Seen]:
     entry = LOSSES.get(e.loss or "")
     if t is None or t.task == "regression" or entry is None or entry.targets != "real":
         return []
-    suited, loss = _SUITED[t.task]
+    task = TASKS[t.task]
     return [
         Seen(
             "warning",
             "the loss",
             f"{e.loss} measures distances between numbers; the target has "
             f"{max(len(t.shares), 2)} classes",
-            f"Use {loss} with {suited}.",
-            {"output": suited, "loss": loss},
+            f"Use {task.loss} with {task.output}.",
+            _suited(task),
         )
     ]
 
