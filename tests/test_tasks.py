@@ -11,6 +11,7 @@ from pellucid.losses import LOSSES, check_targets
 from pellucid.losses import loss as find_loss
 from pellucid.metrics import metric
 from pellucid.tables import TASKS as OF_TABLES
+from pellucid.tables import recipe
 from pellucid.tasks import OF_A_COLUMN, TASKS, task_of
 
 A = np.array([[0.25, 0.5, 0.75], [0.6, 0.2, 0.1]])
@@ -71,3 +72,7 @@ def test_the_task_of_an_output(g, n, name):
 
 def test_the_target_of_a_table_is_one_column():
     assert list(OF_TABLES) == list(OF_A_COLUMN) == ["binary", "multiclass", "regression"]
+
+
+def test_the_recipe_of_tables_knows_every_task_of_a_column():
+    assert set(recipe.LEARNING_RATE) == set(recipe.ACTIVATION) == set(OF_A_COLUMN)
