@@ -195,7 +195,7 @@ def whole(given: Mapping[str, Any], name: str, low: int, high: int, default: int
 
     >>> whole({"units": 0}, "units", 1, 512, 4)
     Traceback (most recent call last):
-    ValueError: units must be a whole number from 1 to 512; got 0.
+    pellucid.errors.SettingsError: units must be a whole number from 1 to 512; got 0.
     """
     value = _or(given.get(name), default)
     if is_number(value) and value == int(value):  # JavaScript writes 3 as 3.0 too
