@@ -154,10 +154,69 @@ def test_inputs_are_not_changed(g, rng):
 
 @each_entry
 def test_every_entry_is_described(g):
-    for text in (g.formula, g.derivative, g.range, g.advice, type(g).__doc__):
+    for text in (g.formula, g.derivative, str(g.range), g.advice, type(g).__doc__):
         assert text
     assert ACTIVATIONS[g.name] is type(g)
     assert activation(g.spec()) == g
+
+
+PARAMETERS = [ELU(a=0.2), ELU(a=40.0), LeakyReLU(slope=0.99), LeakyReLU(slope=1e-4)]
+
+
+@pytest.mark.parametrize("g", [*ENTRIES, *PARAMETERS], ids=repr)
+def test_range_steepest_and_dies_are_those_of_the_values(g):
+    Z = np.linspace(-10, 10, 20_001)[np.newaxis]
+    if g.name == "softmax":
+        Z = np.concatenate([Z, np.zeros_like(Z)])
+    far = g(np.array([[-1e6, -60.0, 60.0, 1e6], [0.0, 0.0, 0.0, 0.0]]))[0]
+    A = g(Z)
+    low, high = g.range.lower, g.range.upper
+    values = np.concatenate([far, A[0]])
+    assert low - 1e-12 <= values.min()
+    assert values.max() <= high + 1e-12
+    assert values.min() < -50 if low == -math.inf else values.min() == pytest.approx(low, abs=1e-6)
+    assert values.max() > 50 if high == math.inf else values.max() == pytest.approx(high, abs=1e-6)
+    near = A[np.abs(Z) < 5]
+    assert bool(np.any(near < low + 1e-6)) == (g.range.closed != "neither")
+    assert bool(np.any(near > high - 1e-6)) == (g.range.closed == "both")
+    if g.name == "softmax":  # its units are mixed
+        assert g.steepest is None
+        return
+    slopes = g.backward(np.ones_like(Z), Z, A)
+    if g.steepest == math.inf:
+        assert slopes.max() > 1e4
+    else:
+        assert np.abs(slopes).max() == pytest.approx(g.steepest, rel=1e-4)
+    assert g.dies == (not A[Z < 0].any() and not slopes[Z < 0].any())
+
+
+def test_ranges_are_told_in_one_way():
+    assert [str(g().range) for g in (ACTIVATIONS["relu"], ELU, ACTIVATIONS["gelu"])] == [
+        *("[0, inf)", "(-1, inf)", "[-0.17004, inf)")
+    ]
+    assert str(ELU(a=2.5).range) == "(-2.5, inf)"
+
+
+class Twice(ACTIVATIONS["relu"]):
+    """Another g than its parent's."""
+
+    name = "twice"
+
+    def __call__(self, Z):
+        return 2 * Z
+
+
+class Steeper(ACTIVATIONS["tanh"]):
+    """Its parent's g, with a backward of its own."""
+
+    def backward(self, dA, Z, A):
+        return dA
+
+
+def test_nothing_is_taken_for_known_of_another_g():
+    g = Twice()
+    assert (g.range, g.steepest, g.dies, g.c_form) == (None, None, False, None)
+    assert Steeper().range == ACTIVATIONS["tanh"].range
 
 
 @pytest.mark.parametrize("g", [g for g in ENTRIES if not g.needs_Z], ids=repr)

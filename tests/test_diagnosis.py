@@ -564,7 +564,7 @@ def test_bad_input() -> None:
         diagnose(net, X, CURVED, validation_data=XV)
     with pytest.raises(ValueError, match="validation_data is given without X and Y"):
         diagnose(net, validation_data=(XV, CURVED_V))
-    with pytest.raises(ValueError, match="task must be 'classification', 'regression'"):
+    with pytest.raises(ValueError, match="task must be 'classification', 'binary'"):
         diagnose(net, task="guessing")
     with pytest.raises(ValueError, match="NaN or infinity"):
         diagnose(net, np.where(X > 2, np.nan, X), CURVED)

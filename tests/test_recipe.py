@@ -10,10 +10,11 @@ import pytest
 from pellucid import train
 from pellucid.layers import Dense, Scale
 from pellucid.optimizers import Adam, Momentum, RMSProp
-from pellucid.tables.recipe import OUTPUTS, batch_size, build_network, train_options
+from pellucid.tables.recipe import batch_size, build_network, train_options
 from pellucid.tables.settings import TrainSettings
+from pellucid.tasks import OF_A_COLUMN
 
-TASKS = list(OUTPUTS)
+TASKS = list(OF_A_COLUMN)
 
 
 def build(task="binary", n_inputs=9, n_classes=4, seed=0, **settings):
@@ -87,7 +88,7 @@ def test_optimizers_that_follow_the_gradients_size_get_no_factors(optimizer):
 def test_the_options(task):
     options = train_options(task, 3_000, TrainSettings())
     regression = task == "regression"
-    assert options["loss"] == OUTPUTS[task][1]
+    assert options["loss"] == OF_A_COLUMN[task].loss
     assert options["optimizer"] == Adam(beta2=0.95)
     assert options["learning_rate"] == (0.07 if regression else 0.04)
     assert options["label_smoothing"] == (0 if regression else 0.05)

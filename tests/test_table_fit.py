@@ -70,7 +70,8 @@ def test_all_faults_of_the_settings_are_named_at_once() -> None:
         field.name for field in dataclasses.fields(TrainSettings)
     ]
     for expected in (
-        "task must be one of binary, multiclass, regression; got 'multi' (did you mean 'multiclass",
+        "task must be one of 'binary', 'multiclass', 'regression', or None; got 'multi' (did you "
+        "mean 'multiclass",
         "(did you mean 'relu'?)",
         "(did you mean 'adam'?)",
         "hidden_layer_sizes must be whole numbers of 1 or more; got (4, 0).",

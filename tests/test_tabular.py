@@ -153,7 +153,14 @@ def test_every_fault_of_the_parameters_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         wrong.fit(columns(), target())
     names = [name for name, _ in caught.value.faults]
-    assert names == ["hidden_layer_sizes", "optimizer", "epochs", "random_state", "n_threads", ""]
+    assert names == [
+        "hidden_layer_sizes",
+        "optimizer",
+        "epochs",
+        "random_state",
+        "n_threads",
+        "callbacks",
+    ]
     assert "(did you mean 'adam'?)" in str(caught.value)
     for state in (-1, 2**64, True):
         with pytest.raises(SettingsError, match=r"random_state must be a whole number of 0 to 2"):

@@ -230,8 +230,8 @@ def test_short_forms():
         (
             {"learning_rate": "fast", "l1": None, "l2": "1", "n_threads": 1.5},
             ValueError,
-            "learning_rate must be .*'fast'; l1 must .*None; l2 must .*'1'; n_threads must be 1 or "
-            "more, or None; got 1.5",
+            r"learning_rate must be .*'fast'\. l1 must .*None\. l2 must .*'1'\. n_threads must be "
+            r"a whole number of 1 or more, or None; got 1\.5",
         ),
         ({"validation_fraction": "0.1"}, ValueError, "validation_fraction must be at least 0"),
         ({"gradient_clip": "1"}, ValueError, "gradient_clip must be a positive number"),

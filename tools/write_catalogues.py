@@ -17,6 +17,7 @@ from pellucid.lab.faults import FAULTS
 from pellucid.losses import LOSSES, PAIRS
 from pellucid.optimizers import OPTIMIZERS
 from pellucid.schedules import SCHEDULES
+from pellucid.tasks import TASKS
 
 HEAD = """# The catalogues
 
@@ -44,6 +45,17 @@ def page() -> str:
         "Optimizers", OPTIMIZERS, {"Formula": "formula"}, {"Usual learning rate": rates}
     )
     parts += _section("Schedules", SCHEDULES, {"Formula": "formula"})
+    parts += [
+        "\n## Tasks\n",
+        *_rows(
+            ["Name", "What is asked for", "Output", "Loss", "Judged by", "Compared with"],
+            (
+                [f"`{t.name}`", t.asks, f"`{t.output}`", f"`{t.loss}`"]
+                + [", ".join(t.metrics), ", ".join(t.baselines)]
+                for t in TASKS.values()
+            ),
+        ),
+    ]
     parts += _seen_through()
     return "\n".join(parts)
 
@@ -86,7 +98,7 @@ def _section(
         names = ", ".join(f"`{each}`" for each in (name, *entry.aliases))
         cells = [names, f"`{entry.__name__}({', '.join(fields)})`"]
         for attribute in attributes.values():
-            text = getattr(entry, attribute)
+            text = getattr(entry(), attribute)
             cells.append(text if attribute == "advice" else f"`{text}`")
         rows.append([*cells, *(column[name] for column in extra.values())])
     return [f"\n## {title}\n", *_rows(["Name", "Object", *attributes, *extra], rows)]

@@ -47,6 +47,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 _ROOMS = (
     "activations",
     "callbacks",
+    "checks",
     "engines",
     "errors",
     "estimators",
@@ -67,6 +68,7 @@ _ROOMS = (
     "report",
     "schedules",
     "tables",
+    "tasks",
     "training",
 )
 """The modules that ``import pellucid`` makes reachable; imported when first asked for too."""

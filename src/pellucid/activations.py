@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pellucid._catalogue import Entry, lookup
 
@@ -31,23 +31,86 @@ Array = Any  # an array of any library that follows the array API standard; see 
 
 
 @dataclass(frozen=True)
+class Interval:
+    """lower <= g(z) <= upper; ``closed`` says which of the two ends is a value of g.
+
+    >>> print(Interval(0, 1), Interval(0, math.inf, "lower"), Interval(-1, 1, "both"))
+    (0, 1) [0, inf) [-1, 1]
+    """
+
+    lower: float
+    upper: float
+    closed: Literal["neither", "lower", "both"] = "neither"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both ends are finite."""
+        return math.isfinite(self.lower) and math.isfinite(self.upper)
+
+    def __str__(self) -> str:
+        left = "(" if self.closed == "neither" else "["
+        right = "]" if self.closed == "both" else ")"
+        return f"{left}{self.lower:.5g}, {self.upper:.5g}{right}"
+
+
+_FACTS = {"range": None, "steepest": None, "dies": False, "c_form": None}
+"""What is known of g, and what stands where nothing is."""
+
+
+@dataclass(frozen=True)
 class Activation(Entry):
     """A = g(Z), one entry of :data:`ACTIVATIONS`.
 
-    Class attributes: ``name``; ``formula`` of g and ``derivative`` g', in plain text; ``range`` of
-    g; ``advice``, the lectures' word on when to use it; ``initializer``, the start that suits it;
-    ``kinks``, the z at which g' does not exist (gradient checks keep away from them);
-    ``output_only``, True where it makes sense in the last layer alone; ``needs_Z``, True where g'
-    cannot be had from A.
+    Class attributes: ``name``; ``formula`` of g and ``derivative`` g', in plain text; ``advice``,
+    the lectures' word on when to use it; ``initializer``, the start that suits it, whose gain keeps
+    the size of a signal; ``kinks``, the z at which g' does not exist (gradient checks keep away
+    from them); ``output_only``, True where it makes sense in the last layer alone; ``needs_Z``,
+    True where g' cannot be had from A.
+
+    And what others go by; each may be left out, and then nothing is concluded from it:
+
+    ``range``
+        The :class:`Interval` of g's values.
+    ``steepest``
+        The largest size of g'(z); ``math.inf`` where there is none. None for a g that mixes units.
+    ``dies``
+        True where g and g' are 0 for every z < 0: such a unit may never learn again.
+    ``c_form``
+        g in C, for :func:`pellucid.export.export`: an expression of z, or statements, indented,
+        that turn the n numbers of ``a`` from Z[l] into A[l]. ``real`` is float or double, and for
+        float the functions and numbers get their f; ``{slope}`` stands for the parameter of that
+        name.
+
+    A subclass that defines another g, ``__call__``, says these anew: what was true of its parent's
+    g need not be true of its own.
     """
 
     kind: ClassVar[str] = "activation"
-    derivative: ClassVar[str]
-    range: ClassVar[str]
+    formula: ClassVar[str] = "g(z)"
+    derivative: ClassVar[str] = "g'(z)"
     initializer: ClassVar[str] = "glorot_uniform"
     kinks: ClassVar[tuple[float, ...]] = ()
     output_only: ClassVar[bool] = False
     needs_Z: ClassVar[bool] = False
+    dies: ClassVar[bool] = False
+    c_form: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        own = vars(cls)
+        if "__call__" in own:
+            for fact, unknown in _FACTS.items():
+                if fact not in own:
+                    setattr(cls, fact, unknown)
+
+    @property
+    def range(self) -> Interval | None:
+        """Where g's values lie; None where that is not known."""
+        return None
+
+    @property
+    def steepest(self) -> float | None:
+        """The largest |g'(z)|; None where that is not known, or g mixes units."""
+        return None
 
     def __call__(self, Z: Array) -> Array:
         """Return A = g(Z), an array of the shape and dtype of Z."""
@@ -58,6 +121,16 @@ class Activation(Entry):
         raise NotImplementedError
 
 
+_SIGMOID_IN_C = "z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z))"
+_SOFTPLUS_IN_C = "(z < 0 ? 0 : z) + log1p(exp(-fabs(z)))"
+_SOFTMAX_IN_C = """\
+    real largest = a[0], sum = 0;
+    int i;
+    for (i = 1; i < n; i++) if (a[i] > largest) largest = a[i];
+    for (i = 0; i < n; i++) sum += a[i] = exp(a[i] - largest);
+    for (i = 0; i < n; i++) a[i] /= sum;"""
+
+
 @dataclass(frozen=True)
 class Identity(Activation):
     """g(z) = z."""
@@ -65,7 +138,9 @@ class Identity(Activation):
     name = "identity"
     formula = "z"
     derivative = "1"
-    range = "(-inf, inf)"
+    range = Interval(-math.inf, math.inf)
+    steepest = 1.0
+    c_form = "z"
     advice = (
         "For the output of a regression. In hidden layers it makes the whole network "
         "one linear map (lecture 002, 3.3)."
@@ -86,7 +161,9 @@ class Sigmoid(Activation):
     aliases = ("logistic",)
     formula = "1 / (1 + e^-z)"
     derivative = "a (1 - a)"
-    range = "(0, 1)"
+    range = Interval(0, 1)
+    steepest = 0.25
+    c_form = _SIGMOID_IN_C
     advice = (
         "For the output of a binary classification. In hidden layers tanh is better: its "
         "values are centred on 0 (lecture 002, 3.2)."
@@ -106,7 +183,9 @@ class Tanh(Activation):
     name = "tanh"
     formula = "(e^z - e^-z) / (e^z + e^-z)"
     derivative = "1 - a^2"
-    range = "(-1, 1)"
+    range = Interval(-1, 1)
+    steepest = 1.0
+    c_form = "tanh(z)"
     advice = (
         "Better than sigmoid in hidden layers (mean 0). For large |z| the slope vanishes "
         "and learning is slow."
@@ -126,7 +205,10 @@ class ReLU(Activation):
     name = "relu"
     formula = "max(z, 0)"
     derivative = "1 if z > 0 else 0"
-    range = "[0, inf)"
+    range = Interval(0, math.inf, "lower")
+    steepest = 1.0
+    dies = True
+    c_form = "z < 0 ? 0 : z"
     initializer = "he_normal"
     kinks = (0.0,)
     advice = (
@@ -151,7 +233,9 @@ class LeakyReLU(Activation):
     name = "leaky_relu"
     formula = "z if z > 0 else slope z"
     derivative = "1 if z > 0 else slope"
-    range = "(-inf, inf)"
+    range = Interval(-math.inf, math.inf)
+    steepest = 1.0
+    c_form = "z < 0 ? {slope} * z : z"
     initializer = "he_normal"
     kinks = (0.0,)
     advice = "ReLU whose units cannot die: a little gradient flows for z < 0."
@@ -178,13 +262,23 @@ class ELU(Activation):
     name = "elu"
     formula = "z if z > 0 else a (e^z - 1)"
     derivative = "1 if z > 0 else a e^z"
-    range = "(-a, inf)"
+    c_form = "z < 0 ? {a} * expm1(z) : z"
     initializer = "he_normal"
     kinks = (0.0,)
     advice = "A smooth leaky ReLU; costs an exponential."
 
     def __post_init__(self) -> None:
         self._require(0 < self.a < math.inf, "a", "a positive number, such as 1.0")
+
+    @property
+    def range(self) -> Interval:
+        """(-a, inf)."""
+        return Interval(-self.a, math.inf)
+
+    @property
+    def steepest(self) -> float:
+        """g'(0) = a, or 1 on the right of it."""
+        return max(1.0, self.a)
 
     def __call__(self, Z: Array) -> Array:
         return _elu(Z, 1.0, self.a)
@@ -207,7 +301,9 @@ class SELU(Activation):
     name = "selu"
     formula = "s z if z > 0 else s a (e^z - 1), s = 1.0507, a = 1.6733"
     derivative = "s if z > 0 else s a e^z"
-    range = "(-1.7581, inf)"
+    range = Interval(-_SELU_SCALE * _SELU_A, math.inf)
+    steepest = _SELU_SCALE * _SELU_A
+    c_form = "z < 0 ? 1.7580993408473766 * expm1(z) : 1.0507009873554805 * z"
     initializer = "lecun_normal"
     kinks = (0.0,)
     advice = "Keeps mean 0 and variance 1 through many layers when started with lecun_normal."
@@ -233,7 +329,9 @@ class GELU(Activation):
     name = "gelu"
     formula = "z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))"
     derivative = "(1 + t)/2 + z/2 (1 - t^2) sqrt(2/pi) (1 + 0.134145 z^2), t the tanh"
-    range = "[-0.17, inf)"
+    range = Interval(-0.17004075057125412, math.inf, "lower")
+    steepest = 1.1289930686587720
+    c_form = "0.5 * z * (1 + tanh(0.7978845608028654 * (z + 0.044715 * z * z * z)))"
     initializer = "he_normal"
     needs_Z = True
     advice = "A smooth ReLU, usual in transformers."
@@ -259,7 +357,9 @@ class SiLU(Activation):
     aliases = ("swish",)
     formula = "z / (1 + e^-z)"
     derivative = "s + a (1 - s), s = sigmoid(z)"
-    range = "[-0.28, inf)"
+    range = Interval(-0.2784645427610738, math.inf, "lower")
+    steepest = 1.0998393201288669
+    c_form = f"z * ({_SIGMOID_IN_C})"
     initializer = "he_normal"
     needs_Z = True
     advice = "A smooth ReLU that dips below 0."
@@ -279,7 +379,9 @@ class Mish(Activation):
     name = "mish"
     formula = "z tanh(ln(1 + e^z))"
     derivative = "t + z (1 - t^2) sigmoid(z), t = tanh(ln(1 + e^z))"
-    range = "[-0.31, inf)"
+    range = Interval(-0.3088434130172504, math.inf, "lower")
+    steepest = 1.0884981612517281
+    c_form = f"z * tanh({_SOFTPLUS_IN_C})"
     initializer = "he_normal"
     needs_Z = True
     advice = "Smooth; good for regression on tables."
@@ -299,7 +401,9 @@ class Softplus(Activation):
     name = "softplus"
     formula = "ln(1 + e^z)"
     derivative = "1 - e^-a"
-    range = "(0, inf)"
+    range = Interval(0, math.inf)
+    steepest = 1.0
+    c_form = _SOFTPLUS_IN_C
     initializer = "he_normal"
     advice = "For an output that must be positive, such as a rate or a spread."
 
@@ -317,7 +421,9 @@ class HardSigmoid(Activation):
     name = "hard_sigmoid"
     formula = "min(max(z/6 + 1/2, 0), 1)"
     derivative = "1/6 if -3 < z < 3 else 0"
-    range = "[0, 1]"
+    range = Interval(0, 1, "both")
+    steepest = 1 / 6
+    c_form = "z < -3 ? 0 : z > 3 ? 1 : z / 6 + 0.5"
     kinks = (-3.0, 3.0)
     advice = "Sigmoid without an exponential, for small processors."
 
@@ -336,7 +442,9 @@ class HardTanh(Activation):
     name = "hard_tanh"
     formula = "min(max(z, -1), 1)"
     derivative = "1 if -1 < z < 1 else 0"
-    range = "[-1, 1]"
+    range = Interval(-1, 1, "both")
+    steepest = 1.0
+    c_form = "z < -1 ? -1 : z > 1 ? 1 : z"
     kinks = (-1.0, 1.0)
     advice = "Tanh without an exponential, for small processors."
 
@@ -355,7 +463,9 @@ class Exp(Activation):
     name = "exp"
     formula = "e^z"
     derivative = "a"
-    range = "(0, inf)"
+    range = Interval(0, math.inf)
+    steepest = math.inf
+    c_form = "exp(z > EXP_LIMIT ? EXP_LIMIT : z)"
     output_only = True
     needs_Z = True
     advice = "For counts, with the Poisson loss: the network predicts the logarithm of a rate."
@@ -375,9 +485,10 @@ class Softmax(Activation):
     name = "softmax"
     formula = "e^z_k / sum_j e^z_j"
     derivative = "dz_k = a_k (da_k - sum_j a_j da_j)"
-    range = "(0, 1), each column sums to 1"
+    range = Interval(0, 1)
+    c_form = _SOFTMAX_IN_C
     output_only = True
-    advice = "For the output of a classification with three classes or more."
+    advice = "For the output of a classification with three classes or more: a column sums to 1."
 
     def __call__(self, Z: Array) -> Array:
         xp = _xp(Z)

@@ -11,6 +11,8 @@ from html import escape
 from numbers import Real
 from typing import Any
 
+from pellucid.checks import is_truth
+
 
 @dataclass
 class History:
@@ -104,7 +106,9 @@ class History:
                 raise ValueError(f"a history has no entry {name!r:.40} such as {value!r:.40}")
         made = cls(**data)
         for name, curve in made.curves.items():
-            if not isinstance(curve, list) or not all(map(_is_number, curve)):
+            if not isinstance(curve, list) or not all(
+                isinstance(k, Real) and not is_truth(k) for k in curve
+            ):
                 raise ValueError(f"the curve {name!r:.40} of a history is not a list of numbers")
         if made.best_epoch < 0 or not all(isinstance(each, dict) for each in made.statistics):
             raise ValueError("the best epoch or the statistics of a history cannot be")
@@ -277,10 +281,6 @@ def _lightning_name(name: str, row: Mapping[str, Any]) -> str:
     if stem.startswith("valid_"):
         return "val_" + stem.removeprefix("valid_")
     return stem.removeprefix("train_")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _points(values: Sequence[float], low: float, high: float) -> str:

@@ -22,9 +22,13 @@ from pellucid._catalogue import Entry, lookup
 
 @dataclass(frozen=True)
 class Initializer(Entry):
-    """How W[l], of shape (n[l], n[l-1]), is drawn; one entry of :data:`INITIALIZERS`."""
+    """How W[l], of shape (n[l], n[l-1]), is drawn; one entry of :data:`INITIALIZERS`.
+
+    ``gain`` is the variance of W times its fan, for those that keep the size of a signal.
+    """
 
     kind: ClassVar[str] = "initializer"
+    gain: ClassVar[float] = 1.0
 
     def draw(self, shape: tuple[int, int], *, seed: int, layer: int) -> NDArray[np.float64]:
         """Return W of this shape, in float64; the same for the same seed and layer."""
@@ -96,7 +100,6 @@ class Uniform(Initializer):
 class _Scaled(Initializer):
     """W with variance = gain / fan, drawn from a normal or a uniform distribution."""
 
-    gain: ClassVar[float] = 1.0
     fan: ClassVar[str] = "in"
     distribution: ClassVar[str] = "normal"
 

@@ -31,6 +31,7 @@ class Metric:
     function: Callable[[NDArray[Any], NDArray[Any]], float]
     more_is_better: bool
     takes_labels: bool = False
+    aliases: tuple[str, ...] = ()
 
     def __call__(self, Y: NDArray[Any], A: NDArray[Any]) -> float:
         if Y.ndim == 1 and A.shape[0] == 1:
@@ -66,11 +67,13 @@ METRICS: dict[str, Metric] = {
             "root_mean_squared_error",
             lambda Y, A: float(np.sqrt(np.mean((Y - A) ** 2, dtype=np.float64))),
             False,
+            aliases=("rmse",),
         ),
         Metric(
             "mean_absolute_error",
             lambda Y, A: float(np.mean(np.abs(Y - A), dtype=np.float64)),
             False,
+            aliases=("mae",),
         ),
     )
 }
@@ -80,14 +83,15 @@ METRICS: dict[str, Metric] = {
 def metric(spec: str | Metric) -> Metric:
     """Return the metric that a name or a Metric stands for.
 
-    >>> metric("r2").more_is_better
-    True
+    >>> metric("r2").more_is_better, metric("mae").name
+    (True, 'mean_absolute_error')
     """
     if isinstance(spec, Metric):
         return spec
-    if not isinstance(spec, str) or spec not in METRICS:
-        raise ValueError(
-            f"unknown metric {spec!r}{did_you_mean(spec, METRICS)}. "
-            f"Known are: {', '.join(METRICS)}."
-        )
-    return METRICS[spec]
+    for known in METRICS.values():
+        if isinstance(spec, str) and spec in (known.name, *known.aliases):
+            return known
+    names = [name for known in METRICS.values() for name in (known.name, *known.aliases)]
+    raise ValueError(
+        f"unknown metric {spec!r}{did_you_mean(spec, names)}. Known are: {', '.join(METRICS)}."
+    )

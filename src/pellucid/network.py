@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox, propagation
 from pellucid._shown import plain
+from pellucid.checks import is_whole
 from pellucid.engines import predictor_of
 from pellucid.engines.contract import Data, Predictor
 from pellucid.initializers import Initializer
@@ -19,6 +20,7 @@ from pellucid.layers import Layer, layer_from_dict
 from pellucid.losses import Loss, check_targets, check_weights, one_hot
 from pellucid.losses import loss as find_loss
 from pellucid.propagation import Cache, Gradients
+from pellucid.tasks import task_of
 
 
 class ParametersByLayer(MutableMapping[int, NDArray[Any]]):
@@ -111,11 +113,7 @@ class Network:
         dtype: Any = "float32",
     ) -> None:
         self.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
-        if (
-            isinstance(n_inputs, bool)
-            or not isinstance(n_inputs, (int, np.integer))
-            or n_inputs < 1
-        ):
+        if not is_whole(n_inputs, 1):
             raise ValueError(
                 f"Network: n_inputs must be an integer of 1 or more; got {plain(n_inputs)!r}."
             )
@@ -322,11 +320,7 @@ class Network:
                 "A[L] is not finite: X holds NaN or infinity, or the parameters do. Fill the "
                 "missing values in, or remove those examples; net.forward(X) shows which."
             )
-        g = self.layers[-1].activation
-        name = g.name if g is not None else ""
-        if name in ("sigmoid", "hard_sigmoid"):
-            return (A >= 0.5).astype(np.int64)
-        return A.argmax(axis=0) if name == "softmax" else A
+        return task_of(self.layers[-1].activation, len(A)).answers(A)
 
     def summary(self) -> str:
         """Return the lectures' dimension table with the parameter count."""

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_whole
+
 WEIGHTS, DROPOUT, ORDER, SPLIT = range(4)
 """The streams: one for each purpose, so that no purpose disturbs another."""
 
@@ -101,7 +103,7 @@ def check_seed(seed: int | None) -> int:
     """Return the seed, or a fresh one for None; refuse anything but 0 to 2^64 - 1."""
     if seed is None:
         return secrets.randbits(64)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+    if not is_whole(seed):
         raise TypeError(f"seed must be an integer or None; got {seed!r}.")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be between 0 and 2^64 - 1; got {seed!r}.")

@@ -32,6 +32,7 @@ from pellucid.cli import (
 )
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
+from pellucid.tables.settings import OPTIONS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,12 +105,10 @@ def _report(error: Exception) -> int:
     return 1
 
 
-_OPTIONS = {"hidden_layer_sizes": "hidden"}
-"""Settings whose option has another name."""
-
-
 def _option(name: str) -> str:
-    return f"--{_OPTIONS.get(name, name).replace('_', '-')}" if name else ""
+    """How the command line spells what is called so elsewhere."""
+    flag = OPTIONS[name].flag if name in OPTIONS else ""
+    return flag or f"--{name.replace('_', '-')}" if name else ""
 
 
 def _show_version(asked: bool) -> None:

@@ -118,7 +118,7 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
     """The trace of one row: its inputs as the network gets them, its target as it learned it."""
     from pellucid.insight.trace import trace as traced
     from pellucid.tables.evaluate import as_learned
-    from pellucid.tables.recipe import OUTPUTS
+    from pellucid.tasks import TASKS
 
     if network > len(model.networks):
         of = len(model.networks)
@@ -129,7 +129,7 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
         title += f", Y = ({model.target} - {model.target_mean:.4g}) / {model.target_std:.4g}"
     if len(model.networks) > 1:
         title += f", network {network} of {len(model.networks)}"
-    net, loss = model.networks[network - 1], OUTPUTS[model.task][1]
+    net, loss = model.networks[network - 1], TASKS[model.task].loss
     t = as_learned(model, rows.y, rows.source)
     return traced(net, model.inputs(rows).T, t, loss, title=message(title))
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from pellucid._shown import LONGEST_QUOTED, quoted, short
-from pellucid.activations import ACTIVATIONS
 from pellucid.cli import options
 from pellucid.cli.held_out import check_parting, describe, part, part_by
 from pellucid.cli.output import complain, console, print_json, write_somewhere
@@ -28,7 +27,6 @@ from pellucid.cli.train_shown import (
     show_result,
 )
 from pellucid.errors import DataError, InterruptedWarning, MissingPackageError, SettingsError
-from pellucid.optimizers import OPTIMIZERS
 from pellucid.tables.settings import TrainSettings
 
 T = TypeVar("T")
@@ -40,10 +38,8 @@ if TYPE_CHECKING:
     from pellucid.tables.evaluate import Evaluation
     from pellucid.tables.fit import Plan
 
-USUAL = TrainSettings()
-_HIDDEN = ", ".join(name for name, g in ACTIVATIONS.items() if not g.output_only)
 
-
+@options.with_settings
 def train(
     data: options.Data,
     target: Annotated[
@@ -54,35 +50,7 @@ def train(
             show_default="target, if there is such a column",
         ),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="binary, multiclass or regression.", show_default="inferred from the target"
-        ),
-    ] = None,
     header: options.Header = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN", help="Do not use this column; may be repeated.", show_default=False
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Use it even if it looks like a row number or the target itself.",
-            show_default=False,
-        ),
-    ] = None,
-    categorical: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Its numbers are codes, such as zip codes; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
     test: Annotated[
         str | None,
         typer.Option(
@@ -110,61 +78,6 @@ def train(
     size: Annotated[
         int, typer.Option(min=1, max=1024, help="Height and width that images are resized to.")
     ] = 64,
-    hidden: Annotated[
-        str, typer.Option(help="Units of each hidden layer; 'none' for no hidden layer.")
-    ] = ",".join(map(str, USUAL.hidden_layer_sizes)),
-    activation: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Activation of the hidden layers: {_HIDDEN}.",
-            show_default="selu for classes, mish for numbers",
-        ),
-    ] = None,
-    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = str(
-        USUAL.optimizer
-    ),
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Size of the steps.",
-            show_default="0.04 for classes and 0.07 for numbers with adam, adamw and rmsprop, else "
-            "the optimizer's own",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int, typer.Option(help="Maximum number of passes over the training rows.")
-    ] = USUAL.epochs,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Rows per step.", show_default="from the number of rows")
-    ] = None,
-    patience: Annotated[
-        int,
-        typer.Option(
-            help="Stop after this many epochs without a better validation loss; 0: never."
-        ),
-    ] = USUAL.patience,
-    l2: Annotated[float, typer.Option("--l2", help="L2 penalty on the weights.")] = USUAL.l2,
-    dropout: Annotated[
-        float, typer.Option(help="Share of hidden units dropped at each step.")
-    ] = USUAL.dropout,
-    label_smoothing: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of each row's label that is spread over all classes.",
-            show_default="0.05 if the classes are about equal in size, else 0",
-        ),
-    ] = None,
-    ensemble: Annotated[
-        int | None,
-        typer.Option(
-            help="Networks to average, each without one fold of the rows.",
-            show_default="5 below 2,000 rows, else 1",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = USUAL.seed,
-    statistics: Annotated[
-        bool, typer.Option(help="Keep what `pellucid diagnose` reads; it holds no row of the data.")
-    ] = USUAL.statistics,
     out: Annotated[
         Path | None,
         typer.Option(help="Where to save the model.", show_default="NAME.pellucid, here"),
@@ -173,6 +86,7 @@ def train(
     wait: options.Wait = 0.0,
     json: options.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    **settings: Any,
 ) -> None:
     """Train a network, measure it on held-out rows, save it.
 
@@ -193,30 +107,15 @@ def train(
     from pellucid.persistence import check_destination, save
     from pellucid.tables.evaluate import evaluate
 
-    settings = _settings(
-        hidden,
-        task=task,
-        activation=activation,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        epochs=epochs,
-        batch_size=batch_size,
-        patience=patience,
-        l2=l2,
-        dropout=dropout,
-        label_smoothing=label_smoothing,
-        ensemble=ensemble,
-        seed=seed,
-        statistics=statistics,
-    )
+    named = {name: settings.pop(name) or [] for name in ("drop", "keep", "categorical")}
+    asked = _settings(**settings)
     folder = out or _default_folder(data)
     check_destination(folder, overwrite=overwrite, wait=wait)
     shown = console(quiet=json or quiet)
-    named = {"drop": drop or [], "keep": keep or [], "categorical": categorical or []}
     parting = {"time": time, "group": group}
     check_parting(data, test, parting)
-    table, settings, cautions = _read(data, target, header, size, named, parting, settings)
-    seen, held_out, plan = part(table, settings, test, header)
+    table, asked, cautions = _read(data, target, header, size, named, parting, asked)
+    seen, held_out, plan = part(table, asked, test, header)
     how = describe(held_out, test, cautions)
     show_data(shown, table, plan, held_out, how)
     show_plan(shown, plan)
@@ -258,9 +157,10 @@ def train(
 # What is asked for --------------------------------------------------------------------------------
 
 
-def _settings(hidden: str, **given: Any) -> TrainSettings:
+def _settings(hidden_layer_sizes: str, **given: Any) -> TrainSettings:
     """The settings; all that is wrong with the options is named at once."""
     faults: list[tuple[str, str]] = []
+    hidden = hidden_layer_sizes
     parts = [] if hidden.strip().lower() == "none" else [each.strip() for each in hidden.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         fault = "must be the units of each hidden layer, 1 or more, such as 64,32, or none"

@@ -27,6 +27,7 @@ from pellucid.estimators.base import (
 )
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
+from pellucid.tasks import TASKS, Task
 from pellucid.training import Run
 
 
@@ -267,12 +268,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _output_activation(self) -> str:
-        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "sigmoid"
+        return self._task().output
+
+    def _task(self) -> Task:
+        kind = self._label_binarizer.y_type_
+        return TASKS["multilabel" if kind.startswith("multilabel") else kind]
 
     def _loss(self) -> Loss:
         if isinstance(self.loss, str) and self.loss == "log_loss":
-            softmax = self.out_activation_ == "softmax"
-            return find_loss("categorical_cross_entropy" if softmax else "binary_cross_entropy")
+            return find_loss(self._task().loss)
         return find_loss(self.loss)
 
     def _check_loss(self) -> None:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from pellucid._catalogue import Entry
 from pellucid.errors import ModelError
-from pellucid.estimators.parameters import ENTRIES, fault_of_dtype
+from pellucid.estimators.parameters import DTYPE, ENTRIES
 from pellucid.history import History
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, network_from_model, network_to_model
@@ -57,7 +57,7 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     try:
         _check_fitted(fitted, network)
         estimator = estimator_class(**_parameters(folder.entry("parameters", dict)))
-        if fault_of_dtype(estimator.dtype):
+        if not DTYPE.fits(estimator.dtype):
             raise ValueError(f"its dtype cannot be {estimator.dtype!r:.40}")
         for name in _FITTED:
             if name in fitted:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_random_state
@@ -16,11 +17,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
 from pellucid.callbacks import Callback
+from pellucid.checks import (
+    SEED,
+    TRAINING,
+    Check,
+    Fault,
+    check,
+    faults_of,
+    is_whole,
+    refused_by,
+    whole,
+)
 from pellucid.engines import permutation
 from pellucid.errors import DataError, DataWarning, SettingsError
 from pellucid.estimators.base import keep_parameters
 from pellucid.estimators.given import Given, classes_of, one_column
-from pellucid.estimators.parameters import EntryParameters
+from pellucid.estimators.parameters import VERBOSE, EntryParameters
 from pellucid.history import History
 from pellucid.persistence import ModelFolder
 from pellucid.tables.evaluate import as_learned, as_numbers, class_numbers, regression_metrics
@@ -32,7 +44,7 @@ from pellucid.tables.settings import TrainSettings
 from pellucid.tables.strays import as_written, numbers_of, stray_cells
 from pellucid.tables.table import Table, count
 from pellucid.tables.totals import possible_totals
-from pellucid.training.arguments import callbacks_of, is_whole
+from pellucid.training.arguments import callbacks_of
 
 _DEFAULT = TrainSettings()
 """Its values are the estimators' defaults too."""
@@ -117,8 +129,7 @@ class _Tabular(EntryParameters, BaseEstimator):
         For each column that is used: the mean of ``n_repeats`` shuffles, and their standard
         deviation. The score is the accuracy, or R squared. Take rows that were not trained on.
         """
-        if not is_whole(n_repeats):
-            raise ValueError(f"n_repeats must be a whole number of 1 or more; got {n_repeats!r}.")
+        check({"n_repeats": whole(1)}, {"n_repeats": n_repeats})
         model = self._model()
         Z, given = model.inputs(self._rows(X, model)), labels_of(y)
         if len(given) != len(Z) or not len(Z):
@@ -127,7 +138,7 @@ class _Tabular(EntryParameters, BaseEstimator):
                 "expected one value for each row, 1 or more."
             )
         labels = self._known_labels(given)
-        whole = self._score(Z, labels)
+        intact = self._score(Z, labels)
         output_columns = np.array(model.preprocessing.output_columns)
         found = {}
         for k, name in enumerate(model.preprocessing.columns):
@@ -137,7 +148,7 @@ class _Tabular(EntryParameters, BaseEstimator):
                 order = permutation(repeat, len(Z), step=k)
                 shuffled = Z.copy()
                 shuffled[:, mine] = Z[np.ix_(order, mine)]
-                falls.append(whole - self._score(shuffled, labels))
+                falls.append(intact - self._score(shuffled, labels))
             found[name] = (float(np.mean(falls)), float(np.std(falls)))
         return dict(sorted(found.items(), key=lambda item: -item[1][0]))
 
@@ -154,20 +165,9 @@ class _Tabular(EntryParameters, BaseEstimator):
 
     def _settings(self) -> TrainSettings:
         """The parameters as settings; one SettingsError names all that are wrong."""
-        faults: list[tuple[str, str]] = []
-        seed = 0
-        try:
-            seed = _seed(self.random_state)
-        except (TypeError, ValueError):
-            expected = "a whole number of 0 to 2^64 - 1, a RandomState or None"
-            faults.append(("random_state", f"must be {expected}; got {self.random_state!r}."))
-        if self.n_threads is not None and not is_whole(self.n_threads):
-            faults.append(("n_threads", f"must be 1 or more, or None; got {self.n_threads!r}."))
-        try:
-            callbacks_of(self.callbacks)
-        except TypeError as error:
-            faults.append(("", str(error)))
         given = self.get_params(deep=False)
+        faults = faults_of(_OWN_CHECKS, given)
+        seed = 0 if "random_state" in dict(faults) else _seed(self.random_state)
         asked = {name: value for name, value in given.items() if name not in _OWN}
         try:
             settings = TrainSettings(task=self._task(), seed=seed, **asked)
@@ -316,41 +316,55 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple
-        n[1], ..., n[L-1].
-    activation : str, Activation or None
-        g of the hidden layers.
+    hidden_layer_sizes : tuple of int
+        Units of each hidden layer. n[1], ..., n[L-1]; () has no hidden layer: logistic or linear
+        regression.
+    activation : str or Activation or None
+        Activation of the hidden layers. None is selu for classes, mish for numbers.
     optimizer : str or Optimizer
+        The optimizer. An object brings coefficients of its own: ``Momentum(beta=0.8)``.
     learning_rate : float or None
-        None is 0.04 for classes and 0.07 for numbers with Adam, AdamW and RMSProp, whose steps do
-        not know the size of a gradient; with the others it is the optimizer's own.
+        Size of the steps. None is 0.04 for classes and 0.07 for numbers with adam, adamw and
+        rmsprop, else the optimizer's own. The steps of these three do not know the size of a
+        gradient.
+    epochs : int
+        Maximum number of passes over the training rows.
     batch_size : int or None
-        None is chosen from the number of rows.
-    epochs, patience : int
-        Epochs at most, and epochs without improvement after which to stop; 0 never does.
-    l2, dropout : float
+        Rows per step. None is chosen from the number of rows.
+    patience : int
+        Stop after this many epochs without a better validation loss; 0: never. The best epoch's
+        parameters are kept in any case.
+    l2 : float
+        L2 penalty on the weights.
+    dropout : float
+        Share of hidden units dropped at each step.
     label_smoothing : float or None
-        None is 0.05 where the classes are about equal: where none has less than half of an equal
-        share, each row counted with its weight by ``class_weight``. Else it is 0, as smoothing
-        pulls probabilities towards equal shares.
+        Share of each row's label that is spread over all classes. None is 0.05 if the classes are
+        about equal in size, else 0. About equal: none has less than half of an equal share, each
+        row counted with its weight by ``class_weight``. Smoothing pulls probabilities towards equal
+        shares.
     validation_fraction : float
-        The share of the rows that tells the best epoch, where one network is trained.
+        Share of the rows that tells the best epoch, where one network is trained.
     ensemble : int or None
-        1 network, or k of 2 or more, each trained without one of k folds; None is 5 below 2,000
-        rows, else 1. With rows of one's own for validation it is 1.
-    class_weight : dict, "balanced" or None
-        A factor for each class; one that is not named has 1.
-    categorical : list of str
-        Columns of numbers that are codes, such as a zip code.
-    drop, keep : list of str
-        Columns to leave out, and to use without a warning though they look misleading.
+        Networks to average, each without one fold of the rows. None is 5 below 2,000 rows, else 1.
+        The fold that a network does not see tells its best epoch. With rows of one's own for
+        validation it is 1.
+    class_weight : dict or str or None
+        A factor for each class; one that is not named has 1. "balanced" gives every class the same
+        total weight.
+    categorical : tuple of str
+        Columns whose numbers are codes, such as zip codes.
+    drop : tuple of str
+        Columns that are not used.
+    keep : tuple of str
+        Columns to use even if they look like row numbers or the target itself.
     random_state : int, RandomState or None
         The default is 0: the same table gives the same model.
     n_threads : int or None
     callbacks : list of Callback or None
         They see each network's training.
     statistics : bool
-        Take what :func:`pellucid.diagnose` reads, as it fits: no row of the data.
+        Keep what a diagnosis reads; it holds no row of the data.
     verbose : bool
         Show the progress.
 
@@ -525,11 +539,21 @@ def from_folder(folder: ModelFolder) -> TabularClassifier | TabularRegressor:
 
 
 def _seed(random_state: Any) -> int:
-    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+    if is_whole(random_state):
         return philox.check_seed(int(random_state))
-    if isinstance(random_state, bool):
-        raise TypeError
     return int(check_random_state(random_state).randint(2**31))
+
+
+_OWN_CHECKS: dict[str, Fault] = {
+    "random_state": Check(
+        f"{SEED.expected}, a RandomState or None",
+        lambda value: value is None or isinstance(value, RandomState) or SEED.fits(value),
+    ),
+    "n_threads": TRAINING["n_threads"],
+    "callbacks": lambda value: refused_by(callbacks_of, value).removeprefix("callbacks "),
+    "verbose": VERBOSE,
+}
+"""What the parameters that are no settings must be."""
 
 
 def _is_plain(X: Any) -> bool:

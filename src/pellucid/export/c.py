@@ -1,18 +1,20 @@
 """C: the whole model as one self-contained file of C99, for the smallest processors.
 
 It needs ``math.h`` alone and allocates nothing. The weights stand in it as constants, with digits
-enough to make them again to the bit. An activation has a line in :data:`ACTIVATIONS_IN_C`; a kind
-of column one in :mod:`pellucid.export.c_columns`.
+enough to make them again to the bit. An activation brings its own C form; a kind of column has one
+in :mod:`pellucid.export.c_columns`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pellucid
-from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.activations import Activation
 from pellucid.errors import ModelError
 from pellucid.export.c_text import array, comment, literal, real, typed
 from pellucid.export.pipelines import ARITHMETIC, arithmetic
@@ -27,36 +29,6 @@ _C = {"float32": "float", "float64": "double"}
 
 _BYTES = {"float32": 14, "float64": 22}
 """What a written number takes, about."""
-
-_SIGMOID = "z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z))"
-_SOFTPLUS = "(z < 0 ? 0 : z) + log1p(exp(-fabs(z)))"
-_SOFTMAX = """\
-    real largest = a[0], sum = 0;
-    int i;
-    for (i = 1; i < n; i++) if (a[i] > largest) largest = a[i];
-    for (i = 0; i < n; i++) sum += a[i] = exp(a[i] - largest);
-    for (i = 0; i < n; i++) a[i] /= sum;"""
-
-ACTIVATIONS_IN_C: dict[str, Callable[[Any], str]] = {
-    "identity": lambda g: "z",
-    "sigmoid": lambda g: _SIGMOID,
-    "tanh": lambda g: "tanh(z)",
-    "relu": lambda g: "z < 0 ? 0 : z",
-    "leaky_relu": lambda g: f"z < 0 ? {real(g.slope)} * z : z",
-    "elu": lambda g: f"z < 0 ? {real(g.a)} * expm1(z) : z",
-    "selu": lambda g: "z < 0 ? 1.7580993408473766 * expm1(z) : 1.0507009873554805 * z",
-    "gelu": lambda g: "0.5 * z * (1 + tanh(0.7978845608028654 * (z + 0.044715 * z * z * z)))",
-    "silu": lambda g: f"z * ({_SIGMOID})",
-    "mish": lambda g: f"z * tanh({_SOFTPLUS})",
-    "softplus": lambda g: _SOFTPLUS,
-    "hard_sigmoid": lambda g: "z < -3 ? 0 : z > 3 ? 1 : z / 6 + 0.5",
-    "hard_tanh": lambda g: "z < -1 ? -1 : z > 1 ? 1 : z",
-    "exp": lambda g: "exp(z > EXP_LIMIT ? EXP_LIMIT : z)",
-    "softmax": lambda g: _SOFTMAX,
-}
-"""For every activation g its C: an expression of z, or statements, indented, that turn the n
-numbers of ``a`` from Z[l] into A[l]. ``real`` is float or double, and for float the functions and
-numbers get their f."""
 
 _LAYER = """\
 /* Z[l] = W[l] A[l-1] + b[l]: W has a row for each of the n units, a column for each of the n_prev
@@ -128,13 +100,12 @@ def _check(subject: Subject) -> None:
             )
     for layer in subject.networks[0].layers:
         g = layer.activation
-        known = g is None or (ACTIVATIONS.get(g.name) is type(g) and g.name in ACTIVATIONS_IN_C)
-        if type(layer) not in (Dense, Scale) or not known:
+        if type(layer) not in (Dense, Scale) or (g is not None and g.c_form is None):
             own = "" if g is None else f" with the activation {g!r}"
             raise ModelError(
-                f"{layer.where()}{own} cannot be exported to C: only the layers and activations of "
-                "Pellucid's own tables have a C form. Use one of those, or ONNX, which takes "
-                "whatever computes with the array API."
+                f"{layer.where()}{own} cannot be exported to C: that takes Pellucid's own layers, "
+                "and activations with a C form (c_form). Use those, or ONNX, which takes whatever "
+                "computes with the array API."
             )
     numbers = sum(network.n_parameters for network in subject.networks)
     size = numbers * _BYTES[subject.dtype.name]
@@ -262,15 +233,18 @@ def _function_names(activations: Any) -> dict[Activation, str]:
     """A function's name for each different activation that does something."""
     names: dict[Activation, str] = {}
     for g in activations:
-        if g is not None and g.name != "identity" and g not in names:
-            taken = sum(each.name == g.name for each in names)
-            names[g] = f"{g.name}_{taken + 1}" if taken else g.name
-            names[g] = f"g_{names[g]}"
+        if g is not None and g.c_form not in ("z", None) and g not in names:
+            name = "g_" + re.sub(r"\W", "_", g.name, flags=re.ASCII)
+            same = sum(each == name or each.startswith(f"{name}_") for each in names.values())
+            names[g] = f"{name}_{same + 1}" if same else name
     return names
 
 
 def _function(g: Activation, name: str) -> str:
-    body = ACTIVATIONS_IN_C[g.name](g)
+    body = str(g.c_form)
+    for parameter in dataclasses.fields(g):
+        if (place := f"{{{parameter.name}}}") in body:
+            body = body.replace(place, real(getattr(g, parameter.name)))
     if not body.startswith(" "):
         body = (
             "    int i;\n    for (i = 0; i < n; i++) {\n        const real z = a[i];\n"

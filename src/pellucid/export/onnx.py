@@ -114,7 +114,7 @@ def label(subject: Subject, A: Value) -> Value:
         number = A.graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
     else:
         number = _first((A >= 0.5 if subject.at_half else A > 0.5).astype(np.int64))
-    if subject.classes is None or subject.answer == "labels":
+    if subject.classes is None or subject.answer == "multilabel":
         return number
     classes = A.graph.constant(_labels(subject.classes))
     return A.graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)

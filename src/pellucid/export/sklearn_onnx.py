@@ -50,7 +50,7 @@ def _set_types(operator: Any) -> None:
     of_texts = known.classes is not None and known.classes.dtype.kind in "OU"
     of_label = types.StringTensorType if of_texts else types.Int64TensorType
     columns = 1 if _names_one_class(operator) else max(n, 2)
-    operator.outputs[0].set_type(of_label([m, n] if known.answer == "labels" else [m]))
+    operator.outputs[0].set_type(of_label([m, n] if known.answer == "multilabel" else [m]))
     operator.outputs[1].set_type(real([m, columns]))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pellucid.errors import ModelError
 from pellucid.export.pipelines import TAKES, Unwrapped, combined, refusal, unwrap
 from pellucid.network import Network
+from pellucid.tasks import task_of
 
 
 @dataclass
@@ -23,8 +24,7 @@ class Subject:
     networks : list of Network
         One, or several whose outputs are averaged.
     answer : str
-        "binary", one output, the probability of the second class; "multiclass", a probability a
-        class; "labels", several yes or no; "regression", numbers.
+        What their outputs say, one of :data:`pellucid.tasks.TASKS`.
     inputs : list of str
         The names of the networks' inputs.
     at_half : bool
@@ -87,7 +87,8 @@ def subject(model: Any, X: Any = None) -> Subject:
     """
     model = loaded(model)
     if isinstance(model, Network):
-        return Subject([model], _answer(model), _numbered(model.n_inputs))
+        task = task_of(model.layers[-1].activation, model.n[-1])
+        return Subject([model], task.name, _numbered(model.n_inputs))
     if hasattr(model, "preprocessing"):
         return _of_table(model)
     if not hasattr(model, "get_params"):
@@ -150,29 +151,16 @@ def _x(made: Subject, model: Any, X: Any) -> dict[str, NDArray[Any]]:
     return {"X": np.empty((0, len(made.inputs)), np.float32 if in_float else np.float64)}
 
 
-def _answer(network: Network) -> str:
-    """What a network's outputs are, from the last activation, as ``Network.predict`` takes them."""
-    g = network.layers[-1].activation
-    name = "" if g is None else g.name
-    if name in ("sigmoid", "hard_sigmoid"):
-        return "binary" if network.n[-1] == 1 else "labels"
-    return "multiclass" if name == "softmax" else "regression"
-
-
 def _of_drop_in(model: Any) -> Subject:
     network = model.network_
     names = getattr(model, "feature_names_in_", None)
     inputs = _numbered(network.n_inputs) if names is None else [str(name) for name in names]
     if not hasattr(model, "classes_"):
         return Subject([network], "regression", inputs)
-    if model._label_binarizer.y_type_ == "multilabel-indicator":
-        answer = "labels"
-    else:
-        answer = "binary" if network.n[-1] == 1 else "multiclass"
     classes = np.asarray(model.classes_)
     if len(classes) == 1:
         classes = np.resize(classes, 2)  # scikit-learn knows a classifier of one class
-    return Subject([network], answer, inputs, at_half=False, classes=classes)
+    return Subject([network], model._task().name, inputs, at_half=False, classes=classes)
 
 
 def _of_table(model: Any) -> Subject:

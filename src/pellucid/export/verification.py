@@ -153,7 +153,7 @@ def _tolerance(known: Subject, inputs: list[Tensor], expected: NDArray[Any]) -> 
 
 def _clear(known: Subject, expected: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
     """The rows whose label no difference within the tolerance can change."""
-    if known.answer == "labels":
+    if known.answer == "multilabel":
         lead = np.abs(expected - 0.5).min(axis=1)
     else:
         best = np.sort(expected, axis=1)[:, -2:]

@@ -25,7 +25,6 @@ class GraphActivation(Activation):
 
     function: ClassVar[Callable[[Node], Node]]
     derivative = "from its computation graph"
-    range = "(-inf, inf)"
     needs_Z = True
 
     def __call__(self, Z: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import plain
+from pellucid.checks import is_whole
 from pellucid.insight.gradient_check import check_network
 from pellucid.losses import Loss
 from pellucid.network import Network
@@ -113,7 +113,7 @@ def integrated_gradients(
     (array([0.3418, 0.3418]), 0.6836...)
     """
     check_network(network, "integrated_gradients")
-    if not isinstance(points, Integral) or points < 1:
+    if not is_whole(points, 1):
         raise ValueError(f"points must be a whole number of 1 or more; got {plain(points)!r}.")
     X = np.asarray(network.forward(X, cache=True).X, dtype=np.float64)
     start = np.zeros((len(X), 1)) if baseline is None else np.reshape(baseline, (-1, 1))

@@ -11,6 +11,7 @@ from pellucid import propagation
 from pellucid.lab.boundary import Extent, extent_of
 from pellucid.lab.experiment import Experiment
 from pellucid.tables.table import count
+from pellucid.tasks import task_of
 
 MOST_EXAMPLES = 500
 MOST_UNITS = 128
@@ -116,7 +117,7 @@ def _main_directions(A: Floats, layer: int) -> tuple[Floats, float | None]:
 def _decision(e: Experiment, layer: int, axes: tuple[int, int] | None) -> list[float] | None:
     """w1, w2 and b of the output, where it decides by the sign of z = w1 a1 + w2 a2 + b."""
     last = e.network.L
-    decides = e.settings.output in ("sigmoid", "hard_sigmoid") and e.network.n[last] == 1
+    decides = task_of(e.network.layers[-1].activation, e.network.n[last]).name == "binary"
     if axes is None or layer != last - 1 or e.network.n[layer] != 2 or not decides:
         return None
     w = e.network.W[last][0, list(axes)]

@@ -40,6 +40,7 @@ from pellucid.tables.model import TableModel
 from pellucid.tables.read import RawTable, raw_of, read_raw
 from pellucid.tables.table import Table, count
 from pellucid.tables.text import TextFormat
+from pellucid.tasks import TASKS
 
 Floats = NDArray[Any]
 
@@ -383,7 +384,7 @@ def drawn(model: Model, recall: str = "") -> Dataset:
         )  # with none all gradients were 0
         Y: Floats = A + noise * random.standard_normal(A.shape)
     else:
-        Y = (A[0] >= 0.5).astype(np.int64) if model.task == "binary" else A.argmax(axis=0)
+        Y = TASKS[model.task].answers(A).ravel()
     note = (
         "The model was opened without data: these inputs are drawn at random within the range of "
         "its own, and the expected outputs are its own answers; numbers get a little noise. "

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import LONGEST, short
+from pellucid.activations import activation
 from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Own, Random
 from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables.model import TableModel
+from pellucid.tasks import task_of
 
 MOST_EXAMPLES, MOST_NUMBERS, MOST_INPUTS = 20_000, 400_000, 512
 MOST_KEPT = 16
@@ -68,9 +70,8 @@ class Model:
         """The task of the lab that has this output."""
         if isinstance(self.predictor, TableModel):
             return self.predictor.task
-        if self.output == "softmax":
-            return "multiclass"
-        return "binary" if self.output == "sigmoid" and self.n[1] == 1 else "regression"
+        task = task_of(activation(self.output), self.n[1])
+        return "regression" if task.several else task.name  # for each label a number from 0 to 1
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pellucid.checks import is_whole
 from pellucid.errors import MissingPackageError
 from pellucid.lab.commands import handle
 from pellucid.lab.frames import dumps
@@ -222,7 +223,7 @@ def parsed(message: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise ValueError("expected a JSON object with id and do.")
     number, name = request.get("id"), request.get("do")
-    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
+    if not is_whole(number) or not isinstance(name, str):
         raise ValueError("expected a JSON object with an integer id and a text do.")
     return request
 

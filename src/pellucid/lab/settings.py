@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid import checks
 from pellucid.activations import activation
+from pellucid.checks import check, is_number
 from pellucid.initializers import initializer
 from pellucid.lab.datasets import Dataset, dataset
 from pellucid.lab.faults import FAULTS, fault
 from pellucid.losses import loss
 from pellucid.optimizers import LBFGS, optimizer
+from pellucid.tasks import TASKS
 
 MOST_EXAMPLES, MOST_UNITS, MOST_LAYERS = 20_000, 512, 8
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that JavaScript keeps."""
-
-SUITS = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "mean_squared_error"),
-}
-"""The output activation and the loss that suit a task."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Settings:
         """Return the settings that these plain data stand for; ValueError says what cannot be."""
         given = _mapping("experiment", given)
         data, source = _read_data(_mapping("data", _or(given.get("data"), {})))
-        suiting, loss_name = SUITS[source.task]
+        suiting = TASKS[source.task]
         layers = given.get("layers")
         layers = [{}] if layers is None else _list("layers", layers, MOST_LAYERS)
         output = _mapping("output", _or(given.get("output"), {})).get("activation")
@@ -107,8 +103,8 @@ class Settings:
         return cls(
             data,
             tuple(_read_layer(k, layer) for k, layer in enumerate(layers, start=1)),
-            activation(_text("output activation", _or(output, suiting))).name,
-            loss(_text("loss", _or(given.get("loss"), loss_name))).name,
+            activation(_text("output activation", _or(output, suiting.output))).name,
+            loss(_text("loss", _or(given.get("loss"), suiting.loss))).name,
             None if start is None else initializer(_text("initializer", start)).name,
             whole(given, "seed", 0, LARGEST_SEED, 1),
             found.name,
@@ -157,7 +153,7 @@ def _read_points(points: Any, source: Dataset) -> list[list[float]]:
         raise ValueError(f"data.points are for two inputs; {source.title} has a different number.")
     read = []
     for k, point in enumerate(_list("data.points", points, MOST_EXAMPLES), start=1):
-        if not isinstance(point, list) or len(point) != 3 or not all(map(_finite, point)):
+        if not isinstance(point, list) or len(point) != 3 or not all(map(_moderate, point)):
             raise ValueError(f"data.points: point {k} must be [x1, x2, y]; got {point!r:.60}.")
         x1, x2, y = map(float, point)
         kinds = max(2, len(source.outputs))
@@ -186,7 +182,7 @@ def _read_parameters(given: Any) -> dict[str, list[list[float]]] | None:
     for key, rows in _mapping("parameters", given).items():
         rows = _list(f"parameters.{key:.8}", rows, MOST_UNITS)
         read[key] = [_list(f"parameters.{key:.8}", row, MOST_UNITS) for row in rows]
-        if not all(_finite(value) for row in read[key] for value in row):
+        if not all(_moderate(value) for row in read[key] for value in row):
             raise ValueError(f"parameters.{key:.8} must hold rows of finite numbers.")
     return read
 
@@ -199,11 +195,12 @@ def whole(given: Mapping[str, Any], name: str, low: int, high: int, default: int
 
     >>> whole({"units": 0}, "units", 1, 512, 4)
     Traceback (most recent call last):
-    ValueError: units must be a whole number from 1 to 512; got 0.
+    pellucid.errors.SettingsError: units must be a whole number from 1 to 512; got 0.
     """
     value = _or(given.get(name), default)
-    if not _finite(value) or value != int(value) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}; got {value!r:.40}.")
+    if is_number(value) and value == int(value):  # JavaScript writes 3 as 3.0 too
+        value = int(value)
+    check({name: checks.whole(low, high)}, {name: value})
     return int(value)
 
 
@@ -212,8 +209,7 @@ def real(
 ) -> float:
     """Return a finite number within bounds; ``default`` None: it must be given."""
     value = _or(given.get(name), default)
-    if not _finite(value) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}; got {value!r:.40}.")
+    check({name: checks.number(at_least=low, at_most=high)}, {name: value})
     return float(value)
 
 
@@ -221,11 +217,9 @@ def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _finite(value: Any) -> bool:
-    """Whether a value is a number, no truth value, and of a size that can be worked with."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return -(2**53) < value < 2**53
+def _moderate(value: Any) -> bool:
+    """Whether a value is a number of a size that can be worked with."""
+    return is_number(value) and abs(value) < 2**53
 
 
 def _text(name: str, value: Any) -> str:

@@ -20,10 +20,10 @@ from pellucid.lab.datasets import DATASETS, Dataset
 from pellucid.lab.experiment import Experiment
 from pellucid.lab.faults import FAULTS, Fault
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import SUITS
 from pellucid.losses import LOSSES
-from pellucid.metrics import METRICS
+from pellucid.metrics import metric
 from pellucid.optimizers import LBFGS, OPTIMIZERS
+from pellucid.tasks import TASKS
 
 State = dict[str, Any]
 
@@ -42,9 +42,10 @@ def catalogue() -> State:
                 "formula": g.formula,
                 "derivative": g.derivative,
                 "output_only": g.output_only,
+                "range": [g.range.lower, g.range.upper] if g.range and g.range.bounded else None,
                 "advice": g.advice,
             }
-            for g in ACTIVATIONS.values()
+            for g in [entry() for entry in ACTIVATIONS.values()]
         ],
         "losses": [
             {"name": k.name, "formula": k.formula, "fits": k.fits, "advice": k.advice}
@@ -68,7 +69,7 @@ def catalogue() -> State:
         ],
         "faults": [{"name": f.name, "title": f.title, "why": f.why} for f in FAULTS.values()],
         "suits": {
-            task: {"activation": output, "loss": loss} for task, (output, loss) in SUITS.items()
+            task.name: {"activation": task.output, "loss": task.loss} for task in TASKS.values()
         },
     }
 
@@ -149,10 +150,10 @@ def since(curves: dict[str, list[float]], seen: int) -> dict[str, list[float]]:
 def metrics(experiment: Experiment) -> State:
     """Return what is measured of the answers to each part; no examples, no numbers."""
     e = experiment
-    names = ["root_mean_squared_error", "r2"] if e.dataset.task == "regression" else ["accuracy"]
+    judged_by = [metric(name) for name in TASKS[e.dataset.task].metrics]
     A = e.outputs()
     return {
-        part: {name: METRICS[name](e.Y[:, rows], A[:, rows]) for name in names}
+        part: {each.name: each(e.Y[:, rows], A[:, rows]) for each in judged_by}
         for part, rows in (("training", e.training), ("validation", e.validation))
         if len(rows)
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pellucid.activations import Activation
+from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 
 Array = Any
@@ -195,7 +195,7 @@ class Layer:
                 )
 
     def _check_factor(self, name: str, value: Any) -> None:
-        if not (isinstance(value, (int, float)) and 0 <= value <= sys.float_info.max):
+        if not is_number(value) or value < 0:
             raise ValueError(f"{type(self).__name__}: {name} must be 0 or more; got {value!r}.")
 
     def __repr__(self) -> str:

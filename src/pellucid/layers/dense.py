@@ -10,6 +10,7 @@ import numpy as np
 from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
+from pellucid.checks import is_number, is_whole
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
@@ -70,11 +71,11 @@ class Dense(Layer):
         super().__init__(
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
-        if isinstance(n_units, bool) or not isinstance(n_units, (int, np.integer)) or n_units < 1:
+        if not is_whole(n_units, 1):
             raise ValueError(
                 f"Dense: n_units must be an integer of 1 or more; got {plain(n_units)!r}."
             )
-        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
+        if not is_number(dropout) or not 0 <= dropout < 1:
             raise ValueError(
                 f"Dense: dropout must be at least 0 and below 1; got {plain(dropout)!r}."
             )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import pellucid
 from pellucid._catalogue import did_you_mean
+from pellucid.checks import is_whole
 from pellucid.errors import ModelError
 from pellucid.layers import Layer, layer_from_dict
 from pellucid.network import Network
@@ -357,18 +358,14 @@ def _check_known(layer: Layer) -> None:
 
 def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]:
     """The layers, without parameters; ModelError for anything that is not an architecture."""
-
-    def whole(value: Any, low: int, high: float) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
     entries = description.get("layers")
     for name, holds, expected in (
         (
             "n_inputs",
-            whole(description.get("n_inputs"), 1, 2**63),
+            is_whole(description.get("n_inputs"), 1, 2**63),
             "a whole number of 1 or more",
         ),
-        ("seed", whole(description.get("seed"), 0, 2**64 - 1), "a whole number below 2^64"),
+        ("seed", is_whole(description.get("seed"), 0, 2**64 - 1), "a whole number below 2^64"),
         (
             "dtype",
             description.get("dtype") in ("float32", "float64"),

@@ -47,6 +47,7 @@ from pellucid._files import (
     sync_folder,
     write_atomically,
 )
+from pellucid.checks import is_whole
 from pellucid.errors import ModelError
 from pellucid.persistence.lock import LOCK, checked_wait, writing
 from pellucid.persistence.sizes import check_sizes
@@ -331,7 +332,7 @@ def _parse_model_json(folder: Path, raw: bytes) -> dict[str, Any]:
             f'{where} was not written by Pellucid: it lacks the entry "format": "pellucid".'
         )
     version = model.get("format_version")
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+    if not isinstance(version, int) or not is_whole(version, 1):
         raise ModelError(f"{where}: format_version should be {FORMAT_VERSION}; it is {version!r}.")
     if version > FORMAT_VERSION:
         raise ModelError(
@@ -354,9 +355,7 @@ def _checked_entry(folder: Path, kind: str, entry: Any) -> tuple[str, str, int]:
         and re.fullmatch(r"[0-9a-f]{64}", sha256)
         and name in (f"{kind}-{sha256[:16]}.safetensors", f"{kind}-{sha256[:16]}.json")
         and re.fullmatch(_KIND, kind)
-        and isinstance(size, int)
-        and not isinstance(size, bool)
-        and size >= 0
+        and is_whole(size, 0)
     )
     if not well_formed:
         raise ModelError(

@@ -13,12 +13,12 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from pellucid import _lock
 from pellucid._files import made_folders
+from pellucid.checks import is_number
 from pellucid.errors import BusyError, SettingsError
 
 LOCK = "writing.lock"
@@ -33,8 +33,7 @@ def checked_wait(wait: Any) -> float:
     Traceback (most recent call last):
     pellucid.errors.SettingsError: wait must be a number of seconds, 0 or more; got -1.
     """
-    number = isinstance(wait, Real) and not isinstance(wait, bool)
-    if not number or not wait >= 0:
+    if not is_number(wait, infinite=True) or wait < 0:
         raise SettingsError(("wait", f"must be a number of seconds, 0 or more; got {wait!r}."))
     return min(float(wait), threading.TIMEOUT_MAX)
 

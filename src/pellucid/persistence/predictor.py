@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, network_from_model
 from pellucid.persistence.labels import label_array
+from pellucid.tasks import Task, task_of
 
 
 @dataclass
@@ -47,28 +48,25 @@ class NetworkPredictor:
         if self.classes is None:
             found = self.network.predict(X)
             return found if found.ndim == 1 else (found[0] if len(found) == 1 else found.T)
-        A = self.network.forward(X)
+        found = self._task().answers(self.network.forward(X), at_half=False)
         if self.several:
-            return (A.T > 0.5).astype(np.int64)
-        found = (A[0] > 0.5).astype(np.int64) if len(A) == 1 else A.argmax(axis=0)
-        labels: NDArray[Any] = self.classes[np.minimum(found, len(self.classes) - 1)]
+            return found.T
+        labels: NDArray[Any] = self.classes[np.minimum(found.ravel(), len(self.classes) - 1)]
         return labels
 
     def predict_proba(self, rows: Any) -> NDArray[Any]:
         """Return the probability of each class (or label) for each row."""
-        g = self.network.layers[-1].activation
-        if g is None or g.name not in ("sigmoid", "softmax"):
+        probabilities = self._task().probabilities
+        if probabilities is None:
+            g = self.network.layers[-1].activation
             raise ValueError(
                 f"the output is {g.name if g else 'a number'}, which is not a probability; use "
                 "predict."
             )
-        A = self.network.forward(_rows(rows).T)
-        if len(A) > 1 or g.name == "softmax":
-            return np.ascontiguousarray(A.T)
-        P = np.empty((A.shape[1], 2), dtype=A.dtype)
-        P[:, 1:] = A.T
-        np.subtract(1, A.T, out=P[:, :1])
-        return P
+        return np.ascontiguousarray(probabilities(self.network.forward(_rows(rows).T)).T)
+
+    def _task(self) -> Task:
+        return task_of(self.network.layers[-1].activation, self.network.n[-1])
 
 
 def _rows(rows: Any) -> NDArray[Any]:

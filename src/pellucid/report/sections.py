@@ -21,6 +21,7 @@ from pellucid.report import figures
 from pellucid.report.drawing import draw
 from pellucid.report.words import MINUS, number, percent
 from pellucid.tables.table import count
+from pellucid.tasks import TASKS
 
 if TYPE_CHECKING:
     from pellucid.network import Network
@@ -39,14 +40,6 @@ MOST_ROWS = 40
 MOST_LISTED = 1_000
 """Columns that are listed at all; model.json has the others too."""
 
-TASKS = {
-    "binary": "one of two classes",
-    "multiclass": "one of several classes",
-    "regression": "a number",
-}
-MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
-"""The metric that the first sentence tells, for each task."""
-
 
 def asked(model: TableModel, evaluation: Evaluation) -> Content:
     """Return the question, the settings and what ran."""
@@ -63,7 +56,7 @@ def asked(model: TableModel, evaluation: Evaluation) -> Content:
     engine = histories[0].get("engine", "") if histories else ""
     return {
         "target": model.target,
-        "task": TASKS[model.task],
+        "task": TASKS[model.task].asks,
         "classes": [str(label) for label in model.classes],
         "reason": model.data.get("reason", ""),
         "source": model.data.get("source", ""),
@@ -226,7 +219,7 @@ def results(model: TableModel, evaluation: Evaluation) -> Content | None:
     metrics = evaluation.get("metrics") or {}
     if "network" not in metrics:
         return None
-    m, main = evaluation["rows"], MAIN[model.task]
+    m, main = evaluation["rows"], TASKS[model.task].metrics[0]
     bars = _bars(metrics, main)
     return {
         "rows": m,
@@ -323,8 +316,8 @@ def _uncertainty(model: TableModel, metrics: Mapping[str, Any], m: int) -> str:
 def _verdict(model: TableModel, evaluation: Evaluation) -> str:
     """One sentence that compares the network with the regression, or an empty string."""
     metrics = evaluation.get("metrics") or {}
-    key = MAIN[model.task]
-    name = "linear regression" if model.task == "regression" else "logistic regression"
+    key = TASKS[model.task].metrics[0]
+    name = TASKS[model.task].baselines[1]
     mine, other = (metrics.get(each, {}).get(key) for each in ("network", name))
     if mine is None or other is None:
         return ""
@@ -522,7 +515,7 @@ def said_in_a_sentence(model: TableModel, evaluation: Evaluation) -> list[str]:
     """Return the result in plain words, a sentence each."""
     metrics = evaluation.get("metrics") or {}
     mine = metrics.get("network", {})
-    if MAIN[model.task] not in mine:
+    if TASKS[model.task].metrics[0] not in mine:
         return [
             "No rows were held out to measure it, so this page cannot say how good it is: "
             "pellucid evaluate does, given rows that it has not seen."

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_whole
 from pellucid.errors import DataError
 from pellucid.tables.values import is_missing, text_of
 
@@ -97,14 +98,7 @@ def require(holds: bool, message: str) -> None:
 
 def is_count(value: object, low: int = 0) -> bool:
     """Whether it is a whole number of at least ``low`` that float64 holds exactly."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**53
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a finite number, and no truth value."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    return -1e308 < value < 1e308
+    return is_whole(value, low, 2**53 - 1)
 
 
 def are_texts(values: object, low: int, high: int) -> bool:

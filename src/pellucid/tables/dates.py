@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_number
 from pellucid.tables._kind import (
     Kind,
     check_texts,
     is_count,
-    is_number,
     put_ones,
     require,
     spread,

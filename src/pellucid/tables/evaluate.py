@@ -20,6 +20,7 @@ from pellucid.tables.model import TableModel
 from pellucid.tables.split import no_number
 from pellucid.tables.strays import as_written
 from pellucid.tables.table import Table, some
+from pellucid.tasks import TASKS
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -259,7 +260,7 @@ def majority_baseline(labels: Numbers, test: Numbers, k: int) -> dict[str, Metri
     """
     shares = np.bincount(labels, minlength=k) / len(labels)
     p = np.tile(shares, (len(test), 1))
-    return {"majority class": classification_metrics(test, p, shares.argmax())}
+    return {TASKS["multiclass"].baselines[0]: classification_metrics(test, p, shares.argmax())}
 
 
 def mean_baseline(y: Floats, test: Floats) -> dict[str, Metrics]:
@@ -268,7 +269,9 @@ def mean_baseline(y: Floats, test: Floats) -> dict[str, Metrics]:
     >>> mean_baseline(np.array([1.0, 3.0]), np.array([2.0, 4.0]))["mean"]["mae"]
     1.0
     """
-    return {"mean": regression_metrics(test, np.full(len(test), y.mean()))}
+    return {
+        TASKS["regression"].baselines[0]: regression_metrics(test, np.full(len(test), y.mean()))
+    }
 
 
 def classification_baselines(
@@ -290,7 +293,7 @@ def classification_baselines(
     q[:, logistic.classes_] = logistic.predict_proba(Z_test)
     return {
         **majority_baseline(labels, test, k),
-        "logistic regression": classification_metrics(test, q, q.argmax(axis=1)),
+        TASKS["multiclass"].baselines[1]: classification_metrics(test, q, q.argmax(axis=1)),
     }
 
 
@@ -307,7 +310,7 @@ def regression_baselines(
     linear = Ridge(alpha=1.0).fit(Z.astype(np.float64), y)
     return {
         **mean_baseline(y, test),
-        "linear regression": regression_metrics(test, linear.predict(Z_test)),
+        TASKS["regression"].baselines[1]: regression_metrics(test, linear.predict(Z_test)),
     }
 
 

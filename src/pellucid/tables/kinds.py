@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_number, is_truth
 from pellucid.errors import DataError
 from pellucid.tables._kind import (
     FARTHEST,
@@ -25,7 +26,6 @@ from pellucid.tables._kind import (
     are_texts,
     check_texts,
     is_count,
-    is_number,
     put_ones,
     require,
     spread,
@@ -138,7 +138,7 @@ class Number(Kind):
     def check(self) -> None:
         numbers = is_number(self.median) and is_number(self.scale) and self.scale >= 0
         require(numbers, "'median' and 'scale' must be finite numbers, 'scale' not negative")
-        require(isinstance(self.from_text, bool), "'from_text' must be true or false")
+        require(is_truth(self.from_text), "'from_text' must be true or false")
 
 
 def checked_numbers(column: NDArray[Any], where: str) -> NDArray[np.float64]:
@@ -228,7 +228,7 @@ class Binary(Kind):
 
     def check(self) -> None:
         require(are_texts(self.values, 2, 2), "'values' must be two different texts")
-        require(isinstance(self.from_numbers, bool), "'from_numbers' must be true or false")
+        require(is_truth(self.from_numbers), "'from_numbers' must be true or false")
 
 
 @dataclass
@@ -336,7 +336,7 @@ class Category(Kind):
             and not set(self.rare) & set(self.categories),
             f"'rare' must be at most 'others' and {MOST_RARE:,} texts that are no 'categories'",
         )
-        require(isinstance(self.from_numbers, bool), "'from_numbers' must be true or false")
+        require(is_truth(self.from_numbers), "'from_numbers' must be true or false")
 
 
 def _category_counts(column: NDArray[Any], where: str) -> tuple[Counter[str], bool]:

@@ -5,7 +5,6 @@ It needs numpy and safetensors alone: :func:`pellucid.load_predictor` returns it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.checks import is_number
 from pellucid.errors import DataError
 from pellucid.history import History
 from pellucid.network import Network
@@ -20,9 +20,9 @@ from pellucid.persistence import ModelFolder, networks_from_model, networks_to_m
 from pellucid.persistence.labels import label_array
 from pellucid.tables.kinds import Binary, Category
 from pellucid.tables.preprocess import Preprocessing
-from pellucid.tables.split import TASKS
 from pellucid.tables.table import Table
 from pellucid.tables.values import LARGEST
+from pellucid.tasks import OF_A_COLUMN, TASKS
 
 KIND = "tabular"
 
@@ -109,14 +109,14 @@ class TableModel:
 
     def probabilities(self, Z: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what :meth:`predict_proba` does, for rows that :meth:`inputs` preprocessed."""
-        A = self._mean_output(Z)
-        if self.task == "binary":
-            return np.concatenate([1 - A, A]).T
-        return A.T
+        probabilities = TASKS[self.task].probabilities
+        assert probabilities is not None
+        return probabilities(self._mean_output(Z)).T
 
     def class_numbers(self, p: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the number of the class that each row of probabilities stands for."""
-        return (p[:, 1] >= 0.5).astype(np.int64) if self.task == "binary" else p.argmax(axis=1)
+        task = TASKS[self.task]
+        return task.answers(p.T[-task.n_outputs(p.shape[1]) :]).ravel()
 
     def labels(self) -> NDArray[Any]:
         """Return the classes as an array of the labels' dtype."""
@@ -249,8 +249,8 @@ def has_names(rows: Any) -> bool:
 def from_folder(folder: ModelFolder) -> TableModel:
     """Return the model of a folder of the kind "tabular"."""
     task, classes = folder.entry("task", str), folder.entry("classes", list)
-    if task not in TASKS:
-        raise folder.damaged(f"the task is {task!r}; expected one of {', '.join(TASKS)}")
+    if task not in OF_A_COLUMN:
+        raise folder.damaged(f"the task is {task!r}; expected one of {', '.join(OF_A_COLUMN)}")
     columns = folder.entry("columns", list)
     preprocessing = _preprocessing(folder, columns)
     networks = networks_from_model(folder)
@@ -316,11 +316,9 @@ def _label_dtype(folder: ModelFolder, classes: list[Any]) -> str:
 
 
 def _number(folder: ModelFolder, name: str) -> float:
-    value = folder.model.get(name)
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    number = float(value) if fits and value is not None else math.nan
-    if not math.isfinite(number) or (name == "target_std" and number <= 0):
+    value: Any = folder.model.get(name)
+    if not is_number(value) or (name == "target_std" and value <= 0):
         raise folder.damaged(
             f"the entry {name!r} of model.json is {value!r:.60}; expected a number"
         )
-    return number
+    return float(value)

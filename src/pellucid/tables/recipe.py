@@ -22,14 +22,8 @@ from pellucid.optimizers import Adam, Optimizer, RMSProp
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import CosineLog
 from pellucid.tables.settings import TrainSettings
+from pellucid.tasks import TASKS
 from pellucid.training import EarlyStopping
-
-OUTPUTS = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "mean_squared_error"),
-}
-"""The output's activation and the loss of each task."""
 
 LEARNING_RATE = {"binary": 0.04, "multiclass": 0.04, "regression": 0.07}
 ACTIVATION = {"binary": "selu", "multiclass": "selu", "regression": "mish"}
@@ -70,8 +64,8 @@ def build_network(
     ]
     if layers:
         layers.insert(0, Scale(learning_rate_factor=SCALE_FACTOR if normalised else 1.0))
-    n_outputs = n_classes if task == "multiclass" else 1
-    layers.append(dense(n[-1], n_outputs, OUTPUTS[task][0], "zeros", 0.0))
+    asked = TASKS[task]
+    layers.append(dense(n[-1], asked.n_outputs(n_classes), asked.output, "zeros", 0.0))
     network = Network(layers, n_inputs, seed=seed)
     for l in range(1, network.L):  # step 0 of the layer's stream drew W
         shape = network.b[l].shape
@@ -94,11 +88,11 @@ def train_options(
     """
     optimizer = find_optimizer(settings.optimizer)
     options: dict[str, Any] = {
-        "loss": OUTPUTS[task][1],
+        "loss": TASKS[task].loss,
         "optimizer": Adam(beta2=0.95) if settings.optimizer == "adam" else optimizer,
         "epochs": settings.epochs,
         "l2": settings.l2,
-        "label_smoothing": 0.0 if task == "regression" else label_smoothing(shares, settings),
+        "label_smoothing": label_smoothing(shares, settings) if TASKS[task].has_classes else 0.0,
         "early_stopping": EarlyStopping(patience=settings.patience or settings.epochs),
         "statistics": settings.statistics,
     }

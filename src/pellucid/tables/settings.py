@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from numbers import Integral, Real
+from dataclasses import dataclass, field
+from inspect import cleandoc
+from numbers import Integral
 from typing import Any
 
 from pellucid._catalogue import Entry, did_you_mean
-from pellucid._shown import plain
-from pellucid.activations import Activation
+from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
+from pellucid.checks import (
+    CLASS_WEIGHT,
+    SEED,
+    TRAINING,
+    TRUTH,
+    Check,
+    Fault,
+    each,
+    faults_of,
+    known_to,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from pellucid.errors import SettingsError
-from pellucid.optimizers import Optimizer
+from pellucid.optimizers import OPTIMIZERS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.tables.split import TASKS
 from pellucid.tables.table import nearest
@@ -24,46 +40,66 @@ MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """What a training on a table is asked for; all that is wrong is named at once.
+class Option:
+    """What is known of one setting, for its check, the documentation and the command line.
 
     Attributes
     ----------
-    task : str or None
-        "binary", "multiclass" or "regression"; None infers it from the target.
-    hidden_layer_sizes : tuple of int
-        n[1], ..., n[L-1]; () has no hidden layer: logistic or linear regression.
-    activation : str, Activation or None
-        g of the hidden layers; None is selu for classes and mish for numbers.
-    optimizer : str or Optimizer
-    learning_rate : float or None
-        None is 0.04 for classes and 0.07 for numbers with Adam, AdamW and RMSProp, whose steps do
-        not know the size of a gradient; with the others it is the optimizer's own.
-    batch_size : int or None
-        None is chosen from the number of rows.
-    epochs : int
-        At most.
-    patience : int
-        Stop when the validation has not improved for so many epochs; 0 never does. The best
-        epoch's parameters are kept in any case.
-    l2, dropout : float
-    label_smoothing : float or None
-        None is 0.05 where the classes are about equal: where none has less than half of an equal
-        share, each row counted with its weight by ``class_weight``. Else it is 0, as smoothing
-        pulls probabilities towards equal shares.
-    validation_fraction : float
-        The share of the rows that tells the best epoch, where one network is trained.
-    ensemble : int or None
-        1 is one network; k of 2 or more cuts the rows into k folds and trains k networks, each
-        without one fold, which tells its best epoch; predictions are their mean. None is 5 below
-        2,000 rows, else 1.
-    class_weight : dict, "balanced" or None
-        A factor for each class; one that is not named has 1.
-    categorical, drop, keep : tuple of str
-        Columns whose numbers are codes; to leave out; to use although the screening would not.
-    seed : int
-    statistics : bool
-        Take what a diagnosis reads (:class:`pellucid.insight.StatisticsCallback`).
+    check : callable
+        Returns what is wrong with a value, "" where nothing is (:mod:`pellucid.checks`).
+    text : str
+        What it is, in a sentence, which is the help of the command line too.
+    usual : str
+        What None stands for.
+    more : str
+        What the documentation says besides.
+    names : iterable of str
+        The names that it may be, where these are few.
+    flag : str
+        How the command line spells it, where that is not ``--NAME``.
+    command_line : bool
+        Whether the command line has it.
+    """
+
+    check: Fault
+    text: str
+    usual: str = ""
+    more: str = ""
+    names: Iterable[str] = ()
+    flag: str = ""
+    command_line: bool = True
+
+    def described(self) -> str:
+        """Return the text for the documentation."""
+        usual = f"None is {self.usual}." if self.usual else ""
+        return " ".join(part for part in (self.text, usual, self.more) if part)
+
+
+def _option(default: Any, check: Fault, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(check, text, **more)})
+
+
+def _hidden_activation(value: Any) -> str:
+    fault = "" if value is None else known_to(find_activation)(value)
+    if not fault and value is not None and find_activation(value).output_only:
+        return f"{value!r} is for the output layer; choose another for the hidden ones."
+    return fault
+
+
+_COLUMNS = each(Check("a name", lambda name: isinstance(name, (str, int))), "names of columns")
+_HIDDEN = tuple(name for name, g in ACTIVATIONS.items() if not g.output_only)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a training on a table is asked for; all that is wrong is named at once.
+
+    Each is declared once, in the class, with its default, check and text; these attributes and the
+    options of ``pellucid train`` are made from that.
+
+    Attributes
+    ----------
+    {settings}
 
     Examples
     --------
@@ -75,34 +111,102 @@ class TrainSettings:
     you mean 'relu'?). Known are: identity, ... epochs must be a whole number of 1 or more; got 0.
     """
 
-    task: str | None = None
-    hidden_layer_sizes: tuple[int, ...] = (256, 256, 256)
-    activation: str | Activation | None = None
-    optimizer: str | Optimizer = "adam"
-    learning_rate: float | None = None
-    epochs: int = 64
-    batch_size: int | None = None
-    patience: int = 40
-    l2: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float | None = None
-    validation_fraction: float = 0.2
-    ensemble: int | None = None
-    class_weight: Mapping[Any, float] | str | None = None
-    categorical: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    seed: int = 0
-    statistics: bool = True
+    task: str | None = _option(
+        None,
+        optional(one_of(TASKS)),
+        f"{', '.join(TASKS)}.",
+        usual="inferred from the target",
+    )
+    hidden_layer_sizes: tuple[int, ...] = _option(
+        (256, 256, 256),
+        each(whole(1), "whole numbers of 1 or more"),
+        "Units of each hidden layer.",
+        more="n[1], ..., n[L-1]; () has no hidden layer: logistic or linear regression.",
+        flag="--hidden",
+    )
+    activation: str | Activation | None = _option(  # noqa: RUF009 - it declares a field
+        None,
+        _hidden_activation,
+        "Activation of the hidden layers.",
+        usual="selu for classes, mish for numbers",
+        names=_HIDDEN,
+    )
+    optimizer: str | Optimizer = _option(  # noqa: RUF009
+        "adam",
+        known_to(find_optimizer),
+        "The optimizer.",
+        names=OPTIMIZERS,
+        more="An object brings coefficients of its own: ``Momentum(beta=0.8)``.",
+    )
+    learning_rate: float | None = _option(
+        None,
+        TRAINING["learning_rate"],
+        "Size of the steps.",
+        usual="0.04 for classes and 0.07 for numbers with adam, adamw and rmsprop, else the "
+        "optimizer's own",
+        more="The steps of these three do not know the size of a gradient.",
+    )
+    epochs: int = _option(
+        64, TRAINING["epochs"], "Maximum number of passes over the training rows."
+    )
+    batch_size: int | None = _option(
+        None, TRAINING["batch_size"], "Rows per step.", usual="chosen from the number of rows"
+    )
+    patience: int = _option(
+        40,
+        whole(0),
+        "Stop after this many epochs without a better validation loss; 0: never.",
+        more="The best epoch's parameters are kept in any case.",
+    )
+    l2: float = _option(0.0, TRAINING["l2"], "L2 penalty on the weights.")
+    dropout: float = _option(
+        0.0, number(at_least=0, below=1), "Share of hidden units dropped at each step."
+    )
+    label_smoothing: float | None = _option(
+        None,
+        optional(TRAINING["label_smoothing"]),
+        "Share of each row's label that is spread over all classes.",
+        usual="0.05 if the classes are about equal in size, else 0",
+        more="About equal: none has less than half of an equal share, each row counted with its "
+        "weight by ``class_weight``. Smoothing pulls probabilities towards equal shares.",
+    )
+    validation_fraction: float = _option(
+        0.2,
+        number(above=0, below=1),
+        "Share of the rows that tells the best epoch, where one network is trained.",
+        command_line=False,
+    )
+    ensemble: int | None = _option(
+        None,
+        optional(whole(1)),
+        "Networks to average, each without one fold of the rows.",
+        usual="5 below 2,000 rows, else 1",
+        more="The fold that a network does not see tells its best epoch. With rows of one's own "
+        "for validation it is 1.",
+    )
+    class_weight: Mapping[Any, float] | str | None = _option(
+        None,
+        CLASS_WEIGHT,
+        "A factor for each class; one that is not named has 1.",
+        more='"balanced" gives every class the same total weight.',
+        command_line=False,
+    )
+    categorical: tuple[str, ...] = _option(
+        (), _COLUMNS, "Columns whose numbers are codes, such as zip codes."
+    )
+    drop: tuple[str, ...] = _option((), _COLUMNS, "Columns that are not used.")
+    keep: tuple[str, ...] = _option(
+        (), _COLUMNS, "Columns to use even if they look like row numbers or the target itself."
+    )
+    seed: int = _option(0, SEED, "The same seed gives the same model.")
+    statistics: bool = _option(
+        True, TRUTH, "Keep what a diagnosis reads; it holds no row of the data."
+    )
 
     def __post_init__(self) -> None:
         for name in ("hidden_layer_sizes", "categorical", "drop", "keep"):
             object.__setattr__(self, name, _listed(getattr(self, name)))
-        faults = [
-            (name, fault)
-            for name, check in _CHECKS.items()
-            if (fault := check(getattr(self, name)))
-        ]
+        faults = faults_of({name: each.check for name, each in OPTIONS.items()}, vars(self))
         faults += self._contradictions() if not faults else []
         if faults:
             raise SettingsError(*faults)
@@ -187,94 +291,29 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _whole(low: int, text: str, *, none: bool = False, high: float = math.inf) -> Any:
-    def check(value: Any) -> str:
-        fits = isinstance(value, Integral) and not isinstance(value, bool)
-        fits = (none and value is None) or (fits and low <= value <= high)
-        return "" if fits else f"must be {text}; got {plain(value)!r}."
-
-    return check
-
-
-def _number(
-    low: float, high: float, text: str, *, none: bool = False, open_low: bool = False
-) -> Any:
-    def check(value: Any) -> str:
-        fits = isinstance(value, Real) and not isinstance(value, bool)
-        fits = fits and (low < value if open_low else low <= value) and value < high
-        return "" if fits or (none and value is None) else f"must be {text}; got {plain(value)!r}."
-
-    return check
-
-
-def _task(value: Any) -> str:
-    if value is None or (isinstance(value, str) and value in TASKS):
-        return ""
-    return f"must be one of {', '.join(TASKS)}; got {value!r}{did_you_mean(value, TASKS)}."
-
-
-def _sizes(value: Any) -> str:
-    fits = isinstance(value, tuple) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in value
-    )
-    return "" if fits else f"must be whole numbers of 1 or more; got {value!r}."
-
-
-def _activation(value: Any) -> str:
-    fault = "" if value is None else _unknown(find_activation, value)
-    if not fault and value is not None and find_activation(value).output_only:
-        return f"{value!r} is for the output layer; choose another for the hidden ones."
-    return fault
-
-
-def _optimizer(value: Any) -> str:
-    return _unknown(find_optimizer, value)
-
-
-def _unknown(find: Any, value: Any) -> str:
-    try:
-        find(value)
-    except (TypeError, ValueError) as error:
-        return f"must be a known name: {error}"
-    return ""
-
-
-def _class_weight(value: Any) -> str:
-    fits = value is None or (isinstance(value, str) and value == "balanced")
-    if isinstance(value, Mapping):
-        fits = all(isinstance(w, Real) and 0 <= float(w) < math.inf for w in value.values())
-    expected = "None, 'balanced' or a dict from class to a factor of 0 or more"
-    return "" if fits else f"must be {expected}; got {value!r}."
-
-
-def _flag(value: Any) -> str:
-    return "" if isinstance(value, bool) else f"must be True or False; got {value!r}."
-
-
-def _names(value: Any) -> str:
-    fits = isinstance(value, tuple) and all(isinstance(each, (str, int)) for each in value)
-    return "" if fits else f"must be names of columns; got {value!r}."
-
-
-_CHECKS = {
-    "task": _task,
-    "hidden_layer_sizes": _sizes,
-    "activation": _activation,
-    "optimizer": _optimizer,
-    "learning_rate": _number(0, math.inf, "a positive number or None", none=True, open_low=True),
-    "epochs": _whole(1, "a whole number of 1 or more"),
-    "batch_size": _whole(1, "a whole number of 1 or more, or None", none=True),
-    "patience": _whole(0, "a whole number of 0 or more"),
-    "l2": _number(0, math.inf, "a number of 0 or more"),
-    "dropout": _number(0, 1, "at least 0 and below 1"),
-    "label_smoothing": _number(0, 1, "at least 0 and below 1, or None", none=True),
-    "validation_fraction": _number(0, 1, "above 0 and below 1", open_low=True),
-    "ensemble": _whole(1, "a whole number of 1 or more, or None", none=True),
-    "class_weight": _class_weight,
-    "categorical": _names,
-    "drop": _names,
-    "keep": _names,
-    "seed": _whole(0, "a whole number of 0 to 2^64 - 1", high=2**64 - 1),
-    "statistics": _flag,
+OPTIONS: dict[str, Option] = {
+    field.name: field.metadata["option"] for field in dataclasses.fields(TrainSettings)
 }
-"""What each setting may be: a function that returns what is wrong with a value, or ""."""
+"""Every setting by its name: its check, what it is for, what None stands for."""
+
+
+def documented(names: Iterable[str] = OPTIONS) -> str:
+    """Return the settings as a section of a class's docstring lists them.
+
+    >>> print(documented(["epochs"]))
+    epochs : int
+        Maximum number of passes over the training rows.
+    """
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainSettings)}
+    lines = []
+    for name in names:
+        kind = kinds[name].replace("Mapping[Any, float]", "dict").replace(" | ", " or ")
+        kind = re.sub(r"tuple\[(\w+), \.\.\.\]", r"tuple of \1", kind)
+        lines.append(f"{name} : {kind}")
+        text = OPTIONS[name].described()
+        lines += textwrap.wrap(text, 96, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return "\n".join(lines)
+
+
+if TrainSettings.__doc__:  # python -OO has none
+    TrainSettings.__doc__ = cleandoc(TrainSettings.__doc__).replace("{settings}", documented())

@@ -15,12 +15,9 @@ from pellucid.errors import DataError, SettingsError
 from pellucid.tables.by import By
 from pellucid.tables.table import Table, count, some
 from pellucid.tables.values import parse_number, parse_numbers
+from pellucid.tasks import OF_A_COLUMN
 
-TASKS = {
-    "binary": "binary classification",
-    "multiclass": "multi-class classification",
-    "regression": "regression",
-}
+TASKS = {name: task.title for name, task in OF_A_COLUMN.items()}
 """Every task, and what it is called in a sentence."""
 
 MOST_CLASSES = 20

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pellucid import philox
 from pellucid.callbacks import Callback
+from pellucid.checks import TRAINING, check
 from pellucid.engines import Examples, Objective
 from pellucid.engines.contract import Data
 from pellucid.history import History
@@ -30,7 +31,6 @@ from pellucid.schedules import schedule as find_schedule
 from pellucid.training.arguments import (
     callbacks_of,
     check_class_weight,
-    check_numbers,
     early_stopping_of,
     gradient_bounds,
     metrics_of,
@@ -185,17 +185,18 @@ def train(
     array([[0, 1, 1, 0]])
     """
     loss, optimizer = find_loss(loss), find_optimizer(optimizer)
-    check_numbers(
-        epochs=epochs,
-        batch_size=batch_size,
-        checkpoint_every=checkpoint_every,
-        learning_rate=learning_rate,
-        l1=l1,
-        l2=l2,
-        label_smoothing=label_smoothing,
-        validation_fraction=validation_fraction,
-        n_threads=n_threads,
-    )
+    asked = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "checkpoint_every": checkpoint_every,
+        "learning_rate": learning_rate,
+        "l1": l1,
+        "l2": l2,
+        "label_smoothing": label_smoothing,
+        "validation_fraction": validation_fraction,
+        "n_threads": n_threads,
+    }
+    check(TRAINING, asked)
     callbacks = with_statistics(callbacks_of(callbacks), statistics)
     metrics = metrics_of(metrics)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):

@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import philox
-from pellucid._shown import plain
 from pellucid.activations import ACTIVATIONS
 from pellucid.callbacks import Callback
+from pellucid.checks import FACTOR, is_number, is_truth
 from pellucid.engines import permutation
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.metrics import metric as find_metric
 from pellucid.network import Network
 from pellucid.training.run import EarlyStopping, Order
-
-
-def check_numbers(**given: Any) -> None:
-    """Raise one ValueError that names every number which cannot be.
-
-    >>> check_numbers(epochs=0, l2=-1.0)
-    Traceback (most recent call last):
-    ValueError: train: epochs must be a whole number of 1 or more; got 0; l2 must be a finite
-    number of 0 or more; got -1.0.
-    """
-    faults = [
-        f"{name} must be {_NUMBERS[name][1]}; got {plain(value)!r}"
-        for name, value in given.items()
-        if not _NUMBERS[name][0](value)
-    ]
-    if faults:
-        raise ValueError("train: " + "; ".join(faults) + ".")
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number of 1 or more.
-
-    >>> is_whole(np.int64(3)), is_whole(True), is_whole("3")
-    (True, False, False)
-    """
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-
-
-def is_real(value: Any) -> bool:
-    """Whether a value is a number, and no truth value."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _penalty(value: Any) -> bool:
-    return is_real(value) and 0 <= value < math.inf
-
-
-_NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "epochs": (is_whole, "a whole number of 1 or more"),
-    "batch_size": (
-        lambda value: value is None or is_whole(value),
-        "a whole number of 1 or more, or None for the full batch",
-    ),
-    "checkpoint_every": (is_whole, "a whole number of 1 or more"),
-    "learning_rate": (
-        lambda value: value is None or (is_real(value) and 0 < value < math.inf),
-        "a positive number, or None",
-    ),
-    "validation_fraction": (
-        lambda value: is_real(value) and 0 <= value < 1,
-        "at least 0 and below 1",
-    ),
-    "l1": (_penalty, "a finite number of 0 or more"),
-    "l2": (_penalty, "a finite number of 0 or more"),
-    "label_smoothing": (lambda value: is_real(value) and 0 <= value < 1, "at least 0, below 1"),
-    "n_threads": (lambda value: value is None or is_whole(value), "1 or more, or None"),
-}
 
 
 def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:
@@ -89,7 +31,7 @@ def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str
         return {}
     given = gradient_clip if isinstance(gradient_clip, tuple) else ("norm", gradient_clip)
     kind, bound = given if len(given) == 2 else ("", 0.0)
-    if kind not in ("norm", "value") or not is_real(bound) or not bound > 0:
+    if kind not in ("norm", "value") or not is_number(bound, infinite=True) or bound <= 0:
         raise ValueError(
             "gradient_clip must be a positive number (a bound on the norm), ('norm', bound) or "
             f"('value', bound); got {gradient_clip!r}."
@@ -146,7 +88,7 @@ def order_of(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
     """Return the function from an epoch to the order of its m examples."""
     if callable(shuffle):
         return lambda epoch: _checked_order(shuffle(epoch), m)
-    if not isinstance(shuffle, (bool, np.bool_)):
+    if not is_truth(shuffle):
         raise TypeError(
             "shuffle must be True, False, or a function from the epoch to an order of the "
             f"examples; got {shuffle!r}."
@@ -212,7 +154,7 @@ def check_class_weight(class_weight: Any, n_classes: int) -> None:
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight must be a dict or 'balanced'; got {class_weight!r}.")
     unknown = [key for key in class_weight if key not in range(n_classes)]
-    if unknown or not all(map(_penalty, class_weight.values())):
+    if unknown or not all(map(FACTOR.fits, class_weight.values())):
         raise ValueError(
             f"class_weight must give classes 0 to {n_classes - 1} finite factors of 0 or more; "
             f"got {dict(class_weight)!r}."

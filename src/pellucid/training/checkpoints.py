@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pellucid import persistence
 from pellucid._shown import message
+from pellucid.checks import is_number
 from pellucid.engines import Session
 from pellucid.engines.contract import State, check_state
 from pellucid.errors import ModelError
@@ -112,7 +112,7 @@ def _faults(
     elif history.best_epoch > epoch:
         yield f"its best epoch is {history.best_epoch} of {epoch}"
     rate: Any = training.get("learning_rate")
-    if not _is_number(rate) or not 0 <= rate < math.inf:
+    if not is_number(rate) or rate < 0:
         yield f"its learning rate is {rate!r:.40}"
     memory: Any = training.get("memory")
     known = isinstance(memory, dict) and memory.keys() == run.memory.keys()
@@ -132,16 +132,9 @@ def _can_be(memory: Mapping[str, Any], epoch: Any) -> bool:
     return all(
         type(value) is int and 0 <= value <= epoch
         if name in ("epoch", "waited")
-        else _is_number(value)
+        else is_number(value, infinite=True)
         for name, value in memory.items()
     )
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number that float64 holds, infinity among them."""
-    if type(value) is int:
-        return abs(value) < 2**53
-    return type(value) is float and not math.isnan(value)
 
 
 _NOT_ASKED = ("epochs", "penalty_per_weight", "class_weight", "early_stopping")

@@ -14,13 +14,13 @@ from types import FrameType
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid._shown import plain
 from pellucid.callbacks import Callback
+from pellucid.checks import TRAINING, check
 from pellucid.engines import Job, Session, choose_engine
 from pellucid.engines.threads import most_threads, threads_asked
 from pellucid.optimizers import LBFGS
 from pellucid.training import lbfgs
-from pellucid.training.arguments import callbacks_of, is_whole
+from pellucid.training.arguments import callbacks_of
 from pellucid.training.checkpoints import Checkpoints
 from pellucid.training.epoch import check_monitor, end_epoch, stop_interrupted
 from pellucid.training.run import Run
@@ -180,8 +180,7 @@ def _thread_count(n_threads: int | None) -> int | None:
         n_threads = threads_asked()
     if n_threads is None:
         return None
-    if not is_whole(n_threads):
-        raise ValueError(f"n_threads must be 1 or more, or None; got {plain(n_threads)!r}.")
+    check(TRAINING, {"n_threads": n_threads})
     most = most_threads()
     if n_threads > most:
         warnings.warn(

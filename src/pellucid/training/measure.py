@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from pellucid import propagation
+from pellucid.activations import ACTIVATIONS, Activation
+from pellucid.activations import activation as find_activation
 from pellucid.layers import Dense
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
@@ -22,9 +24,6 @@ from pellucid.training.facts.columns import take_rows
 
 FLAT = 0.02
 """Share of its largest slope below which a unit of a bounded activation is saturated."""
-_STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "hard_sigmoid": 1 / 6, "hard_tanh": 1.0}
-RECTIFIERS = ("relu",)
-"""Activations that are exactly 0, slope and value, for half of their inputs."""
 
 PROBE = 64
 """Examples that a look passes through the network, at most."""
@@ -67,7 +66,7 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
     mean = float(np.add.reduce(W.ravel("K"))) / W.size
     return {
         "layer": layer.number,
-        "g": layer.activation.name,
+        **_named(layer.activation),
         "units": layer.n_units,
         "fan_in": W.shape[1],
         "rate_factor": layer.rate_factor("W"),
@@ -78,6 +77,27 @@ def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any
         "b_mean": float(b.mean()),
         "alike": _unlikeness(W, b, dW),
     }
+
+
+def _named(g: Activation) -> dict[str, Any]:
+    """The name of g; what else it takes to know it by, where that is more or, as None, nothing."""
+    spec = g.spec() if ACTIVATIONS.get(g.name) is type(g) else None
+    return {"g": g.name} if spec == g.name else {"g": g.name, "activation": spec}
+
+
+def activation_of(layer: Mapping[str, Any]) -> Activation:
+    """Return g of the statistics of a layer; for one's own an Activation that says nothing.
+
+    >>> (
+    ...     activation_of({"g": "elu", "activation": {"name": "elu", "a": 2.5}}),
+    ...     activation_of({"g": "mine", "activation": None}),
+    ... )
+    (ELU(a=2.5), Activation())
+    """
+    try:
+        return find_activation(layer.get("activation", layer["g"]))
+    except (TypeError, ValueError):
+        return Activation()
 
 
 def score(Y: NDArray[Any], A: NDArray[Any]) -> float:
@@ -98,22 +118,22 @@ def norm(array: NDArray[Any]) -> float:
 
 def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
     A, Z = kept.A, kept.Z
-    rectified = layer.activation.name in RECTIFIERS
     return of_parameters(layer, got["dW"]) | {
         "dW_norm": norm(got["dW"]),
         "Z_rms": norm(Z) / math.sqrt(Z.size),
-        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if rectified else 0,
+        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if layer.activation.dies else 0,
         "saturated": _saturated(layer, kept),
     }
 
 
 def _saturated(layer: Dense, kept: Any) -> int:
     """How many units have almost no slope for 95 % of the examples."""
-    steepest = _STEEPEST.get(layer.activation.name)
-    if steepest is None:
+    g = layer.activation
+    if g.range is None or not g.range.bounded or g.steepest is None:
         return 0
-    slope = layer.activation.backward(1.0, kept.Z, kept.A)
-    flat = np.count_nonzero(slope < FLAT * steepest, axis=1)
+    ones = np.broadcast_to(kept.A.dtype.type(1), kept.A.shape)
+    slope = np.abs(g.backward(ones, kept.Z, kept.A))
+    flat = np.count_nonzero(slope < FLAT * g.steepest, axis=1)
     return int(np.count_nonzero(flat >= 0.95 * slope.shape[1]))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import plain
+from pellucid.checks import is_number
 from pellucid.engines.contract import Examples, Objective, State
 from pellucid.history import History
 from pellucid.losses import is_custom
@@ -48,11 +48,11 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.patience, bool) or not isinstance(self.patience, Real):
+        if not is_number(self.patience, infinite=True):
             raise TypeError(
                 f"EarlyStopping: patience must be a number; got {plain(self.patience)!r}."
             )
-        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, Real):
+        if not is_number(self.min_delta, infinite=True):
             raise TypeError(
                 f"EarlyStopping: min_delta must be a number; got {plain(self.min_delta)!r}."
             )

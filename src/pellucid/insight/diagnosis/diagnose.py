@@ -12,8 +12,9 @@ from pellucid.insight.diagnosis.subject import subject_of, with_kept_rows
 from pellucid.insight.diagnosis.trial import with_tried_advice
 from pellucid.losses import Loss
 from pellucid.network import Network
+from pellucid.tasks import OF_A_COLUMN
 
-TASKS = (None, "classification", "regression", "binary", "multiclass")
+TASKS = (None, "classification", *OF_A_COLUMN)
 
 
 def diagnose(

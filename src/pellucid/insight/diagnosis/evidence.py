@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import short
+from pellucid.activations import Activation
 from pellucid.insight.diagnosis.backward import of_ones_own, upside_down, wrong_gradients
 from pellucid.insight.diagnosis.reference import reference
 from pellucid.insight.diagnosis.subject import Subject
@@ -25,7 +26,7 @@ from pellucid.training.facts.target import (
     table,
     target_of,
 )
-from pellucid.training.measure import measure, of_parameters, probe
+from pellucid.training.measure import activation_of, measure, of_parameters, probe
 
 PARAMETERS, LOSSES, STATISTICS = "parameters", "loss curves", "statistics"
 FACTS, KEPT, DATA = "facts of the data", "some rows of the training", "data"
@@ -39,7 +40,9 @@ class Evidence(Facts):
     loss: str | None = None
     loss_targets: str = "real"
     activations: list[str] = field(default_factory=list)
-    """g[1] ... g[L]."""
+    """The names of g[1] ... g[L]."""
+    functions: dict[int, Activation] = field(default_factory=dict)
+    """g[l] by l, where the network or its statistics tell."""
     layers: list[dict[str, Any]] | None = None
     """The network as it is now, as :func:`pellucid.training.measure.measure` says."""
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -61,6 +64,15 @@ class Evidence(Facts):
         first = self.samples[0] if self.samples else None
         return first if first and first["epoch"] == 0 else None
 
+    def g(self, layer: dict[str, Any]) -> Activation:
+        """The activation of a layer, given by its statistics."""
+        return self.functions.get(layer["layer"]) or activation_of(layer)
+
+    @property
+    def output(self) -> Activation:
+        """g[L]; one of which nothing is known where there is no network."""
+        return self.functions[max(self.functions)] if self.functions else Activation()
+
     def column(self, j: int) -> str:
         """The name of a column, or its number as an input."""
         return f"column {short(repr(self.names[j]))}" if j < len(self.names) else f"input {j + 1}"
@@ -78,7 +90,9 @@ def gather(subject: Subject, task: str | None = None, known: Evidence | None = N
     if subject.network is not None:
         _from_network(found, subject, subject.network)
     elif found.samples:
-        found.activations = [each["g"] for each in found.samples[-1]["layers"]]
+        layers = found.samples[-1]["layers"]
+        found.activations = [each["g"] for each in layers]
+        found.functions = {each["layer"]: activation_of(each) for each in layers}
     found.looked_at.sort(key=(PARAMETERS, LOSSES, STATISTICS, FACTS, KEPT, DATA).index)
     return found
 
@@ -157,6 +171,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     found.looked_at.append(PARAMETERS)
     dense = [layer for layer in network.layers if isinstance(layer, Dense)]
     found.activations = [layer.activation.name for layer in dense]
+    found.functions = {layer.number: layer.activation for layer in dense}
     found.layers = [of_parameters(layer) for layer in dense]
     if found.samples and _is_of(found.samples[-1], found.layers):
         found.layers = found.samples[-1]["layers"]

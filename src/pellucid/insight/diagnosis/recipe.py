@@ -19,6 +19,7 @@ from pellucid.layers.base import Layer
 from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.tasks import TASKS
 from pellucid.training import train
 from pellucid.training.facts.target import Target
 
@@ -90,7 +91,7 @@ class Recipe:
     def _with_output(self, g: str) -> Recipe:
         if self.target.task == "regression":
             return replace(self, output=_like(self.output, activation=g))
-        units = max(len(self.target.shares), 2) if g == "softmax" else 1
+        units = max(len(self.target.shares), 2) if g == TASKS["multiclass"].output else 1
         output = _like(self.output, n_units=units, activation=g)
         return replace(self, output=output, class_numbers=True)
 

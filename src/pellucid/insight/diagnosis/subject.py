@@ -16,6 +16,7 @@ from pellucid.insight.diagnosis.unwrap import refusal, unwrapped
 from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.tasks import task_of
 from pellucid.training.facts import plain_targets
 
 MOST_NAMED = 2**20
@@ -267,8 +268,7 @@ def _loss(loss: str | Loss | None, history: History | None, network: Network | N
         return find_loss(trained) if name in LOSSES else None
     if network is None or network.layers[-1].activation is None:
         return None
-    suited = {"sigmoid": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}
-    return find_loss(suited.get(network.layers[-1].activation.name, "half_squared_error"))
+    return find_loss(task_of(network.layers[-1].activation, network.n[-1]).loss)
 
 
 def _checked(X: Any, Y: Any, network: Network | None, name: str) -> Pair:

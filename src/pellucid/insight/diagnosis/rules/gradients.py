@@ -44,7 +44,8 @@ def _vanishing(e: Evidence) -> list[Seen]:
     share = _each(layers[0]) / max(_each(layers[-1]), 1e-300)
     if share > VANISHED or layers[0]["dW_norm"] == 0:
         return []
-    bounded = layers[0]["g"] in ("sigmoid", "tanh", "hard_sigmoid", "hard_tanh")
+    reached = e.g(layers[0]).range
+    bounded = reached is not None and reached.bounded
     return [
         Seen(
             "warning",

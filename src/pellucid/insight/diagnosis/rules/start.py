@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pellucid.initializers import initializer
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import SYMPTOMS, Rule, Seen, answers_well, hidden, hurts
 from pellucid.training.measure import ALIKE
@@ -18,20 +19,14 @@ LOST = 1e-3
 """Of the first signal so much is left at the output: nothing an output could tell apart."""
 
 
-def suited(layer: dict[str, Any]) -> float:
+def suited(e: Evidence, layer: dict[str, Any]) -> float:
     """The standard deviation of W that keeps the size of a signal (Glorot, He)."""
-    gain = 1.0 if layer["g"] in ("sigmoid", "tanh", "identity", "softmax", "selu") else 2.0
-    return math.sqrt(gain / layer["fan_in"])
+    return math.sqrt(initializer(e.g(layer).initializer).gain / layer["fan_in"])
 
 
 def size(layer: dict[str, Any]) -> float:
     """The root mean square of W."""
     return float(layer["W_norm"] / math.sqrt(layer["units"] * layer["fan_in"]))
-
-
-def initializer_for(g: str) -> str:
-    """The start that suits an activation."""
-    return "glorot_uniform" if g in ("sigmoid", "tanh", "identity") else "he_normal"
 
 
 def _first(e: Evidence) -> list[dict[str, Any]]:
@@ -52,7 +47,7 @@ def _zero(e: Evidence) -> list[Seen]:
             "every layer",
             "every W is 0 at the start",
             "Start from small random weights.",
-            {"initializer": initializer_for(layers[0]["g"])},
+            {"initializer": e.g(layers[0]).initializer},
         )
     ]
 
@@ -72,7 +67,7 @@ def _constant(e: Evidence) -> list[Seen]:
                     f"all {layer['units'] * layer['fan_in']} weights are {layer['W_mean']:.3g} at "
                     f"the start, so its {layer['units']} units compute the same",
                     "Start from small random weights.",
-                    {"initializer": initializer_for(layer["g"])},
+                    {"initializer": e.g(layer).initializer},
                 )
             )
     return found
@@ -92,7 +87,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
                     f"its {layer['units']} units have the same weights, biases and gradients, so "
                     "they will always stay equal",
                     "Start from small random weights, different for each unit.",
-                    {"initializer": initializer_for(layer["g"])},
+                    {"initializer": e.g(layer).initializer},
                 )
             )
     return found
@@ -101,7 +96,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
 def _large(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)) or _first(e):
-        ratio = size(layer) / suited(layer)
+        ratio = size(layer) / suited(e, layer)
         if ratio > LARGE:
             harm = hurts(e) if e.curves else not answers_well(e)  # made by hand
             found.append(
@@ -111,7 +106,7 @@ def _large(e: Evidence) -> list[Seen]:
                     f"the weights start with a root mean square of {size(layer):.3g}, "
                     f"{ratio:.0f} times what keeps a signal's size from {layer['fan_in']} inputs",
                     "Start smaller, with a variance of 1 or 2 divided by the number of inputs.",
-                    {"initializer": initializer_for(layer["g"])},
+                    {"initializer": e.g(layer).initializer},
                 )
             )
     return found[:1]
@@ -121,7 +116,7 @@ def _small(e: Evidence) -> list[Seen]:
     layers = _first(e)
     if len(layers) < 2 or any(each["W_norm"] == 0 for each in layers):
         return []
-    ratios = [size(each) / suited(each) for each in layers]
+    ratios = [size(each) / suited(e, each) for each in layers]
     left = math.prod(ratios)
     if not left or left ** (1 / len(ratios)) > 3 * SMALL or left > LOST:
         return []
@@ -133,7 +128,7 @@ def _small(e: Evidence) -> list[Seen]:
             f"the weights start {1 / min(ratios):.0f} times smaller than what keeps a signal; "
             f"after {len(layers)} layers {left:.1g} of it is left",
             "Start larger, with a variance of 1 or 2 divided by the number of inputs.",
-            {"initializer": initializer_for(layers[0]["g"])},
+            {"initializer": e.g(layers[0]).initializer},
         )
     ]
 

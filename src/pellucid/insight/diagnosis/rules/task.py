@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import math
 
+from pellucid.activations import Interval
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
 from pellucid.losses import LOSSES
+from pellucid.tasks import TASKS, Task
 
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "hard_sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "relu": (0.0, math.inf),
-    "softplus": (0.0, math.inf),
-    "exp": (0.0, math.inf),
-    "gelu": (-0.17, math.inf),
-    "silu": (-0.28, math.inf),
-    "mish": (-0.31, math.inf),
-    "elu": (-1.0, math.inf),
-    "selu": (-1.7581, math.inf),
-}
-"""Between which numbers an output activation can answer."""
 SLACK = 1e-6
 WRONG = 1e-3
 """Share by which backward may differ from differences of J in float64."""
-_SUITED = {
-    "binary": ("sigmoid", "binary_cross_entropy"),
-    "multiclass": ("softmax", "categorical_cross_entropy"),
-    "regression": ("identity", "half_squared_error"),
-}
 
 
 def labels(e: Evidence) -> list[Seen]:
@@ -41,7 +22,8 @@ def labels(e: Evidence) -> list[Seen]:
         return []
     bounds = {"unit": (0.0, 1.0), "distribution": (0.0, 1.0), "non-negative": (0.0, math.inf)}
     low, high = bounds.get(e.loss_targets, (-math.inf, math.inf))
-    if low == -math.inf and e.activations[-1] in ("sigmoid", "softmax"):
+    reached = e.output.range
+    if low == -math.inf and reached is not None and (reached.lower, reached.upper) == (0, 1):
         low, high = 0.0, 1.0
     numbers = e.loss_targets == "distribution" and t.whole and t.task == "multiclass"
     if numbers and t.high > 1:
@@ -68,12 +50,12 @@ def _output(e: Evidence) -> list[Seen]:
     if t is None:
         return _misfit(e, g)
     if t.task == "regression":
-        return _unreachable(e, g)
-    suited, loss = _SUITED[t.task]
-    several = t.task == "multiclass" and g == "sigmoid" and e.loss == "binary_cross_entropy"
+        return _unreachable(e)
+    task, labels = TASKS[t.task], TASKS["multilabel"]
+    several = t.task == "multiclass" and (g, e.loss) == (labels.output, labels.loss)
     if g == "softmax" and e.layers and e.layers[-1]["units"] == 1:
         return _softmax_of_one(e)
-    if g == suited or several or (g == "hard_sigmoid" and t.task == "binary"):
+    if g in (task.output, *task.also) or several:
         return []
     if g == "softmax" and t.sums_to_one:
         return []
@@ -83,10 +65,14 @@ def _output(e: Evidence) -> list[Seen]:
             f"layer {len(e.activations)}",
             f"the output is {g}; the target has {max(len(t.shares), 2)} classes, so an output "
             "should be a probability",
-            f"Use {suited} with {loss}.",
-            {"output": suited, "loss": loss},
+            f"Use {task.output} with {task.loss}.",
+            _suited(task),
         )
     ]
+
+
+def _suited(task: Task) -> dict[str, str]:
+    return {"output": task.output, "loss": task.loss}
 
 
 def _softmax_of_one(e: Evidence) -> list[Seen]:
@@ -96,7 +82,7 @@ def _softmax_of_one(e: Evidence) -> list[Seen]:
             f"layer {len(e.activations)}",
             "softmax of a single output unit is always 1, whatever the input",
             "Use a sigmoid with binary_cross_entropy.",
-            {"output": "sigmoid", "loss": "binary_cross_entropy"},
+            _suited(TASKS["binary"]),
         )
     ]
 
@@ -117,19 +103,20 @@ def _misfit(e: Evidence, g: str) -> list[Seen]:
     ]
 
 
-def _unreachable(e: Evidence, g: str) -> list[Seen]:
-    t = e.target
+def _unreachable(e: Evidence) -> list[Seen]:
+    t, g = e.target, e.output
     assert t is not None
-    low, high = RANGES.get(g, (-math.inf, math.inf))
-    below, above = t.low < low - SLACK, t.high > high + SLACK
-    risky = g == "relu" and not below
+    reached = g.range or Interval(-math.inf, math.inf)
+    below, above = t.low < reached.lower - SLACK, t.high > reached.upper + SLACK
+    risky = g.dies and not below
     if not (below or above or risky):
         return []
     what = (
-        "a ReLU output with z < 0 for every example has no gradient and stays at 0"
+        f"a {'ReLU' if g.name == 'relu' else g.name} output with z < 0 for every example has no "
+        "gradient and stays at 0"
         if risky
-        else f"outputs of {g} lie between {low:g} and {high:g}, the target between {t.low:.4g} and "
-        f"{t.high:.4g}"
+        else f"outputs of {g.name} lie between {reached.lower:.5g} and {reached.upper:.5g}, the "
+        f"target between {t.low:.4g} and {t.high:.4g}"
     )
     return [
         Seen(
@@ -138,7 +125,7 @@ def _unreachable(e: Evidence, g: str) -> list[Seen]:
             what,
             "Use the identity for numbers of any size"
             + (", or softplus if they cannot be negative." if t.low >= 0 else "."),
-            {"output": "identity", "loss": "half_squared_error"},
+            _suited(TASKS["regression"]),
         )
     ]
 
@@ -148,15 +135,15 @@ def _wrong_loss(e: Evidence) -> list[Seen]:
     entry = LOSSES.get(e.loss or "")
     if t is None or t.task == "regression" or entry is None or entry.targets != "real":
         return []
-    suited, loss = _SUITED[t.task]
+    task = TASKS[t.task]
     return [
         Seen(
             "warning",
             "the loss",
             f"{e.loss} measures distances between numbers; the target has "
             f"{max(len(t.shares), 2)} classes",
-            f"Use {loss} with {suited}.",
-            {"output": suited, "loss": loss},
+            f"Use {task.loss} with {task.output}.",
+            _suited(task),
         )
     ]
 

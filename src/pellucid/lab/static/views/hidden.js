@@ -12,7 +12,6 @@ import { targetOf } from "../points.js";
 const [SIZE, LEFT, BOTTOM, EDGE] = [450, 62, 38, 10];
 const MOST_ROWS = 16;
 const MOST_UNITS = 128; // whose main directions the server works out
-const BOUNDED = { sigmoid: [0, 1], hard_sigmoid: [0, 1], softmax: [0, 1], tanh: [-1, 1] };
 
 /**
  * The ends of an axis and three numbers on it: those of the activation, or of what is drawn.
@@ -48,7 +47,7 @@ function drawing(lab, { header, arrays: { points, lines } }, names) {
   const { data, n, experiment } = lab.state;
   const count = header.examples.length;
   const g = header.layer === 0 ? "" : experiment.layers[header.layer - 1]?.activation ?? experiment.output.activation;
-  const bounds = header.axes && header.layer > 0 ? BOUNDED[/** @type {keyof typeof BOUNDED} */ (g)] : undefined;
+  const bounds = header.axes && header.layer > 0 ? lab.catalogue.activations.find((/** @type {any} */ each) => each.name === g)?.range : undefined;
   const along = (/** @type {number} */ axis) => {
     const found = Array.from(points.values.subarray(axis * count, (axis + 1) * count));
     const places = lines?.shape[2] ?? 0;
