@@ -64,6 +64,7 @@ _ROOMS = (
     "persistence",
     "philox",
     "propagation",
+    "record",
     "report",
     "schedules",
     "tables",

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.notation import mathml
-from pellucid.insight.trace.steps import Matrix, Step, name, shapes
+from pellucid.insight.trace.passes import Step, shapes
 from pellucid.insight.trace.text import count, picked
+from pellucid.record import Matrix, mathml, name, shown
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid._catalogue import did_you_mean
 from pellucid.insight.gradient_check import check_network
-from pellucid.insight.trace.cells import Cell, cell_of
 from pellucid.insight.trace.check import TraceCheck, check_trace
-from pellucid.insight.trace.steps import Key, Matrix, Step, backward_steps, forward_steps, name
+from pellucid.insight.trace.passes import Pass, Step
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.record import Cell, Key, Matrix, cell_of, name
 
 
 class Trace:
@@ -48,27 +48,21 @@ class Trace:
     ) -> None:
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
-        self.cache = network.forward(X, cache=True)
-        if not np.isfinite(self.cache.X).all():
+        given = network.forward(X, cache=True).X
+        if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
-        m = self.cache.X.shape[1]
+        m = given.shape[1]
         _, targets, self.weight = network._checked_targets(m, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets
-        self.gradients = propagation.backward(
-            self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2, inputs=True
-        )
+        done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
+        self.cache, self.gradients = done.cache, done.gradients
         self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
         self.J = propagation.cost(
             self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
         )
-        self.forward = list(forward_steps(self.cache))
-        self.backward = list(
-            backward_steps(
-                self.cache, self.gradients, self.Y, self.loss, self.weight, self.l1, self.l2
-            )
-        )
+        self.forward, self.backward = done.forward, done.backward
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
@@ -105,7 +99,7 @@ class Trace:
                     f"{name(step.key)} has the shape {step.values.shape}: {what} must be 0 to "
                     f"{count - 1}; got {index!r}."
                 )
-        return cell_of(step, int(row), int(column))
+        return cell_of(step.recorded, step.key, int(row), int(column))
 
     def _unknown(self, letter: str, layer: int, computed: dict[Key, Step]) -> str:
         if letter == "g'" and (letter, layer) in self.arrays:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from html import escape
 
 _TOKEN = re.compile(
-    r"(?P<array>d?[A-Za-z]\*?)\[(?P<layer>\d+)\](?P<prime>')?(?P<example>\(i\))?(?P<T>\^T)?"
+    r"(?P<array>d?[A-Za-z]\**)\[(?P<layer>\d+)\](?P<prime>')?"
+    r"(?P<example>\(i\)|_[a-z])?(?P<T>\^T)?"
     r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\))?"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
     r"|(?P<sum>sum_[a-z])"
