@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,54 +21,54 @@ Key = tuple[str, int]
 class Recorded:
     """Python's operators; :meth:`record` says what is done with them."""
 
-    def record(self, operation: str, *inputs: Any, **options: Any) -> Any:
+    def record(self, operation: str, *inputs: Any, **options: Any) -> Self:
         """Return the result of an operation of the table."""
         raise NotImplementedError
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Self:
         return self.record("add", self, other)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> Self:
         return self.record("add", other, self)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Any) -> Self:
         return self.record("subtract", self, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Any) -> Self:
         return self.record("subtract", other, self)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> Self:
         return self.record("multiply", self, other)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Any) -> Self:
         return self.record("multiply", other, self)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Any) -> Self:
         return self.record("divide", self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Any) -> Self:
         return self.record("divide", other, self)
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Any) -> Self:
         return self.record("power", self, other)
 
-    def __rpow__(self, other: Any) -> Any:
+    def __rpow__(self, other: Any) -> Self:
         return self.record("power", other, self)
 
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: Any) -> Self:
         return self.record("matmul", self, other)
 
-    def __rmatmul__(self, other: Any) -> Any:
+    def __rmatmul__(self, other: Any) -> Self:
         return self.record("matmul", other, self)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Self:
         return self.record("negative", self)
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Self:
         return self.record("abs", self)
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Self:
         """The transpose."""
         return self.record("transpose", self)
 
@@ -78,28 +78,28 @@ class Compared(Recorded):
 
     __hash__ = object.__hash__
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: Any) -> Self:
         return self.record("greater", self, other)
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: Any) -> Self:
         return self.record("greater_equal", self, other)
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: Any) -> Self:
         return self.record("less", self, other)
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: Any) -> Self:
         return self.record("less_equal", self, other)
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: Any) -> Self:  # type: ignore[override]
         return self.record("equal", self, other)
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self, other: Any) -> Self:
         return self.record("logical_and", self, other)
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: Any) -> Self:
         return self.record("logical_or", self, other)
 
-    def __invert__(self) -> Any:
+    def __invert__(self) -> Self:
         return self.record("logical_not", self)
 
 
@@ -209,7 +209,7 @@ class Array(Compared):
         self.operation, self.inputs, self.options = operation, inputs, options or {}
         self.key, self.text, self.note = key, text, note
 
-    def record(self, operation: str, *inputs: Any, **options: Any) -> Array:
+    def record(self, operation: str, *inputs: Any, **options: Any) -> Any:
         """Compute an operation of the table and keep it."""
         return _recorded(OPERATIONS[operation], inputs, options)
 
