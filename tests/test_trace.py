@@ -218,6 +218,43 @@ def test_a_cell_shows_the_sum_that_made_it():
     assert "+ 0.5 W[1][0, 0]" in penalised.formula
 
 
+def test_the_cost_is_written_out():
+    t = preset("and-gate").trace()
+    assert [step.key for step in t.cost] == [("L", 0), ("J", 0)]
+    assert t.cell("J", layer=0, row=0, column=0).value == pytest.approx(t.J, rel=1e-12)
+    np.testing.assert_array_equal(t.arrays["L", 0][0], t.losses)
+    assert t.cell("L", layer=0, row=0, column=3).numbers == (
+        "= max(10, 0) - 10 * 1 + ln(1 + exp(-|10|)) = 4.54e-05"
+    )
+    formula = "L = -sum_k (y_k ln a_k + (1 - y_k) ln(1 - a_k)) = sum_j (max(Z[1]_j, 0) - "
+    assert t.cost[0].formula.startswith(formula)
+    text = t.text(100)
+    assert text.index("Forward") < text.index("Cost") < text.index("Backward")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_penalties_are_in_the_cost(weighted, pieces):
+    X, Y, w = pieces
+    t = trace(deep(), X, Y, "cce", l1=0.01, l2=0.1, sample_weight=w if weighted else None)
+    assert t.arrays["J", 0].item() == pytest.approx(t.J, rel=1e-12)
+    assert "l1 sum(|W[3]|)" in t.cost[1].formula
+
+
+@pytest.mark.parametrize(
+    ("g", "loss"), [("sigmoid", "bce"), ("softmax", "cce"), ("exp", "poisson")]
+)
+def test_the_fused_output_step_comes_to_that_of_the_chain_rule(g, loss, rng):
+    net = Network([Dense(3, "tanh"), Dense(2, g)], n_inputs=2, seed=0, dtype="float64")
+    Y = np.array([[1.0, 0, 1], [0, 1, 0]])
+    t = trace(net, rng.normal(size=(2, 3)), Y, loss, sample_weight=[1.0, 2.0, 0.5])
+    dA, dZ = t.unfused
+    assert (dA.key, dZ.key) == (("dA", 2), ("dZ", 2))
+    np.testing.assert_allclose(dZ.values, t.arrays["dZ", 2], rtol=1e-10, atol=1e-15)
+    assert ("dA", 2) not in t.arrays
+    assert "The output, not fused" in t.text(100)
+    assert not trace(net, np.ones((2, 3)), Y, "mse").unfused
+
+
 def test_a_softmax_cell_comes_from_its_whole_column(pieces):
     X, Y, _ = pieces
     cell = trace(deep(), X, Y, "cce").cell("A", layer=3, row=1, column=4)
@@ -462,7 +499,7 @@ def test_the_data_are_plain_and_complete(pieces):
     data = json.loads(json.dumps(t.to_dict()))
     assert data["J"] == t.J
     for key, values in t.arrays.items():
-        name = key[0] if key[0] in ("X", "dX", "Y", "w") else f"{key[0]}[{key[1]}]"
+        name = key[0] if key[0] in ("X", "dX", "Y", "w", "L", "J") else f"{key[0]}[{key[1]}]"
         np.testing.assert_allclose(np.array(data["arrays"][name]), values)
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,9 +209,9 @@ class Array(Compared):
         self.operation, self.inputs, self.options = operation, inputs, options or {}
         self.key, self.text, self.note = key, text, note
 
-    def record(self, operation: str, *inputs: Any, **options: Any) -> Any:
+    def record(self, operation: str, *inputs: Any, **options: Any) -> Self:
         """Compute an operation of the table and keep it."""
-        return _recorded(OPERATIONS[operation], inputs, options)
+        return cast("Self", _recorded(OPERATIONS[operation], inputs, options))
 
     def named(self, key: Key) -> Array:
         """Give the array a name; one that has another already gets it as a copy. Return it."""

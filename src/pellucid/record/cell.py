@@ -139,7 +139,7 @@ def _entry(x: Array, at: At, how: _Symbols, top: bool = False) -> Text:
     found = [_entry(each, _within(each, at), how) for each in x.inputs]
     rank = x.operation.rank
     texts = [_tight(each, 0 if rank == 9 else rank + 0.1 * (k > 0)) for k, each in enumerate(found)]
-    return x.operation.shown.format(*texts), rank
+    return (x.operation.written or x.operation.shown).format(*texts), rank
 
 
 def _within(x: Array, at: At) -> At:

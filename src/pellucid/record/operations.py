@@ -43,6 +43,8 @@ class Operation:
     kind : str
         How an entry of the result comes about: "each" from the entries at its place, "sum" from
         those along an axis, "matmul", or "move" from one entry elsewhere.
+    written : str
+        How the lectures write it, "" where that is ``shown``.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Operation:
     rank: int = 9
     onnx: str = ""
     kind: str = "each"
+    written: str = ""
 
     @property
     def n_inputs(self) -> int:
@@ -123,8 +126,14 @@ _ENTRYWISE = (
     Operation("power", "{0}^{1}", np.power, _power_derivative, 4, "Pow"),
     Operation("exp", "exp({0})", np.exp, lambda d, out, x: (d * out,), onnx="Exp"),
     Operation("expm1", "expm1({0})", np.expm1, lambda d, out, x: (d * (out + 1),)),
-    Operation("log", "log({0})", np.log, lambda d, out, x: (d / x,), onnx="Log"),
-    Operation("log1p", "log1p({0})", np.log1p, lambda d, out, x: (d / (1 + x),)),
+    Operation("log", "log({0})", np.log, lambda d, out, x: (d / x,), onnx="Log", written="ln({0})"),
+    Operation(
+        "log1p",
+        "log1p({0})",
+        np.log1p,
+        lambda d, out, x: (d / (1 + x),),
+        written="ln(1 + {0})",
+    ),
     Operation("sqrt", "sqrt({0})", np.sqrt, lambda d, out, x: (d / (2 * out),), onnx="Sqrt"),
     Operation("sin", "sin({0})", np.sin, lambda d, out, x: (d * np.cos(x),), onnx="Sin"),
     Operation("cos", "cos({0})", np.cos, lambda d, out, x: (-d * np.sin(x),), onnx="Cos"),

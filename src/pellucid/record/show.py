@@ -53,7 +53,7 @@ def name(key: Key) -> str:
     ('dW[2]', 'X')
     """
     letter, number = key
-    return letter if letter in ("X", "dX", "Y", "w") else f"{letter}[{number}]"
+    return letter if letter in ("X", "dX", "Y", "w", "L", "J") else f"{letter}[{number}]"
 
 
 def shown(value: Any) -> str:
@@ -215,7 +215,7 @@ def _of_numbers(x: Array) -> tuple[Pieces, float]:
 def _by_template(x: Array, suffix: str) -> tuple[Pieces, float]:
     """As the table of operations writes it: max({0}, {1})."""
     assert x.operation is not None
-    shown, rank = x.operation.shown, x.operation.rank
+    shown, rank = x.operation.written or x.operation.shown, x.operation.rank
     if x.operation.name == "concat":
         shown = f"concat({', '.join(f'{{{k}}}' for k in range(len(x.inputs)))})"
     found: Pieces = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.insight.trace.passes import Step, shapes
@@ -46,16 +45,11 @@ def document(trace: Trace) -> str:
         f"$J = {_number(trace.J)}$.",
         *(_fitted(f"{a} = {_matrix(v)}") for a, v in (("X", trace.cache.X), ("Y", trace.Y))),
     ]
-    for heading, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+    for heading, steps in trace.sections().items():
         lines.append(f"\n\\subsection*{{{heading}}}")
         for step in steps:
             lines += _step(step)
-    lines += [
-        "\n\\subsection*{Loss of each example}",
-        _fitted(rf"\mathcal{{L}} = {_matrix(trace.losses[np.newaxis])}"),
-        "\\end{document}\n",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "\\end{document}\n"])
 
 
 def _step(step: Step) -> list[str]:

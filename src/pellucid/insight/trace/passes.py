@@ -80,7 +80,10 @@ class Pass:
     ----------
     cache, gradients : Cache and Gradients
         As :mod:`pellucid.propagation` returns them, with NumPy's arrays.
-    forward, backward : list of Step
+    forward, cost, backward : list of Step
+        ``cost`` is the loss of each example, L, and J.
+    unfused : list of Step
+        dA[L] and dZ[L] by the chain rule, where activation and loss go straight to dZ[L].
     """
 
     def __init__(
@@ -93,23 +96,20 @@ class Pass:
         l1: float,
         l2: float,
     ) -> None:
+        self._Y = Y
         self._loss, self._weighted, self._keys = loss, weight is not None, {("X", 0)}
         m = propagation.total_weight(X, weight)
         recording = [_Layer(layer) for layer in layers]
         w = None if weight is None else Array(weight[np.newaxis], key=("w", 0))
         cache = propagation.forward(recording, Array(X, key=("X", 0)))  # type: ignore[arg-type]
         self.forward = self._forward(recording)
-        gradients = propagation.backward(
-            cache,
-            Array(Y, key=("Y", 0)),
-            _Loss(loss),  # type: ignore[arg-type]
-            w,
-            l1=_number(l1, "l1"),
-            l2=_number(l2, "l2"),
-            m=Array(m, key=("m", 0)),  # type: ignore[arg-type]
-            inputs=True,
-        )
+        T, by, of = Array(Y, key=("Y", 0)), _Loss(loss), Array(m, key=("m", 0))
+        how: dict[str, Any] = {"l1": _number(l1, "l1"), "l2": _number(l2, "l2")}
+        self.cost = self._cost(cache, T, by, w, of, **how)
+        how |= {"loss": by, "m": of, "inputs": True}
+        gradients = propagation.backward(cache, T, sample_weight=w, **how)
         self.backward = self._backward(recording)
+        self.unfused = self._unfused(recording[-1], cache, T, by, w)
         self.cache = Cache(layers, X, [_plain_cache(each) for each in cache.caches])
         by_layer = [{k: plain(v) for k, v in found.items()} for found in gradients.by_layer]
         dA = {number: plain(each) for number, each in gradients.dA.items()}
@@ -124,6 +124,35 @@ class Pass:
             layer.out = steps[-1].key
         return steps
 
+    def _cost(
+        self, cache: Cache, Y: Array, loss: _Loss, w: Array | None, m: Array, l1: Any, l2: Any
+    ) -> list[Step]:
+        """The loss of each example, and J: their mean and the penalties."""
+        layer = cache.layers[-1]
+        each = loss.of_each(cache, Y)
+        L = each.record("expand_dims", each, axis=0)
+        steps = self._named(layer, ("L", 0), L)  # type: ignore[arg-type]
+        J = (L if w is None else L * w).sum(axis=1, keepdims=True) / m
+        for part in cache.layers if l1 or l2 else ():
+            for W in (part.parameters[letter] for letter in part.penalised):
+                factor = part.weight_decay_factor
+                J = J + (factor * l2 / 2) * (W**2).sum() + (factor * l1) * abs(W).sum()
+        return steps + self._named(layer, ("J", 0), J)  # type: ignore[arg-type]
+
+    def _unfused(
+        self, last: _Layer, cache: Cache, Y: Array, loss: _Loss, w: Array | None
+    ) -> list[Step]:
+        """The output step as the chain rule has it, beside the fused one."""
+        kept, g = cache.caches[-1], last.activation
+        if last.given is not None or g is None or kept.Z is None:
+            return []
+        dA = loss.derivative(Y, kept.A)
+        last.given = dA = dA if w is None else dA * w
+        return [
+            *self._named(last, ("dA", last.number), dA),
+            *self._named(last, ("dZ", last.number), g.backward(dA, kept.Z, kept.A), again=True),
+        ]
+
     def _backward(self, layers: list[_Layer]) -> list[Step]:
         """dA[l], dZ[l], dW[l], db[l] of every layer, from the last to the first, and dX."""
         last, steps = layers[-1], []
@@ -137,9 +166,9 @@ class Pass:
             steps += self._named(layer, key, layer.goes_back)
         return steps
 
-    def _named(self, layer: _Layer, key: Key, values: Array) -> list[Step]:
-        """Give an array its name; return the step that computes it."""
-        while key in self._keys:
+    def _named(self, layer: _Layer, key: Key, values: Array, *, again: bool = False) -> list[Step]:
+        """Give an array its name, ``again`` if need be; return the step that computes it."""
+        while key in self._keys and not again:
             key = (f"{key[0]}*", key[1])
         self._keys.add(key)
         result = values.named(key)
@@ -151,9 +180,18 @@ class Pass:
         before = ""
         if result is layer.given and key[0].startswith("dA"):
             before = f"dL/d{name(key)[1:]}{' * w' if self._weighted else ''} = "
+        parts = parts_of(result)
+        if key[0] == "L":
+            parts = self._of_the_loss(layer)
+            if "," not in self._loss.formula:
+                before, notes = f"{self._loss.formula} = ", []
         text = ", ".join([f"{name(key)} = {before}{written}", *notes])
-        why = layer.why(text, self._loss)
-        return [Step(key, text, parts_of(result), result.values, why, result)]
+        return [Step(key, text, parts, result.values, layer.why(text, self._loss), result)]
+
+    def _of_the_loss(self, last: _Layer) -> tuple[Part, ...]:
+        """L as a function of A and Y: written out with all its numbers it would fill a page."""
+        A = Matrix(last.out, last.computed[last.out[0]].values)
+        return (f"{self._loss.name}(", A, ",", Matrix(("Y", 0), self._Y), ")")
 
 
 def _number(value: float, letter: str) -> Any:
@@ -193,6 +231,9 @@ _WHY = (
         "A weighted sum of what comes in, and the bias; a column is an example.",
     ),
     (rf"A\*+\S+ = s\S+ \* {_NAME}", "Each unit is scaled."),
+    (r"L = .*", "The loss of each example: how wrong its output is."),
+    (r"J = \(1/m\) sum_i L\(i\)( \* w\(i\))?", "The cost is the mean of the losses."),
+    (r"J = .*", "The cost: the mean of the losses, and the penalties on the weights."),
     (r"A\[\d+\] = Z\[\d+\]", "What was computed goes on as it is."),
     (r"dA\S+ = dL/dA\S+ .*", "How the loss of each example changes with the output."),
     (
@@ -381,6 +422,18 @@ class _Loss:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.loss, attribute)
+
+    def of_each(self, cache: Cache, Y: Array) -> Array:
+        """L, (m,): by the pair of output activation and loss, where there is one."""
+        try:
+            found = propagation.losses(cache, Y, self.loss)
+        except _FAILURES:
+            found = None
+        if not isinstance(found, Array):
+            A = cache.caches[-1].A
+            found = opaque(self.loss.value(Y.values, A.values), self.loss.name, A, Y)
+        found.note = f"L = {self.loss.formula}"
+        return found
 
     def derivative(self, Y: Array, A: Array) -> Array:
         try:

@@ -30,11 +30,10 @@ def as_text(trace: Trace, width: int | None) -> str:
         f"loss {trace.loss.name}, J = {trace.J:.6g}", width
     )  # fmt: skip
     lines += ["", *_given("X", trace.cache.X, width), *_given("Y", trace.Y, width)]
-    for title, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+    for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
             lines += ["", *_step(step, width)]
-    lines += ["", *_given("losses", trace.losses[np.newaxis], width)]
     return "\n".join(line.rstrip() for line in lines)
 
 

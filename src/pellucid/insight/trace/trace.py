@@ -29,7 +29,9 @@ class Trace:
     J : float
         The cost, penalties included; ``losses`` is the loss of each example, (m,).
     steps : list of Step
-        What is computed, in the order in which it is.
+        What is computed, in the order in which it is. Beside them ``cost`` has the steps to L, the
+        loss of each example, and J; ``unfused`` those to dA[L] and dZ[L] by the chain rule, where
+        output activation and loss go straight to dZ[L].
     arrays : dict
         Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
     """
@@ -62,13 +64,14 @@ class Trace:
         self.J = propagation.cost(
             self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
         )
-        self.forward, self.backward = done.forward, done.backward
+        self.forward, self.cost, self.backward = done.forward, done.cost, done.backward
+        self.unfused = done.unfused
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
-        for step in self.steps:
+        for step in [*self.steps, *self.cost]:
             for part in step.parts:
                 if isinstance(part, Matrix):
                     found.setdefault(part.key, part.values)
@@ -88,7 +91,7 @@ class Trace:
         ValueError
             Where there is no such array, or it has no such cell.
         """
-        computed = {step.key: step for step in self.steps}
+        computed = {step.key: step for step in [*self.steps, *self.cost]}
         if (letter, layer) not in computed:
             raise ValueError(self._unknown(letter, layer, computed))
         step = computed[letter, layer]
@@ -124,6 +127,13 @@ class Trace:
         """
         return check_trace(self, step=step, tolerance=tolerance)
 
+    def sections(self) -> dict[str, list[Step]]:
+        """Return all steps under their headings, in the order in which they are shown."""
+        found = {"Forward": self.forward, "Cost": self.cost, "Backward": self.backward}
+        if self.unfused:
+            found["The output, not fused"] = self.unfused
+        return found
+
     def text(self, width: int | None = None) -> str:
         """Return everything for a terminal of this width; None takes the terminal's own."""
         from pellucid.insight.trace.text import as_text
@@ -153,7 +163,7 @@ class Trace:
             "arrays": {name(key): values.tolist() for key, values in self.arrays.items()},
             "steps": [
                 {"result": name(step.key), "formula": step.formula, "why": step.why}
-                for step in self.steps
+                for step in [*self.forward, *self.cost, *self.backward]
             ],
         }
 
