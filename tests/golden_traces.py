@@ -61,6 +61,7 @@ def large() -> Trace:
 
 CASES: dict[str, Callable[[], Trace]] = {
     **{name: entry.trace for name, entry in PRESETS.items()},
+    "update": lambda: PRESETS["pass-the-class"].trace(optimizer="adam", learning_rate=0.1),
     **{f"activation-{name}": (lambda name=name: of_activation(name)) for name in ACTIVATIONS},
     **{
         f"loss-{name}-{g}": (lambda name=name, g=g: of_loss(name, g))

@@ -14,7 +14,7 @@ Z[1][0, 0] = exp(1/10 sum_j W[1][0, j] X[j, 0])
 
 from __future__ import annotations
 
-from pellucid.record.array import Array, Functions, Key, Recorded, as_array, opaque, plain
+from pellucid.record.array import Array, Changing, Functions, Key, Recorded, as_array, opaque, plain
 from pellucid.record.cell import Cell, Factor, cell_of
 from pellucid.record.formula import latex, mathml
 from pellucid.record.operations import OPERATIONS, Operation
@@ -24,6 +24,7 @@ __all__ = [
     "OPERATIONS",
     "Array",
     "Cell",
+    "Changing",
     "Factor",
     "Functions",
     "Key",

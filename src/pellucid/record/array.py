@@ -331,6 +331,35 @@ class Array(Compared):
         return self.again()
 
 
+class Changing(Array):
+    """An array that `+=` and its like change, as an optimizer does with W.
+
+    >>> W = Changing(np.ones((1, 2)), key=("W", 1))
+    >>> W -= 0.5 * Array(np.ones((1, 2)), key=("dW", 1))
+    >>> W
+    <Array W[1] - 0.5 dW[1]>
+    """
+
+    def _become(self, operation: str, other: Any) -> Self:
+        before = Array(self.values, self.operation, self.inputs, self.options, key=self.key)
+        after = before.record(operation, before, other)
+        self.values, self.operation, self.inputs = after.values, after.operation, after.inputs
+        self.options, self.key = after.options, None
+        return self
+
+    def __iadd__(self, other: Any) -> Self:
+        return self._become("add", other)
+
+    def __isub__(self, other: Any) -> Self:
+        return self._become("subtract", other)
+
+    def __imul__(self, other: Any) -> Self:
+        return self._become("multiply", other)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self._become("divide", other)
+
+
 SAME = Operation("same", "{0}", lambda x: x)
 """Another name for the same numbers."""
 

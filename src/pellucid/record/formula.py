@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 
 _TOKEN = re.compile(
-    r"(?P<array>d?[A-Za-z]\**)\[(?P<layer>\d+)\](?P<prime>')?"
+    r"(?P<array>(?:[a-z]_)?d?[A-Za-z]\**)\[(?P<layer>\d+)\](?P<prime>')?"
     r"(?P<example>\(i\)|_[a-z])?(?P<T>\^T)?"
     r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\)|_[a-z])?"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
@@ -72,6 +72,9 @@ def mathml(formula: str) -> str:
             if each == "(i)":
                 layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
             text = f"<msup>{letter}{layer}</msup>"
+            of, _, index = (token["array"] or "").partition("_")
+            if index:  # v_dW
+                text = f"<msubsup><mi>{of}</mi><mi>{index}</mi>{layer}</msubsup>"
             if each[:1] == "_":
                 text = f"<msubsup>{letter}<mi>{each[1:]}</mi>{layer}</msubsup>"
             text += "<mo>′</mo>" if token["prime"] else ""
@@ -111,4 +114,5 @@ def _tokens(formula: str) -> Iterator[tuple[str, dict[str, str | None]]]:
 
 
 def _letter(array: str | None) -> str:
-    return (array or "").replace("*", r"{*}")
+    letter, _, index = (array or "").replace("*", r"{*}").partition("_")
+    return f"{letter}_{{{index}}}" if index else letter

@@ -209,7 +209,8 @@ def _of_numbers(x: Array) -> tuple[Pieces, float]:
     """What was computed of numbers alone: its text, and the number itself."""
     found, rank = _by_template(x, "")  # the table writes a product side by side
     text = joined([piece.text for piece in found])
-    return [Piece(text, f"{float(x.values):g}")], JUXTAPOSED if rank == PRODUCT else rank
+    beside = x.operation is not None and x.operation.name == "multiply"
+    return [Piece(text, f"{float(x.values):g}")], JUXTAPOSED if beside else rank
 
 
 def _by_template(x: Array, suffix: str) -> tuple[Pieces, float]:

@@ -13,9 +13,12 @@ from pellucid._catalogue import did_you_mean
 from pellucid.insight.gradient_check import check_network
 from pellucid.insight.trace.check import TraceCheck, check_trace
 from pellucid.insight.trace.passes import Pass, Step
+from pellucid.insight.trace.update import update_steps
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.optimizers import LBFGS, Optimizer
+from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.record import Cell, Key, Matrix, cell_of, name
 
 
@@ -31,7 +34,7 @@ class Trace:
     steps : list of Step
         What is computed, in the order in which it is. Beside them ``cost`` has the steps to L, the
         loss of each example, and J; ``unfused`` those to dA[L] and dZ[L] by the chain rule, where
-        output activation and loss go straight to dZ[L].
+        output activation and loss go straight to dZ[L]; ``update`` those of the optimizer.
     arrays : dict
         Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
     """
@@ -46,6 +49,8 @@ class Trace:
         sample_weight: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        optimizer: str | Optimizer | None = None,
+        learning_rate: float | None = None,
         title: str = "",
     ) -> None:
         self.network, self.loss, self.title = network, find_loss(loss), title
@@ -66,8 +71,20 @@ class Trace:
         )
         self.forward, self.cost, self.backward = done.forward, done.cost, done.backward
         self.unfused = done.unfused
+        self.update = self._update(optimizer, learning_rate)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
+
+    def _update(self, optimizer: str | Optimizer | None, rate: float | None) -> list[Step]:
+        if optimizer is None:
+            if rate is not None:
+                raise ValueError("learning_rate is for the step of an optimizer; name one.")
+            return []
+        by = find_optimizer(optimizer)
+        if isinstance(by, LBFGS):
+            raise ValueError("lbfgs takes a line search, no step that one pass could show.")
+        rate = by.default_learning_rate if rate is None else rate
+        return update_steps(self.network.layers, self.gradients.by_layer, by, float(rate))
 
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
@@ -132,6 +149,8 @@ class Trace:
         found = {"Forward": self.forward, "Cost": self.cost, "Backward": self.backward}
         if self.unfused:
             found["The output, not fused"] = self.unfused
+        if self.update:
+            found["Update"] = self.update
         return found
 
     def text(self, width: int | None = None) -> str:
@@ -163,7 +182,7 @@ class Trace:
             "arrays": {name(key): values.tolist() for key, values in self.arrays.items()},
             "steps": [
                 {"result": name(step.key), "formula": step.formula, "why": step.why}
-                for step in [*self.forward, *self.cost, *self.backward]
+                for step in [*self.forward, *self.cost, *self.backward, *self.update]
             ],
         }
 
@@ -186,6 +205,8 @@ def trace(
     sample_weight: Any = None,
     l1: float = 0.0,
     l2: float = 0.0,
+    optimizer: str | Optimizer | None = None,
+    learning_rate: float | None = None,
     title: str = "",
 ) -> Trace:
     """Return one forward and backward pass with every number in view.
@@ -200,6 +221,10 @@ def trace(
     sample_weight : array of shape (m,) or None
     l1, l2 : float
         The penalties of J.
+    optimizer : str, Optimizer or None
+        Whose first step is shown after the pass, with what it remembers (momentum's v, Adam's v and
+        s); ``learning_rate`` is its alpha, None its own default.
+    learning_rate : float or None
     title : str
         What stands above.
 
@@ -217,4 +242,7 @@ def trace(
     True
     """
     check_network(network, "trace")
-    return Trace(network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, title=title)
+    return Trace(
+        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
+        optimizer=optimizer, learning_rate=learning_rate, title=title,
+    )  # fmt: skip
