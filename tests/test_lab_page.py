@@ -10,8 +10,8 @@ import pytest
 
 from lab_browser import choose, expect, number, says, told, until, weights
 from pellucid import Dense, Network, trace
-from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.steps import name as name_of
+from pellucid.record import name as name_of
+from pellucid.record import shown
 
 WIDTHS = (390, 1280, 1920)
 

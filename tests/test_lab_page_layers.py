@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lab_browser import choose, expect, experiment_of, number, says, told, until
-from pellucid.insight.trace.cells import shown
 from pellucid.lab.layers import layers
 from pellucid.metrics import METRICS
+from pellucid.record import shown
 
 
 def break_it(page: Any, fault: str) -> None:

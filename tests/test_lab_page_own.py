@@ -10,10 +10,10 @@ import pytest
 from lab_browser import expect, number, says, told, until, weights
 from lab_held import forget, forget_data
 from pellucid import Dense, Network, load, load_predictor, save
-from pellucid.insight.trace.cells import shown
 from pellucid.lab.datasets import DATASETS
 from pellucid.lab.models import open_model
 from pellucid.lab.server import Lab
+from pellucid.record import shown
 from pellucid.tables import TrainSettings, read_table
 from pellucid.tables.fit import fit, prepare
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lab_browser import COMMAND, choose, expect, experiment_of, need_browser, number, says, until
-from pellucid.insight.trace.cells import shown
 from pellucid.lab.boundary import View, boundary
 from pellucid.lab.experiment import Experiment
+from pellucid.record import shown
 
 
 def epochs(page: Any, e: Experiment, count: int) -> None:

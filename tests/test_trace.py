@@ -16,9 +16,10 @@ from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
-from pellucid.insight.trace.notation import latex, mathml
 from pellucid.insight.trace.text import matrix
 from pellucid.losses import LOSSES
+from pellucid.optimizers import OPTIMIZERS
+from pellucid.record import latex, mathml
 
 
 def deep(dtype="float64"):
@@ -162,7 +163,8 @@ def worked_out(numbers: str) -> tuple[float, float]:
     """What the sum that is shown comes to, and its result: "= 1/4 (2 * 3 + 1) + 0.5 4 = 3.75"."""
     _, written, result = numbers.split("= ")
     written = re.sub(r"(?<=[\d)]) (?=[(\d]|-\d)", " * ", written)  # side by side is a product
-    return eval(written), float(result)
+    written = written.replace("^", "**")
+    return eval(written, {"sign": np.sign}), float(result)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -177,7 +179,7 @@ def test_what_a_cell_shows_comes_to_its_value(g, loss, weighted, rng):
     seen = set()
     for step in t.steps:
         letter, layer = step.key
-        if letter == "A" or step.key == ("dA", 2):  # functions, not sums
+        if letter == "A":  # a function, not a sum
             continue
         for row, column in np.ndindex(step.values.shape):
             cell = t.cell(letter, layer=layer, row=row, column=column)
@@ -215,6 +217,86 @@ def test_a_cell_shows_the_sum_that_made_it():
         "dW", layer=1, row=0, column=0
     )
     assert "+ 0.5 W[1][0, 0]" in penalised.formula
+
+
+def test_the_cost_is_written_out():
+    t = preset("and-gate").trace()
+    assert [step.key for step in t.cost] == [("L", 0), ("J", 0)]
+    assert t.cell("J", layer=0, row=0, column=0).value == pytest.approx(t.J, rel=1e-12)
+    np.testing.assert_array_equal(t.arrays["L", 0][0], t.losses)
+    assert t.cell("L", layer=0, row=0, column=3).numbers == (
+        "= max(10, 0) - 10 * 1 + ln(1 + exp(-|10|)) = 4.54e-05"
+    )
+    formula = "L = -sum_k (y_k ln a_k + (1 - y_k) ln(1 - a_k)) = sum_j (max(Z[1]_j, 0) - "
+    assert t.cost[0].formula.startswith(formula)
+    text = t.text(100)
+    assert text.index("Forward") < text.index("Cost") < text.index("Backward")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_penalties_are_in_the_cost(weighted, pieces):
+    X, Y, w = pieces
+    t = trace(deep(), X, Y, "cce", l1=0.01, l2=0.1, sample_weight=w if weighted else None)
+    assert t.arrays["J", 0].item() == pytest.approx(t.J, rel=1e-12)
+    assert "l1 sum(|W[3]|)" in t.cost[1].formula
+
+
+@pytest.mark.parametrize(
+    ("g", "loss"), [("sigmoid", "bce"), ("softmax", "cce"), ("exp", "poisson")]
+)
+def test_the_fused_output_step_comes_to_that_of_the_chain_rule(g, loss, rng):
+    net = Network([Dense(3, "tanh"), Dense(2, g)], n_inputs=2, seed=0, dtype="float64")
+    Y = np.array([[1.0, 0, 1], [0, 1, 0]])
+    t = trace(net, rng.normal(size=(2, 3)), Y, loss, sample_weight=[1.0, 2.0, 0.5])
+    dA, dZ = t.unfused
+    assert (dA.key, dZ.key) == (("dA", 2), ("dZ", 2))
+    np.testing.assert_allclose(dZ.values, t.arrays["dZ", 2], rtol=1e-10, atol=1e-15)
+    assert ("dA", 2) not in t.arrays
+    assert "The output, not fused" in t.text(100)
+    assert not trace(net, np.ones((2, 3)), Y, "mse").unfused
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "lbfgs"])
+def test_the_update_is_the_first_step_of_a_training(name, rng):
+    layers = [Dense(3, "tanh", learning_rate_factor=0.5), Dense(1, "sigmoid")]
+    net = Network(layers, n_inputs=2, seed=0, dtype="float64")
+    X, Y = rng.normal(size=(2, 4)), np.array([[0.0, 1, 1, 0]])
+    t = trace(net, X, Y, "bce", optimizer=name, learning_rate=0.05)
+    how = {"loss": "bce", "optimizer": name, "learning_rate": 0.05, "epochs": 1, "batch_size": 4}
+    train(net, X, Y, engine="reference", **how)
+    after = {step.key: step.values for step in t.update}
+    for l in (1, 2):
+        np.testing.assert_allclose(after["W", l], net.W[l], rtol=1e-12)
+        np.testing.assert_allclose(after["b", l], net.b[l], rtol=1e-12, atol=1e-18)
+    slots = OPTIMIZERS[name].slots
+    assert [key[0] for key in after] == 2 * [
+        *(f"{slot}_dW" for slot in slots), "W", *(f"{slot}_db" for slot in slots), "b"
+    ]  # fmt: skip
+    assert "Update" in t.text(100)
+    assert "v_{dW}^{[1]}" in t.latex() or "v" not in slots
+
+
+def test_momentum_is_written_as_in_lecture_001():
+    t = preset("xor").trace(optimizer="momentum")
+    assert [step.formula for step in t.update[:2]] == [
+        "v_dW[1] := 0.9 v_dW[1] + 0.1 dW[1]",
+        "W[1] := W[1] - alpha v_dW[1]",
+    ]
+    adam = preset("xor").trace(optimizer="adam").update[2].formula
+    assert adam == ("W[1] := W[1] - (alpha 0.0316228 / 0.1) v_dW[1] / (sqrt(s_dW[1]) + 1e-08)")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"optimizer": "lbfgs"}, "lbfgs takes a line search"),
+        ({"learning_rate": 0.1}, "is for the step of an optimizer; name one"),
+        ({"optimizer": "adm"}, r"unknown optimizer 'adm' \(did you mean 'adam'"),
+    ],
+)
+def test_an_update_that_cannot_be_shown_is_refused(how, message):
+    with pytest.raises(ValueError, match=message):
+        preset("xor").trace(**how)
 
 
 def test_a_softmax_cell_comes_from_its_whole_column(pieces):
@@ -461,7 +543,7 @@ def test_the_data_are_plain_and_complete(pieces):
     data = json.loads(json.dumps(t.to_dict()))
     assert data["J"] == t.J
     for key, values in t.arrays.items():
-        name = key[0] if key[0] in ("X", "dX", "Y", "w") else f"{key[0]}[{key[1]}]"
+        name = key[0] if key[0] in ("X", "dX", "Y", "w", "L", "J") else f"{key[0]}[{key[1]}]"
         np.testing.assert_allclose(np.array(data["arrays"][name]), values)
 
 

@@ -65,6 +65,7 @@ _ROOMS = (
     "persistence",
     "philox",
     "propagation",
+    "record",
     "report",
     "schedules",
     "tables",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,13 @@ def trace(
     check: Annotated[
         bool, typer.Option("--check", help="Also check every number against finite differences.")
     ] = False,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help="Also show the step of this optimizer, such as momentum or adam."),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Its learning rate.", show_default="its own")
+    ] = None,
     network: Annotated[
         int, typer.Option(min=1, help="Which network of an ensemble, counted from 1.")
     ] = 1,
@@ -73,7 +80,13 @@ def trace(
         _check_out(out, overwrite)
         if json or cell is not None:
             raise SettingsError(("out", "writes the whole trace; leave out --json and --cell."))
-    found = _trace(model, data, row, preset, network, header)
+    step = {"optimizer": optimizer, "learning_rate": learning_rate}
+    try:
+        found = _trace(model, data, row, preset, network, header, step)
+    except ValueError as error:
+        if isinstance(error, SettingsError) or (optimizer, learning_rate) == (None, None):
+            raise
+        raise SettingsError(("optimizer", str(error))) from None
     if cell is not None:
         picked = _cell(found, cell)
         print_json(picked.to_dict()) if json else say(console(), str(picked), whole=True)
@@ -95,6 +108,7 @@ def _trace(
     preset: str | None,
     network: int,
     header: bool | None,
+    step: dict[str, Any],
 ) -> Trace:
     from pellucid.insight.trace import preset as find_preset
 
@@ -104,17 +118,17 @@ def _trace(
         if (row, network) != (1, 1):
             raise SettingsError(("preset", "shows all its examples; leave out --row, --network."))
         try:
-            return find_preset(preset).trace()
+            return find_preset(preset).trace(**step)
         except ValueError as error:
             raise SettingsError(("", str(error))) from None
     if model is None or data is None:
         raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' lists them)."))
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, loaded.target)
-    return _of_row(loaded, row_of(table, row), row, network)
+    return _of_row(loaded, row_of(table, row), row, network, step)
 
 
-def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
+def _of_row(model: TableModel, rows: Table, row: int, network: int, step: dict[str, Any]) -> Trace:
     """The trace of one row: its inputs as the network gets them, its target as it learned it."""
     from pellucid.insight.trace import trace as traced
     from pellucid.tables.evaluate import as_learned
@@ -131,7 +145,7 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int) -> Trace:
         title += f", network {network} of {len(model.networks)}"
     net, loss = model.networks[network - 1], TASKS[model.task].loss
     t = as_learned(model, rows.y, rows.source)
-    return traced(net, model.inputs(rows).T, t, loss, title=message(title))
+    return traced(net, model.inputs(rows).T, t, loss, title=message(title), **step)
 
 
 def _cell(found: Trace, written: str) -> Cell:

@@ -23,13 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.export.graph import ML, ArrayFunctions, Graph, Shape, Value
+from pellucid.export.graph import ML, XP, Graph, Shape, Value
 from pellucid.tables.codes import code_of
 from pellucid.tables.kinds import FARTHEST, TRUTHS, Binary, Category, Date, Image, Kind
 from pellucid.tables.preprocess import Preprocessing
 from pellucid.tables.values import MISSING, texts
 
-XP = ArrayFunctions()
 Part = tuple[Value, list[int]]
 """Outputs, (n, m), and their n places among all outputs."""
 
@@ -108,7 +107,8 @@ def _squash(x: Value, median: Any, scale: Any) -> Value:
     scale = np.where(np.equal(scale, 0), np.inf, scale)  # everything is 0 then
     z = XP.clip((x - median) / scale, -FARTHEST, FARTHEST)
     z = z / XP.sqrt(1 + (z / 3) * (z / 3))
-    return XP.where(_is_nan(x), 0.0, z)
+    squashed: Value = XP.where(_is_nan(x), 0.0, z)
+    return squashed
 
 
 def _each(columns: list[Column], name: str) -> NDArray[Any]:

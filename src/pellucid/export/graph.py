@@ -10,21 +10,22 @@ transpose, (m, n), as everyone hands rows to ONNX. ``W @ A`` becomes MatMul(A^T,
 >>> import numpy as np
 >>> graph = Graph()
 >>> Z = graph.input("Z", np.float32, (3, "m"))
->>> A = ArrayFunctions().maximum(2 * Z, graph.constant(np.float32(0)))
+>>> A = XP.maximum(2 * Z, graph.constant(np.float32(0)))
 >>> A.shape, [node.op_type for node in graph.nodes]
 ((3, 'm'), ['Mul', 'Max'])
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError
+from pellucid.record import OPERATIONS, Functions
+from pellucid.record.array import Compared
 
 try:
     import onnx
@@ -166,7 +167,7 @@ class Graph:
         return onnx.helper.make_tensor_value_info(name, _type(dtype), list(tensor_shape))
 
 
-class Value:
+class Value(Compared):
     """A number of the graph that is known only when it runs, with the operators of an array."""
 
     __array_ufunc__ = None  # W @ value is value's to answer, not NumPy's
@@ -174,81 +175,34 @@ class Value:
     def __init__(self, graph: Graph, name: str, dtype: np.dtype[Any], shape: Shape) -> None:
         self.graph, self.name, self.dtype, self.shape = graph, name, dtype, shape
 
-    def __array_namespace__(self, api_version: str | None = None) -> ArrayFunctions:
-        return ArrayFunctions()
+    def __array_namespace__(self, api_version: str | None = None) -> Functions:
+        return XP
 
-    def __matmul__(self, other: Any) -> Value:
-        raise NotImplementedError("an unknown value @ a matrix; the lectures write W @ A")
-
-    def __rmatmul__(self, W: Any) -> Value:
-        W = self.value(W)
-        shape = (W.shape[0], *self.shape[1:])
-        return self.graph.add("MatMul", self, W, dtype=self.dtype, shape=shape)
-
-    def __add__(self, other: Any) -> Value:
-        return self.with_("Add", other)
-
-    def __radd__(self, other: Any) -> Value:
-        return self.value(other).with_("Add", self)
-
-    def __sub__(self, other: Any) -> Value:
-        return self.with_("Sub", other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return self.value(other).with_("Sub", self)
-
-    def __mul__(self, other: Any) -> Value:
-        return self.with_("Mul", other)
-
-    def __rmul__(self, other: Any) -> Value:
-        return self.value(other).with_("Mul", self)
-
-    def __truediv__(self, other: Any) -> Value:
-        return self.with_("Div", other)
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return self.value(other).with_("Div", self)
-
-    def __pow__(self, other: Any) -> Value:
-        return self.with_("Pow", other)
-
-    def __neg__(self) -> Value:
-        return self.alone("Neg")
-
-    def __abs__(self) -> Value:
-        return self.alone("Abs")
-
-    def __gt__(self, other: Any) -> Value:
-        return self.with_("Greater", other, bool)
-
-    def __ge__(self, other: Any) -> Value:
-        return self.with_("GreaterOrEqual", other, bool)
-
-    def __lt__(self, other: Any) -> Value:
-        return self.with_("Less", other, bool)
-
-    def __le__(self, other: Any) -> Value:
-        return self.with_("LessOrEqual", other, bool)
-
-    def __eq__(self, other: Any) -> Value:  # type: ignore[override]
-        return self.with_("Equal", other, bool)
-
-    def __and__(self, other: Any) -> Value:
-        return self.with_("And", other)
-
-    def __or__(self, other: Any) -> Value:
-        return self.with_("Or", other)
-
-    def __invert__(self) -> Value:
-        return self.alone("Not")
+    def record(self, operation: str, *inputs: Any, **options: Any) -> Value:
+        """Add the ONNX nodes of an operation of the table."""
+        if operation in _WRITTEN_OUT:
+            made: Value = _WRITTEN_OUT[operation](*inputs, **options)
+            return made
+        entry = OPERATIONS[operation]
+        if not entry.onnx:
+            raise AttributeError(f"the array function {operation!r} has no ONNX form yet")
+        if operation == "matmul":
+            return _matmul(*inputs)
+        if entry.kind == "sum":
+            return _reduce(entry.onnx, *inputs, **options)
+        of_dtype = next(each for each in inputs[operation == "where" :] if isinstance(each, Value))
+        values = [of_dtype.value(each) for each in inputs]
+        shape: Shape = ()
+        for each in values:
+            shape = _broadcast(shape, each.shape)
+        dtype = np.dtype(bool) if entry.rank == 0 else of_dtype.dtype
+        return self.graph.add(entry.onnx, *values, dtype=dtype, shape=shape)
 
     def __bool__(self) -> bool:
         raise TypeError(
             "a formula with a branch on the values (if, and, or, max) cannot be exported; write it "
             "with the array API: xp.where(condition, x, y)"
         )
-
-    __hash__ = object.__hash__
 
     def astype(self, dtype: Any) -> Value:
         """Return the values in another dtype."""
@@ -271,78 +225,45 @@ class Value:
         return self.graph.add(operator, self, other, dtype=dtype or self.dtype, shape=shape)
 
 
-class ArrayFunctions:
-    """The array API's functions that formulas of layers and activations call, on Values.
-
-    A new function is a word in one of the tables. What ONNX lacks is written out, and so that
-    nothing is lost to rounding.
-    """
-
-    OF_ONE: ClassVar = {
-        "abs": "Abs",
-        "atan": "Atan",
-        "cos": "Cos",
-        "exp": "Exp",
-        "floor": "Floor",
-        "log": "Log",
-        "logical_not": "Not",
-        "sign": "Sign",
-        "sin": "Sin",
-        "sqrt": "Sqrt",
-        "tanh": "Tanh",
-    }
-    OF_TWO: ClassVar = {
-        "logical_and": "And",
-        "logical_or": "Or",
-        "maximum": "Max",
-        "minimum": "Min",
-    }
-    ALONG_AN_AXIS: ClassVar = {"max": "ReduceMax", "mean": "ReduceMean", "sum": "ReduceSum"}
-
-    bool, float32, float64 = (np.dtype(name) for name in ("bool", "float32", "float64"))
-    # What is known beforehand is an array of numpy's; where it meets a Value it is a constant.
-    asarray = staticmethod(np.asarray)
-    finfo = staticmethod(np.finfo)
-    ones = staticmethod(np.ones)
-    zeros = staticmethod(np.zeros)
+class _Functions(Functions):
+    """The array API's functions, as far as ONNX has them."""
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.OF_ONE:
-            return lambda x: x.alone(self.OF_ONE[name])
-        if name in self.OF_TWO:
-            return lambda x, y: _either(x, y).value(x).with_(self.OF_TWO[name], y)
-        if name in self.ALONG_AN_AXIS:
-            return partial(_reduce, self.ALONG_AN_AXIS[name])
-        raise AttributeError(f"the array function {name!r} has no ONNX form yet")
-
-    def expm1(self, x: Value) -> Value:
-        """e^x - 1 = tanh(x/2) (e^x + 1), which loses no digits near 0."""
-        return self.tanh(x / 2) * (self.exp(x) + 1)  # type: ignore[no-any-return]
-
-    def log1p(self, x: Value) -> Value:
-        """ln(1 + x): with u = 1 + x as it was rounded, ln(u) x / (u - 1), or x where u is 1."""
-        u = 1 + x
-        return self.where(u == 1, x, self.log(u) * (x / (u - 1)))
-
-    def clip(self, x: Value, low: float, high: float) -> Value:
-        """min(max(x, low), high)."""
-        return self.minimum(self.maximum(x, low), high)  # type: ignore[no-any-return]
-
-    def where(self, condition: Value, x: Any, y: Any) -> Value:
-        """x where the condition holds, else y."""
-        of_dtype = _either(x, y)
-        x, y = of_dtype.value(x), of_dtype.value(y)
-        shape = _broadcast(condition.shape, _broadcast(x.shape, y.shape))
-        return condition.graph.add("Where", condition, x, y, dtype=x.dtype, shape=shape)
-
-    def astype(self, x: Value, dtype: Any) -> Value:
-        """The values in another dtype."""
-        return x.astype(dtype)
+        if name not in OPERATIONS or not (OPERATIONS[name].onnx or name in _WRITTEN_OUT):
+            raise AttributeError(f"the array function {name!r} has no ONNX form yet")
+        return super().__getattr__(name)
 
 
-def _either(x: Any, y: Any) -> Value:
-    """The one of two that is a Value."""
-    return x if isinstance(x, Value) else y
+XP = _Functions()
+"""The array API's functions that formulas of layers and activations call, on Values."""
+
+
+def _expm1(x: Value) -> Any:
+    """e^x - 1 = tanh(x/2) (e^x + 1), which loses no digits near 0."""
+    return XP.tanh(x / 2) * (XP.exp(x) + 1)
+
+
+def _log1p(x: Value) -> Any:
+    """ln(1 + x): with u = 1 + x as it was rounded, ln(u) x / (u - 1), or x where u is 1."""
+    u = 1 + x
+    return XP.where(u == 1, x, XP.log(u) * (x / (u - 1)))
+
+
+def _clip(x: Value, low: float, high: float) -> Any:
+    """min(max(x, low), high)."""
+    return XP.minimum(XP.maximum(x, low), high)
+
+
+_WRITTEN_OUT: dict[str, Callable[..., Any]] = {"expm1": _expm1, "log1p": _log1p, "clip": _clip}
+"""What ONNX lacks, and so that nothing is lost to rounding."""
+
+
+def _matmul(W: Any, A: Any) -> Value:
+    """W @ A: the tensors are the transposes, A^T W^T."""
+    if not isinstance(A, Value):
+        raise NotImplementedError("an unknown value @ a matrix; the lectures write W @ A")
+    W = A.value(W)
+    return A.graph.add("MatMul", A, W, dtype=A.dtype, shape=(W.shape[0], *A.shape[1:]))
 
 
 def _reduce(operator: str, x: Value, *, axis: int, keepdims: bool = False) -> Value:

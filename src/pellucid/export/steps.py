@@ -14,13 +14,11 @@ import onnx
 from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError, ModelError
-from pellucid.export.graph import ML, OPSETS, ArrayFunctions, Graph, Value
+from pellucid.export.graph import ML, OPSETS, XP, Graph, Value
 from pellucid.export.into_skl2onnx import inputs_of, write_into
 from pellucid.export.pipelines import Operation, arithmetic
 from pellucid.export.subject import Subject
 from pellucid.tables.values import as_objects, text_of
-
-XP = ArrayFunctions()
 
 
 def transform(graph: Graph, subject: Subject) -> Value:

@@ -26,8 +26,8 @@ from __future__ import annotations
 
 from pellucid.graph.functions import activation, loss, register
 from pellucid.graph.graph import Graph
-from pellucid.graph.node import Node, call, constant, variable
-from pellucid.graph.operations import OPERATIONS, Operation
+from pellucid.graph.node import OPERATIONS, Node, call, constant, variable
+from pellucid.record.operations import Operation
 
 __all__ = [
     "OPERATIONS",

@@ -173,7 +173,7 @@ class Graph:
         d = {node: np.zeros_like(self._value[node]) for node in self.nodes}
         d[self.last] = np.ones_like(self._value[self.last])
         for node in reversed(self.nodes):
-            if node.operation is None:
+            if node.operation is None or node.operation.derivative is None:
                 continue
             inputs = [self._value[each] for each in node.inputs]
             with np.errstate(all="ignore"):  # 1 / 0 is infinite, here as in the forward pass

@@ -10,15 +10,22 @@ from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
 from pellucid._shown import short
-from pellucid.graph.operations import OPERATIONS, Operation
+from pellucid.record.array import Recorded
+from pellucid.record.operations import OPERATIONS as ALL_OPERATIONS
+from pellucid.record.operations import Operation
 
 Values = NDArray[np.float64]
+
+OPERATIONS: dict[str, Operation] = {
+    name: operation for name, operation in ALL_OPERATIONS.items() if operation.derivative
+}
+"""The operations of a graph by their names: those of pellucid.record that have a derivative."""
 
 LONGEST_EXPRESSION = 20_000
 """Characters of an input that is written out."""
 
 
-class Node:
+class Node(Recorded):
     """A variable, a constant, or an operation on other nodes.
 
     ``name`` is what it is called, "" for a node without a name; ``operation`` is None for
@@ -103,52 +110,9 @@ class Node:
             f"<Node {self.name + ' = ' if self.operation and self.name else ''}{self.expression()}>"
         )
 
-    def __add__(self, other: Any) -> Node:
-        return call("add", self, other)
-
-    def __radd__(self, other: Any) -> Node:
-        return call("add", other, self)
-
-    def __sub__(self, other: Any) -> Node:
-        return call("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> Node:
-        return call("subtract", other, self)
-
-    def __mul__(self, other: Any) -> Node:
-        return call("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> Node:
-        return call("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> Node:
-        return call("divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> Node:
-        return call("divide", other, self)
-
-    def __pow__(self, other: Any) -> Node:
-        return call("power", self, other)
-
-    def __rpow__(self, other: Any) -> Node:
-        return call("power", other, self)
-
-    def __matmul__(self, other: Any) -> Node:
-        return call("matmul", self, other)
-
-    def __rmatmul__(self, other: Any) -> Node:
-        return call("matmul", other, self)
-
-    def __neg__(self) -> Node:
-        return call("negative", self)
-
-    def __abs__(self) -> Node:
-        return call("abs", self)
-
-    @property
-    def T(self) -> Node:
-        """The transpose."""
-        return call("transpose", self)
+    def record(self, operation: str, *inputs: Any, **options: Any) -> Node:
+        """Return a node for an operation of the table."""
+        return call(operation, *inputs, **options)
 
     def sum(self, axis: int | None = None, *, keepdims: bool = False) -> Node:
         """Return the sum, over all numbers or along an axis."""

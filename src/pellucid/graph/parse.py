@@ -10,8 +10,7 @@ from typing import Any
 
 from pellucid._catalogue import did_you_mean
 from pellucid._shown import LONGEST_QUOTED, short
-from pellucid.graph.node import Node, call, constant, variable
-from pellucid.graph.operations import OPERATIONS
+from pellucid.graph.node import OPERATIONS, Node, call, constant, variable
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",

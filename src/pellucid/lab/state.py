@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid.activations import ACTIVATIONS
 from pellucid.initializers import INITIALIZERS
-from pellucid.insight.trace import Trace
-from pellucid.insight.trace.cells import Cell
-from pellucid.insight.trace.notation import mathml
-from pellucid.insight.trace.steps import Key, Matrix, Step
-from pellucid.insight.trace.steps import name as name_of
+from pellucid.insight.trace import Step, Trace
 from pellucid.lab.boundary import extent_of
 from pellucid.lab.datasets import DATASETS, Dataset
 from pellucid.lab.experiment import Experiment
@@ -23,6 +19,8 @@ from pellucid.lab.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.metrics import metric
 from pellucid.optimizers import LBFGS, OPTIMIZERS
+from pellucid.record import Cell, Key, Matrix, mathml
+from pellucid.record import name as name_of
 from pellucid.tasks import TASKS
 
 State = dict[str, Any]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pellucid.insight.trace.cells import Cell, Factor
 from pellucid.insight.trace.check import TraceCheck
+from pellucid.insight.trace.passes import Step
 from pellucid.insight.trace.presets import PRESETS, Preset, preset
-from pellucid.insight.trace.steps import Matrix, Step
 from pellucid.insight.trace.trace import Trace, trace
+from pellucid.record import Cell, Factor, Matrix
 
 __all__ = [
     "PRESETS",

@@ -5,13 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.notation import mathml
-from pellucid.insight.trace.steps import Matrix, Step, name, shapes
+from pellucid.insight.trace.passes import Step, shapes
 from pellucid.insight.trace.text import count, picked
+from pellucid.record import Matrix, mathml, name, shown
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
@@ -54,12 +52,10 @@ def fragment(trace: Trace) -> str:
         for letter, values in (("X", trace.cache.X), ("Y", trace.Y))
     )
     parts = [f'<div class="pellucid-trace"><style>{_STYLE}</style>{head}{given}']
-    for title, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+    for title, steps in trace.sections().items():
         parts.append(f"<h2>{title}</h2>")
         parts += [_section(step) for step in steps]
-    losses = _math("", f"<mi>ℒ</mi><mo>=</mo>{_matrix(trace.losses[np.newaxis])}")
-    parts.append(f"<h2>Loss of each example</h2>{_numbers(losses, 'losses')}</div>")
-    return "".join(parts)
+    return "".join([*parts, "</div>"])
 
 
 def _section(step: Step) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.notation import latex
-from pellucid.insight.trace.steps import Matrix, Step, name, shapes
+from pellucid.insight.trace.passes import Step, shapes
 from pellucid.insight.trace.text import count, picked
+from pellucid.record import Matrix, latex, name, shown
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
@@ -47,16 +45,11 @@ def document(trace: Trace) -> str:
         f"$J = {_number(trace.J)}$.",
         *(_fitted(f"{a} = {_matrix(v)}") for a, v in (("X", trace.cache.X), ("Y", trace.Y))),
     ]
-    for heading, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+    for heading, steps in trace.sections().items():
         lines.append(f"\n\\subsection*{{{heading}}}")
         for step in steps:
             lines += _step(step)
-    lines += [
-        "\n\\subsection*{Loss of each example}",
-        _fitted(rf"\mathcal{{L}} = {_matrix(trace.losses[np.newaxis])}"),
-        "\\end{document}\n",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "\\end{document}\n"])
 
 
 def _step(step: Step) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +45,10 @@ class Preset:
     loss: str
     build: Callable[[], Network]
 
-    def trace(self) -> Trace:
-        """Return the trace of one pass of all examples."""
-        return trace(self.build(), self.X, self.Y, self.loss, title=f"{self.title} ({self.source})")
+    def trace(self, **how: Any) -> Trace:
+        """Return the trace of one pass of all examples; ``how`` is what :func:`trace` takes."""
+        title = f"{self.title} ({self.source})"
+        return trace(self.build(), self.X, self.Y, self.loss, title=title, **how)
 
 
 def _gate() -> Network:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.cells import shown
-from pellucid.insight.trace.steps import Matrix, Step, name, shapes
+from pellucid.insight.trace.passes import Step, shapes
+from pellucid.record import Matrix, name, shown
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
@@ -30,11 +30,10 @@ def as_text(trace: Trace, width: int | None) -> str:
         f"loss {trace.loss.name}, J = {trace.J:.6g}", width
     )  # fmt: skip
     lines += ["", *_given("X", trace.cache.X, width), *_given("Y", trace.Y, width)]
-    for title, steps in (("Forward", trace.forward), ("Backward", trace.backward)):
+    for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
             lines += ["", *_step(step, width)]
-    lines += ["", *_given("losses", trace.losses[np.newaxis], width)]
     return "\n".join(line.rstrip() for line in lines)
 
 

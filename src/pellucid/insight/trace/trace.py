@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid._catalogue import did_you_mean
 from pellucid.insight.gradient_check import check_network
-from pellucid.insight.trace.cells import Cell, cell_of
 from pellucid.insight.trace.check import TraceCheck, check_trace
-from pellucid.insight.trace.steps import Key, Matrix, Step, backward_steps, forward_steps, name
+from pellucid.insight.trace.passes import Pass, Step
+from pellucid.insight.trace.update import update_steps
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
+from pellucid.optimizers import LBFGS, Optimizer
+from pellucid.optimizers import optimizer as find_optimizer
+from pellucid.record import Cell, Key, Matrix, cell_of, name
 
 
 class Trace:
@@ -29,7 +32,9 @@ class Trace:
     J : float
         The cost, penalties included; ``losses`` is the loss of each example, (m,).
     steps : list of Step
-        What is computed, in the order in which it is.
+        What is computed, in the order in which it is. Beside them ``cost`` has the steps to L, the
+        loss of each example, and J; ``unfused`` those to dA[L] and dZ[L] by the chain rule, where
+        output activation and loss go straight to dZ[L]; ``update`` those of the optimizer.
     arrays : dict
         Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
     """
@@ -44,37 +49,46 @@ class Trace:
         sample_weight: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        optimizer: str | Optimizer | None = None,
+        learning_rate: float | None = None,
         title: str = "",
     ) -> None:
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
-        self.cache = network.forward(X, cache=True)
-        if not np.isfinite(self.cache.X).all():
+        given = network.forward(X, cache=True).X
+        if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
-        m = self.cache.X.shape[1]
+        m = given.shape[1]
         _, targets, self.weight = network._checked_targets(m, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets
-        self.gradients = propagation.backward(
-            self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2, inputs=True
-        )
+        done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
+        self.cache, self.gradients = done.cache, done.gradients
         self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
         self.J = propagation.cost(
             self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
         )
-        self.forward = list(forward_steps(self.cache))
-        self.backward = list(
-            backward_steps(
-                self.cache, self.gradients, self.Y, self.loss, self.weight, self.l1, self.l2
-            )
-        )
+        self.forward, self.cost, self.backward = done.forward, done.cost, done.backward
+        self.unfused = done.unfused
+        self.update = self._update(optimizer, learning_rate)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
+    def _update(self, optimizer: str | Optimizer | None, rate: float | None) -> list[Step]:
+        if optimizer is None:
+            if rate is not None:
+                raise ValueError("learning_rate is for the step of an optimizer; name one.")
+            return []
+        by = find_optimizer(optimizer)
+        if isinstance(by, LBFGS):
+            raise ValueError("lbfgs takes a line search, no step that one pass could show.")
+        rate = by.default_learning_rate if rate is None else rate
+        return update_steps(self.network.layers, self.gradients.by_layer, by, float(rate))
+
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
-        for step in self.steps:
+        for step in [*self.steps, *self.cost]:
             for part in step.parts:
                 if isinstance(part, Matrix):
                     found.setdefault(part.key, part.values)
@@ -94,7 +108,7 @@ class Trace:
         ValueError
             Where there is no such array, or it has no such cell.
         """
-        computed = {step.key: step for step in self.steps}
+        computed = {step.key: step for step in [*self.steps, *self.cost]}
         if (letter, layer) not in computed:
             raise ValueError(self._unknown(letter, layer, computed))
         step = computed[letter, layer]
@@ -105,7 +119,7 @@ class Trace:
                     f"{name(step.key)} has the shape {step.values.shape}: {what} must be 0 to "
                     f"{count - 1}; got {index!r}."
                 )
-        return cell_of(step, int(row), int(column))
+        return cell_of(step.recorded, step.key, int(row), int(column))
 
     def _unknown(self, letter: str, layer: int, computed: dict[Key, Step]) -> str:
         if letter == "g'" and (letter, layer) in self.arrays:
@@ -129,6 +143,15 @@ class Trace:
         dZ, dA and dX are derivatives of each example's (weighted) loss, dW, db and ds of J.
         """
         return check_trace(self, step=step, tolerance=tolerance)
+
+    def sections(self) -> dict[str, list[Step]]:
+        """Return all steps under their headings, in the order in which they are shown."""
+        found = {"Forward": self.forward, "Cost": self.cost, "Backward": self.backward}
+        if self.unfused:
+            found["The output, not fused"] = self.unfused
+        if self.update:
+            found["Update"] = self.update
+        return found
 
     def text(self, width: int | None = None) -> str:
         """Return everything for a terminal of this width; None takes the terminal's own."""
@@ -159,7 +182,7 @@ class Trace:
             "arrays": {name(key): values.tolist() for key, values in self.arrays.items()},
             "steps": [
                 {"result": name(step.key), "formula": step.formula, "why": step.why}
-                for step in self.steps
+                for step in [*self.forward, *self.cost, *self.backward, *self.update]
             ],
         }
 
@@ -182,6 +205,8 @@ def trace(
     sample_weight: Any = None,
     l1: float = 0.0,
     l2: float = 0.0,
+    optimizer: str | Optimizer | None = None,
+    learning_rate: float | None = None,
     title: str = "",
 ) -> Trace:
     """Return one forward and backward pass with every number in view.
@@ -196,6 +221,10 @@ def trace(
     sample_weight : array of shape (m,) or None
     l1, l2 : float
         The penalties of J.
+    optimizer : str, Optimizer or None
+        Whose first step is shown after the pass, with what it remembers (momentum's v, Adam's v and
+        s); ``learning_rate`` is its alpha, None its own default.
+    learning_rate : float or None
     title : str
         What stands above.
 
@@ -213,4 +242,7 @@ def trace(
     True
     """
     check_network(network, "trace")
-    return Trace(network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, title=title)
+    return Trace(
+        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
+        optimizer=optimizer, learning_rate=learning_rate, title=title,
+    )  # fmt: skip

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from html import escape
 
 _TOKEN = re.compile(
-    r"(?P<array>d?[A-Za-z]\*?)\[(?P<layer>\d+)\](?P<prime>')?(?P<example>\(i\))?(?P<T>\^T)?"
-    r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\))?"
+    r"(?P<array>(?:[a-z]_)?d?[A-Za-z]\**)\[(?P<layer>\d+)\](?P<prime>')?"
+    r"(?P<example>\(i\)|_[a-z])?(?P<T>\^T)?"
+    r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\)|_[a-z])?"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
     r"|(?P<sum>sum_[a-z])"
     r"|(?P<space>\s+)"
@@ -34,12 +35,15 @@ def latex(formula: str) -> str:
     parts = []
     for kind, token in _tokens(formula):
         if kind == "array":
-            text = f"{_letter(token['array'])}^{{[{token['layer']}]{_raised(token)}}}"
+            each = token["example"] or ""
+            raised, index = (each, "") if each == "(i)" else ("", each)
+            text = f"{_letter(token['array'])}{index}^{{[{token['layer']}]{raised}}}"
             text = f"{{{text}}}'" if token["prime"] else text
             parts.append(f"{{{text}}}^{{T}}" if token["T"] else text)
         elif kind == "name":
             letter = (token["name"] or "").replace("L", r"\mathcal{L}")
-            letter += "^{(i)}" if token["nameexample"] else ""
+            each = token["nameexample"] or ""
+            letter += "^{(i)}" if each == "(i)" else each
             parts.append(f"{{{letter}}}^{{T}}" if token["nameT"] else letter)
         elif kind == "sum":
             parts.append(rf"\sum_{(token['sum'] or '')[-1:]}")
@@ -64,13 +68,24 @@ def mathml(formula: str) -> str:
     for kind, token in _tokens(formula):
         if kind == "array":
             layer = f"<mrow><mo>[</mo><mn>{token['layer']}</mn><mo>]</mo></mrow>"
-            if token["example"]:
+            each, letter = token["example"] or "", f"<mi>{escape(token['array'] or '')}</mi>"
+            if each == "(i)":
                 layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
-            text = f"<msup><mi>{escape(token['array'] or '')}</mi>{layer}</msup>"
+            text = f"<msup>{letter}{layer}</msup>"
+            of, _, index = (token["array"] or "").partition("_")
+            if index:  # v_dW
+                text = f"<msubsup><mi>{of}</mi><mi>{index}</mi>{layer}</msubsup>"
+            if each[:1] == "_":
+                text = f"<msubsup>{letter}<mi>{each[1:]}</mi>{layer}</msubsup>"
             text += "<mo>′</mo>" if token["prime"] else ""
             parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["T"] else text)
         elif kind == "name":
             text = f"<mi>{(token['name'] or '').replace('L', 'ℒ')}</mi>"
+            each = token["nameexample"] or ""
+            if each == "(i)":
+                text = f"<msup>{text}<mrow><mo>(</mo><mi>i</mi><mo>)</mo></mrow></msup>"
+            elif each:
+                text = f"<msub>{text}<mi>{each[1:]}</mi></msub>"
             parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["nameT"] else text)
         elif kind == "sum":
             parts.append(f"<msub><mo>∑</mo><mi>{(token['sum'] or '')[-1:]}</mi></msub>")
@@ -99,8 +114,5 @@ def _tokens(formula: str) -> Iterator[tuple[str, dict[str, str | None]]]:
 
 
 def _letter(array: str | None) -> str:
-    return (array or "").replace("*", r"{*}")
-
-
-def _raised(token: dict[str, str | None]) -> str:
-    return "(i)" if token["example"] else ""
+    letter, _, index = (array or "").replace("*", r"{*}").partition("_")
+    return f"{letter}_{{{index}}}" if index else letter

@@ -1,0 +1,446 @@
+"""One entry of an array: how it is computed, with the numbers put in, and what it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pellucid.record.array import Array, Key
+from pellucid.record.show import MINUS, OVER, formula, name, shown, simplified
+
+SHOWN = 6
+"""Terms of a long sum that are written out."""
+
+DEEPEST = 2
+"""Sums within sums that are written out; of a deeper one only what it comes to."""
+
+At = tuple[Any, ...]
+"""Where an entry stands: numbers, or the letter that a sum goes over."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One number of a term: which cell of which array it is."""
+
+    key: Key
+    row: int
+    column: int
+    value: float
+
+    def __str__(self) -> str:
+        return f"{name(self.key)}[{self.row}, {self.column}]"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell, how it is computed, and the same with the numbers put in.
+
+    Attributes
+    ----------
+    key, row, column : what it is
+    value : float
+    formula, numbers : str
+        ``"dW[2][0, 3] = 1/4 sum_i dZ[2][0, i] A[1][3, i]"`` and the same with numbers.
+    terms : list of tuples of Factor
+        What is added up; each term is a product. Empty where the cell is no sum of products.
+    sources : list of Factor
+        Every cell that it came from.
+    """
+
+    key: Key
+    row: int
+    column: int
+    value: float
+    formula: str
+    numbers: str
+    terms: list[tuple[Factor, ...]] = field(default_factory=list)
+    sources: list[Factor] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data; the sources by the names of their cells."""
+        return {
+            "cell": f"{name(self.key)}[{self.row}, {self.column}]",
+            "value": self.value,
+            "formula": self.formula,
+            "numbers": self.numbers,
+            "sources": {str(factor): factor.value for factor in self.sources},
+        }
+
+    def __str__(self) -> str:
+        return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
+
+
+def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
+    """Return an entry of an array, which has two axes.
+
+    >>> W, X = Array(np.ones((1, 2)), key=("W", 1)), Array(np.full((2, 3), 3.0), key=("X", 0))
+    >>> print(cell_of(W @ X**2 + 1, ("Z", 1), 0, 0))
+    Z[1][0, 0] = sum_j W[1][0, j] X[j, 0]^2 + 1
+               = 1 * 3^2 + 1 * 3^2 + 1 = 19
+    """
+    at, same = (row, column), simplified(x, named=True)
+    symbols, _ = _entry(same, at, _Symbols(), same is x)
+    numbers, _ = _entry(same, at, _Numbers(), same is x)
+    value = float(x.values[at])
+    return Cell(
+        key, row, column, value,
+        f"{name(key)}[{row}, {column}] = {symbols}", f"= {numbers} = {shown(value)}",
+        _terms(same, at, same is x), list(dict.fromkeys(_sources(same, at, same is x))),
+    )  # fmt: skip
+
+
+class _Symbols:
+    """Entries by their names; a sum over a letter."""
+
+    numeric = False
+
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
+
+    def deeper(self) -> _Symbols:
+        return _Symbols(self.depth + 1)
+
+
+class _Numbers(_Symbols):
+    """Entries as numbers; a sum term by term."""
+
+    numeric = True
+
+    def deeper(self) -> _Numbers:
+        return _Numbers(self.depth + 1)
+
+
+Text = tuple[str, float]
+"""A text, and how tightly it binds: 1 a sum, 2 a product, 4 a power, 9 a number or a call."""
+
+
+def _entry(x: Array, at: At, how: _Symbols, top: bool = False) -> Text:
+    """How an entry came about; of an array with a name, unless on ``top``, the name is enough."""
+    if not top:
+        x = simplified(x)
+    if x.operation is None or (x.key is not None and not top):
+        return _named(x, at, how)
+    if x.is_number:
+        return f"{float(x.values):g}", 9
+    kind, operation = x.operation.kind, x.operation.name
+    if kind in ("sum", "matmul"):
+        return _summed(x, at, how)
+    if kind == "move":
+        return _moved(x, at, how)
+    if kind == "unknown":
+        return _unknown(x, at, how)
+    if kind == "function":
+        return f"{operation}({_entry(x.inputs[0], at, how)[0]})", 9
+    if kind == "each" and operation in _EACH:
+        return _EACH[operation](x, at, how)
+    found = [_entry(each, _within(each, at), how) for each in x.inputs]
+    rank = x.operation.rank
+    texts = [_tight(each, 0 if rank == 9 else rank + 0.1 * (k > 0)) for k, each in enumerate(found)]
+    return (x.operation.written or x.operation.shown).format(*texts), rank
+
+
+def _within(x: Array, at: At) -> At:
+    """Where an entry comes from in an array that was broadcast."""
+    at = at[len(at) - x.ndim :] if len(at) >= x.ndim else at
+    return tuple(0 if n == 1 else k for n, k in zip(x.shape, at, strict=True))
+
+
+def _tight(text: Text, rank: float) -> str:
+    return text[0] if text[1] >= rank else f"({text[0]})"
+
+
+def _named(x: Array, at: At, how: _Symbols) -> Text:
+    if x.is_number:
+        return (f"{float(x.values):g}" if x.values is not None else "none"), 9
+    if how.numeric:
+        return shown(x.values[at]), 9
+    called = name(x.key) if x.key else formula(x)
+    return f"{called}[{', '.join(map(str, at))}]", 9
+
+
+def _add(x: Array, at: At, how: _Symbols) -> Text:
+    assert x.operation is not None
+    left, right = (_entry(each, _within(each, at), how) for each in x.inputs)
+    sign = "+" if x.operation.name == "add" else "-"
+    return f"{_tight(left, 1)} {sign} {_tight(right, 1 if sign == '+' else 1.1)}", 1
+
+
+def _multiply(x: Array, at: At, how: _Symbols) -> Text:
+    """A number stands beside a name, and has its sign before another number."""
+    left, right = x.inputs
+    if right.is_number and not left.is_number:
+        left, right = right, left
+    first, second = (_entry(each, _within(each, at), how) for each in (left, right))
+    if not left.is_number:
+        return f"{_tight(first, 2)} * {_tight(second, 2.1)}", 2
+    beside = " * " if how.numeric else " "
+    return f"{_tight(first, 2)}{beside}{_tight(second, OVER)}", min(2, max(second[1], OVER))
+
+
+def _divide(x: Array, at: At, how: _Symbols) -> Text:
+    left, right = x.inputs
+    if right.is_number and not left.is_number:
+        text = _entry(left, _within(left, at), how)
+        whole = how.numeric and text[1] < 9
+        divided = f"({text[0]})" if whole else _tight(text, OVER)
+        return f"1/{float(right.values):g} {divided}", min(2, max(text[1], OVER))
+    texts = [_entry(each, _within(each, at), how) for each in x.inputs]
+    return f"{_tight(texts[0], 2)} / {_tight(texts[1], 2.1)}", 2
+
+
+def _power(x: Array, at: At, how: _Symbols) -> Text:
+    base, exponent = (_entry(each, _within(each, at), how) for each in x.inputs)
+    text = _tight(base, 5)
+    return f"{f'({text})' if text.startswith('-') else text}^{_tight(exponent, 5)}", 4
+
+
+def _negative(x: Array, at: At, how: _Symbols) -> Text:
+    text = _tight(_entry(x.inputs[0], _within(x.inputs[0], at), how), OVER)
+    return f"-{f'({text})' if text.startswith('-') else text}", MINUS
+
+
+def _where(x: Array, at: At, how: _Symbols) -> Text:
+    """The branch that was taken."""
+    branch = _branch(x, at)
+    if branch is None:
+        return f"{formula(x)}[{', '.join(map(str, at))}]", 9
+    return _entry(branch, _within(branch, at), how)
+
+
+def _branch(x: Array, at: At) -> Array | None:
+    if not all(isinstance(k, (int, np.integer)) for k in at):
+        return None
+    condition = x.inputs[0]
+    return x.inputs[1] if np.asarray(condition.values)[_within(condition, at)] > 0 else x.inputs[2]
+
+
+_EACH = {
+    "add": _add,
+    "subtract": _add,
+    "multiply": _multiply,
+    "divide": _divide,
+    "power": _power,
+    "negative": _negative,
+    "where": _where,
+}
+
+
+def _unknown(x: Array, at: At, how: _Symbols) -> Text:
+    if how.numeric and all(isinstance(k, (int, np.integer)) for k in at):
+        return shown(x.values[at]), 9
+    return f"{formula(x)}[{', '.join(map(str, at))}]", 9
+
+
+# Sums ---------------------------------------------------------------------------------------------
+
+
+def _summed(x: Array, at: At, how: _Symbols) -> Text:
+    """``sum_j W[1][0, j] X[j, 3]``, or term by term."""
+    assert x.operation is not None
+    number = x.operation.name
+    if _count(x) is None or (number in ("max", "min") and how.numeric):
+        return _unknown(x, at, how)
+    if not how.numeric:
+        letter = _letter(x, how.depth)
+        body = _tight(_body(x, at, letter, how.deeper(), " "), 2)
+        word = "sum" if number == "matmul" else number
+        return f"{word}_{letter} {body}", OVER
+    if how.depth >= DEEPEST or not all(isinstance(k, (int, np.integer)) for k in at):
+        return shown(x.values[at]), 9
+    count = _count(x) or 0
+    places = list(range(count))
+    gap = count - SHOWN if count > SHOWN else 0
+    if gap:
+        places = [*range(SHOWN - 1), count - 1]
+    texts = [_tight(_body(x, at, k, how.deeper(), " * "), 1) for k in places]
+    if gap:
+        texts.insert(-1, f"... {gap} more ...")
+    text = " + ".join(texts)
+    if number == "mean":
+        return f"1/{count} ({text})", 2
+    return text, 1 if count > 1 else _body(x, at, 0, how, " * ")[1]
+
+
+def _count(x: Array) -> int | None:
+    """How many are added up; None for a sum over all axes, or of more than two."""
+    assert x.operation is not None
+    if x.operation.kind == "matmul":
+        left, right = x.inputs
+        return left.shape[1] if left.ndim == right.ndim == 2 else None
+    axis = x.options.get("axis")
+    if not isinstance(axis, (int, np.integer)):
+        return None
+    return x.inputs[0].shape[axis]
+
+
+def _letter(x: Array, depth: int) -> str:
+    """i over the examples, j over the units; k where j stands already."""
+    assert x.operation is not None
+    if x.operation.kind == "matmul":
+        right = simplified(x.inputs[1])
+        turned = right.operation is not None and right.operation.name == "transpose"
+        return "i" if turned and right.key is None else "jkl"[min(depth, 2)]
+    return "i" if x.options.get("axis") in (1, -1) else "jkl"[min(depth, 2)]
+
+
+def _body(x: Array, at: At, k: Any, how: _Symbols, times: str) -> Text:
+    """One term: the k-th."""
+    found = [_entry(each, place, how) for each, place in _term(x, at, k)]
+    if len(found) == 1:
+        (inner,) = _term(x, at, k)
+        return _product(inner[0], inner[1], how, times) or found[0]
+    return f"{_tight(found[0], 2)}{times}{_tight(found[1], 2.1)}", 2
+
+
+def _product(x: Array, at: At, how: _Symbols, times: str) -> Text | None:
+    """In the sum over a product its factors stand side by side."""
+    x = simplified(x)
+    if x.key is not None or x.operation is None or x.operation.name != "multiply":
+        return None
+    if any(each.is_number for each in x.inputs):
+        return None
+    left, right = (_entry(each, _within(each, at), how) for each in x.inputs)
+    return f"{_tight(left, 2)}{times}{_tight(right, 2.1)}", 2
+
+
+def _term(x: Array, at: At, k: Any) -> list[tuple[Array, At]]:
+    """The entries that the k-th term is the product of."""
+    assert x.operation is not None
+    if x.operation.kind == "matmul":
+        left, right = x.inputs
+        return [(left, (at[0], k)), (right, (k, at[1]))]
+    of, axis = x.inputs[0], int(x.options["axis"]) % x.inputs[0].ndim
+    place = list(at)
+    if len(place) == of.ndim:
+        place[axis] = k
+    else:
+        place.insert(axis, k)
+    return [(of, tuple(place))]
+
+
+# Numbers from elsewhere ---------------------------------------------------------------------------
+
+
+def _moved(x: Array, at: At, how: _Symbols) -> Text:
+    if _is_transpose(x):
+        return _entry(x.inputs[0], at[::-1], how)
+    if not all(isinstance(k, (int, np.integer)) for k in at):
+        return f"{formula(x)}[{', '.join(map(str, at))}]", 9
+    origin = _origin(x, at)
+    return ("0", 9) if origin is None else _entry(*origin, how)
+
+
+def _is_transpose(x: Array) -> bool:
+    assert x.operation is not None
+    return x.operation.name == "transpose" and not x.options and x.ndim == 2
+
+
+def _origin(x: Array, at: At) -> tuple[Array, At] | None:
+    """Which entry of which input stands here now; None for a 0 that was put in.
+
+    The same is done to the numbers 1, 2, ... of the entries, which tell where each has gone.
+    """
+    assert x.operation is not None
+    first, tagged = 1, []
+    for each in x.inputs:
+        tagged.append(np.arange(first, first + each.size).reshape(each.shape))
+        first += each.size
+    tag = int(x.operation.value(*tagged, **x.options)[at])
+    for each, tags in zip(x.inputs, tagged, strict=True):
+        if each.size and tags.flat[0] <= tag <= tags.flat[-1]:
+            place = np.unravel_index(tag - int(tags.flat[0]), each.shape)
+            return each, tuple(int(k) for k in place)
+    return None
+
+
+# What an entry came from --------------------------------------------------------------------------
+
+
+def _inputs(x: Array, at: At) -> Iterator[tuple[Array, At]]:
+    """The entries of the inputs that an entry is made of."""
+    assert x.operation is not None
+    kind = x.operation.kind
+    if kind in ("sum", "matmul") and _count(x) is not None:
+        for k in range(_count(x) or 0):
+            yield from _term(x, at, k)
+    elif kind == "move":
+        origin = _origin(x, at)
+        if origin is not None:
+            yield origin
+    elif kind == "function" and x.options.get("mixes"):
+        for row in range(x.inputs[0].shape[0]):
+            yield x.inputs[0], (row, *at[1:])
+    elif x.operation.name == "where":
+        branch = _branch(x, at)
+        if branch is not None:
+            yield branch, _within(branch, at)
+    elif kind in ("each", "function"):
+        for each in x.inputs:
+            yield each, _within(each, at)
+
+
+def _sources(x: Array, at: At, top: bool = False) -> Iterator[Factor]:
+    x = x if top else simplified(x)
+    if x.operation is None or (x.key is not None and not top):
+        factor = _factor(x, at)
+        if factor is not None:
+            yield factor
+        return
+    for each, place in _inputs(x, at):
+        yield from _sources(each, place)
+
+
+def _factor(x: Array, at: At) -> Factor | None:
+    if x.key is None or x.ndim != 2:
+        return None
+    return Factor(x.key, int(at[0]), int(at[1]), float(x.values[at]))
+
+
+def _terms(x: Array, at: At, top: bool = False) -> list[tuple[Factor, ...]]:
+    """The terms of the sum that an entry is, whatever is added to it and divides it."""
+    x = x if top else simplified(x)
+    if x.operation is None or (x.key is not None and not top):
+        return []
+    operation = x.operation.name
+    if operation in ("sum", "mean", "matmul") and _count(x) is not None:
+        found = [_factors(_term(x, at, k)) for k in range(_count(x) or 0)]
+        return [] if None in found else [each for each in found if each is not None]
+    if operation in ("add", "subtract"):
+        return _terms(x.inputs[0], _within(x.inputs[0], at))
+    if operation in ("multiply", "divide") and any(each.is_number for each in x.inputs):
+        of = next(each for each in x.inputs if not each.is_number)
+        return _terms(of, _within(of, at)) if operation == "multiply" or of is x.inputs[0] else []
+    return []
+
+
+def _factors(entries: list[tuple[Array, At]]) -> tuple[Factor, ...] | None:
+    """The numbers that a term is the product of; None where it is no product of cells."""
+    found: list[Factor] = []
+    for x, at in entries:
+        x = simplified(x)
+        if x.operation is None or x.key is not None:
+            each = _factor(x, at)
+            inner: tuple[Factor, ...] | None = None if each is None else (each,)
+        elif x.operation.name == "multiply":
+            inner = _factors([(part, _within(part, at)) for part in x.inputs])
+        elif _is_power(x):
+            inner = _factors([(x.inputs[0], _within(x.inputs[0], at))] * int(x.inputs[1].values))
+        elif x.operation.kind == "move":
+            origin = _origin(x, at)
+            inner = None if origin is None else _factors([origin])
+        else:
+            inner = None
+        if inner is None:
+            return None
+        found += inner
+    return tuple(found)
+
+
+def _is_power(x: Array) -> bool:
+    """Whether it is a square, a cube, ..."""
+    assert x.operation is not None
+    exponent = x.inputs[1] if x.operation.name == "power" else None
+    return exponent is not None and exponent.is_number and exponent.values in (2, 3, 4)

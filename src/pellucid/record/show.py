@@ -1,0 +1,345 @@
+"""How an array came about, as a formula and as the same with its numbers put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.record.array import Array, Key
+from pellucid.record.operations import OPERATIONS
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A named array inside a formula; ``transposed`` where the formula has its transpose."""
+
+    key: Key
+    values: NDArray[Any]
+    transposed: bool = False
+
+    @property
+    def shown(self) -> NDArray[Any]:
+        """The numbers as they stand in the formula."""
+        return self.values.T if self.transposed else self.values
+
+
+Part = str | Matrix
+"""What stands in a formula with its numbers: words and signs, or an array."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a formula: its text, and what stands there when the numbers are put in."""
+
+    text: str
+    part: Part
+
+
+Pieces = list[Piece]
+
+JUXTAPOSED, PRODUCT, OVER, MINUS = 2.5, 2, 1.5, 1.05
+"""How tightly W A, A * B, sum_i A(i) and -A bind."""
+
+
+def name(key: Key) -> str:
+    """Return how an array is called: ``Z[1]``, ``X``; ``A*[1]`` is A[1] after a Scale.
+
+    >>> name(("dW", 2)), name(("X", 0))
+    ('dW[2]', 'X')
+    """
+    letter, number = key
+    return letter if letter in ("X", "dX", "Y", "w", "L", "J") else f"{letter}[{number}]"
+
+
+def shown(value: Any) -> str:
+    """Return a number in four digits; in more where it is nearly 1, for 1 - a to be seen.
+
+    >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460)
+    ('0.1235', '-30', '1e-13', '0.9999546')
+    """
+    number = float(np.asarray(value))
+    text = f"{number:.4g}"
+    return f"{number:.7g}" if text in ("1", "-1") else text
+
+
+def formula(x: Array) -> str:
+    """Return how an array came about.
+
+    >>> W, X = Array(np.ones((1, 2)), key=("W", 1)), Array(np.ones((2, 3)), key=("X", 0))
+    >>> formula((2 * (W @ X**2)).T)
+    '(2 W[1] X^2)^T'
+    """
+    return joined([piece.text for piece in pieces(x)])
+
+
+def parts(x: Array) -> tuple[Part, ...]:
+    """Return how an array came about with the numbers put in: words, and arrays between them."""
+    found: list[Part] = []
+    for piece in pieces(x):
+        if isinstance(piece.part, str) and found and isinstance(found[-1], str):
+            found[-1] = joined([found[-1], piece.part])
+        elif piece.part != "":
+            found.append(piece.part)
+    return tuple(found)
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return the pieces of a formula as one text."""
+    text = " ".join(each for each in texts if each)
+    text = re.sub(r"(?<=\() | (?=[),^])|(?<=[\w)\]]) (?=\[(?!\d+ x ))", "", text)
+    return re.sub(r"\| (.*?) \|", r"|\1|", text)
+
+
+def simplified(x: Array, *, named: bool = False) -> Array:
+    """Return what an array is, without what changes none of its numbers.
+
+    A cast, a bound that holds nothing back, a condition that holds everywhere, times 1. An array
+    that has a name is left as it is, unless it is ``named`` that is asked about.
+    """
+    while x.operation is not None and x.inputs and (x.key is None or named):
+        same, named = _unchanged(x), False
+        if same is None:
+            return x
+        x = same
+    return x
+
+
+def _unchanged(x: Array) -> Array | None:
+    assert x.operation is not None
+    operation, inputs = x.operation.name, x.inputs
+    if operation in ("same", "astype"):
+        return inputs[0]
+    if operation == "where":
+        condition = np.asarray(inputs[0].values) > 0
+        chosen = inputs[1] if condition.all() else inputs[2] if not condition.any() else None
+        return chosen if chosen is not None and chosen.shape == x.shape else None
+    if operation == "clip" and np.array_equal(x.values, inputs[0].values):
+        return inputs[0]
+    if operation in ("reshape", "broadcast_to") and x.shape == inputs[0].shape:
+        return inputs[0]
+    if operation in ("add", "subtract"):
+        return _without_zero(x)
+    if operation in ("multiply", "divide"):
+        for one, other in ((inputs[1], inputs[0]), (inputs[0], inputs[1])):
+            if _is_one(one) and other.shape == x.shape:
+                return other
+            if operation == "divide":
+                break
+    return None
+
+
+def _without_zero(x: Array) -> Array | None:
+    """A sum of which one part is 0 whatever the numbers are: a penalty that a layer has not."""
+    assert x.operation is not None
+    left, right = x.inputs
+    if _is_zero(right) and left.shape == x.shape:
+        return left
+    if _is_zero(left) and right.shape == x.shape:
+        is_sum = x.operation.name == "add"
+        return right if is_sum else Array(x.values, OPERATIONS["negative"], (right,))
+    return None
+
+
+def _is_zero(x: Array) -> bool:
+    x = x if x.is_number or x.operation is None or x.key is not None else simplified(x)
+    if x.is_number:
+        return x.key is None and x.values is not None and bool(x.values == 0)
+    is_product = x.key is None and x.operation is not None and x.operation.name == "multiply"
+    return is_product and any(each.is_number and _is_zero(each) for each in x.inputs)
+
+
+def _is_one(x: Array) -> bool:
+    return x.key is None and x.operation is None and x.is_number and x.values == 1
+
+
+def pieces(x: Array) -> Pieces:
+    """Return the formula of an array in pieces."""
+    same = simplified(x, named=True)
+    return _pieces_of(x, "")[0] if same is x else inner(same, "", 0)
+
+
+def inner(x: Array, suffix: str, tight: float) -> Pieces:
+    """The pieces of an input, in parentheses where it binds less tightly."""
+    x = simplified(x)
+    if x.key is not None or x.operation is None:
+        return _leaf(x, suffix)
+    found, rank = _pieces_of(x, suffix)
+    return found if rank >= tight else [Piece("(", "("), *found, Piece(")", ")")]
+
+
+def _leaf(x: Array, suffix: str) -> Pieces:
+    if x.is_number:
+        number = f"{float(x.values):g}" if x.values is not None else ""
+        return [Piece(x.text or (x.key[0] if x.key else number), number)]
+    key = x.key or ("c", id(x))
+    called = x.text or (name(key) if x.key else _size(x.values))
+    if x.ndim != 2:
+        return [Piece(called, called)]
+    return [Piece(called + suffix, Matrix(key, x.values))]
+
+
+def _size(values: Any) -> str:
+    return f"[{' x '.join(map(str, np.shape(values)))}]"
+
+
+def _pieces_of(x: Array, suffix: str) -> tuple[Pieces, float]:
+    """The pieces of how an array came about, and how tightly they bind."""
+    if x.operation is None:
+        return _leaf(x, suffix), 9
+    if x.operation.kind == "function":
+        called = Piece(f"{x.options.get('called', x.operation.name)}(", f"{x.operation.name}(")
+        return [called, *inner(x.inputs[0], suffix, 0), Piece(")", ")")], 9
+    if x.is_number and x.key is None and not _has_arrays(x):
+        return _of_numbers(x)
+    special = _SPECIAL.get(x.operation.name)
+    found = special(x, suffix) if special is not None else None
+    return found if found is not None else _by_template(x, suffix)
+
+
+def _has_arrays(x: Array) -> bool:
+    return not x.is_number or any(map(_has_arrays, x.inputs))
+
+
+def _of_numbers(x: Array) -> tuple[Pieces, float]:
+    """What was computed of numbers alone: its text, and the number itself."""
+    found, rank = _by_template(x, "")  # the table writes a product side by side
+    text = joined([piece.text for piece in found])
+    beside = x.operation is not None and x.operation.name == "multiply"
+    return [Piece(text, f"{float(x.values):g}")], JUXTAPOSED if beside else rank
+
+
+def _by_template(x: Array, suffix: str) -> tuple[Pieces, float]:
+    """As the table of operations writes it: max({0}, {1})."""
+    assert x.operation is not None
+    shown, rank = x.operation.written or x.operation.shown, x.operation.rank
+    if x.operation.name == "concat":
+        shown = f"concat({', '.join(f'{{{k}}}' for k in range(len(x.inputs)))})"
+    found: Pieces = []
+    for place, text in enumerate(re.split(r"{(\d+)}", shown)):
+        if place % 2 == 0:
+            found += [Piece(text.strip(), text.strip())] if text.strip() else []
+        elif int(text) < len(x.inputs):
+            tight = 0 if rank == 9 else rank + 0.1 * (int(text) > 0)
+            found += inner(x.inputs[int(text)], suffix, tight)
+    return found, rank
+
+
+def _matmul(x: Array, suffix: str) -> tuple[Pieces, float]:
+    left, right = x.inputs
+    return _side_by_side(left, right, suffix), JUXTAPOSED
+
+
+def _side_by_side(left: Array, right: Array, suffix: str) -> Pieces:
+    return inner(left, suffix, JUXTAPOSED) + inner(right, suffix, JUXTAPOSED + 0.1)
+
+
+def _multiply(x: Array, suffix: str) -> tuple[Pieces, float]:
+    left, right = x.inputs
+    if right.is_number and not left.is_number:
+        left, right = right, left
+    if left.is_number:
+        return inner(left, "", JUXTAPOSED) + inner(right, suffix, OVER), _rank_of(right)
+    star = Piece("*", "*")
+    return [*inner(left, suffix, PRODUCT), star, *inner(right, suffix, PRODUCT + 0.1)], PRODUCT
+
+
+def _divide(x: Array, suffix: str) -> tuple[Pieces, float] | None:
+    """By a number: (1/m) before what is divided, as the lectures write it."""
+    left, right = x.inputs
+    if not right.is_number or left.is_number:
+        return None
+    found = inner(right, "", 9)
+    by = joined([piece.text for piece in found])
+    text = f"(1/{by})" if simplified(right).key else f"1/{by}"
+    one = Piece(text, f"1/{float(right.values):g}")
+    return [one, *inner(left, suffix, OVER)], _rank_of(left)
+
+
+def _rank_of(x: Array) -> float:
+    """How tightly a number times this binds."""
+    x = simplified(x)
+    over = x.key is None and x.operation is not None and x.operation.name in _ALONG
+    return OVER if over else PRODUCT
+
+
+def _transpose(x: Array, suffix: str) -> tuple[Pieces, float] | None:
+    if "axes" in x.options:
+        return None
+    of = simplified(x.inputs[0])
+    if of.operation is not None and of.key is None:
+        return [*inner(of, suffix, 4.5), Piece("^T", "^T")], 4
+    if of.ndim != 2:
+        return None
+    piece = _leaf(of, suffix)[0]
+    matrix = piece.part
+    assert isinstance(matrix, Matrix)
+    turned = Matrix(matrix.key, matrix.values, transposed=not matrix.transposed)
+    return [Piece(f"{piece.text}^T", turned)], 4
+
+
+def _power(x: Array, suffix: str) -> tuple[Pieces, float] | None:
+    if not x.inputs[1].is_number:
+        return None
+    exponent = joined([piece.text for piece in inner(x.inputs[1], "", 9)])
+    raised = Piece(f"^{exponent}", f"^{float(x.inputs[1].values):g}")
+    return [*inner(x.inputs[0], suffix, 4.5), raised], 4
+
+
+def _negative(x: Array, suffix: str) -> tuple[Pieces, float]:
+    first, *others = inner(x.inputs[0], suffix, OVER)
+    return [Piece("", "-"), Piece(f"-{first.text}", first.part), *others], MINUS
+
+
+_ALONG = {
+    "sum": ("sum", "sum"),
+    "mean": ("mean", "mean"),
+    "max": ("max", "largest"),
+    "min": ("min", "smallest"),
+}
+
+
+def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
+    """Over the examples, sum_i dZ(i); over the units, sum_j A_j."""
+    assert x.operation is not None
+    short, long = _ALONG[x.operation.name]
+    axis = x.options.get("axis")
+    if suffix or x.inputs[0].ndim != 2 or not isinstance(axis, (int, np.integer)):
+        return None
+    over, of, each = ("i", "columns", "(i)") if axis in (1, -1) else ("j", "rows", "_j")
+    word = Piece(f"{short}_{over}", f"{long} of the {of} of")
+    return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
+
+
+def _take(x: Array, suffix: str) -> tuple[Pieces, float]:
+    at = x.options.get("at")
+    text = ", ".join(map(_place, at if isinstance(at, tuple) else (at,)))
+    return [*inner(x.inputs[0], "", 9), Piece(f"[{text}]", f"[{text}]")], 9
+
+
+def _place(at: Any) -> str:
+    if isinstance(at, slice):
+        ends = [at.start, at.stop] + ([at.step] if at.step is not None else [])
+        return ":".join("" if end is None else str(end) for end in ends)
+    return {Ellipsis: "...", None: "new"}.get(at, str(at)) if _hashable(at) else _size(at)
+
+
+def _hashable(at: Any) -> bool:
+    return at is None or at is Ellipsis or isinstance(at, (int, np.integer))
+
+
+_SPECIAL: dict[str, Callable[[Array, str], tuple[Pieces, float] | None]] = {
+    "matmul": _matmul,
+    "multiply": _multiply,
+    "divide": _divide,
+    "transpose": _transpose,
+    "power": _power,
+    "negative": _negative,
+    "take": _take,
+    **dict.fromkeys(_ALONG, _reduced),
+}
+"""Operations that formulas of the lectures write in a way of their own."""
