@@ -50,8 +50,10 @@ def page() -> str:
         *_rows(
             ["Name", "What is asked for", "Output", "Loss", "Judged by", "Compared with"],
             (
-                [f"`{t.name}`", t.asks, f"`{t.output}`", f"`{t.loss}`"]
-                + [", ".join(t.metrics), ", ".join(t.baselines)]
+                [
+                    *(f"`{t.name}`", t.asks, f"`{t.output}`", f"`{t.loss}`"),
+                    *(", ".join(t.metrics), ", ".join(t.baselines)),
+                ]
                 for t in TASKS.values()
             ),
         ),
