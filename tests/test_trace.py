@@ -464,6 +464,52 @@ def test_the_page_is_whole_and_loads_nothing(name):
     assert preset(name).title in "".join(tags.text).replace("&amp;", "&")
 
 
+def test_rows_have_the_users_names(pieces):
+    X, Y, _ = pieces
+    t = preset("movie-taste").trace()
+    assert "X = [0.1  0.2  0.9  0.8  0.9]  romance\n" in t.text(80)
+    assert "Y = [0  1  1  0  1]  liked" in t.text(80)
+    assert "<mtext>action</mtext>" in t.html()
+    assert r"\text{romance} \\ \text{action}" in t.latex()
+    named = trace(deep(), X, Y, "cce", inputs=[f"<{k}>" for k in range(10)])
+    assert "  <9>\n" in named.text(80)
+    assert "<5>" not in named.text(80)  # a row that is left out
+    assert "&lt;9&gt;" in named.html()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"inputs": ["a"]}, r"inputs must name each of the 2 rows; got 1 names"),
+        ({"outputs": "liked"}, r"outputs must be a sequence of names, a text for each row"),
+        ({"inputs": [1, 2]}, r"inputs must be a sequence of names"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(how, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        preset("movie-taste").trace(**how)
+
+
+@pytest.mark.parametrize("name", ["deep", "movie-taste"])
+def test_the_page_prints_on_A4(name, pieces, browser):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce", l1=0.1) if name == "deep" else preset(name).trace()
+    page = browser.new_page(viewport={"width": 680, "height": 1000})  # 180 mm
+    page.emulate_media(media="print")
+    page.set_content(t.html())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+    page.close()
+
+
+def test_cells_and_checks_show_themselves_in_a_notebook():
+    t = preset("xor").trace()
+    shown = t.cell("dW", layer=1, row=0, column=0)._repr_html_()
+    assert shown.count("<math>") == 2
+    assert "<mo>∑</mo>" in shown
+    assert "near" not in t.check()._repr_html_()
+    assert "dZ2" in t.check()._repr_html_()
+
+
 def test_a_title_is_escaped_everywhere(pieces):
     X, Y, _ = pieces
     t = trace(deep(), X, Y, "cce", title="<script>alert(1)</script> 50 % & _x_")

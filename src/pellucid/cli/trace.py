@@ -145,7 +145,8 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int, step: dict[s
         title += f", network {network} of {len(model.networks)}"
     net, loss = model.networks[network - 1], OUTPUTS[model.task][1]
     t = as_learned(model, rows.y, rows.source)
-    return traced(net, model.inputs(rows).T, t, loss, title=message(title), **step)
+    names = [message(each) for each in model.preprocessing.output_names]
+    return traced(net, model.inputs(rows).T, t, loss, inputs=names, title=message(title), **step)
 
 
 def _cell(found: Trace, written: str) -> Cell:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.record.array import Array, Key
+from pellucid.record.formula import mathml
 from pellucid.record.show import MINUS, OVER, formula, name, shown, simplified
 
 SHOWN = 6
@@ -68,6 +69,13 @@ class Cell:
             "numbers": self.numbers,
             "sources": {str(factor): factor.value for factor in self.sources},
         }
+
+    def _repr_html_(self) -> str:
+        lines = "".join(
+            f"<div><math><mrow>{mathml(line)}</mrow></math></div>"
+            for line in (self.formula, self.numbers)
+        )
+        return f'<div style="overflow-x:auto">{lines}</div>'
 
     def __str__(self) -> str:
         return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
