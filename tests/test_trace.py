@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import numpy as np
@@ -499,6 +501,30 @@ def test_the_page_prints_on_A4(name, pieces, browser):
     page.set_content(t.html())
     assert page.evaluate("document.documentElement.scrollWidth") <= 680
     page.close()
+
+
+def test_the_network_is_drawn(pieces):
+    X, Y, _ = pieces
+    t = trace(deep(), X, Y, "cce")
+    root = ET.fromstring(t.svg())
+    drawn = {tag: len(root.findall(f".//{{*}}{tag}")) for tag in ("circle", "line")}
+    units = [6, 6, 5, 3]  # of 10 and 12 units the first five and the last
+    edges = sum(a * b for a, b in itertools.pairwise(units))
+    assert drawn == {"circle": sum(units), "line": edges}
+    picture = t.tikz()
+    assert picture.count(r"\draw") == edges
+    assert picture.count(r"\vdots") == 2
+
+
+def test_each_step_has_a_slide():
+    t = preset("xor").trace(optimizer="momentum")
+    document = t.slides()
+    steps = sum(map(len, t.sections().values()))
+    assert document.count(r"\begin{frame}") == document.count(r"\end{frame}") == steps + 1
+    assert document.count(r"\begin{tikzpicture}") == steps + 1
+    assert "very thick" in document
+    plain = document.replace(r"\{", "").replace(r"\}", "")
+    assert plain.count("{") == plain.count("}")
 
 
 def test_cells_and_checks_show_themselves_in_a_notebook():

@@ -51,11 +51,12 @@ def document(trace: Trace) -> str:
     for heading, steps in trace.sections().items():
         lines.append(f"\n\\subsection*{{{heading}}}")
         for step in steps:
-            lines += _step(step)
+            lines += step_lines(step)
     return "\n".join([*lines, "\\end{document}\n"])
 
 
-def _step(step: Step) -> list[str]:
+def step_lines(step: Step) -> list[str]:
+    """Return the lines of one step: its formula, what it is, the numbers."""
     right = r"\,".join(_matrix(p.shown) if isinstance(p, Matrix) else latex(p) for p in step.parts)
     return [
         "\n" + _fitted(latex(step.formula)),

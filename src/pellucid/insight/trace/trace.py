@@ -178,6 +178,24 @@ class Trace:
 
         return document(self)
 
+    def svg(self) -> str:
+        """Return a drawing of the network, its units and what connects them."""
+        from pellucid.insight.trace.drawing import svg
+
+        return svg(self)
+
+    def tikz(self) -> str:
+        """Return the same drawing for a LaTeX document (needs tikz)."""
+        from pellucid.insight.trace.drawing import tikz
+
+        return tikz(self)
+
+    def slides(self) -> str:
+        """Return a LaTeX document with a slide for each step (needs beamer and tikz)."""
+        from pellucid.insight.trace.drawing import slides
+
+        return slides(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return every number as plain data."""
         return {
