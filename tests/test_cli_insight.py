@@ -67,7 +67,12 @@ def test_a_check_that_fails_says_so_and_ends_with_1(
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("t.html", "<!doctype html>"), ("t.tex", "\\documentclass"), ("t.txt", "The AND gate")],
+    [
+        ("t.html", "<!doctype html>"),
+        ("t.tex", "\\documentclass"),
+        ("t.txt", "The AND gate"),
+        ("t.svg", "<svg"),
+    ],
 )
 def test_files(run: Run, refused: Refused, name: str, start: str) -> None:
     run("trace", "--preset", "and-gate", "--out", name)
@@ -77,6 +82,18 @@ def test_files(run: Run, refused: Refused, name: str, start: str) -> None:
     assert Path(name).read_text(encoding="utf-8") == content
     run("trace", "--preset", "xor", "--out", name, "--overwrite")
     assert Path(name).read_text(encoding="utf-8") != content
+
+
+def test_slides_and_the_optimizers_step(run: Run, refused: Refused) -> None:
+    run("trace", "--preset", "xor", "--out", "t.tex", "--slides", "--optimizer", "adam")
+    content = Path("t.tex").read_text(encoding="utf-8")
+    assert content.startswith("\\documentclass{beamer}")
+    assert "s_{dW}^{[1]}" in content
+    assert "writes a .tex file" in refused("trace", "--preset", "xor", "--slides")
+    assert "one step" not in run("trace", "--preset", "xor").stdout
+    message = refused("trace", "--preset", "xor", "--optimizer", "adm")
+    assert "did you mean 'adam'" in message
+    assert "name one" in refused("trace", "--preset", "xor", "--learning-rate", "0.1")
 
 
 def test_rows_without_a_target_keep_their_number(run: Run, refused: Refused, iris: str) -> None:

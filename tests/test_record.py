@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from typing import Any
 
@@ -209,6 +211,16 @@ def test_code_that_cannot_record_is_shown_as_one_function():
     assert step.formula == "Z[1] = quadratic(X)"
     assert step.why == "As InPlace computes it."
     assert t.cell("Z", layer=1, row=0, column=0).numbers == "= 13 = 13"
+
+
+def test_a_trace_can_be_pickled_and_copied():
+    for layer in (Quadratic(2), InPlace(2), Dense(2, "gelu")):
+        t = traced(layer, Dense(1, "sigmoid"))
+        for again in (copy.deepcopy(t), pickle.loads(pickle.dumps(t))):
+            assert again.text(80) == t.text(80)
+            assert again.cell("dW", layer=1, row=0, column=0) == t.cell(
+                "dW", layer=1, row=0, column=0
+            )
 
 
 def test_numbers_that_move_are_found_where_they_came_from():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pellucid.insight.trace import Cell, Trace
     from pellucid.tables import Table, TableModel
 
-FORMATS = {".html": "html", ".tex": "latex", ".txt": "text"}
+FORMATS = {".html": "html", ".tex": "latex", ".txt": "text", ".svg": "svg"}
 """The ending of --out and what is written: a method of the trace."""
 
 
@@ -57,8 +57,12 @@ def trace(
     ] = None,
     header: options.Header = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write to a file instead: .html, .tex or .txt.")
+        Path | None,
+        typer.Option(help="Write to a file: .html, .tex, .txt; .svg draws it."),
     ] = None,
+    slides: Annotated[
+        bool, typer.Option("--slides", help="In the .tex file, a slide for each step.")
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
@@ -80,6 +84,8 @@ def trace(
         _check_out(out, overwrite)
         if json or cell is not None:
             raise SettingsError(("out", "writes the whole trace; leave out --json and --cell."))
+    if slides and (out is None or out.suffix.lower() != ".tex"):
+        raise SettingsError(("slides", "writes a .tex file; name it with --out."))
     step = {"optimizer": optimizer, "learning_rate": learning_rate}
     try:
         found = _trace(model, data, row, preset, network, header, step)
@@ -93,7 +99,8 @@ def trace(
     elif json:
         print_json(found.to_dict())
     elif out is not None:
-        write_text(out, getattr(found, FORMATS[out.suffix.lower()])(), overwrite)
+        form = "slides" if slides else FORMATS[out.suffix.lower()]
+        write_text(out, getattr(found, form)(), overwrite)
         say(console(stderr=True), f"Saved: {out}")
     else:
         typer.echo(found.text(width))
@@ -145,7 +152,8 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int, step: dict[s
         title += f", network {network} of {len(model.networks)}"
     net, loss = model.networks[network - 1], TASKS[model.task].loss
     t = as_learned(model, rows.y, rows.source)
-    return traced(net, model.inputs(rows).T, t, loss, title=message(title), **step)
+    names = [message(each) for each in model.preprocessing.output_names]
+    return traced(net, model.inputs(rows).T, t, loss, inputs=names, title=message(title), **step)
 
 
 def _cell(found: Trace, written: str) -> Cell:

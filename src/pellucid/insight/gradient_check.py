@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,9 @@ class GradientCheck:
         if small:
             said += f"; {small} of {count} numbers are too small for differences to tell"
         return said
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         lines = ["array   derivative of  error"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from pellucid.record.array import Array, Key
+from pellucid.record.formula import mathml
 from pellucid.record.show import MINUS, OVER, formula, name, shown, simplified
 
 SHOWN = 6
@@ -16,6 +17,9 @@ SHOWN = 6
 
 DEEPEST = 2
 """Sums within sums that are written out; of a deeper one only what it comes to."""
+
+MOST_DIGITS = 10
+"""Of a number, where fewer do not add up."""
 
 At = tuple[Any, ...]
 """Where an entry stands: numbers, or the letter that a sum goes over."""
@@ -69,6 +73,13 @@ class Cell:
             "sources": {str(factor): factor.value for factor in self.sources},
         }
 
+    def _repr_html_(self) -> str:
+        lines = "".join(
+            f"<div><math><mrow>{mathml(line)}</mrow></math></div>"
+            for line in (self.formula, self.numbers)
+        )
+        return f'<div style="overflow-x:auto">{lines}</div>'
+
     def __str__(self) -> str:
         return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
 
@@ -83,7 +94,7 @@ def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     """
     at, same = (row, column), simplified(x, named=True)
     symbols, _ = _entry(same, at, _Symbols(), same is x)
-    numbers, _ = _entry(same, at, _Numbers(), same is x)
+    numbers, _ = _entry(same, at, _Numbers(_digits(same, at, same is x)), same is x)
     value = float(x.values[at])
     return Cell(
         key, row, column, value,
@@ -97,20 +108,18 @@ class _Symbols:
 
     numeric = False
 
-    def __init__(self, depth: int = 0) -> None:
-        self.depth = depth
+    def __init__(self, digits: int = 4, depth: int = 0) -> None:
+        self.digits, self.depth = digits, depth
 
-    def deeper(self) -> _Symbols:
-        return _Symbols(self.depth + 1)
+    def deeper(self) -> Self:
+        """Inside a sum."""
+        return type(self)(self.digits, self.depth + 1)
 
 
 class _Numbers(_Symbols):
     """Entries as numbers; a sum term by term."""
 
     numeric = True
-
-    def deeper(self) -> _Numbers:
-        return _Numbers(self.depth + 1)
 
 
 Text = tuple[str, float]
@@ -156,7 +165,7 @@ def _named(x: Array, at: At, how: _Symbols) -> Text:
     if x.is_number:
         return (f"{float(x.values):g}" if x.values is not None else "none"), 9
     if how.numeric:
-        return shown(x.values[at]), 9
+        return shown(x.values[at], how.digits), 9
     called = name(x.key) if x.key else formula(x)
     return f"{called}[{', '.join(map(str, at))}]", 9
 
@@ -230,7 +239,7 @@ _EACH = {
 
 def _unknown(x: Array, at: At, how: _Symbols) -> Text:
     if how.numeric and all(isinstance(k, (int, np.integer)) for k in at):
-        return shown(x.values[at]), 9
+        return shown(x.values[at], how.digits), 9
     return f"{formula(x)}[{', '.join(map(str, at))}]", 9
 
 
@@ -249,7 +258,7 @@ def _summed(x: Array, at: At, how: _Symbols) -> Text:
         word = "sum" if number == "matmul" else number
         return f"{word}_{letter} {body}", OVER
     if how.depth >= DEEPEST or not all(isinstance(k, (int, np.integer)) for k in at):
-        return shown(x.values[at]), 9
+        return shown(x.values[at], how.digits), 9
     count = _count(x) or 0
     places = list(range(count))
     gap = count - SHOWN if count > SHOWN else 0
@@ -354,6 +363,45 @@ def _origin(x: Array, at: At) -> tuple[Array, At] | None:
             place = np.unravel_index(tag - int(tags.flat[0]), each.shape)
             return each, tuple(int(k) for k in place)
     return None
+
+
+# Digits -------------------------------------------------------------------------------------------
+
+
+def _digits(x: Array, at: At, top: bool) -> int:
+    """How many digits of what goes in are shown, for it to come to what is shown of the result."""
+    expected = shown(x.values[at])
+    for digits in range(4, MOST_DIGITS):
+        with np.errstate(all="ignore"):
+            found = _worked_out(x, at, digits, top)
+        if found is None or shown(found) == expected:
+            return 4 if found is None else digits
+    return MOST_DIGITS
+
+
+def _worked_out(x: Array, at: At, digits: int, top: bool = False) -> float | None:
+    """What the numbers come to as they are shown; None where they are not all shown."""
+    x = x if top else simplified(x)
+    if x.is_number:
+        return None if x.values is None else float(f"{float(x.values):g}")
+    if x.operation is None or (x.key is not None and not top):
+        return float(shown(x.values[at], digits))
+    kind, entries = x.operation.kind, list(_inputs(x, at))
+    if kind == "unknown" or x.options.get("mixes") or len(entries) > 2 * SHOWN:
+        return None
+    found = [_worked_out(each, place, digits) for each, place in entries]
+    if any(each is None for each in found):
+        return None
+    numbers = [each for each in found if each is not None]
+    if kind == "matmul":
+        return float(sum(a * b for a, b in zip(numbers[::2], numbers[1::2], strict=True)))
+    if kind == "move" or x.operation.name == "where":
+        return numbers[0] if numbers else 0.0
+    if kind == "sum":
+        return float(x.operation.value(np.array(numbers)))
+    if kind == "function":
+        return float(x.operation.value(np.array([numbers]))[0, 0])
+    return float(x.operation.value(*map(np.float64, numbers)))
 
 
 # What an entry came from --------------------------------------------------------------------------

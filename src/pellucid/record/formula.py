@@ -16,7 +16,7 @@ _TOKEN = re.compile(
     r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
     r"|(?P<sum>sum_[a-z])"
     r"|(?P<space>\s+)"
-    r"|\^(?P<power>-?\|?[a-z0-9]+(?:_[a-z])?\|?)"
+    r"|\^(?P<power>T(?![A-Za-z])|-?\|?[a-z0-9]+(?:_[a-z])?\|?)"
     r"|(?P<indexed>[a-z])_(?P<index>[a-z])(?![a-z])"
     r"|(?P<word>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<symbol>.)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,20 @@ class Operation:
     kind: str = "each"
     written: str = ""
 
+    def __reduce__(self) -> Any:
+        """Pickle one of the table by its name: its functions may be lambdas."""
+        if OPERATIONS.get(self.name) is self:
+            return _of_the_table, (self.name,)
+        return Operation, tuple(getattr(self, each.name) for each in fields(self))
+
     @property
     def n_inputs(self) -> int:
         """How many inputs it takes."""
         return len(set(re.findall(r"{\d}", self.shown)))
+
+
+def _of_the_table(name: str) -> Operation:
+    return OPERATIONS[name]
 
 
 def _spread(d: Any, x: Values, axis: int | None, keepdims: bool) -> Any:

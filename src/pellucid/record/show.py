@@ -56,15 +56,15 @@ def name(key: Key) -> str:
     return letter if letter in ("X", "dX", "Y", "w", "L", "J") else f"{letter}[{number}]"
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, digits: int = 4) -> str:
     """Return a number in four digits; in more where it is nearly 1, for 1 - a to be seen.
 
     >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460)
     ('0.1235', '-30', '1e-13', '0.9999546')
     """
     number = float(np.asarray(value))
-    text = f"{number:.4g}"
-    return f"{number:.7g}" if text in ("1", "-1") else text
+    text = f"{number:.{digits}g}"
+    return f"{number:.{max(7, digits)}g}" if text in ("1", "-1") else text
 
 
 def formula(x: Array) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, picked
+from pellucid.insight.trace.text import count, labels, picked
 from pellucid.record import Matrix, mathml, name, shown
 
 if TYPE_CHECKING:
@@ -17,15 +17,27 @@ if TYPE_CHECKING:
 ROWS, COLUMNS = 8, 8
 """Larger matrices show their first rows and columns, and the last."""
 
+LONGEST = 60
+"""Characters of a formula that stands on one line."""
+
 _STYLE = """
 .pellucid-trace{font:16px/1.5 system-ui,sans-serif;color-scheme:light dark;max-width:70rem}
 .pellucid-trace section{border-top:1px solid color-mix(in srgb,currentColor 20%,transparent);
  padding:.6rem 0}
 .pellucid-trace h3{margin:0;font-size:1rem;font-weight:600;overflow-x:auto;overflow-y:hidden}
 .pellucid-trace p{margin:.2rem 0;opacity:.8}
-.pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0}
+.pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0;display:flex;align-items:center}
 .pellucid-trace mtd{padding:.1em .5em;font-variant-numeric:tabular-nums}
 .pellucid-trace .shape{font-size:.85em}
+@media print{
+ @page{size:A4;margin:15mm}
+ .pellucid-trace{font-size:10pt}
+ .pellucid-trace section{break-inside:avoid}
+ .pellucid-trace h2{break-after:avoid}
+ .pellucid-trace h3,.pellucid-trace .numbers{overflow:visible}
+ .pellucid-trace h3 math{font-size:.8em}
+ .pellucid-trace .numbers{flex-wrap:wrap;font-size:.75em}
+}
 """
 
 
@@ -48,7 +60,7 @@ def fragment(trace: Trace) -> str:
     m = trace.cache.X.shape[1]
     head = f"<p>{n}, {count(m)}, loss {escape(trace.loss.name)}, {_math(f'J = {trace.J:.6g}')}</p>"
     given = "".join(
-        _numbers(_math(f"{letter} = ", _matrix(values)), letter)
+        _numbers(_math(f"{letter} = ", _matrix(values) + _names(trace.names[letter])), letter)
         for letter, values in (("X", trace.cache.X), ("Y", trace.Y))
     )
     parts = [f'<div class="pellucid-trace"><style>{_STYLE}</style>{head}{given}']
@@ -59,19 +71,41 @@ def fragment(trace: Trace) -> str:
 
 
 def _section(step: Step) -> str:
-    right = "".join(_part(part) for part in step.parts)
-    numbers = f"{right}<mo>=</mo>{_matrix(step.values)}"
+    blocks = [*map(_part, step.parts), f"<mo>=</mo>{_matrix(step.values)}"]
+    numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
     result = escape(name(step.key))
     return (
-        f'<section aria-label="{result}"><h3 tabindex="0">{_math(step.formula)}</h3>'
+        f'<section aria-label="{result}"><h3 tabindex="0">{_formula(step.formula)}</h3>'
         f'<p class="shape">{escape(shapes(step, "×"))}</p><p>{escape(step.why)}</p>'
-        f"{_numbers(_math('', numbers), f'{result} with its numbers')}</section>"
+        f"{_numbers(numbers, f'{result} with its numbers')}</section>"
     )
+
+
+def _formula(formula: str) -> str:
+    """A long formula in pieces, so that a line can break before = + - and after a comma."""
+    depth, pieces = 0, [""]
+    for before, sign, after in zip(f" {formula}", formula, f"{formula[1:]} ", strict=False):
+        depth += (sign in "([") - (sign in ")]")
+        if depth == 0 and after == " " and before == " " and sign in "=+-":
+            pieces.append("")
+        pieces[-1] += sign
+        if depth == 0 and sign == ",":
+            pieces.append("")
+    return " ".join(map(_math, pieces)) if len(formula) > LONGEST else _math(formula)
 
 
 def _numbers(math: str, label: str) -> str:
     """A row that scrolls where it is too wide, by keyboard too."""
     return f'<div class="numbers" tabindex="0" role="group" aria-label="{label}">{math}</div>'
+
+
+def _names(names: list[str]) -> str:
+    """What each row is, beside the matrix."""
+    rows = "".join(
+        f"<mtr><mtd style='text-align:left'><mtext>{escape(each) or '⋮'}</mtext></mtd></mtr>"
+        for each in labels(names, ROWS)
+    )
+    return f"<mtable>{rows}</mtable>" if names else ""
 
 
 def _part(part: str | Matrix) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, picked
+from pellucid.insight.trace.text import count, labels, picked
 from pellucid.record import Matrix, latex, name, shown
 
 if TYPE_CHECKING:
@@ -43,22 +43,31 @@ def document(trace: Trace) -> str:
         _HEAD + title,
         f"{n}, {count(trace.cache.X.shape[1])}, loss {escaped(trace.loss.name)}, "
         f"$J = {_number(trace.J)}$.",
-        *(_fitted(f"{a} = {_matrix(v)}") for a, v in (("X", trace.cache.X), ("Y", trace.Y))),
+        *(
+            _fitted(f"{a} = {_matrix(v)}{_names(trace.names[a])}")
+            for a, v in (("X", trace.cache.X), ("Y", trace.Y))
+        ),
     ]
     for heading, steps in trace.sections().items():
         lines.append(f"\n\\subsection*{{{heading}}}")
         for step in steps:
-            lines += _step(step)
+            lines += step_lines(step)
     return "\n".join([*lines, "\\end{document}\n"])
 
 
-def _step(step: Step) -> list[str]:
+def step_lines(step: Step) -> list[str]:
+    """Return the lines of one step: its formula, what it is, the numbers."""
     right = r"\,".join(_matrix(p.shown) if isinstance(p, Matrix) else latex(p) for p in step.parts)
     return [
         "\n" + _fitted(latex(step.formula)),
         rf"{escaped(step.why)} ({escaped(shapes(step))})",
         _fitted(f"{latex(name(step.key))} = {right} = {_matrix(step.values)}"),
     ]
+
+
+def _names(names: list[str]) -> str:
+    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, ROWS))
+    return rf"\begin{{array}}{{l}}{rows}\end{{array}}" if names else ""
 
 
 def _fitted(formula: str) -> str:

@@ -48,7 +48,8 @@ class Preset:
     def trace(self, **how: Any) -> Trace:
         """Return the trace of one pass of all examples; ``how`` is what :func:`trace` takes."""
         title = f"{self.title} ({self.source})"
-        return trace(self.build(), self.X, self.Y, self.loss, title=title, **how)
+        how = {"inputs": self.inputs, "outputs": (self.target,), "title": title, **how}
+        return trace(self.build(), self.X, self.Y, self.loss, **how)
 
 
 def _gate() -> Network:

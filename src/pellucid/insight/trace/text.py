@@ -18,6 +18,9 @@ NARROWEST = 40
 ROWS, COLUMNS = 6, 8
 """Larger matrices show their first rows and columns, and the last."""
 
+SHORTEST, LONGEST = 6, 16
+"""Characters of a row's name: with room for less it is left out, for more columns make way."""
+
 Block = list[str]
 
 
@@ -29,7 +32,12 @@ def as_text(trace: Trace, width: int | None) -> str:
         f"{'-'.join(map(str, trace.network.n))}, {count(trace.cache.X.shape[1])}, "
         f"loss {trace.loss.name}, J = {trace.J:.6g}", width
     )  # fmt: skip
-    lines += ["", *_given("X", trace.cache.X, width), *_given("Y", trace.Y, width)]
+    lines += [""]
+    for letter, values in (("X", trace.cache.X), ("Y", trace.Y)):
+        names = labels(trace.names[letter], ROWS)
+        room = min(max(map(len, names), default=-2), LONGEST) + 2
+        lines += _labelled(_given(letter, values, width - room), names, width)
+
     for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
@@ -50,6 +58,21 @@ def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
             break
         most -= 1
     return lines
+
+
+def labels(names: list[str], most: int) -> list[str]:
+    """Return the names of the rows that are shown; "" for the gap."""
+    return ["" if row is None else names[row] for row in picked(len(names), most)]
+
+
+def _labelled(lines: list[str], names: list[str], width: int) -> list[str]:
+    """Names beside the rows, cut where the terminal ends."""
+    widest = max(map(len, lines))
+    room = width - widest - 2
+    if not names or room < min(SHORTEST, max(map(len, names))):
+        return lines
+    cut = [each if len(each) <= room else each[: room - 1] + "…" for each in names]
+    return [f"{line:<{widest}}  {each}" for line, each in zip(lines, cut, strict=True)]
 
 
 def _step(step: Step, width: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -51,6 +52,8 @@ class Trace:
         l2: float = 0.0,
         optimizer: str | Optimizer | None = None,
         learning_rate: float | None = None,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
         title: str = "",
     ) -> None:
         self.network, self.loss, self.title = network, find_loss(loss), title
@@ -71,6 +74,10 @@ class Trace:
         )
         self.forward, self.cost, self.backward = done.forward, done.cost, done.backward
         self.unfused = done.unfused
+        self.names = {
+            "X": _checked_names("inputs", inputs, network.n_inputs),
+            "Y": _checked_names("outputs", outputs, network.n[-1]),
+        }
         self.update = self._update(optimizer, learning_rate)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
@@ -171,6 +178,24 @@ class Trace:
 
         return document(self)
 
+    def svg(self) -> str:
+        """Return a drawing of the network, its units and what connects them."""
+        from pellucid.insight.trace.drawing import svg
+
+        return svg(self)
+
+    def tikz(self) -> str:
+        """Return the same drawing for a LaTeX document (needs tikz)."""
+        from pellucid.insight.trace.drawing import tikz
+
+        return tikz(self)
+
+    def slides(self) -> str:
+        """Return a LaTeX document with a slide for each step (needs beamer and tikz)."""
+        from pellucid.insight.trace.drawing import slides
+
+        return slides(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return every number as plain data."""
         return {
@@ -207,6 +232,8 @@ def trace(
     l2: float = 0.0,
     optimizer: str | Optimizer | None = None,
     learning_rate: float | None = None,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
     title: str = "",
 ) -> Trace:
     """Return one forward and backward pass with every number in view.
@@ -225,6 +252,8 @@ def trace(
         Whose first step is shown after the pass, with what it remembers (momentum's v, Adam's v and
         s); ``learning_rate`` is its alpha, None its own default.
     learning_rate : float or None
+    inputs, outputs : sequence of str
+        What each row of X and of Y is, such as ("romance", "action"); shown beside them.
     title : str
         What stands above.
 
@@ -244,5 +273,14 @@ def trace(
     check_network(network, "trace")
     return Trace(
         network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
-        optimizer=optimizer, learning_rate=learning_rate, title=title,
+        optimizer=optimizer, learning_rate=learning_rate, inputs=inputs, outputs=outputs,
+        title=title,
     )  # fmt: skip
+
+
+def _checked_names(what: str, names: Sequence[str], n: int) -> list[str]:
+    if isinstance(names, str) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"{what} must be a sequence of names, a text for each row; got {names!r}.")
+    if names and len(names) != n:
+        raise ValueError(f"{what} must name each of the {n} rows; got {len(names)} names.")
+    return list(names)
