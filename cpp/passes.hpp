@@ -300,8 +300,7 @@ void Session<T>::drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, 
   const T scale = T(1) / (T(1) - T(stage.spec.dropout));
   std::uint32_t draws[P];
   for (int r = r0; r < r1; ++r) {
-    const size_t place = size_t(batch.before + batch.first + r);
-    const size_t element = place * stage.spec.n_out + size_t(p) * P;
+    const size_t element = size_t(batch.first + r) * stage.spec.n_out + size_t(p) * P;
     philox_words(draws, element, size_t(units), std::uint32_t(stage.spec.number),
                  std::uint32_t(batch.step), DROPOUT_STREAM, spec_.seed);
     const size_t at = p * stride() + size_t(r) * P;

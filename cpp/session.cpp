@@ -417,15 +417,16 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
   }
   if (whole_weight < 0) whole_weight = weight;
   hold_gradients();
+  const std::int64_t before = std::max<std::int64_t>(position, 0);
   auto job = [&](int t) {
     double total = 0;
     for (std::int64_t start = 0; start < m; start += most_) {
       Batch batch{&X, &Y, order, weights, m};
-      batch.start = start;
+      batch.start = -before;
+      batch.first = int(before + start);
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.total_weight = weight;
       batch.drop = position >= 0;
-      batch.before = position + start;
       batch.step = step_ + 1;
       total += pass(batch, t);
       sum_gradients(t, batch, start > 0);

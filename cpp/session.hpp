@@ -102,8 +102,7 @@ class Session {
     const std::int64_t* order;  // null: the examples themselves
     const double* weights;
     std::int64_t m = 0;       // examples of the order
-    std::int64_t before = 0;  // examples of the mini-batch that others have: `order` is a part
-    std::int64_t start = 0;   // of the mini-batch in the order
+    std::int64_t start = 0;   // of the mini-batch in the order; negative: that is its later part
     int first = 0;            // example `first` + r of the mini-batch stands in row r
     int count = 0;            // of this block
     double total_weight = 1;  // of the whole mini-batch

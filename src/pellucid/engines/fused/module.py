@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "training": False,
 }
 
-_FIRST: dict[str, dict[str, Any]] = {
+_BUILT_IN: dict[str, dict[str, Any]] = {
     "layer": dict(LAYERS),
     "activation": dict(ACTIVATIONS),
     "loss": dict(LOSSES),
@@ -61,7 +61,7 @@ def lacks(layers: list[Layer], loss: Any = None, optimizer: Any = None) -> str:
     wanted += [("loss", loss, built.loss_ids)] if loss is not None else []
     wanted += [("optimizer", optimizer, built.optimizer_ids)] if optimizer is not None else []
     for kind, entry, known in wanted:
-        if entry.name not in known or type(entry) is not _FIRST[kind].get(entry.name):
+        if entry.name not in known or type(entry) is not _BUILT_IN[kind].get(entry.name):
             return f"it has no {kind} {entry!r}"
     return ""
 
