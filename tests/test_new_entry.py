@@ -29,7 +29,7 @@ from pellucid.optimizers import optimizer
 SOFTSIGN = '''
 from dataclasses import dataclass
 
-from pellucid.activations import Activation
+from pellucid.activations import Activation, Interval
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Softsign(Activation):
     name = "softsign"
     formula = "z / (1 + |z|)"
     derivative = "(1 - |a|)^2"
-    range = "(-1, 1)"
+    range = Interval(-1, 1)
 
     def __call__(self, Z):
         return Z / (1 + abs(Z))

@@ -56,3 +56,8 @@ def test_onnx_takes_it_and_c_says_why_it_does_not(tmp_path: Path) -> None:
     export(net(), tmp_path / "model.onnx")
     with pytest.raises(ModelError, match=r"Softsign.* cannot be exported to C: .*c_form"):
         export(net(), tmp_path / "model.c", "c")
+
+
+def test_a_range_in_words_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Wordy\.range must be an Interval, .* got '\(-1, 1\)'"):
+        type("Wordy", (Activation,), {"range": "(-1, 1)"})

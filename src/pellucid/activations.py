@@ -97,6 +97,11 @@ class Activation(Entry):
 
     def __init_subclass__(cls) -> None:
         own = vars(cls)
+        if isinstance(own.get("range"), str):
+            raise TypeError(
+                f"{cls.__name__}.range must be an Interval, such as Interval(-1, 1), or be left "
+                f"out; got {own['range']!r}."
+            )
         if "__call__" in own:
             for fact, unknown in _FACTS.items():
                 if fact not in own:

@@ -286,9 +286,7 @@ class Array(Compared):
         return int(self.values)
 
     def __repr__(self) -> str:
-        from pellucid.record.show import formula
-
-        return f"<Array {formula(self)}>"
+        return f"<Array by {self.operation.name if self.operation else self.key}, {self.shape}>"
 
     def sum(self, axis: int | None = None, **options: Any) -> Array:
         """Return the sum, over all numbers or along an axis."""
@@ -336,8 +334,8 @@ class Changing(Array):
 
     >>> W = Changing(np.ones((1, 2)), key=("W", 1))
     >>> W -= 0.5 * Array(np.ones((1, 2)), key=("dW", 1))
-    >>> W
-    <Array W[1] - 0.5 dW[1]>
+    >>> W.values
+    array([[0.5, 0.5]])
     """
 
     def _become(self, operation: str, other: Any) -> Self:
@@ -408,7 +406,7 @@ def opaque(values: Any, name: str, *inputs: Any, shown: str = "") -> Array:
     """Return numbers of which it is only known by what function, and from what, they came.
 
     >>> opaque(np.ones(2), "einsum", Array(np.ones(2), key=("X", 0)))
-    <Array einsum(X)>
+    <Array by einsum, (2,)>
     """
     places = ", ".join(f"{{{k}}}" for k in range(len(inputs)))
     unknown = Operation(name, shown or f"{name}({places})", np.asarray, kind="unknown")
