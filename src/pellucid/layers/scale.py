@@ -11,7 +11,7 @@ from pellucid.layers.base import Array, Layer, LayerCache
 
 
 class Scale(Layer):
-    """A = s * A_prev, each unit times a number of its own, s of shape (n, 1), 1 at the start.
+    """A = s * A_prev: each unit times a number of its own, s of shape (n, 1), 1 at the start.
 
     dA_prev = s * dA and ds = (1/m) sum of dA * A_prev over the examples. It computes no Z, so it
     belongs to the layer before it (an input Scale to layer 0) and W[l] keeps its number. As the
