@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid._catalogue import did_you_mean, lookup
+from pellucid._catalogue import did_you_mean
 from pellucid.activations import Activation
+from pellucid.activations import activation as find_activation
 from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.dense import Dense
 from pellucid.layers.scale import Scale
@@ -40,6 +41,6 @@ def layer_from_dict(
             f"unknown layer {name!r}{did_you_mean(name, known)}. Known are: {', '.join(known)}."
         )
     g = settings.get("activation")
-    if activations and (g.get("name") if isinstance(g, Mapping) else g) in activations:
-        settings["activation"] = lookup(activations, g, Activation)
+    if activations and g is not None:
+        settings["activation"] = find_activation(g, activations)
     return known[name](**settings)

@@ -225,7 +225,7 @@ def _by_name(
     found: dict[str, type[T]] = {}
     kind, given = base.__name__, [classes] if isinstance(classes, type) else list(classes)
     for each in cast(list[Any], given):
-        if not isinstance(each, type) or not issubclass(each, base):
+        if not isinstance(each, type) or not issubclass(each, base) or each is base:
             raise ModelError(
                 f"{argument}= takes classes that derive from {kind}, such as "
                 f"{argument}=[My{kind}]; got {each!r}."
@@ -513,15 +513,15 @@ def _made(here: str, entry: dict[str, Any], folder: ModelFolder) -> Layer:
     try:
         return layer_from_dict(description, folder.layers, folder.activations)
     except Exception as error:
+        if str(error).startswith("unknown activation"):
+            raise ValueError(
+                f"{error} One of your own is given as a class: load(path, activations=[...])."
+            ) from None
         if own is not None:
             raise ValueError(
                 f"the class {own.__name__} that was given does not take its settings "
                 f"({_said(error)})"
             ) from error
-        if str(error).startswith("unknown activation"):
-            raise ValueError(
-                f"{error} One of your own is given as a class: load(path, activations=[...])."
-            ) from None
         raise
 
 
