@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 import re
 import zlib
@@ -15,7 +14,7 @@ import pytest
 from pellucid import Dense, Network, Scale, check_gradients, trace
 from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, Sigmoid, activation
 from pellucid.insight.trace import preset
-from pellucid.layers import LAYERS
+from pellucid.layers import LAYERS, Layer
 from pellucid.losses import LOSSES, Huber, Loss, MeanSquaredError, Quantile, loss
 
 HIDDEN: list[Activation] = [entry() for entry in ACTIVATIONS.values() if not entry.output_only]
@@ -32,28 +31,28 @@ def seed_of(*words: object) -> np.random.Generator:
 # --- (a) each layer and activation with a random dA ---
 
 
-def layer_and_input(kind: str, g: Activation, rng: np.random.Generator):
-    """A built layer with random parameters and an input whose Z keeps away from kinks."""
-    made = LAYERS[kind]
-    settings = inspect.signature(made).parameters
-    arguments = {"n_units": 4, "activation": g}
-    layer = made(**{key: value for key, value in arguments.items() if key in settings})
-    layer.build((3,))
+EXAMPLES = [(layer, shape) for entry in LAYERS.values() for layer, shape in entry.examples()]
+OF_EACH = [(Dense(4, g), (3,)) for g in [*HIDDEN, activation("softmax"), activation("exp")]]
+
+
+def built_and_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator):
+    """The layer with random parameters, and an input whose Z keeps away from kinks."""
+    layer = layer.unbuilt().build(shape)
+    kinks = () if layer.activation is None else layer.activation.kinks
     while True:
         for parameter in layer.parameters.values():
             parameter[...] = rng.normal(size=parameter.shape)
-        A_prev = rng.normal(size=(3, 5))
+        A_prev = rng.normal(size=(*shape, 5))
         Z = layer.forward(A_prev)[1].Z
-        if Z is None or all((np.abs(Z - kink) > 1e-3).all() for kink in g.kinks):
+        if Z is None or all((np.abs(Z - kink) > 1e-3).all() for kink in kinks):
             return layer, A_prev
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
-@pytest.mark.parametrize("g", [*HIDDEN, activation("softmax"), activation("exp")], ids=repr)
-@pytest.mark.parametrize("kind", LAYERS)
-def test_each_layer_and_activation_with_a_random_dA(kind, g, masked):
-    rng = seed_of(kind, g, masked)
-    layer, A_prev = layer_and_input(kind, g, rng)
+@pytest.mark.parametrize(("layer", "shape"), EXAMPLES + OF_EACH, ids=repr)
+def test_each_layer_and_activation_with_a_random_dA(layer, shape, masked):
+    rng = seed_of(layer, masked)
+    layer, A_prev = built_and_input(layer, shape, rng)
     n, m = layer.output_shape[0], A_prev.shape[1]
     mask = (rng.random((n, m)) > 0.5) * 2.0 if masked and layer.computes_Z else None
     dA = rng.normal(size=(n, m))
@@ -113,11 +112,11 @@ def test_networks_against_the_reported_J(g, entry, output, draw_targets):
         assert check.ok, f"outputs {n}, batch {m}, weights {weighted}, {penalties}\n{check}"
 
 
-@pytest.mark.parametrize("kind", LAYERS)
-def test_each_layer_inside_a_network(kind):
-    rng = seed_of(kind)
-    middle = LAYERS[kind](3, "tanh") if LAYERS[kind].computes_Z else LAYERS[kind]()
-    net = Network([Dense(3, "tanh"), middle, Dense(2, "softmax")], n_inputs=2, seed=1)
+@pytest.mark.parametrize(("layer", "shape"), EXAMPLES, ids=repr)
+def test_each_layer_inside_a_network(layer, shape):
+    rng = seed_of(layer)
+    layers = [Dense(*shape, "tanh"), layer, Dense(2, "softmax")]
+    net = Network(layers, n_inputs=2, seed=1)
     for parameter in net.parameters.values():
         parameter[...] = rng.normal(size=parameter.shape)
     X, labels = rng.normal(size=(2, 6)), rng.integers(0, 2, 6)

@@ -243,11 +243,6 @@ def test_a_destination_without_permission_is_refused(
 
 
 @dataclass(frozen=True)
-class OwnActivation(ReLU):
-    name = "own"
-
-
-@dataclass(frozen=True)
 class OwnReLU(ReLU):
     """Calls itself relu, but is not the table's."""
 
@@ -255,13 +250,44 @@ class OwnReLU(ReLU):
 class OwnDense(Dense):
     """Calls itself dense."""
 
+    name = "dense"
+
+
+class Opaque(Dense):
+    """Has a setting that no file can hold."""
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "n_units": object()}
+
+
+class Forgetful(Dense):
+    """Does not keep what it was given under the argument's name."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+
+
+class Other(Dense):
+    """Becomes another layer when it is made of its settings."""
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "activation": "tanh"}
+
 
 @pytest.mark.parametrize(
-    "layer", [Dense(2, OwnActivation()), Dense(2, OwnReLU()), OwnDense(2)], ids=repr
+    ("layer", "why"),
+    [
+        (Dense(2, OwnReLU()), "OwnReLU has the name 'relu', which is ReLU's"),
+        (OwnDense(2), "OwnDense has the name 'dense', which is Dense's"),
+        (Opaque(2), "n_units cannot be written as JSON"),
+        (Forgetful(2), "keep the argument 'width' as self.width"),
+        (Other(2), r"it has the activation Tanh\(\)"),
+    ],
+    ids=lambda value: type(value).__name__,
 )
-def test_what_could_not_be_read_back_is_not_saved(layer: Dense, tmp_path: Path) -> None:
+def test_what_could_not_be_read_back_is_not_saved(layer: Dense, why: str, tmp_path: Path) -> None:
     net = Network([layer, Dense(1)], n_inputs=2)
-    with pytest.raises(ModelError, match=r"layer 1 \(.* cannot be saved: a model folder holds no"):
+    with pytest.raises(ModelError, match=rf"layer 1 \(.* cannot be saved: .*{why}"):
         save(net, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

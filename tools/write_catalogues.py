@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from pellucid.initializers import INITIALIZERS
 from pellucid.insight.diagnosis.rules import RULES
 from pellucid.insight.trace import PRESETS
 from pellucid.lab.faults import FAULTS
+from pellucid.layers import LAYERS
 from pellucid.losses import LOSSES, PAIRS
 from pellucid.optimizers import OPTIMIZERS
 from pellucid.schedules import SCHEDULES
@@ -29,7 +31,7 @@ for its entry with the usual parameters; an entry with others is an object:
 
 def page() -> str:
     """Return the page's text."""
-    parts = [HEAD]
+    parts = [HEAD, *_layers()]
     g = {"Formula": "formula", "Derivative": "derivative", "Range": "range", "Advice": "advice"}
     parts += _section("Activations", ACTIVATIONS, g)
     fits = {name: ", ".join(loss.fits) for name, loss in LOSSES.items()}
@@ -60,6 +62,22 @@ def page() -> str:
     ]
     parts += _seen_through()
     return "\n".join(parts)
+
+
+def _layers() -> list[str]:
+    """The layers, with their arguments and what their docstrings begin with."""
+    rows = []
+    for name, entry in LAYERS.items():
+        arguments = [
+            each.name if each.default is each.empty else f"{each.name}={each.default!r}"
+            for each in inspect.signature(entry).parameters.values()
+        ]
+        computes = (entry.__doc__ or "").split("\n")[0].split(":")[0].rstrip(".")
+        weights = ", ".join(f"`{letter}`" for letter in entry.penalised)
+        rows.append(
+            [f"`{name}`", f"`{entry.__name__}({', '.join(arguments)})`", f"`{computes}`", weights]
+        )
+    return ["\n## Layers\n", *_rows(["Name", "Object", "What it computes", "Weights"], rows)]
 
 
 def _seen_through() -> list[str]:

@@ -22,6 +22,7 @@ array([[-0.2]])
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -527,13 +528,17 @@ ACTIVATIONS: dict[str, type[Activation]] = {
 """Every activation by its name. A new one is a class above and a line here."""
 
 
-def activation(spec: str | Activation) -> Activation:
+def activation(
+    spec: str | Activation, own: Mapping[str, type[Activation]] | None = None
+) -> Activation:
     """Return the activation that a name or an Activation stands for.
+
+    ``own`` are classes of one's own by name, beside those of the table.
 
     >>> activation("logistic")
     Sigmoid()
     """
-    return lookup(ACTIVATIONS, spec, Activation)
+    return lookup({**own, **ACTIVATIONS} if own else ACTIVATIONS, spec, Activation)
 
 
 def exp_limit(Z: Array) -> float:

@@ -317,9 +317,9 @@ def loss(spec: str | Loss) -> Loss:
     return lookup(LOSSES, spec, Loss)
 
 
-def pair(g: Activation, loss: Loss) -> Pair | None:
+def pair(g: Activation | None, loss: Loss) -> Pair | None:
     """Return the fused pair of an output activation and a loss, or None."""
-    return PAIRS.get((g.name, loss.name))
+    return None if g is None else PAIRS.get((g.name, loss.name))
 
 
 def one_hot(labels: Array, n_classes: int, dtype: Any) -> np.ndarray:

@@ -137,6 +137,7 @@ class Network:
             number += layer.computes_Z
             layer.build(shape, number=number, seed=self.seed, dtype=self.dtype, initializer=start)
             shape = layer.output_shape
+        _check_names(self.layers)
         if own is not None:
             self.set_parameters(own)
         elif _is_function(initializer):
@@ -152,12 +153,14 @@ class Network:
         parameters: Sequence[dict[str, Any]],
         n_inputs: int | None = None,
         seed: int = 0,
+        dtype: Any = None,
     ) -> Network:
         """Return a network on these very arrays, a dict a layer: nothing is drawn or copied."""
         made = cls.__new__(cls)
         made.layers = [layer.unbuilt() for layer in _checked_layers(layers)]
         made.n_inputs = parameters[0]["W"].shape[1] if n_inputs is None else n_inputs
-        made.seed, made.dtype = seed, next(iter(parameters[0].values())).dtype
+        made.seed = seed
+        made.dtype = parameters[0]["W"].dtype if dtype is None else np.dtype(dtype)
         made._predictor = None
         shape: tuple[int, ...] = (made.n_inputs,)
         number = 0
@@ -346,13 +349,18 @@ class Network:
             shapes = {letter: str(array.shape) for letter, array in layer.parameters.items()}
             g = layer.activation.name if layer.activation else ""
             g += f", dropout {layer.dropout:g}" if layer.dropout else ""
+            weights = [
+                each if name == "W" else f"{name} {each}"
+                for name, each in shapes.items()
+                if name != "b"
+            ]
             rows.append(
                 (
                     str(layer.number),
                     layer.name,
                     str(n),
                     g,
-                    shapes.get("W", f"s {shapes['s']}" if "s" in shapes else ""),
+                    ", ".join(weights),
                     shapes.get("b", ""),
                     f"({n}, m)",
                     str(layer.n_parameters),
@@ -468,6 +476,21 @@ def _checked_layers(layers: Iterable[Layer]) -> list[Layer]:
     if layers[-1].dropout:
         raise ValueError(f"the output layer cannot drop units; got {layers[-1]!r}.")
     return layers
+
+
+def _check_names(layers: Iterable[Layer]) -> None:
+    """Refuse parameters of one name: a layer without a Z has the number of the one before."""
+    of: dict[str, Layer] = {}
+    for layer in layers:
+        for letter in layer.parameters:
+            name = f"{letter}{layer.number}"
+            if name in of:
+                raise ValueError(
+                    f"{of[name].where()} and {layer.where()} both have a parameter {name}. Take "
+                    f"another letter, or let {type(layer).__name__} count as a layer l: "
+                    "computes_Z = True."
+                )
+            of[name] = layer
 
 
 def _is_function(initializer: Any) -> bool:

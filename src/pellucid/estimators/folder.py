@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
 from pellucid._catalogue import Entry
+from pellucid.activations import activation as find_activation
 from pellucid.errors import ModelError
 from pellucid.estimators.parameters import DTYPE, ENTRIES
 from pellucid.history import History
@@ -56,7 +58,7 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     fitted: Mapping[str, Any] = folder.entry("fitted", dict)
     try:
         _check_fitted(fitted, network)
-        estimator = estimator_class(**_parameters(folder.entry("parameters", dict)))
+        estimator = estimator_class(**_parameters(folder.entry("parameters", dict), folder))
         if not DTYPE.fits(estimator.dtype):
             raise ValueError(f"its dtype cannot be {estimator.dtype!r:.40}")
         for name in _FITTED:
@@ -122,7 +124,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, bool, int, float)) else None
 
 
-def _parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(plain: Mapping[str, Any], folder: ModelFolder) -> dict[str, Any]:
     found = dict(plain)
     if isinstance(found.get("hidden_layer_sizes"), list):
         found["hidden_layer_sizes"] = tuple(found["hidden_layer_sizes"])
@@ -133,6 +135,9 @@ def _parameters(plain: Mapping[str, Any]) -> dict[str, Any]:
         found["class_weight"] = [dict(each["dict"]) for each in weight]
     if isinstance(found.get("gradient_clip"), list):
         found["gradient_clip"] = tuple(found["gradient_clip"])
+    if folder.activations and "activation" in found:
+        g, find_own = found["activation"], partial(find_activation, own=folder.activations)
+        found["activation"] = [*map(find_own, g)] if isinstance(g, list) else find_own(g)
     for name, find in ENTRIES.items():
         value = found.get(name)
         if isinstance(value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid._shown import plain
+from pellucid.layers import Layer, LayerCache
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -229,16 +231,26 @@ def sizes(
     """Return the size of what is added up to the weighted loss of each example, (m,).
 
     w_i (L_i + sum_k (1 + |a_k| + |y_k|)), and for each layer sum_k |dz_k| (|W||a| + |b|)_k, the
-    terms of z_k times what its rounding does to the loss.
+    terms of z_k times what its rounding does to the loss. They are what the layer's own forward
+    makes of the sizes of its parameters and inputs.
     """
     A = cache.caches[-1].output
     added = (1 + np.abs(A) + np.abs(Y)).sum(axis=0) + np.abs(propagation.losses(cache, Y, loss))
     found: Floats = added if sample_weight is None else added * sample_weight
-    for layer, kept in zip(cache.layers, cache.caches, strict=True):
-        if layer.computes_Z:
-            terms = np.abs(layer.parameters["W"]) @ np.abs(kept.A_prev)
-            terms += np.abs(layer.parameters["b"])
-            found = found + (np.abs(gradients.dZ[layer.number]) * terms).sum(axis=0)
+    for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
+        if layer.computes_Z and "dZ" in gradients.by_layer[k]:
+            dZ = gradients.by_layer[k]["dZ"]
+            found = found + (np.abs(dZ) * _terms(layer, kept)).sum(axis=0)
+    return found
+
+
+def _terms(layer: Layer, kept: LayerCache) -> Floats:
+    """How much is added up to each z, signs aside: |Z| where more is not known."""
+    sized = copy.copy(layer)
+    sized.parameters = {letter: np.abs(array) for letter, array in layer.parameters.items()}
+    with np.errstate(all="ignore"):
+        terms = np.abs(sized.forward(np.abs(kept.A_prev))[1].Z)
+    found: Floats = np.fmax(terms, np.abs(kept.Z))
     return found
 
 

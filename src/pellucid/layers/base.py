@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from pellucid.activations import Activation
 from pellucid.checks import is_number
 from pellucid.initializers import Initializer
+from pellucid.initializers import initializer as find_initializer
 
 Array = Any
 
@@ -37,12 +38,33 @@ class Layer:
     """Base of all layers: a chain of them is a network.
 
     A layer is made with its settings alone (``Dense(4, "tanh")``); ``build`` gives it its shapes
-    and parameters. Class attributes: ``name`` in :data:`~pellucid.layers.LAYERS`;
-    ``computes_Z``, True where the layer counts as a layer l of the lectures; ``penalised``, the
-    parameters that L1, L2 and AdamW's decay act on.
+    and parameters. A layer of your own needs ``forward`` and ``backward``, and what differs from
+    the base: ``parameter_shapes``, ``output_shape_for``, ``initial``. It keeps each argument of
+    its ``__init__`` under the argument's name. Its arrays may be any that follow the array API:
+    then it is also traced by what it computes, and exported.
 
-    Attributes after ``build``: ``number``, its l; ``input_shape`` and ``output_shape``, tuples
-    without the examples; ``parameters``, its arrays by the lectures' letters.
+    Class attributes, which others go by: ``name``, the class's own in lower case unless given;
+    ``computes_Z``, True where the layer counts as a layer l of the lectures; ``penalised``, the
+    weights: what L1, L2 and AdamW's decay act on, and what a diagnosis looks at, the first of them
+    with a row for each unit.
+
+    Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
+    ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
+    by the lectures' letters.
+
+    Examples
+    --------
+    >>> class Square(Layer):
+    ...     def forward(self, A_prev, mask=None):
+    ...         A = A_prev**2
+    ...         return A, LayerCache(A_prev, A)
+    ...
+    ...     def backward(self, dA, cache, *, dZ=None, m=None, inputs=True):
+    ...         return 2 * cache.A_prev * dA, {}
+    >>> layer = Square().build((2,))
+    >>> layer.forward(np.array([[3.0], [4.0]]))[0]
+    array([[ 9.],
+           [16.]])
     """
 
     name: ClassVar[str]
@@ -50,6 +72,10 @@ class Layer:
     penalised: ClassVar[tuple[str, ...]] = ()
     activation: Activation | None = None
     dropout: float = 0.0
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in vars(cls):  # a name that is inherited would be another layer's
+            cls.name = cls.__name__.lower()
 
     def __init__(
         self,
@@ -72,17 +98,45 @@ class Layer:
         self.output_shape: tuple[int, ...] = ()
         self.parameters: dict[str, Array] = {}
 
+    @classmethod
+    def examples(cls) -> Iterator[tuple[Self, tuple[int, ...]]]:
+        """Yield a few layers, each with the shape of what enters it: the tests run them all.
+
+        >>> from pellucid.layers import Scale
+        >>> list(Scale.examples())[0]
+        (Scale(), (3,))
+        """
+        raise NotImplementedError(f"{cls.__name__} has no examples(); tests need some.")
+
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
-        """Return the shape of each parameter, by its letter."""
-        raise NotImplementedError
+        """Return the shape of each parameter, by its letter; unless overridden there are none."""
+        return {}
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of one example's output."""
-        raise NotImplementedError
+        """Return the shape of one example's output; unless overridden that of its input."""
+        return input_shape
+
+    @property
+    def fan_in(self) -> int | None:
+        """How many inputs a unit adds up, z = w a_prev + b; None where it computes otherwise.
+
+        The size that suits the weights at the start follows from it, and that the layer bends
+        nothing but by g; without it, neither does.
+        """
+        return None
 
     def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
-        """Return the start of a parameter in float64; ``start`` is the network's initializer."""
-        raise NotImplementedError
+        """Return the start of a parameter in float64; ``start`` is the network's initializer.
+
+        Unless overridden, weights (``penalised``) are drawn by the layer's ``initializer`` if it
+        has one, else the network's, else what suits g; all else is 0.
+        """
+        if letter not in self.penalised:
+            return np.zeros(shape)
+        suits = "glorot_uniform" if self.activation is None else self.activation.initializer
+        chosen = getattr(self, "initializer", None) or start or find_initializer(suits)
+        drawn: np.ndarray = chosen.draw(shape, seed=seed, layer=self.number)
+        return drawn
 
     def forward(self, A_prev: Array, mask: Array = None) -> tuple[Array, LayerCache]:
         """Return the output and the cache; ``mask`` is 0 or 1 / (1 - rate) for each unit."""
@@ -106,11 +160,20 @@ class Layer:
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments that make this layer again."""
-        return {
-            "learning_rate_factor": self.learning_rate_factor,
-            "weight_decay_factor": self.weight_decay_factor,
-        }
+        """Return the arguments that make this layer again, as plain data.
+
+        Unless overridden they are the attributes that are called as the arguments are.
+        """
+        found = {}
+        for name in inspect.signature(type(self)).parameters:
+            if not hasattr(self, name):
+                raise TypeError(
+                    f"{type(self).__name__}: keep the argument {name!r} as self.{name}, or "
+                    "define settings()."
+                )
+            value = getattr(self, name)
+            found[name] = value.spec() if hasattr(value, "spec") else value
+        return found
 
     def build(
         self,
@@ -161,7 +224,7 @@ class Layer:
 
     def check_input(self, A_prev: Array) -> None:
         """Refuse an input that is not (n[l-1], m), before any arithmetic."""
-        if not self.parameters:
+        if not self.output_shape:
             raise ValueError(f"{self!r} has no parameters yet; put it in a Network or build it.")
         if not hasattr(A_prev, "shape"):
             raise TypeError(f"{self.where()} expects A_prev as an array; got {A_prev!r}.")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator, Mapping
 
 from pellucid._shown import plain
-from pellucid.activations import Activation
+from pellucid.activations import Activation, LeakyReLU
 from pellucid.activations import activation as find_activation
 from pellucid.checks import is_number, is_whole
 from pellucid.initializers import Initializer
@@ -46,6 +43,7 @@ class Dense(Layer):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = Dense(2, "relu").build((3,), seed=0)
     >>> A, cache = layer.forward(np.ones((3, 5)))
     >>> dA_prev, gradients = layer.backward(np.ones((2, 5)), cache)
@@ -90,12 +88,17 @@ class Dense(Layer):
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (self.n_units,)
 
-    def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
-        if letter == "b":
-            return np.zeros(shape)
-        chosen = self.initializer or start or find_initializer(self.activation.initializer)
-        drawn: np.ndarray = chosen.draw(shape, seed=seed, layer=self.number)
-        return drawn
+    @classmethod
+    def examples(cls) -> Iterator[tuple[Dense, tuple[int, ...]]]:
+        yield cls(4, "tanh"), (3,)
+        yield cls(3, "softplus", initializer="he_normal", weight_decay_factor=0.5), (5,)
+        yield cls(2, LeakyReLU(slope=0.1), learning_rate_factor={"W": 1.0, "b": 0.1}), (2,)
+        yield cls(6, "sigmoid", dropout=0.3), (1,)
+        yield cls(1, "identity"), (4,)
+
+    @property
+    def fan_in(self) -> int | None:
+        return self.input_shape[0] if self.input_shape else None
 
     def forward(self, A_prev: Array, mask: Array = None) -> tuple[Array, LayerCache]:
         self.check_input(A_prev)
@@ -126,12 +129,3 @@ class Dense(Layer):
         db = xp.sum(dZ, axis=1, keepdims=True) / m
         dA_prev = W.T @ dZ if inputs else None
         return dA_prev, {"dZ": dZ, "dW": dW, "db": db}
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "n_units": self.n_units,
-            "activation": self.activation.spec(),
-            "dropout": self.dropout,
-            "initializer": None if self.initializer is None else self.initializer.spec(),
-            **super().settings(),
-        }

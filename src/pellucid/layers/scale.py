@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from pellucid.layers.base import Array, Layer, LayerCache
 
 
 class Scale(Layer):
-    """A = s * A_prev, each unit times a number of its own, s of shape (n, 1), 1 at the start.
+    """A = s * A_prev: each unit times a number of its own, s of shape (n, 1), 1 at the start.
 
     dA_prev = s * dA and ds = (1/m) sum of dA * A_prev over the examples. It computes no Z, so it
     belongs to the layer before it (an input Scale to layer 0) and W[l] keeps its number. As the
@@ -46,11 +46,17 @@ class Scale(Layer):
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
 
+    @classmethod
+    def examples(cls) -> Iterator[tuple[Scale, tuple[int, ...]]]:
+        yield cls(), (3,)
+        yield cls(learning_rate_factor=6.0, weight_decay_factor=1.0), (2,)
+
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         return {"s": (input_shape[0], 1)}
 
-    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return input_shape
+    @property
+    def fan_in(self) -> int | None:
+        return 1
 
     def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
         return np.ones(shape)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 import pellucid
 from pellucid._catalogue import did_you_mean
+from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.checks import is_whole
 from pellucid.errors import ModelError
-from pellucid.layers import Layer, layer_from_dict
+from pellucid.layers import LAYERS, Layer, layer_from_dict
 from pellucid.network import Network
 from pellucid.persistence.folder import (
     MEND,
@@ -50,6 +52,8 @@ __all__ = [
 
 MAX_LAYERS = 10_000
 MAX_NETWORKS = 1000
+
+T = TypeVar("T")
 
 
 def save(
@@ -93,7 +97,8 @@ def save(
     BusyError
         Where another is writing the folder, and after ``wait`` seconds still is.
     ModelError
-        Where the model could not be loaded again, such as one with an activation of your own.
+        Where the model could not be loaded again: a layer of your own whose settings are no plain
+        data, or whose name is that of another.
 
     Examples
     --------
@@ -134,11 +139,24 @@ def save(
     )
 
 
-def load(path: str | os.PathLike[str] | ModelFolder) -> Any:
+def load(
+    path: str | os.PathLike[str] | ModelFolder,
+    *,
+    layers: Iterable[type[Layer]] = (),
+    activations: Iterable[type[Activation]] = (),
+) -> Any:
     """Return the model that :func:`save` wrote, bit for bit.
 
     Nothing in the folder is executed; the files are checked before the model is built. Where the
     model is replaced meanwhile, the result is the old one or the new.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    layers, activations : list of classes
+        Those of your own that the model has; the folder names them, but holds no code, and nothing
+        is imported by name.
 
     Raises
     ------
@@ -153,16 +171,21 @@ def load(path: str | os.PathLike[str] | ModelFolder) -> Any:
     >>> bool((load("gate.pellucid").W[1] == net.W[1]).all())
     True
     """
-    return _load(path, 0)
+    return _load(with_classes(path, layers, activations), 0)
 
 
-def load_predictor(path: str | os.PathLike[str] | ModelFolder) -> Any:
+def load_predictor(
+    path: str | os.PathLike[str] | ModelFolder,
+    *,
+    layers: Iterable[type[Layer]] = (),
+    activations: Iterable[type[Activation]] = (),
+) -> Any:
     """Return what predicts as the model of a folder does, importing numpy and safetensors alone.
 
     A model of a table becomes a :class:`~pellucid.tables.TableModel`; a network, an MLPClassifier
     or an MLPRegressor becomes a :class:`~pellucid.persistence.predictor.NetworkPredictor`. Both
     take rows, (m, n), a row an example, and have ``predict`` and ``predict_proba``, whose numbers
-    are those of :func:`load`, bit for bit.
+    are those of :func:`load`, bit for bit. ``layers`` and ``activations`` are as there.
 
     Raises
     ------
@@ -176,11 +199,51 @@ def load_predictor(path: str | os.PathLike[str] | ModelFolder) -> Any:
     >>> load_predictor("half.pellucid").predict_proba([[0.0, 1.0]])
     array([[0.5, 0.5]], dtype=float32)
     """
-    return _load(path, 1)
+    return _load(with_classes(path, layers, activations), 1)
 
 
-def _load(path: str | os.PathLike[str] | ModelFolder, form: int) -> Any:
+def with_classes(
+    path: str | os.PathLike[str] | ModelFolder,
+    layers: Iterable[type[Layer]],
+    activations: Iterable[type[Activation]],
+) -> ModelFolder:
+    """Return a folder that was read, with classes of one's own to make its networks of."""
     folder = read_folder(path)
+    own_layers = _by_name("layers", layers, Layer, LAYERS)
+    own_activations = _by_name("activations", activations, Activation, ACTIVATIONS)
+    return replace(
+        folder,
+        layers={**folder.layers, **own_layers},
+        activations={**folder.activations, **own_activations},
+    )
+
+
+def _by_name(
+    argument: str, classes: Iterable[type[T]], base: type[T], table: Mapping[str, type[T]]
+) -> dict[str, type[T]]:
+    """Classes of one's own by name; a name of the tables is the tables' own."""
+    found: dict[str, type[T]] = {}
+    kind, given = base.__name__, [classes] if isinstance(classes, type) else list(classes)
+    for each in cast(list[Any], given):
+        if not isinstance(each, type) or not issubclass(each, base) or each is base:
+            raise ModelError(
+                f"{argument}= takes classes that derive from {kind}, such as "
+                f"{argument}=[My{kind}]; got {each!r}."
+            )
+        name = getattr(each, "name", "")
+        if table.get(name) is each:
+            continue
+        if name in table or name in found:
+            other = {**found, **table}[name].__name__
+            raise ModelError(
+                f"{each.__name__} has the name {name!r}, which is {other}'s. Give the class a name "
+                "of its own."
+            )
+        found[name] = each
+    return found
+
+
+def _load(folder: ModelFolder, form: int) -> Any:
     kind = folder.model["kind"]
     if kind == "checkpoint":
         raise ModelError(
@@ -237,9 +300,15 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: str | os.PathLike[str] | ModelFolder,
+    *,
+    layers: Iterable[type[Layer]] = (),
+    activations: Iterable[type[Activation]] = (),
 ) -> tuple[Network, dict[str, Any], dict[str, NDArray[Any]], dict[str, NDArray[Any]] | None]:
-    """Return what :func:`save_checkpoint` got: network, training, state and best."""
-    folder = read_folder(path)
+    """Return what :func:`save_checkpoint` got: network, training, state and best.
+
+    ``layers`` and ``activations`` are as :func:`load` takes them.
+    """
+    folder = with_classes(path, layers, activations)
     kind = folder.model["kind"]
     if kind != "checkpoint":
         raise ModelError(
@@ -268,7 +337,11 @@ def network_to_model(network: Network) -> tuple[dict[str, Any], dict[str, NDArra
     """Return a network as plain data and arrays; refuse what could not be read back."""
     for layer in network.layers:
         _check_known(layer)
-    return network.to_dict(), dict(network.parameters)
+    description = network.to_dict()
+    for layer, entry in zip(network.layers, description["layers"], strict=True):
+        if type(layer) is not LAYERS.get(layer.name):
+            entry["class"] = type(layer).__name__  # so that a message can name what is missing
+    return description, dict(network.parameters)
 
 
 def network_from_model(folder: ModelFolder) -> Network:
@@ -301,15 +374,14 @@ def networks_from_model(folder: ModelFolder) -> list[Network]:
 def _networks(folder: ModelFolder, prefixes: list[str]) -> list[Network]:
     description = folder.entry("network", dict)
     where = f"{folder.path}: the network in {MODEL_JSON}"
-    layers = _checked_description(where, description)
+    layers = _checked_description(where, description, folder)
     weights = folder.arrays("weights")
     networks = []
     for prefix in prefixes:
         parameters = _taken(folder, layers, description, weights, prefix)
+        start = description["n_inputs"], description["seed"], description["dtype"]
         try:
-            networks.append(
-                Network._around(layers, parameters, description["n_inputs"], description["seed"])
-            )
+            networks.append(Network._around(layers, parameters, *start))
         except (TypeError, ValueError) as error:
             raise ModelError(f"{where} is wrong: {error}") from None
     _check_arrays(folder, "weights", {}, weights, np.dtype(description["dtype"]))
@@ -329,34 +401,63 @@ def _taken(
     number = 0
     for layer in layers:
         number += layer.computes_Z
-        shapes = layer.parameter_shapes(shape)
+        shapes, after = _shapes(folder, layer, shape)
         named = {f"{prefix}{letter}{number}": expected for letter, expected in shapes.items()}
         found = {name: weights[name] for name in named if name in weights}
         _check_arrays(folder, "weights", named, found, np.dtype(description["dtype"]))
         parameters.append(
             {k: np.array(weights.pop(f"{prefix}{k}{number}"), order="F") for k in shapes}
         )
-        shape = layer.output_shape_for(shape)
+        shape = after
     return parameters
 
 
-def _check_known(layer: Layer) -> None:
-    """Refuse a layer, or an activation, that loading would not find in the tables."""
+def _shapes(
+    folder: ModelFolder, layer: Layer, shape: tuple[int, ...]
+) -> tuple[dict[str, tuple[int, int]], tuple[int, ...]]:
+    """The shapes of a layer's parameters and of its output."""
+    if type(layer) is LAYERS.get(layer.name):
+        return layer.parameter_shapes(shape), layer.output_shape_for(shape)
     try:
-        again = layer_from_dict(decode(encode(layer.to_dict())))
-        same = type(again) is type(layer) and again.activation == layer.activation
-    except (TypeError, ValueError):
-        same = False
-    if not same:
-        g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
+        return dict(layer.parameter_shapes(shape)), tuple(layer.output_shape_for(shape))
+    except Exception as error:
         raise ModelError(
-            f"{layer.where()}{g} cannot be saved: a model folder holds no code, so only layers and "
-            "activations of Pellucid's own tables can be read back. Use one of those, or keep the "
-            "arrays yourself: numpy.savez(path, **network.parameters)."
+            f"{folder.path}: the class {type(layer).__name__} that was given does not fit: it "
+            f"cannot say its shapes for inputs of shape {shape} ({_said(error)})."
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _check_known(layer: Layer) -> None:
+    """Refuse a layer, or an activation, that loading could not make again."""
+    g, name = layer.activation, type(layer).__name__
+    try:
+        own = _by_name("layers", [type(layer)], Layer, LAYERS)
+        own_g = _by_name("activations", [type(g)] if g else [], Activation, ACTIVATIONS)
+        described = decode(encode(layer.to_dict()))
+        again = layer_from_dict(described, own, own_g)
+        fault = ""
+        if type(again) is not type(layer) or decode(encode(again.to_dict())) != described:
+            fault = f"{name} made of its settings() has others"
+        elif again.activation != g:
+            fault = f"made of its settings() it has the activation {again.activation!r}"
+    except Exception as error:
+        fault = str(error) if isinstance(error, ModelError) else _said(error)
+    if fault:
+        with_g = "" if g is None else f" with the activation {g!r}"
+        raise ModelError(
+            f"{layer.where()}{with_g} cannot be saved: {fault.rstrip('.')}. A model folder holds a "
+            "layer's name and settings as plain data, and no code. To keep the arrays yourself: "
+            "numpy.savez(path, **network.parameters)."
         )
 
 
-def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]:
+def _checked_description(
+    where: str, description: dict[str, Any], folder: ModelFolder
+) -> list[Layer]:
     """The layers, without parameters; ModelError for anything that is not an architecture."""
     entries = description.get("layers")
     for name, holds, expected in (
@@ -382,15 +483,46 @@ def _checked_description(where: str, description: dict[str, Any]) -> list[Layer]
             raise ModelError(f"{where}: {name!r} should be {expected}; it is {shown[:60]}. {MEND}")
     layers = []
     for position, entry in enumerate(cast(list[Any], entries), start=1):
+        here = f"{where}: entry {position} of its layers"
         try:
             if not isinstance(entry, dict):
                 raise TypeError(f"expected an object, got {entry!r}")
-            layers.append(layer_from_dict(entry))
+            layers.append(_made(here, entry, folder))
+        except _MissingClassError:
+            raise
         except (TypeError, ValueError, OverflowError) as error:
-            raise ModelError(
-                f"{where}: entry {position} of its layers is wrong: {error} {MEND}"
-            ) from None
+            mend = "" if "load(path, " in str(error) else f" {MEND}"
+            raise ModelError(f"{here} is wrong: {error}{mend}") from None
     return layers
+
+
+class _MissingClassError(ModelError):
+    """A folder names a class of somebody's own, and nobody gave it."""
+
+
+def _made(here: str, entry: dict[str, Any], folder: ModelFolder) -> Layer:
+    """A layer as described; what a class of one's own raises becomes a ValueError."""
+    description = dict(entry)
+    name, own_class = entry.get("layer"), description.pop("class", None)
+    own = folder.layers.get(name) if isinstance(name, str) else None
+    if own_class is not None and own is None:
+        raise _MissingClassError(
+            f"{here} is a {own_class!s:.60}, which is none of Pellucid's layers, and a model "
+            f"folder holds no code. Give its class: load(path, layers=[{own_class!s:.60}])."
+        )
+    try:
+        return layer_from_dict(description, folder.layers, folder.activations)
+    except Exception as error:
+        if str(error).startswith("unknown activation"):
+            raise ValueError(
+                f"{error} One of your own is given as a class: load(path, activations=[...])."
+            ) from None
+        if own is not None:
+            raise ValueError(
+                f"the class {own.__name__} that was given does not take its settings "
+                f"({_said(error)})"
+            ) from error
+        raise
 
 
 def _check_arrays(

@@ -84,11 +84,15 @@ class ModelFolder:
     contents : dict
         The bytes of each other file by its kind ("weights", "history", ...); their sizes and
         SHA-256 are right.
+    layers, activations : dict
+        Classes of the reader's own by name, beside those of Pellucid's tables.
     """
 
     path: Path
     model: dict[str, Any]
     contents: Mapping[str, bytes] = field(repr=False)
+    layers: Mapping[str, type[Any]] = field(default_factory=dict, repr=False)
+    activations: Mapping[str, type[Any]] = field(default_factory=dict, repr=False)
 
     def arrays(self, kind: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of one safetensors file by name, in the order of their names."""

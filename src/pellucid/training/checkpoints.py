@@ -55,7 +55,13 @@ class Checkpoints:
 
 def restore(run: Run, path: str | Path) -> None:
     """Put a run where the checkpoint left it; ModelError, and nothing done, where that is odd."""
-    network, training, slots, best = persistence.load_checkpoint(path)
+    network, training, slots, best = persistence.load_checkpoint(
+        path,
+        layers=dict.fromkeys(type(layer) for layer in run.network.layers),
+        activations=dict.fromkeys(
+            type(layer.activation) for layer in run.network.layers if layer.activation is not None
+        ),
+    )
     mine, theirs = asked(run), training.get("asked")
     if not isinstance(theirs, dict):
         raise _odd(path, "it does not say what was asked for")

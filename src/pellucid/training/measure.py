@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from pellucid import propagation
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
-from pellucid.layers import Dense
+from pellucid.layers import Layer, LayerCache
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
@@ -52,35 +52,61 @@ def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> d
 def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:
     """Return for each layer what :func:`measure` says of it, of a pass that is there already."""
     each = zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
-    return [_of_layer(layer, kept, got) for layer, kept, got in each if isinstance(layer, Dense)]
+    found = [_of_layer(layer, kept, got) for layer, kept, got in each if layer.computes_Z]
+    return _bent(cache.layers, found)
 
 
-def of_parameters(layer: Dense, dW: NDArray[Any] | None = None) -> dict[str, Any]:
-    """Return what the parameters alone say of a layer.
+def of_layers(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Return what :func:`of_parameters` says of each layer that computes a Z."""
+    return _bent(layers, [of_parameters(layer) for layer in layers if layer.computes_Z])
+
+
+def _bent(layers: Sequence[Layer], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each layer whether one without a Z before it is more than a factor for each unit."""
+    bent = {layer.number + 1 for layer in layers if not layer.computes_Z and layer.fan_in is None}
+    for each in found:
+        each |= {"bent": True} if each["layer"] in bent else {}
+    return found
+
+
+def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any]:
+    """Return what a layer says of itself, and what its parameters alone do.
 
     ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W and b
     from the first unit's, and where they are alike of its dW, relative to the largest entry; 0
-    where all units are the same.
+    where all units are the same. W are the layer's weights, the first of ``penalised``; a layer
+    without any has none of this.
     """
-    W, b = layer.parameters["W"], layer.parameters["b"]
-    mean = float(np.add.reduce(W.ravel("K"))) / W.size
-    return {
-        "layer": layer.number,
-        **_named(layer.activation),
-        "units": layer.n_units,
-        "fan_in": W.shape[1],
-        "rate_factor": layer.rate_factor("W"),
-        "dropout": float(layer.dropout),
-        "W_norm": norm(W),
-        "W_std": norm(W - mean) / math.sqrt(W.size),
-        "W_mean": mean,
-        "b_mean": float(b.mean()),
-        "alike": _unlikeness(W, b, dW),
-    }
+    found: dict[str, Any] = {"layer": layer.number, **_named(layer.activation)}
+    found |= {"units": math.prod(layer.output_shape)}
+    letter = weights_of(layer)
+    if letter is not None:
+        W = layer.parameters[letter]
+        mean = float(np.add.reduce(W.ravel("K"))) / W.size
+        found |= {"weights": W.size}
+        found |= {} if layer.fan_in is None else {"fan_in": layer.fan_in}
+        found |= {
+            "rate_factor": layer.rate_factor(letter),
+            "dropout": float(layer.dropout),
+            "W_norm": norm(W),
+            "W_std": norm(W - mean) / math.sqrt(W.size),
+            "W_mean": mean,
+            "alike": _unlikeness(W, layer.parameters.get("b"), dW),
+        }
+    if "b" in layer.parameters:
+        found["b_mean"] = float(layer.parameters["b"].mean())
+    return found
 
 
-def _named(g: Activation) -> dict[str, Any]:
+def weights_of(layer: Layer) -> str | None:
+    """Return the letter of a layer's weights, W of a Dense; None where it has none."""
+    return next((letter for letter in layer.penalised if layer.parameters[letter].size), None)
+
+
+def _named(g: Activation | None) -> dict[str, Any]:
     """The name of g; what else it takes to know it by, where that is more or, as None, nothing."""
+    if g is None:
+        return {"g": "", "activation": None}
     spec = g.spec() if ACTIVATIONS.get(g.name) is type(g) else None
     return {"g": g.name} if spec == g.name else {"g": g.name, "activation": spec}
 
@@ -116,20 +142,23 @@ def norm(array: NDArray[Any]) -> float:
     return math.sqrt(size)
 
 
-def _of_layer(layer: Dense, kept: Any, got: dict[str, Any]) -> dict[str, Any]:
-    A, Z = kept.A, kept.Z
-    return of_parameters(layer, got["dW"]) | {
-        "dW_norm": norm(got["dW"]),
+def _of_layer(layer: Layer, kept: LayerCache, got: dict[str, Any]) -> dict[str, Any]:
+    A, Z, letter = kept.A, kept.Z, weights_of(layer)
+    dW = None if letter is None else got["d" + letter]
+    found = of_parameters(layer, dW)
+    if dW is not None:
+        found["dW_norm"] = norm(dW)
+    dies = layer.activation is not None and layer.activation.dies
+    return found | {
         "Z_rms": norm(Z) / math.sqrt(Z.size),
-        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if layer.activation.dies else 0,
-        "saturated": _saturated(layer, kept),
+        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if dies else 0,
+        "saturated": _saturated(layer.activation, kept),
     }
 
 
-def _saturated(layer: Dense, kept: Any) -> int:
+def _saturated(g: Activation | None, kept: LayerCache) -> int:
     """How many units have almost no slope for 95 % of the examples."""
-    g = layer.activation
-    if g.range is None or not g.range.bounded or g.steepest is None:
+    if g is None or g.range is None or not g.range.bounded or g.steepest is None:
         return 0
     ones = np.broadcast_to(kept.A.dtype.type(1), kept.A.shape)
     slope = np.abs(g.backward(ones, kept.Z, kept.A))
@@ -137,11 +166,12 @@ def _saturated(layer: Dense, kept: Any) -> int:
     return int(np.count_nonzero(flat >= 0.95 * slope.shape[1]))
 
 
-def _unlikeness(W: NDArray[Any], b: NDArray[Any], dW: NDArray[Any] | None) -> float:
+def _unlikeness(W: NDArray[Any], b: NDArray[Any] | None, dW: NDArray[Any] | None) -> float:
     if len(W) < 2:
         return 1.0
     some = slice(None, None, -(-W.shape[1] // COLUMNS))
-    unlike = _from_first(np.concatenate([W[:, some], b], axis=1))
+    units = [W[:, some]] if b is None or len(b) != len(W) else [W[:, some], b]
+    unlike = _from_first(np.concatenate(units, axis=1))
     if dW is None or unlike > ALIKE:
         return unlike
     return max(unlike, _from_first(dW[:, some]))
@@ -168,18 +198,24 @@ def sample(
     """
     with one_thread():
         found = measure(network, *few, loss)
-    parameters = network.parameters
+    now = {layer.number: layer for layer in network.layers if layer.computes_Z}
     for layer in found["layers"]:
-        name = f"W{layer['layer']}"
-        moved = _relative(_some(parameters[name]), start[name]) if start else 0.0
+        letter = weights_of(now[layer["layer"]])
+        W = None if letter is None else now[layer["layer"]].parameters[letter]
+        begun = start.get(f"{letter}{layer['layer']}")
+        moved = 0.0 if W is None or begun is None else _relative(_some(W), begun)
         layer["moved_since_start"] = moved
         layer |= {k: float(f"{v:.6g}") for k, v in layer.items() if isinstance(v, float)}
     return found
 
 
 def start_of(network: Network) -> dict[str, NDArray[Any]]:
-    """Return some of each W, to see later how far it has moved."""
-    return {k: _some(W).copy() for k, W in network.parameters.items() if k[0] == "W"}
+    """Return some of each layer's weights, to see later how far they have moved."""
+    return {
+        f"{letter}{layer.number}": _some(layer.parameters[letter]).copy()
+        for layer in network.layers
+        if layer.computes_Z and (letter := weights_of(layer)) is not None
+    }
 
 
 def _some(W: NDArray[Any]) -> NDArray[Any]:

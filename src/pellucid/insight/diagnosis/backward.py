@@ -64,9 +64,11 @@ def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, 
 def _differences(
     net: Network, Y: NDArray[Any], loss: Loss, rng: np.random.Generator
 ) -> dict[str, float]:
-    for name, array in net.parameters.items():
-        fan_in = array.shape[1] if name.startswith("W") else 4
-        array[...] = rng.normal(size=array.shape) / math.sqrt(fan_in)
+    for layer in net.layers:
+        for letter, array in layer.parameters.items():
+            weights = layer.computes_Z and letter in layer.penalised
+            size = math.sqrt(array.shape[-1] if weights else 4)
+            array[...] = rng.normal(size=array.shape) / size
     X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
 
     def J(A: NDArray[Any] = X, after: int = 0) -> float:

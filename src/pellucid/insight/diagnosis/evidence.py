@@ -13,7 +13,6 @@ from pellucid.activations import Activation
 from pellucid.insight.diagnosis.backward import of_ones_own, upside_down, wrong_gradients
 from pellucid.insight.diagnosis.reference import reference
 from pellucid.insight.diagnosis.subject import Subject
-from pellucid.layers import Dense
 from pellucid.network import Network
 from pellucid.training import facts
 from pellucid.training.facts import Facts
@@ -26,7 +25,7 @@ from pellucid.training.facts.target import (
     table,
     target_of,
 )
-from pellucid.training.measure import activation_of, measure, of_parameters, probe
+from pellucid.training.measure import activation_of, measure, of_layers, probe
 
 PARAMETERS, LOSSES, STATISTICS = "parameters", "loss curves", "statistics"
 FACTS, KEPT, DATA = "facts of the data", "some rows of the training", "data"
@@ -63,6 +62,11 @@ class Evidence(Facts):
         """The statistics before the first step."""
         first = self.samples[0] if self.samples else None
         return first if first and first["epoch"] == 0 else None
+
+    @property
+    def begun(self) -> list[dict[str, Any]]:
+        """The layers before the first step; empty where nothing is known of them."""
+        return list(self.start["layers"]) if self.start else []
 
     def g(self, layer: dict[str, Any]) -> Activation:
         """The activation of a layer, given by its statistics."""
@@ -169,10 +173,13 @@ def _from_history(found: Evidence, subject: Subject) -> None:
 
 def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     found.looked_at.append(PARAMETERS)
-    dense = [layer for layer in network.layers if isinstance(layer, Dense)]
-    found.activations = [layer.activation.name for layer in dense]
-    found.functions = {layer.number: layer.activation for layer in dense}
-    found.layers = [of_parameters(layer) for layer in dense]
+    found.layers = of_layers(network.layers)
+    found.activations = [each["g"] for each in found.layers]
+    found.functions = {
+        layer.number: layer.activation or Activation()
+        for layer in network.layers
+        if layer.computes_Z
+    }
     if found.samples and _is_of(found.samples[-1], found.layers):
         found.layers = found.samples[-1]["layers"]
     loss = subject.loss
@@ -198,7 +205,8 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
 def _is_of(sample: dict[str, Any], layers: list[dict[str, Any]]) -> bool:
     """Whether the last statistics are those of the network as it is now."""
     pairs = zip(sample["layers"], layers, strict=False)
-    same = all(abs(a["W_norm"] - b["W_norm"]) <= 1e-4 * b["W_norm"] for a, b in pairs)
+    sizes = ((a.get("W_norm", 0.0), b.get("W_norm", 0.0)) for a, b in pairs)
+    same = all(abs(a - b) <= 1e-4 * b for a, b in sizes)
     return same and len(sample["layers"]) == len(layers)
 
 

@@ -75,7 +75,10 @@ def check_trace(trace: Trace, *, step: float, tolerance: float) -> TraceCheck:
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported as wrong
 def _by_example(trace: Trace, step: float, tolerance: float) -> dict[str, Compared]:
-    """dZ[l], dA[l] and dX: examples do not mix, so a whole row is moved at once."""
+    """dZ[l], dA[l] and dX: examples do not mix, so a whole row is moved at once.
+
+    dZ[l] only where A[l] = g(Z[l]) is what goes on: else nobody but the layer knows the way.
+    """
     net = in_float64(trace.network)
     cache = net.forward(np.asarray(trace.cache.X, dtype=np.float64), cache=True)
     Y = trace.Y.astype(np.float64)
@@ -94,7 +97,8 @@ def _by_example(trace: Trace, step: float, tolerance: float) -> dict[str, Compar
     hold("dX", gradients.dX, 0, "input", cache.X)
     for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
         l = layer.number
-        if layer.computes_Z:
+        by_g = kept.A is kept.output and (layer.activation is not None or kept.Z is kept.A)
+        if layer.computes_Z and by_g and "dZ" in gradients.by_layer[k]:
             hold(f"dZ{l}", gradients.dZ[l], k, "Z", kept.Z)
         if k == last and l not in gradients.dA:
             continue  # a fused pair goes straight to dZ[L]
@@ -117,9 +121,7 @@ def _losses_after(
         A, caches = values, list(cache.caches[:k])
         for number, layer in enumerate(layers[k:]):
             if number == 0 and place == "Z":
-                g = layer.activation
-                assert g is not None
-                A = g(values)
+                A = values if layer.activation is None else layer.activation(values)
                 made = LayerCache(cache.caches[k].A_prev, A, values, A)
             else:
                 A, made = layer.forward(A)
@@ -153,7 +155,7 @@ def _fused_difference(trace: Trace) -> tuple[float | None, str]:
         session.close()
     pairs = [(trace.network.forward(trace.cache.X), trace.cache.A[trace.network.L])]
     for mine, theirs in zip(found.by_layer, trace.gradients.by_layer, strict=True):
-        pairs += [(mine[key], theirs[key]) for key in mine if key in ("dW", "db", "ds")]
+        pairs += [(mine[key], theirs[key]) for key in mine]
     tiny = float(np.finfo(np.float32).tiny)
     return max(
         float(np.abs(a - b).max()) / max(float(np.abs(b).max()), tiny) for a, b in pairs

@@ -21,6 +21,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     noise_of_recall,
     percent,
     shortfall,
+    sums_alone,
 )
 
 RARE = 0.2
@@ -129,6 +130,8 @@ def _lost_score(e: Evidence) -> float:
 def too_narrow(e: Evidence) -> list[Seen]:
     """No hidden layer, or one of a single unit: the answer follows one straight line."""
     r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
+    if not sums_alone(e.layers):  # a layer of one's own need not follow a line
+        return []
     if r is None and not widths and _stays(e):
         return [Seen("warning", "0 hidden units", _one_answer(e), *_A_LAYER)]
     if r is None or not e.layers or min(widths, default=1) > 1 or not hurts(e):

@@ -13,7 +13,9 @@ from pellucid.insight.diagnosis.rules.rule import (
     by_heart,
     hidden,
     hurts,
+    n_weights,
     percent,
+    weighted,
 )
 
 VANISHED = 0.01
@@ -34,13 +36,13 @@ def _relative(layer: dict[str, Any]) -> float:
 
 def _each(layer: dict[str, Any]) -> float:
     """The root mean square of dW."""
-    return float(layer["dW_norm"]) / math.sqrt(layer["units"] * layer["fan_in"])
+    return float(layer["dW_norm"]) / math.sqrt(n_weights(layer))
 
 
 def _vanishing(e: Evidence) -> list[Seen]:
-    if e.start is None or len(e.start["layers"]) < 3 or not hurts(e):
+    layers = weighted(e.begun)
+    if len(layers) < 3 or not hurts(e):
         return []
-    layers = e.start["layers"]
     share = _each(layers[0]) / max(_each(layers[-1]), 1e-300)
     if share > VANISHED or layers[0]["dW_norm"] == 0:
         return []
@@ -59,12 +61,12 @@ def _vanishing(e: Evidence) -> list[Seen]:
 
 
 def _exploding(e: Evidence) -> list[Seen]:
-    if e.start is None or not hurts(e):
+    layers = weighted(e.begun)
+    if len(layers) < 3 or not hurts(e):
         return []
-    layers = e.start["layers"]
     growth = _relative(layers[0]) / max(_relative(layers[-1]), 1e-300)
     amplified = layers[-1]["Z_rms"] / max(layers[0]["Z_rms"], 1e-300)
-    if len(layers) < 3 or max(growth, amplified) < EXPLODED:
+    if max(growth, amplified) < EXPLODED:
         return []
     return [
         Seen(

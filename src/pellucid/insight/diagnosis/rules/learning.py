@@ -61,14 +61,14 @@ SMALL_BATCH, GOOD_BATCH = 4, 32
 
 def _rates(e: Evidence) -> tuple[float, float, float]:
     """The learning rate; a step relative to the weights, the longest layer: first and typical."""
-    sizes = [max(step_sizes(e, sample)) for sample in _looks(e)] or [0.0]
+    sizes = [max(step_sizes(e, sample), default=0.0) for sample in _looks(e)] or [0.0]
     rate = float(e.settings.get("learning_rate", math.nan))
     return rate, sizes[0], sorted(sizes)[len(sizes) // 2]
 
 
 def _looks(e: Evidence) -> list[dict[str, Any]]:
     """The statistics taken while training; where there are none, those of the end."""
-    if e.samples or not e.layers or "dW_norm" not in e.layers[0]:
+    if e.samples or not e.layers or "Z_rms" not in e.layers[0]:
         return e.samples
     return [{"epoch": _epochs(e), "layers": e.layers}]
 

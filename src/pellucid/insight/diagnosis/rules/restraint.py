@@ -17,6 +17,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     optimizer_of,
     percent,
     shortfall,
+    weighted,
 )
 
 STRONG = 2e-3
@@ -43,9 +44,9 @@ def _penalty(e: Evidence) -> list[Seen]:
     strength, name = _strength(e)
     if not strength or not e.layers or not _misses_training(e):
         return []
-    start = {each["layer"]: each["W_norm"] for each in (e.start["layers"] if e.start else [])}
+    start = {each["layer"]: each["W_norm"] for each in weighted(e.begun)}
     held = []
-    for layer in e.layers:
+    for layer in weighted(e.layers):
         W, first = layer["W_norm"], start.get(layer["layer"], math.sqrt(layer["units"]))
         pull = strength * W / max(layer.get("dW_norm", math.inf), 1e-300)
         if pull > HOLDS or W < COLLAPSED * first:

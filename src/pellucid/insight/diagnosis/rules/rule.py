@@ -177,6 +177,21 @@ def hidden(layers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     return list(layers or [])[:-1]
 
 
+def weighted(layers: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The layers with weights W; of a layer of one's own without any nothing is said of W."""
+    return [each for each in layers or [] if "W_norm" in each]
+
+
+def n_weights(layer: dict[str, Any]) -> int:
+    """How many entries W has; statistics of version 0.1 tell it by the inputs of a unit."""
+    return int(layer.get("weights") or layer["units"] * layer["fan_in"])
+
+
+def sums_alone(layers: list[dict[str, Any]] | None) -> bool:
+    """Whether nothing but g bends: each z is a sum of weighted inputs and a bias."""
+    return all("fan_in" in each and not each.get("bent") for each in layers or [])
+
+
 def falling(curve: list[float]) -> float:
     """By what share of its present height a curve fell in its last quarter, smoothed."""
     if len(curve) < 2:
@@ -204,7 +219,7 @@ def _last_quarters(curve: list[float]) -> tuple[float, float]:
 
 
 def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
-    """How far one step moves each layer's W, relative to W: |dW| or sqrt(size) times the rate.
+    """How far one step moves each W, relative to W: |dW| or sqrt(size) times the rate.
 
     Of steps that are none of ours, "unknown", the rate is |step| / |dW|.
     A W that starts at 0, or near it, is taken for half of what is usual: |W| = sqrt(units).
@@ -212,9 +227,9 @@ def step_sizes(e: Evidence, sample: dict[str, Any]) -> list[float]:
     name, parameters = optimizer_of(e)
     alpha = rate_at(e, sample["epoch"])
     sizes = []
-    for layer in sample["layers"]:
+    for layer in weighted(sample["layers"]):
         rate = alpha * layer.get("rate_factor", 1.0)
-        size = math.sqrt(layer["units"] * layer["fan_in"])
+        size = math.sqrt(n_weights(layer))
         if name in ("classical_momentum", "nesterov"):
             step = rate * layer["dW_norm"] / max(1 - parameters.get("beta", 0.9), 1e-6)
         elif name in ("gradient_descent", "momentum", "unknown"):

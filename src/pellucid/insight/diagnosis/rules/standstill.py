@@ -60,7 +60,9 @@ def _still(e: Evidence) -> list[Seen]:
     last, between = e.samples[-1]["layers"], e.samples[1:-1]
     if any(each["moved_since_start"] > 0 for each in last):
         return _set_back(e)
-    if max(step_sizes(e, e.samples[0])) < ROUNDING and rate_at(e, 0) > 0:  # nowhere to go
+    if (
+        max(step_sizes(e, e.samples[0]), default=0.0) < ROUNDING and rate_at(e, 0) > 0
+    ):  # nowhere to go
         return []
     if all(each.get("dW_norm", 0.0) == 0 for each in last):  # dead units
         return []

@@ -7,7 +7,17 @@ from typing import Any
 
 from pellucid.initializers import initializer
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import SYMPTOMS, Rule, Seen, answers_well, hidden, hurts
+from pellucid.insight.diagnosis.rules.rule import (
+    SYMPTOMS,
+    Rule,
+    Seen,
+    answers_well,
+    hidden,
+    hurts,
+    n_weights,
+    sums_alone,
+    weighted,
+)
 from pellucid.training.measure import ALIKE
 
 LARGE = 4.0
@@ -26,14 +36,14 @@ def suited(e: Evidence, layer: dict[str, Any]) -> float:
 
 def size(layer: dict[str, Any]) -> float:
     """The root mean square of W."""
-    return float(layer["W_norm"] / math.sqrt(layer["units"] * layer["fan_in"]))
+    return float(layer["W_norm"] / math.sqrt(n_weights(layer)))
 
 
 def _first(e: Evidence) -> list[dict[str, Any]]:
     """The layers before training; those of today where nothing was trained."""
     if e.start is not None:
-        return list(e.start["layers"])
-    return [] if e.curves else list(e.layers or [])
+        return weighted(e.start["layers"])
+    return [] if e.curves else weighted(e.layers)
 
 
 def _zero(e: Evidence) -> list[Seen]:
@@ -55,7 +65,7 @@ def _zero(e: Evidence) -> list[Seen]:
 def _constant(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)):
-        if layer["units"] * layer["fan_in"] < 2 or layer["W_norm"] == 0:
+        if n_weights(layer) < 2 or layer["W_norm"] == 0:
             continue
         equal = layer["W_std"] <= ALIKE * abs(layer["W_mean"])
         stay = layer["alike"] < ALIKE  # else the next layer tells the units apart, if slowly
@@ -64,7 +74,7 @@ def _constant(e: Evidence) -> list[Seen]:
                 Seen(
                     "error" if stay else "warning",
                     f"layer {layer['layer']}",
-                    f"all {layer['units'] * layer['fan_in']} weights are {layer['W_mean']:.3g} at "
+                    f"all {n_weights(layer)} weights are {layer['W_mean']:.3g} at "
                     f"the start, so its {layer['units']} units compute the same",
                     "Start from small random weights.",
                     {"initializer": e.g(layer).initializer},
@@ -77,7 +87,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
     last = e.samples[-1]["layers"] if e.samples else e.layers
     first = {each["layer"]: each for each in _first(e)}
     found = []
-    for layer in hidden(last):
+    for layer in weighted(hidden(last)):
         start = first.get(layer["layer"], layer)
         if layer["units"] > 1 and layer["alike"] < ALIKE and start["alike"] < ALIKE:
             found.append(
@@ -96,6 +106,8 @@ def _symmetric(e: Evidence) -> list[Seen]:
 def _large(e: Evidence) -> list[Seen]:
     found = []
     for layer in hidden(_first(e)) or _first(e):
+        if "fan_in" not in layer:
+            continue
         ratio = size(layer) / suited(e, layer)
         if ratio > LARGE:
             harm = hurts(e) if e.curves else not answers_well(e)  # made by hand
@@ -114,7 +126,7 @@ def _large(e: Evidence) -> list[Seen]:
 
 def _small(e: Evidence) -> list[Seen]:
     layers = _first(e)
-    if len(layers) < 2 or any(each["W_norm"] == 0 for each in layers):
+    if len(layers) < 2 or not sums_alone(layers) or any(x["W_norm"] == 0 for x in layers):
         return []
     ratios = [size(each) / suited(e, each) for each in layers]
     left = math.prod(ratios)
@@ -134,8 +146,8 @@ def _small(e: Evidence) -> list[Seen]:
 
 
 def _linear(e: Evidence) -> list[Seen]:
-    inner = e.activations[:-1]
-    if not inner or any(g != "identity" for g in inner):
+    inner, layers = e.activations[:-1], e.layers or (e.samples[-1]["layers"] if e.samples else [])
+    if not inner or not sums_alone(layers) or any(g != "identity" for g in inner):
         return []
     return [
         Seen(
