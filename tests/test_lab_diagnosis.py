@@ -12,11 +12,11 @@ from pellucid import diagnose as diagnose_history
 from pellucid.insight import Diagnosis
 from pellucid.insight.diagnosis.finding import Finding
 from pellucid.insight.diagnosis.rules import KINDS
-from pellucid.lab.diagnosis import LATER, REMEDIES, diagnose, history, remedy
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.faults import FAULTS
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.diagnosis import LATER, REMEDIES, diagnose, history, remedy
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

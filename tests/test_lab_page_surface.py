@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lab_browser import choose, expect, number, says, told, until, weights
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
-from pellucid.lab.surface import race, surface
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.surface import race, surface
 from pellucid.record import shown
 
 PLACES = [["W", 1, 0, 0], ["W", 1, 0, 1]]

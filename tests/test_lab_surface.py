@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, Network, propagation
-from pellucid.lab import frames
-from pellucid.lab.commands import handle
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.recording import Costs, Path
-from pellucid.lab.settings import Settings
-from pellucid.lab.surface import MOST_EXAMPLES, _chosen, race, surface
-from pellucid.lab.trainer import Player
+from pellucid.lab.server import frames
+from pellucid.lab.server.commands import handle
+from pellucid.lab.server.trainer import Player
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.recording import Costs, Path
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.surface import MOST_EXAMPLES, _chosen, race, surface
 from pellucid.losses import loss
 
 TWO = [["W", 1, 0, 0], ["W", 1, 0, 1]]

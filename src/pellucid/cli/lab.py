@@ -54,7 +54,7 @@ def lab(
       pellucid lab houses.csv --target price
       pellucid lab iris.pellucid sample:iris
     """
-    from pellucid.lab.server import Lab
+    from pellucid.lab.server.app import Lab
 
     made = Lab(port, experiment=None if source is None else _experiment(source, data, target))
     say(console(), f"The lab is at {made.address}")
@@ -72,9 +72,9 @@ def lab(
 def _experiment(source: str, data: str | None, target: str | None) -> dict[str, Any]:
     """What the page begins with: the user's model, or a small network on the user's table."""
     from pellucid.lab.datasets import dataset
-    from pellucid.lab.models import open_model
-    from pellucid.lab.own import WEIGHTS
-    from pellucid.lab.table import add_table, first_experiment
+    from pellucid.lab.session.models import open_model
+    from pellucid.lab.session.table import add_table, first_experiment
+    from pellucid.lab.session.user_data import WEIGHTS
     from pellucid.persistence.folder import MODEL_JSON
 
     out = console(stderr=True)

@@ -31,7 +31,7 @@ CORNERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
 
 
 @dataclass(frozen=True)
-class Own:
+class UserData:
     """What is known of data of the user's own.
 
     Attributes
@@ -69,7 +69,7 @@ class Dataset:
         Examples unless asked otherwise; ``most`` is the largest number there can be.
     noise : bool
         Whether there is noise to choose.
-    own : Own or None
+    user_data : UserData or None
         What is known beside this of data of the user's own.
     image : (int, int, int) or None
         Where the inputs are an image from 0 to 1: its rows, in them columns, in them channels.
@@ -85,7 +85,7 @@ class Dataset:
     most: int = 20_000
     noise: bool = True
     note: str = ""
-    own: Own | None = None
+    user_data: UserData | None = None
     image: tuple[int, int, int] | None = None
 
     def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:

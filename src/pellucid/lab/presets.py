@@ -10,8 +10,9 @@ from typing import Any
 class Preset:
     """One entry of :data:`PRESETS`.
 
-    ``experiment`` is what :meth:`pellucid.lab.settings.Settings.read` takes; ``"parameters"`` in it
-    holds weights by name. ``view`` is the one to look at under "Look closer", by its name.
+    ``experiment`` is what :meth:`pellucid.lab.session.settings.Settings.read` takes;
+    ``"parameters"`` in it holds weights by name. ``view`` is the one to look at under "Look
+    closer", by its name.
     """
 
     name: str

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import DataError
-from pellucid.lab.datasets import Dataset, Own
-from pellucid.lab.own import MOST_INPUTS, add_data, rows_held
+from pellucid.lab.datasets import Dataset, UserData
+from pellucid.lab.session.user_data import MOST_INPUTS, add_data, rows_held
 from pellucid.tables.evaluate import as_numbers, class_numbers
 from pellucid.tables.fit import Plan, prepare
 from pellucid.tables.images import read_images
@@ -38,7 +38,7 @@ def add_table(source: str, target: str | None = None) -> Dataset:
     return learn(
         table,
         source.removeprefix(PREFIX) if source.startswith(PREFIX) else Path(source).name,
-        f"from pellucid.lab.table import add_table\n\n{call}\n",
+        f"from pellucid.lab.session.table import add_table\n\n{call}\n",
     )
 
 
@@ -72,7 +72,7 @@ def add_rows(
         "image": _image(columns),
     }
     X, Y = np.ascontiguousarray(Z[rows].T, dtype=np.float32), np.asarray(t[rows], np.float32)
-    return add_data(head, Own(X, Y, columns, recall=recall))
+    return add_data(head, UserData(X, Y, columns, recall=recall))
 
 
 def first_experiment(found: Dataset) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.engines import permutation
 from pellucid.insight.gradient_check import in_float64
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.settings import real, whole
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import real, whole
 from pellucid.layers import Layer, LayerCache
 from pellucid.losses import LOSSES, Loss, check_targets, loss
 from pellucid.network import Network

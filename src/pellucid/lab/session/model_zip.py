@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.history import History
-from pellucid.lab.experiment import Experiment
+from pellucid.lab.session.experiment import Experiment
 from pellucid.layers import Dense
 from pellucid.network import Network
 from pellucid.persistence import save
@@ -38,27 +38,27 @@ def zipped(e: Experiment) -> tuple[str, bytes]:
 
 def knows_columns(e: Experiment) -> bool:
     """Whether what :func:`zipped` writes knows the columns of a table."""
-    own = e.dataset.own
-    return own is not None and own.columns is not None and e.settings.data.points is None
+    held = e.dataset.user_data
+    return held is not None and held.columns is not None and e.settings.data.points is None
 
 
 def _save(e: Experiment, path: Path) -> None:
     network, history = _healthy(e), _history(e)
-    own, data = e.dataset.own, {"data": e.settings.to_dict()["data"]}
-    if own is not None and own.columns is not None and knows_columns(e):
+    held, data = e.dataset.user_data, {"data": e.settings.to_dict()["data"]}
+    if held is not None and held.columns is not None and knows_columns(e):
         settings = {"hidden_layer_sizes": network.n[1:-1], "seed": e.settings.seed}
         columns = dataclasses.replace(
-            own.columns, networks=[network], settings=settings, histories=[history.to_dict()]
+            held.columns, networks=[network], settings=settings, histories=[history.to_dict()]
         )
         save(columns, path, lab=data)
         return
     names = {"inputs": list(e.dataset.inputs), "outputs": list(e.dataset.outputs)}
     entries: dict[str, Any] = {"lab": names | data}
-    if own is not None and own.labels:
+    if held is not None and held.labels:
         several = e.dataset.task == "regression"
         kind = "multilabel-indicator" if several else e.dataset.task
-        dtype = "object" if isinstance(own.labels[0], str) else type(own.labels[0]).__name__
-        classes = {"dtype": dtype, "values": list(own.labels)}
+        dtype = "object" if isinstance(held.labels[0], str) else type(held.labels[0]).__name__
+        classes = {"dtype": dtype, "values": list(held.labels)}
         entries["fitted"] = {"classes_": classes, "target_type": kind}
     save(network, path, history=history, **entries)
 

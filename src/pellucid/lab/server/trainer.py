@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.insight.trace import Trace
-from pellucid.lab import frames
-from pellucid.lab.boundary import View, boundary
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.state import since, state_of
+from pellucid.lab.server import frames
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.views.boundary import View, boundary
+from pellucid.lab.views.state import since, state_of
 
 Message = str | bytes
 """JSON, or a frame."""

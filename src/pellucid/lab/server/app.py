@@ -19,12 +19,12 @@ from typing import Any
 
 from pellucid.checks import is_whole
 from pellucid.errors import MissingPackageError
-from pellucid.lab.commands import handle
-from pellucid.lab.frames import dumps
-from pellucid.lab.security import IN_NOTEBOOKS, SPEAKS, Guard
-from pellucid.lab.state import LARGEST_UPLOAD
-from pellucid.lab.trainer import Message, Trainer
-from pellucid.lab.uploads import KINDS, received
+from pellucid.lab.server.commands import handle
+from pellucid.lab.server.frames import dumps
+from pellucid.lab.server.security import IN_NOTEBOOKS, SPEAKS, Guard
+from pellucid.lab.server.trainer import Message, Trainer
+from pellucid.lab.server.uploads import KINDS, received
+from pellucid.lab.views.state import LARGEST_UPLOAD
 
 logger = logging.getLogger(__name__)
 _wire = logging.getLogger("pellucid.lab.wire")
@@ -32,7 +32,7 @@ _wire = logging.getLogger("pellucid.lab.wire")
 _wire.setLevel(logging.ERROR)
 
 HOST, HOST_6 = "127.0.0.1", "::1"
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 LARGEST_MESSAGE = 2 * 2**20
 MOST_CLIENTS = 32
 MOST_UPLOADS = 2
@@ -56,7 +56,7 @@ class Lab:
     trainers : set of Trainer
         One for each page that is connected, or whose last request is still worked at.
     experiment : dict or None
-        What the page opens first, as :meth:`pellucid.lab.settings.Settings.read` takes it.
+        What the page opens first, as :meth:`pellucid.lab.session.settings.Settings.read` takes it.
     framed : bool
         Whether other pages of this computer may have it in a frame, as a notebook's does.
 

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, ModelError
-from pellucid.lab.datasets import Dataset, Own, dataset
-from pellucid.lab.experiment import MOST_PARAMETERS, Experiment
-from pellucid.lab.own import (
+from pellucid.lab.datasets import Dataset, UserData, dataset
+from pellucid.lab.session.experiment import MOST_PARAMETERS, Experiment
+from pellucid.lab.session.settings import LARGEST_SEED, Settings
+from pellucid.lab.session.table import add_rows, learned, outputs_of, rows_lost
+from pellucid.lab.session.user_data import (
     MOST_INPUTS,
     Model,
     Weights,
@@ -27,8 +29,6 @@ from pellucid.lab.own import (
     most_rows,
     rows_held,
 )
-from pellucid.lab.settings import LARGEST_SEED, Settings
-from pellucid.lab.table import add_rows, learned, outputs_of, rows_lost
 from pellucid.layers import Dense, Scale
 from pellucid.network import Network
 from pellucid.persistence import load_checkpoint, load_predictor, read_folder
@@ -65,7 +65,7 @@ def open_model(path: str, data: str | None = None, target: str | None = None) ->
         given += [data if data.startswith("sample:") else os.path.abspath(data)]
         given += [target] if target is not None else []
     call = f"open_model({', '.join(map(repr, given))})"
-    recall = f"from pellucid.lab.models import open_model\n\n{call}\n"
+    recall = f"from pellucid.lab.session.models import open_model\n\n{call}\n"
     if data is None:
         return alone(model, recall)
     return experiment_of(model, {"name": _on(model, data, target, recall).name}, recall)
@@ -86,7 +86,7 @@ def alone(model: Model, recall: str = "") -> dict[str, Any]:
 
 
 def experiment_of(model: Model, data: Mapping[str, Any], recall: str = "") -> dict[str, Any]:
-    """Return a model on a data set as :meth:`~pellucid.lab.settings.Settings.read` takes it."""
+    """Return a model on a data set, as :meth:`.Settings.read` takes it."""
     note = " ".join([f"Opened: {model.title}.", *model.notes])
     found = {
         "data": data,
@@ -363,7 +363,7 @@ def from_arrays(
     }
     columns = predictor if isinstance(predictor, TableModel) else None
     X, Y = (np.ascontiguousarray(each[..., rows], dtype=np.float32) for each in (X, Y))
-    return add_data(head, Own(X, Y, columns, labels, recall))
+    return add_data(head, UserData(X, Y, columns, labels, recall))
 
 
 def drawn(model: Model, recall: str = "") -> Dataset:

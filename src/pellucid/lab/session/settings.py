@@ -61,8 +61,8 @@ class LayerSettings:
 class Settings:
     """Everything an experiment starts from; :meth:`read` makes it from plain data.
 
-    ``model`` names weights of :data:`pellucid.lab.own.WEIGHTS` to begin with, ``parameters`` holds
-    such weights themselves.
+    ``model`` names weights of :data:`pellucid.lab.session.user_data.WEIGHTS` to begin with,
+    ``parameters`` holds such weights themselves.
 
     >>> made = Settings.read({"data": {"name": "xor"}, "layers": [{"units": 2}]})
     >>> made.loss, made.output, made.layers[0].activation

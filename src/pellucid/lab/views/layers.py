@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.lab.diagnosis import training_settings
-from pellucid.lab.experiment import Experiment
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.views.diagnosis import training_settings
 from pellucid.training.measure import norm, of_pass, one_thread
 
 MOST, FEWEST = 200, 32

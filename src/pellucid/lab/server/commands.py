@@ -14,19 +14,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
-from pellucid.lab import frames
-from pellucid.lab.boundary import View, boundary, unit_maps
-from pellucid.lab.diagnosis import diagnose, diagnosis_state
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.hidden import hidden
-from pellucid.lab.keep import knows_columns, zipped
-from pellucid.lab.layers import layers
-from pellucid.lab.script import script
-from pellucid.lab.settings import LARGEST_SEED, Settings, real, whole
-from pellucid.lab.state import catalogue, cell_state, copies, metrics, state_of, trace_state
-from pellucid.lab.surface import race, surface
-from pellucid.lab.trainer import Player, StopAt, Traced
-from pellucid.lab.uploads import choose_target
+from pellucid.lab.server import frames
+from pellucid.lab.server.trainer import Player, StopAt, Traced
+from pellucid.lab.server.uploads import choose_target
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.model_zip import knows_columns, zipped
+from pellucid.lab.session.script import script
+from pellucid.lab.session.settings import LARGEST_SEED, Settings, real, whole
+from pellucid.lab.views.boundary import View, boundary, unit_maps
+from pellucid.lab.views.diagnosis import diagnose, diagnosis_state
+from pellucid.lab.views.hidden import hidden
+from pellucid.lab.views.layers import layers
+from pellucid.lab.views.state import catalogue, cell_state, copies, metrics, state_of, trace_state
+from pellucid.lab.views.surface import race, surface
 
 Arguments = dict[str, Any]
 Reply = dict[str, Any]

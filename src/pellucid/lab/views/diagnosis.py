@@ -11,8 +11,8 @@ from pellucid.insight.diagnosis.evidence import Evidence, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.subject import Subject
-from pellucid.lab.experiment import Experiment, stride
-from pellucid.lab.settings import Settings
+from pellucid.lab.session.experiment import Experiment, stride
+from pellucid.lab.session.settings import Settings
 from pellucid.training.measure import one_thread
 
 Plain = dict[str, Any]

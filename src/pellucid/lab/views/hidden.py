@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
-from pellucid.lab.boundary import Extent, extent_of
-from pellucid.lab.experiment import Experiment
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.views.boundary import Extent, extent_of
 from pellucid.tables.table import count
 from pellucid.tasks import task_of
 

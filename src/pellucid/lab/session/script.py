@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pprint
 
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.own import recalled
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.user_data import recalled
 
 _SCRIPT = '''"""Made by pellucid lab: repeats what was done there.
 
 On the same machine and build of pellucid the parameters come out the same, bit for bit.
 """
 
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.settings import Settings
-{own}
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+{recall}
 settings = {settings}
 actions = {actions}
 
@@ -30,7 +30,7 @@ print("sha256 of the parameters:", experiment.digest())
 
 def script(experiment: Experiment) -> str:
     """Return the script."""
-    own = recalled(experiment.dataset, experiment.weights)
+    recall = recalled(experiment.dataset, experiment.weights)
     literals = (experiment.settings.to_dict(), experiment.actions)
     settings, actions = (pprint.pformat(each, width=96, sort_dicts=False) for each in literals)
-    return _SCRIPT.format(settings=settings, actions=actions, own=own)
+    return _SCRIPT.format(settings=settings, actions=actions, recall=recall)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pellucid._shown import LONGEST, short
 from pellucid.activations import activation
-from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Own, Random
+from pellucid.lab.datasets import DATASETS, LOCK, Dataset, Floats, Random, UserData
 from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables.model import TableModel
 from pellucid.tasks import task_of
@@ -76,7 +76,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Weights:
-    """Trained parameters by name, the model they are of, a note on it, :attr:`Own.recall`."""
+    """Trained parameters by name, the model they are of, a note on it, :attr:`UserData.recall`."""
 
     parameters: Mapping[str, NDArray[np.float32]]
     model: Model | None = None
@@ -88,31 +88,31 @@ WEIGHTS: dict[str, Weights] = {}
 """The models opened, by the name of their weights."""
 
 
-def add_data(head: Mapping[str, Any], own: Own) -> Dataset:
+def add_data(head: Mapping[str, Any], held: UserData) -> Dataset:
     """Put data into :data:`~pellucid.lab.datasets.DATASETS`; ``head`` is title, inputs, ... of it.
 
     >>> found = add_data(
     ...     {"title": "mine", "inputs": ("x",), "outputs": ("y",), "task": "regression"},
-    ...     Own(np.zeros((1, 3), "f4"), np.ones(3, "f4")),
+    ...     UserData(np.zeros((1, 3), "f4"), np.ones(3, "f4")),
     ... )
     >>> found.name[:4], found.make(2, 0.0, seed=0)[1]
     ('own-', array([[1., 1.]]))
     >>> del DATASETS[found.name]
     """
     head = {key: _on_the_page(value) for key, value in head.items()}
-    told = json.dumps([head[key] for key in ("inputs", "outputs", "task")]).encode()
-    name = f"own-{_digest(told, own.X, own.Y)}"
-    m = own.X.shape[1]
+    described = json.dumps([head[key] for key in ("inputs", "outputs", "task")]).encode()
+    name = f"own-{_digest(described, held.X, held.Y)}"
+    m = held.X.shape[1]
 
     def draw(random: Random, wanted: int, noise: float) -> tuple[Floats, Floats]:
         """All rows as they come, or some by chance."""
         rows = np.arange(m) if wanted >= m else np.sort(random.permutation(m)[:wanted])
-        return own.X[:, rows].astype(np.float64), own.Y[..., rows].astype(np.float64)
+        return held.X[:, rows].astype(np.float64), held.Y[..., rows].astype(np.float64)
 
-    made = Dataset(name, draw=draw, m=m, most=m, noise=False, own=own, **head)
+    made = Dataset(name, draw=draw, m=m, most=m, noise=False, user_data=held, **head)
     with LOCK:
         DATASETS.pop(name, None)
-        for oldest in [key for key, entry in DATASETS.items() if entry.own][: 1 - MOST_KEPT]:
+        for oldest in [key for key, entry in DATASETS.items() if entry.user_data][: 1 - MOST_KEPT]:
             DATASETS.pop(oldest)
         DATASETS[name] = made
     return made
@@ -141,8 +141,8 @@ def rows_held(m: int, n_inputs: int, kind: str = "rows") -> tuple[Any, str]:
 
 def add_weights(held: Weights) -> str:
     """Put trained parameters into :data:`WEIGHTS`; return their name."""
-    told = json.dumps(list(held.parameters)).encode()
-    name = f"own-{_digest(told, *held.parameters.values())}"
+    described = json.dumps(list(held.parameters)).encode()
+    name = f"own-{_digest(described, *held.parameters.values())}"
     with LOCK:
         WEIGHTS.pop(name, None)
         for oldest in list(WEIGHTS)[: 1 - MOST_KEPT]:
@@ -169,8 +169,8 @@ def weights(name: str) -> Weights:
     return found
 
 
-def _digest(told: bytes, *arrays: NDArray[Any]) -> str:
-    found = hashlib.sha256(told)
+def _digest(described: bytes, *arrays: NDArray[Any]) -> str:
+    found = hashlib.sha256(described)
     for array in arrays:
         found.update(str(array.shape).encode() + array.tobytes())
     return found.hexdigest()[:16]
@@ -187,10 +187,10 @@ def recalled(dataset: Dataset, held: Weights | None) -> str:
     parts = []
     if held is not None:
         parts.append(held.recall or _written("add_weights", {}, held.parameters))
-    if dataset.own is not None:
+    if dataset.user_data is not None:
         head = {key: getattr(dataset, key) for key in ("title", "inputs", "outputs", "task")}
-        arrays = {"X": dataset.own.X, "Y": dataset.own.Y}
-        parts.append(dataset.own.recall or _written("add_data", head, arrays))
+        arrays = {"X": dataset.user_data.X, "Y": dataset.user_data.Y}
+        parts.append(dataset.user_data.recall or _written("add_data", head, arrays))
     return "\n".join(dict.fromkeys(parts))
 
 
@@ -202,12 +202,12 @@ def restore(what: str, head: dict[str, Any], text: str) -> None:
         add_weights(Weights(arrays))
     else:
         head |= {key: tuple(head[key]) for key in ("inputs", "outputs")}
-        add_data(head, Own(arrays["X"], arrays["Y"]))
+        add_data(head, UserData(arrays["X"], arrays["Y"]))
 
 
 def _written(what: str, head: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **arrays)
     text = base64.encodebytes(packed.getvalue()).decode()
-    start = "from pellucid.lab import own\n\n"
-    return f'{start}own.restore(\n    {what!r},\n    {head!r},\n    """\n{text}""",\n)\n'
+    start = "from pellucid.lab.session import user_data\n\n"
+    return f'{start}user_data.restore(\n    {what!r},\n    {head!r},\n    """\n{text}""",\n)\n'

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
-from pellucid.lab.experiment import Experiment
+from pellucid.lab.session.experiment import Experiment
 
 MARGIN = 0.15
 """What is drawn beyond the examples, as a share of their extent."""

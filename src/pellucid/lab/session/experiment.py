@@ -3,7 +3,7 @@
 Training is that of :func:`pellucid.train`: the same engines, the same order of the examples, so
 the same bits. Only one thread may touch an experiment at a time.
 
->>> from pellucid.lab.settings import Settings
+>>> from pellucid.lab.session.settings import Settings
 >>> first = Experiment(Settings.read({"data": {"name": "xor"}, "learning_rate": 0.1}))
 >>> first.steps(150)
 150
@@ -30,9 +30,9 @@ from pellucid.engines import Job, Objective, Session, choose_engine, permutation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
-from pellucid.lab.own import weights
-from pellucid.lab.recording import Costs, Path
-from pellucid.lab.settings import Settings
+from pellucid.lab.session.recording import Costs, Path
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.session.user_data import weights
 from pellucid.layers import Dense
 from pellucid.losses import loss
 from pellucid.metrics import METRICS

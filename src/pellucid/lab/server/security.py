@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.lab.door import Client, Door
+from pellucid.lab.server.door import Client, Door
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pellucid.activations import ACTIVATIONS
 from pellucid.initializers import INITIALIZERS
 from pellucid.insight.trace import Step, Trace
-from pellucid.lab.boundary import extent_of
 from pellucid.lab.datasets import DATASETS, Dataset
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.faults import FAULTS, Fault
 from pellucid.lab.presets import PRESETS
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.views.boundary import extent_of
 from pellucid.losses import LOSSES
 from pellucid.metrics import metric
 from pellucid.optimizers import LBFGS, OPTIMIZERS
@@ -84,7 +84,7 @@ def dataset_state(d: Dataset) -> State:
         "most": d.most,
         "noise": d.noise,
         "note": d.note,
-        "own": d.own is not None,
+        "own": d.user_data is not None,
     }
 
 
