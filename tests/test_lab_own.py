@@ -432,7 +432,7 @@ def test_too_late_or_nonsense():
 
 
 def test_the_command_line_opens_a_model(folders, monkeypatch):
-    from pellucid.cli.lab import _experiment
+    from pellucid.cli.commands.lab import _experiment
     from pellucid.errors import SettingsError
 
     found = _experiment(str(folders / "iris.pellucid"), "sample:iris", None)

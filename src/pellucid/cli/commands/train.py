@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,9 +14,9 @@ import typer
 
 from pellucid._shown import LONGEST_QUOTED, quoted, short
 from pellucid.cli import options
-from pellucid.cli.held_out import check_parting, describe, part, part_by
+from pellucid.cli.held_out import check_parting, describe, part
 from pellucid.cli.output import complain, console, print_json, write_somewhere
-from pellucid.cli.reading import refuse_for_images
+from pellucid.cli.train_input import default_folder, read_table, settings_of
 from pellucid.cli.train_shown import (
     as_data,
     show_data,
@@ -26,8 +25,7 @@ from pellucid.cli.train_shown import (
     show_plan,
     show_result,
 )
-from pellucid.errors import DataError, InterruptedWarning, MissingPackageError, SettingsError
-from pellucid.tables.settings import TrainSettings
+from pellucid.errors import InterruptedWarning, MissingPackageError
 
 T = TypeVar("T")
 
@@ -108,13 +106,13 @@ def train(
     from pellucid.tables.evaluate import evaluate
 
     named = {name: settings.pop(name) or [] for name in ("drop", "keep", "categorical")}
-    asked = _settings(**settings)
-    folder = out or _default_folder(data)
+    asked = settings_of(**settings)
+    folder = out or default_folder(data)
     check_destination(folder, overwrite=overwrite, wait=wait)
     shown = console(quiet=json or quiet)
     parting = {"time": time, "group": group}
     check_parting(data, test, parting)
-    table, asked, cautions = _read(data, target, header, size, named, parting, asked)
+    table, asked, cautions = read_table(data, target, header, size, named, parting, asked)
     seen, held_out, plan = part(table, asked, test, header)
     how = describe(held_out, test, cautions)
     show_data(shown, table, plan, held_out, how)
@@ -152,99 +150,6 @@ def train(
         print_json(as_data(model, evaluation, table, saved))
     if saved != folder:
         raise typer.Exit(2)
-
-
-# What is asked for --------------------------------------------------------------------------------
-
-
-def _settings(hidden_layer_sizes: str, **given: Any) -> TrainSettings:
-    """The settings; all that is wrong with the options is named at once."""
-    faults: list[tuple[str, str]] = []
-    hidden = hidden_layer_sizes
-    parts = [] if hidden.strip().lower() == "none" else [each.strip() for each in hidden.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        fault = "must be the units of each hidden layer, 1 or more, such as 64,32, or none"
-        faults.append(("hidden_layer_sizes", f"{fault}; got {hidden!r}."))
-        parts = ["1"]
-    try:
-        settings = TrainSettings(hidden_layer_sizes=tuple(map(int, parts)), **given)
-    except SettingsError as error:
-        faults += error.faults
-    if faults:
-        raise SettingsError(*faults)
-    return settings
-
-
-def _default_folder(data: str) -> Path:
-    """iris.pellucid for sample:iris and for any/where/iris.csv.gz."""
-    if os.path.isdir(data):
-        return Path(f"{Path(data).absolute().name}.pellucid")
-    name = Path(data.removeprefix("sample:")).name.removesuffix(".gz")
-    return Path(f"{Path(name).stem}.pellucid")
-
-
-def _read(
-    data: str,
-    target: str | None,
-    header: bool | None,
-    size: int,
-    named: dict[str, list[str]],
-    parting: dict[str, str | None],
-    settings: TrainSettings,
-) -> tuple[Table, TrainSettings, list[str]]:
-    """The table with its target, the settings with the columns that options name, and cautions.
-
-    These say why rows should not be held out at random.
-    """
-    from pellucid.tables.images import read_images
-    from pellucid.tables.read import read_raw
-    from pellucid.tables.settings import check_settings_named
-    from pellucid.tables.table import some
-    from pellucid.tables.text import TextFormat
-
-    if os.path.isdir(data):
-        refuse_for_images(target=target, header=header, **named, **parting)
-        table, _ = read_images(data, size)
-        if table.y is None:
-            raise DataError(
-                f"{data!r} holds images without a class; expected a folder for each class, "
-                "such as photos/cat/1.jpg and photos/other/1.png."
-            )
-        return table, settings, []
-    codes = {part for each in named["categorical"] for part in _parts(each, ())}
-    raw = read_raw(data, TextFormat(header, [target] if target else (), codes))
-    if target is None and "target" not in raw.names:
-        known = some([repr(name) for name in raw.names])
-        raise DataError(f"name the column to learn with --target; {data} has: {known}.")
-    columns = {
-        option: tuple(part for each in given for part in _parts(each, raw.names))
-        for option, given in named.items()
-    }
-    parted = {option: (name,) for option, name in parting.items() if name is not None}
-    check_settings_named({**columns, **parted}, raw.names)
-    target = target or "target"
-    both = [
-        (option, f"names the target {target!r}.")
-        for option, given in {**columns, **parted}.items()
-        if target in given
-    ]
-    if both:
-        raise SettingsError(*both)
-    table = raw.table(target, drop=columns["drop"], task=settings.task)
-    if columns["drop"]:
-        table.notes.append(f"dropped: {some(list(map(repr, columns['drop'])))}")
-    cautions = part_by(table, raw, parting)
-    settings = dataclasses.replace(
-        settings, keep=columns["keep"], categorical=columns["categorical"]
-    )
-    return table, settings, cautions
-
-
-def _parts(given: str, names: Iterable[str]) -> list[str]:
-    """The names in a list with commas; one that is a name as it stands is itself."""
-    return (
-        [given] if given in names else [part.strip() for part in given.split(",") if part.strip()]
-    )
 
 
 # Training and what comes of it --------------------------------------------------------------------

@@ -11,6 +11,8 @@ import typer
 from pellucid.cli.output import console, say
 from pellucid.errors import SettingsError
 
+NEEDS_ARGUMENTS = False
+
 
 def lab(
     source: Annotated[

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pellucid.tables import Table
 
 
+NEEDS_ARGUMENTS = False
+
+
 def samples(
     write: Annotated[
         tuple[str, Path] | None,
