@@ -159,7 +159,7 @@ class Experiment:
     @property
     def network(self) -> Network:
         """The network, with what was learned so far in its arrays."""
-        self._session.sync()
+        self._session.write_back()
         return self._net
 
     @property
@@ -213,7 +213,7 @@ class Experiment:
     def set_cell(self, letter: str, layer: int, row: int, column: int, value: float) -> None:
         """Type one cell of W[l] or b[l] over."""
         self.array_with(letter, layer, row, column)[row, column] = value
-        self._session.take()
+        self._session.read_back()
         self.path.restart()
         if self.curves["epoch"][-1] == self.epoch and self.position == 0:
             for values in self.curves.values():
@@ -230,7 +230,7 @@ class Experiment:
         for l in found.gradients.dW:
             self.network.W[l] -= np.float32(self.learning_rate) * found.gradients.dW[l]
             self.network.b[l] -= np.float32(self.learning_rate) * found.gradients.db[l]
-        self._session.take()
+        self._session.read_back()
         self.step += 1
         self.actions.append(["update", list(chosen)])
         if self.twin:
@@ -280,7 +280,8 @@ class Experiment:
     def _next_examples(self, count: int) -> NDArray[np.integer[Any]]:
         """The examples that come next in this epoch."""
         if self._drawn != self.epoch:
-            self._order, self._drawn = self.training[self._permutation()], self.epoch
+            order = permutation(self.settings.seed, len(self.training), step=self.epoch)
+            self._order, self._drawn = self.training[order], self.epoch
         return self._order[self.position : self.position + count]
 
     def _run(self, count: int, alone: bool = False) -> int:
@@ -306,9 +307,6 @@ class Experiment:
             if self.epoch.bit_count() == 1:
                 self.statistics.append(self.sample())
         return count
-
-    def _permutation(self) -> NDArray[np.int64]:
-        return permutation(self.settings.seed, len(self.training), step=self.epoch)
 
     def _note(self, name: str, count: int) -> None:
         """Record an action; the same once more only adds to its count."""
