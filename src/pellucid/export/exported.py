@@ -16,7 +16,7 @@ from pellucid.tasks import task_of
 
 
 @dataclass
-class Subject:
+class Exported:
     """A model as an exporter sees it.
 
     Attributes
@@ -76,19 +76,19 @@ class Subject:
         return next((rows.dtype for rows in self.x.values()), self.dtype)
 
 
-def subject(model: Any, X: Any = None) -> Subject:
+def exported(model: Any, X: Any = None) -> Exported:
     """Return what is to be exported of a model, or of the model in a folder.
 
     ``X`` is a few rows, for the types of what a pipeline takes.
 
     >>> from pellucid import Dense, Network
-    >>> subject(Network([Dense(1, "sigmoid")], n_inputs=2)).inputs
+    >>> exported(Network([Dense(1, "sigmoid")], n_inputs=2)).inputs
     ['x1', 'x2']
     """
     model = loaded(model)
     if isinstance(model, Network):
         task = task_of(model.layers[-1].activation, model.n[-1])
-        return Subject([model], task.name, _numbered(model.n_inputs))
+        return Exported([model], task.name, _numbered(model.n_inputs))
     if hasattr(model, "preprocessing"):
         return _of_table(model)
     if not hasattr(model, "get_params"):
@@ -105,7 +105,7 @@ def loaded(model: Any) -> Any:
     return load(model)
 
 
-def _of_estimator(found: Unwrapped, X: Any) -> Subject:
+def _of_estimator(found: Unwrapped, X: Any) -> Exported:
     """An estimator with what scikit-learn has around it."""
     model, steps = found.estimator, found.steps
     if hasattr(type(model), "network_"):
@@ -134,7 +134,7 @@ def _of_estimator(found: Unwrapped, X: Any) -> Subject:
     return made
 
 
-def _x(made: Subject, model: Any, X: Any) -> dict[str, NDArray[Any]]:
+def _x(made: Exported, model: Any, X: Any) -> dict[str, NDArray[Any]]:
     """The inputs of a pipeline: those of X, or else one of the dtype that the network learned."""
     from pellucid.export.rows import arrays_of, finds_columns
 
@@ -151,21 +151,21 @@ def _x(made: Subject, model: Any, X: Any) -> dict[str, NDArray[Any]]:
     return {"X": np.empty((0, len(made.inputs)), np.float32 if in_float else np.float64)}
 
 
-def _of_drop_in(model: Any) -> Subject:
+def _of_drop_in(model: Any) -> Exported:
     network = model.network_
     names = getattr(model, "feature_names_in_", None)
     inputs = _numbered(network.n_inputs) if names is None else [str(name) for name in names]
     if not hasattr(model, "classes_"):
-        return Subject([network], "regression", inputs)
+        return Exported([network], "regression", inputs)
     classes = np.asarray(model.classes_)
     if len(classes) == 1:
         classes = np.resize(classes, 2)  # scikit-learn knows a classifier of one class
-    return Subject([network], model._task().name, inputs, at_half=False, classes=classes)
+    return Exported([network], model._task().name, inputs, at_half=False, classes=classes)
 
 
-def _of_table(model: Any) -> Subject:
+def _of_table(model: Any) -> Exported:
     """A TableModel."""
-    return Subject(
+    return Exported(
         model.networks,
         model.task,
         list(model.preprocessing.output_names),
