@@ -1,6 +1,6 @@
 """The same runs with less to look at: no validation data, no statistics, no data at all.
 
-python benchmarks/diagnosis/less.py (after run.py) writes less.json.
+python benchmarks/diagnosis/ablation.py (after run.py) writes less.json.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
         row: dict[str, Any] = {"mode": mode, "alarms": [sum(alarms), len(alarms)]}
         rows.append(row | {"detected": [sum(hits), len(hits)]})
         print(rows[-1])
-    (HERE / "less.json").write_text(json.dumps(rows, indent=1))
+    (HERE / "ablation.json").write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much a step's time depends on what the machine gives from one moment to the next.
 
-    python benchmarks/moments.py        # about 4 minutes
+    python benchmarks/machine_noise.py        # about 4 minutes
 
 CPUs of a virtual machine change with what other guests do. The same code is measured in many short
 bursts, as in speed.py, each in the middle of two looks at what the CPUs get done; compared are the
@@ -44,7 +44,7 @@ def main() -> None:
             for key, each in contestants.items()
             if "skipped" not in results[key]
         }
-    speed.finish(arguments, not arguments.quick, "moments", found)
+    speed.finish(arguments, not arguments.quick, "machine_noise", found)
     print("\n".join(report_scaling.moments_section(found)))
 
 

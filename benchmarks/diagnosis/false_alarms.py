@@ -1,8 +1,9 @@
 """Healthy trainings of the kinds that cried wolf: how many are called faulty.
 
-PELLUCID_DATA=path/to/data python benchmarks/diagnosis/wolves.py [--groups GROUP ...]
+PELLUCID_DATA=path/to/data python benchmarks/diagnosis/false_alarms.py [--groups GROUP ...]
 
-writes wolves.json (only where no group is named); without PELLUCID_DATA the pixels are left out.
+writes false_alarms.json (only where no group is named); without PELLUCID_DATA the pixels are left
+out.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def serious(diagnosis: Diagnosis) -> list[str]:
 
 
 def main() -> None:
-    """Train every group, ask, and write wolves.json."""
+    """Train every group, ask, and write false_alarms.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--groups", nargs="*", choices=list(GROUPS), default=list(GROUPS))
     options = parser.parse_args()
@@ -76,7 +77,7 @@ def main() -> None:
     print(f"{len(kept)} healthy runs: {full} with an alarm, {alone} by history and network alone")
     if len(options.groups) == len(GROUPS):
         lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-        (HERE / "wolves.json").write_text(f"[\n{lines}\n]\n")
+        (HERE / "false_alarms.json").write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Where a contestant's epochs are counted, and where the clock is.
 
-A contestant is a function ``contestant(job, gate)``. It gets everything ready and compiled, then
-trains for ever and calls ``gate()`` at the beginning of each epoch. The gate lets epochs pass until
-the contestant is warm, takes the time of those that follow in bursts, looks before and after each
-at what the machine's cores can do, answers, and ends the process.
+A contestant is a function ``contestant(job, stopwatch)``. It gets everything ready and compiled,
+then trains for ever and calls ``stopwatch()`` at the beginning of each epoch. The stopwatch lets
+epochs pass until the contestant is warm, takes the time of those that follow in bursts, looks
+before and after each at what the machine's cores can do, answers, and ends the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Skip(Exception):  # noqa: N818
     """This contestant cannot take part; the text says why."""
 
 
-class Gate:
+class Stopwatch:
     """What a contestant calls at the beginning of each epoch."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Gate:
         self.info: dict[str, Any] = {}
         """Goes along with the answer: the loss, the engine."""
         self.epochs_per_call = 1
-        """Epochs between two calls of the gate."""
+        """Epochs between two calls of the stopwatch."""
         self._answers = answers
         self._round = self._measure(seconds, Cores(one=threads == 1, asks=asks))
 

@@ -8,7 +8,7 @@ from itertools import cycle
 from statistics import mean
 from typing import Any
 
-from gate import Gate
+from stopwatch import Stopwatch
 
 Epoch = Callable[[Any, "list[float] | None"], None]
 """Trains over one order; appends each step's J to the list, where there is one."""
@@ -18,16 +18,16 @@ PROBE_SECONDS = 0.5
 
 
 def train_best(
-    forms: Mapping[str, Callable[[], Epoch]], form: str, orders: Sequence[Any], gate: Gate
+    forms: Mapping[str, Callable[[], Epoch]], form: str, orders: Sequence[Any], stopwatch: Stopwatch
 ) -> None:
     """Train for ever in this form; where none is named, in the quickest."""
     form = form or _quickest(forms, orders)
     epoch = forms[form]()
     costs: list[float] = []
     epoch(orders[0], costs)  # compiles
-    gate.info |= {"form": form, "first_loss": mean(costs)}
+    stopwatch.info |= {"form": form, "first_loss": mean(costs)}
     for order in cycle(orders):
-        gate()
+        stopwatch()
         epoch(order, None)
 
 

@@ -1,6 +1,6 @@
 """What share of a training's time its statistics take: the same trainings with and without.
 
-python benchmarks/diagnosis/watch_cost.py
+python benchmarks/diagnosis/statistics_cost.py
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def measured(case: Case) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure every case and write watch_cost.json."""
+    """Measure every case and write statistics_cost.json."""
     threadpool_limits(1)
     rows = []
     for case in CASES:
         rows.append(measured(case))
         print(rows[-1])
-    (Path(__file__).parent / "watch_cost.json").write_text(json.dumps(rows, indent=1))
+    (Path(__file__).parent / "statistics_cost.json").write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":
