@@ -22,7 +22,8 @@ from pellucid.lab.session.script import script
 from pellucid.lab.session.settings import Settings
 from pellucid.lab.session.table import add_table
 from pellucid.lab.views.boundary import View, boundary
-from pellucid.lab.views.state import catalogue, state_of
+from pellucid.lab.views.catalogue import catalogue
+from pellucid.lab.views.state import state_of
 
 
 def experiment(**given):

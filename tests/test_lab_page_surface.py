@@ -219,7 +219,7 @@ def test_the_three_costs_are_the_references(page):
     e = made("three-classes")
     for _ in range(3):
         e.steps(e.left_in_epoch(), closely=True)
-    costs = e.costs.told()
+    costs = e.costs.summary()
     expect(page.locator("#view-costs .note").last).to_contain_text(f"The last {e.step} steps")
     _, *rows = table(page, "Three costs")
     for row, name, examples in zip(rows, ("one", "batch", "full"), (1, 32, 300), strict=True):

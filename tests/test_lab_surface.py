@@ -313,7 +313,7 @@ def test_the_three_costs_are_those_of_the_step():
 def test_what_is_told_of_the_costs_is_what_numpy_says():
     e = made("spiral")
     e.steps(100)
-    told, table = e.costs.told(), np.array(e.costs.rows)
+    told, table = e.costs.summary(), np.array(e.costs.rows)
     assert told["steps"] == list(range(100))
     for k, name in enumerate(("one", "batch", "full"), start=1):
         values = table[:, k]
@@ -323,7 +323,7 @@ def test_what_is_told_of_the_costs_is_what_numpy_says():
         away = np.sqrt(np.mean((values - table[:, 3]) ** 2))
         assert told[name]["strays"] == pytest.approx(away)
     assert told["one"]["strays"] > 3 * told["batch"]["strays"] > told["full"]["strays"] == 0
-    assert Costs(10, 2).told()["one"]["mean"] is None
+    assert Costs(10, 2).summary()["one"]["mean"] is None
 
 
 def test_the_costs_are_seldom_at_full_speed_and_bounded():

@@ -20,7 +20,7 @@ import pellucid
 from lab_held import forget
 from pellucid.lab.server import uploads
 from pellucid.lab.server.app import Lab
-from pellucid.lab.views.state import LARGEST_UPLOAD
+from pellucid.lab.views.catalogue import LARGEST_UPLOAD
 from test_lab_security import FOREIGN, ask, http, open_socket
 
 

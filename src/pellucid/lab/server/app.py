@@ -24,7 +24,7 @@ from pellucid.lab.server.frames import dumps
 from pellucid.lab.server.security import IN_NOTEBOOKS, SPEAKS, Guard
 from pellucid.lab.server.trainer import Message, Trainer
 from pellucid.lab.server.uploads import KINDS, received
-from pellucid.lab.views.state import LARGEST_UPLOAD
+from pellucid.lab.views.catalogue import LARGEST_UPLOAD
 
 logger = logging.getLogger(__name__)
 _wire = logging.getLogger("pellucid.lab.wire")

@@ -1,4 +1,4 @@
-"""What a page may ask for: one table of names and functions.
+"""What a page may ask for. A new command is a function here.
 
 Each takes the player and the arguments, and returns the reply; a tuple's second part is a binary
 frame that follows. A ValueError becomes the reply ``{"error": ...}``.
@@ -22,10 +22,12 @@ from pellucid.lab.session.model_zip import knows_columns, zipped
 from pellucid.lab.session.script import script
 from pellucid.lab.session.settings import LARGEST_SEED, Settings, real, whole
 from pellucid.lab.views.boundary import View, boundary, unit_maps
+from pellucid.lab.views.catalogue import catalogue
 from pellucid.lab.views.diagnosis import diagnose, diagnosis_state
 from pellucid.lab.views.hidden import hidden
 from pellucid.lab.views.layers import layers
-from pellucid.lab.views.state import catalogue, cell_state, copies, metrics, state_of, trace_state
+from pellucid.lab.views.passes import cell_state, trace_state
+from pellucid.lab.views.state import metrics, state_of
 from pellucid.lab.views.surface import race, surface
 
 Arguments = dict[str, Any]
@@ -58,11 +60,28 @@ def handle(player: Player, request: dict[str, Any]) -> list[str | bytes]:
     return [frames.dumps({"reply": number, "error": fault})]
 
 
+COMMANDS: dict[str, Command] = {}
+"""Every command by its name."""
+
+
+def _command(function: Command) -> Command:
+    """Enter a command: the page calls it as the function is called, without the underscore."""
+    COMMANDS[function.__name__.removeprefix("_")] = function
+    return function
+
+
+@_command
+def _catalogue(player: Player, given: Arguments) -> Reply:
+    return catalogue()
+
+
+@_command
 def _open(player: Player, given: Arguments) -> Reply:
     player.open(Experiment(Settings.read(given.get("experiment") or {})))
     return _state(player, brief=False)
 
 
+@_command
 def _play(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
     if e.stuck:
@@ -72,32 +91,38 @@ def _play(player: Player, given: Arguments) -> Reply:
     return _state(player)
 
 
+@_command
 def _pause(player: Player, given: Arguments) -> Reply:
     player.playing = False
     return _state(player)
 
 
+@_command
 def _epoch(player: Player, given: Arguments) -> Reply:
     e = _still(player)
     e.steps(e.left_in_epoch(), closely=True)
     return _state(player)
 
 
+@_command
 def _batch(player: Player, given: Arguments) -> Reply:
     _still(player).steps(1, closely=True)
     return _state(player)
 
 
+@_command
 def _example(player: Player, given: Arguments) -> Reply:
     _still(player).example()
     return _state(player)
 
 
+@_command
 def _reset(player: Player, given: Arguments) -> Reply:
     _still(player).reset()
     return _state(player)
 
 
+@_command
 def _stop_at(player: Player, given: Arguments) -> Reply:
     epoch, loss = given.get("epoch"), given.get("loss")
     player.stop_at = StopAt(
@@ -107,6 +132,7 @@ def _stop_at(player: Player, given: Arguments) -> Reply:
     return {"epoch": player.stop_at.epoch, "loss": player.stop_at.loss}
 
 
+@_command
 def _set_cell(player: Player, given: Arguments) -> Reply:
     letter, layer, row, column = _place(given)
     value = real(given, "value", -1e9, 1e9, None)
@@ -117,6 +143,7 @@ def _set_cell(player: Player, given: Arguments) -> Reply:
 # The pass -----------------------------------------------------------------------------------------
 
 
+@_command
 def _trace(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
     chosen = given.get("examples", [0])
@@ -132,12 +159,14 @@ def _trace(player: Player, given: Arguments) -> Reply:
     return {"examples": numbers, **trace_state(player.trace.trace, e.fault)}
 
 
+@_command
 def _cell(player: Player, given: Arguments) -> Reply:
     found = _traced(player).trace
     letter, layer, row, column = _place(given)
     return cell_state(found.cell(letter, layer=layer, row=row, column=column))
 
 
+@_command
 def _check(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
     if e.network.n_parameters > MOST_CHECKED_PARAMETERS:
@@ -160,14 +189,15 @@ def _check(player: Player, given: Arguments) -> Reply:
     }
 
 
+@_command
 def _update(player: Player, given: Arguments) -> Reply:
     e = _still(player)
     traced = _traced(player)
-    before = {"J": traced.trace.J, **copies(e.network.parameters)}
+    before = {"J": traced.trace.J, **e.network.copy_parameters()}
     e.update(traced.examples)
     return {
         "before": before,
-        "after": {"J": _traced(player).trace.J, **copies(e.network.parameters)},
+        "after": {"J": _traced(player).trace.J, **e.network.copy_parameters()},
         "learning_rate": e.learning_rate,
         "state": _state(player),
     }
@@ -176,22 +206,26 @@ def _update(player: Player, given: Arguments) -> Reply:
 # Views --------------------------------------------------------------------------------------------
 
 
+@_command
 def _watch(player: Player, given: Arguments) -> Reply:
     player.view = _view(player, given) if given.get("boundary") else None
     return {"watching": player.view is not None}
 
 
+@_command
 def _boundary(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     values, header = boundary(_experiment(player), _view(player, given))
     return _framed(player, frames.BOUNDARY, header, {"boundary": values})
 
 
+@_command
 def _unit_maps(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     most = whole(given, "most", 1, MOST_UNIT_MAPS, 8)
     arrays, header = unit_maps(_experiment(player), _view(player, given), most)
     return _framed(player, frames.VIEW, header, arrays)
 
 
+@_command
 def _hidden(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     e = _experiment(player)
     layer = whole(given, "layer", 0, e.network.L, None)
@@ -200,51 +234,61 @@ def _hidden(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     return _framed(player, frames.VIEW, header, arrays)
 
 
-def _acknowledge(player: Player, given: Arguments) -> Reply:
+@_command
+def _ack(player: Player, given: Arguments) -> Reply:
     player.acknowledge()
     return {}
 
 
+@_command
 def _script(player: Player, given: Arguments) -> Reply:
     return {"python": script(_experiment(player))}
 
 
+@_command
 def _save(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
     name, content = zipped(e)
     return {"name": name, "zip": base64.b64encode(content).decode(), "columns": knows_columns(e)}
 
 
+@_command
 def _learn_table(player: Player, given: Arguments) -> Reply:
     return choose_target(*(given.get(name) for name in ("table", "target", "model", "task")))
 
 
+@_command
 def _diagnosis(player: Player, given: Arguments) -> Reply:
     whole = given.get("whole", False) is True
     e = _still(player) if whole else _experiment(player)
     return diagnosis_state(e, diagnose(e, whole=whole))
 
 
+@_command
 def _layers(player: Player, given: Arguments) -> Reply:
     return layers(_experiment(player), given.get("gradient", "dZ"))
 
 
+@_command
 def _metrics(player: Player, given: Arguments) -> Reply:
     return metrics(_experiment(player))
 
 
+@_command
 def _surface(player: Player, given: Arguments) -> tuple[Reply, bytes]:
     header, J = surface(_experiment(player), given, playing=player.playing)
     return _framed(player, frames.VIEW, header, {"J": J})
 
 
+@_command
 def _race(player: Player, given: Arguments) -> Reply:
     return {"runs": race(_still(player), given)}
 
 
+@_command
 def _costs(player: Player, given: Arguments) -> Reply:
     e = _experiment(player)
-    return {**e.costs.told(), "batch_size": e.batch_size, "m": len(e.training)}
+    return {**e.costs.summary(), "batch_size": e.batch_size, "m": len(e.training)}
 
 
 # Arguments ----------------------------------------------------------------------------------------
@@ -274,7 +318,7 @@ def _traced(player: Player) -> Traced:
 
 def _state(player: Player, *, brief: bool = True) -> Reply:
     state = state_of(_experiment(player), brief=brief)
-    player.told()
+    player.curves_sent()
     return {**state, "playing": player.playing}
 
 
@@ -317,36 +361,3 @@ def _framed(
     """The reply that announces a frame, and the frame."""
     player.sequence += 1
     return {"sequence": player.sequence}, frames.pack(kind, player.sequence, header, arrays)
-
-
-COMMANDS: dict[str, Command] = {
-    "catalogue": lambda player, given: catalogue(),
-    "open": _open,
-    "play": _play,
-    "pause": _pause,
-    "epoch": _epoch,
-    "batch": _batch,
-    "example": _example,
-    "reset": _reset,
-    "stop_at": _stop_at,
-    "set_cell": _set_cell,
-    "trace": _trace,
-    "cell": _cell,
-    "check": _check,
-    "update": _update,
-    "watch": _watch,
-    "boundary": _boundary,
-    "unit_maps": _unit_maps,
-    "hidden": _hidden,
-    "surface": _surface,
-    "race": _race,
-    "costs": _costs,
-    "ack": _acknowledge,
-    "script": _script,
-    "save": _save,
-    "learn_table": _learn_table,
-    "diagnosis": _diagnosis,
-    "layers": _layers,
-    "metrics": _metrics,
-}
-"""Every command by its name. A new one is a function and a line here."""

@@ -95,7 +95,7 @@ class Player:
         """The page has drawn the last frame."""
         self._frame_wanted = True
 
-    def told(self) -> None:
+    def curves_sent(self) -> None:
         """The page has been sent all curves."""
         assert self.experiment is not None
         twin = self.experiment.twin
@@ -156,7 +156,7 @@ class Player:
         self.playing = False
         assert self.experiment is not None
         state = state_of(self.experiment, brief=True) | {"playing": False}
-        self.told()
+        self.curves_sent()
         self.push(frames.dumps({"event": "stopped", "reason": reason, **state}))
 
     # Frames ---------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Player:
         if e.twin is not None:
             curves = since(e.twin.curves, self._seen[1])
             header["twin"] = {"curves": curves, "J": e.twin.cost(), "diverged": e.twin.diverged}
-        self.told()
+        self.curves_sent()
         if e.m * e.network.n[-1] <= LARGEST_OUTPUT:
             arrays["A"] = e.outputs()
         if self.view is not None:

@@ -21,10 +21,11 @@ from typing import Any
 from pellucid._shown import short
 from pellucid.errors import DataError, ModelError
 from pellucid.lab.datasets import dataset
-from pellucid.lab.session.models import alone, experiment_of, from_content, read_model
+from pellucid.lab.session.model_data import from_content
+from pellucid.lab.session.models import alone, experiment_of, read_model
 from pellucid.lab.session.table import first_experiment, learn, likely_target
 from pellucid.lab.session.user_data import WEIGHTS
-from pellucid.lab.views.state import dataset_state
+from pellucid.lab.views.catalogue import dataset_state
 from pellucid.persistence.folder import MODEL_JSON
 from pellucid.tables.read import raw_of
 

@@ -95,17 +95,17 @@ class Costs:
         if not self.rows or self.rows[-1][0] < step:
             self.rows.append((step, one, batch, full))
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Return the costs by step, and of each its mean, its deviation and how far it strays.
 
         It strays by the root of the mean square of its distance from the cost of all.
         """
         table = np.array(self.rows, dtype=np.float64).reshape(len(self.rows), 4)
-        told: dict[str, Any] = {"steps": [row[0] for row in self.rows]}
+        found: dict[str, Any] = {"steps": [row[0] for row in self.rows]}
         finite = table[np.isfinite(table).all(axis=1)]
         for k, name in enumerate(("one", "batch", "full"), start=1):
             away = finite[:, k] - finite[:, 3]
-            told[name] = {"J": table[:, k]} | (
+            found[name] = {"J": table[:, k]} | (
                 {
                     "mean": finite[:, k].mean(),
                     "deviation": finite[:, k].std(),
@@ -114,4 +114,4 @@ class Costs:
                 if len(finite)
                 else {"mean": None, "deviation": None, "strays": None}
             )
-        return told
+        return found
