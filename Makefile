@@ -143,7 +143,7 @@ bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 	$(BIN)/python benchmarks/loops.py $(ARGS)
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
-	$(BIN)/python benchmarks/moments.py $(ARGS)
+	$(BIN)/python benchmarks/machine_noise.py $(ARGS)
 
 faults: $(PACKAGE) $(VENV)/tables.txt  ## kills, full disks, several writers: benchmarks/faults/RESULTS.md
 	$(BIN)/python benchmarks/faults/run.py $(ARGS)

@@ -1,6 +1,6 @@
 """The contestants that need NumPy alone: pellucid, scikit-learn, the machine's own limits.
 
-Each is a function ``contestant(job, gate)``, see :mod:`gate`.
+Each is a function ``contestant(job, stopwatch)``, see :mod:`stopwatch`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gate import Gate, Skip
 from machine import cpu_count, engine_hook
+from stopwatch import Skip, Stopwatch
 from workloads import LEARNING_RATE, Job
 
 CONTESTANTS = {
@@ -40,7 +40,7 @@ CALLS = 500
 """One-row predictions between two looks at the clock."""
 
 
-def pellucid(job: Job, gate: Gate) -> None:
+def pellucid(job: Job, stopwatch: Stopwatch) -> None:
     """``train(...)``: one call, its epochs as they come, with all that surrounds the steps."""
     from pellucid import Callback, train
 
@@ -48,10 +48,10 @@ def pellucid(job: Job, gate: Gate) -> None:
         writes = False
 
         def on_epoch_begin(self, run: Any) -> None:
-            note_engine(gate, run.history)
+            note_engine(stopwatch, run.history)
             if run.epoch == 1:
-                gate.info["first_loss"] = run.J
-            gate()
+                stopwatch.info["first_loss"] = run.J
+            stopwatch()
 
     X, y = job.workload.data(job.dtype)
     orders = job.workload.orders()
@@ -66,17 +66,17 @@ def pellucid(job: Job, gate: Gate) -> None:
     )
 
 
-def pellucid_call(job: Job, gate: Gate) -> None:
+def pellucid_call(job: Job, stopwatch: Stopwatch) -> None:
     """Whole calls of ``train``: checks of the data, start, its own shuffling, end."""
     from pellucid import train
 
     X, y = job.workload.data(job.dtype)
     network = network_of(job)
-    gate.epochs_per_call = EPOCHS_PER_CALL
+    stopwatch.epochs_per_call = EPOCHS_PER_CALL
     while True:
-        gate()
+        stopwatch()
         history = train(network, X.T, y, **_settings(job), epochs=EPOCHS_PER_CALL)
-        note_engine(gate, history)
+        note_engine(stopwatch, history)
 
 
 def network_of(job: Job) -> Any:
@@ -90,16 +90,16 @@ def network_of(job: Job) -> Any:
     return network
 
 
-def note_engine(gate: Gate, history: Any) -> None:
+def note_engine(stopwatch: Stopwatch, history: Any) -> None:
     """Note engine, why no faster one, and SIMD level; once, as it takes longer than some epochs."""
-    if "engine" in gate.info:
+    if "engine" in stopwatch.info:
         return
     told = {"engine": history.engine, "engine_note": history.engine_note}
     if history.engine != "reference":
         from pellucid.engines.simd import load_level
 
         told["simd"] = load_level().level
-    gate.info |= {name: text for name, text in told.items() if text}
+    stopwatch.info |= {name: text for name, text in told.items() if text}
 
 
 def _settings(job: Job) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _settings(job: Job) -> dict[str, Any]:
     }
 
 
-def pellucid_mlp(job: Job, gate: Gate) -> None:
+def pellucid_mlp(job: Job, stopwatch: Stopwatch) -> None:
     """The drop-in, as scikit-learn's users call it."""
     from pellucid import Callback, MLPClassifier
 
@@ -121,8 +121,8 @@ def pellucid_mlp(job: Job, gate: Gate) -> None:
         writes = False
 
         def on_epoch_begin(self, run: Any) -> None:
-            note_engine(gate, run.history)
-            gate()
+            note_engine(stopwatch, run.history)
+            stopwatch()
 
     estimator = MLPClassifier(
         **_mlp_settings(job), callbacks=[EpochGate()], n_threads=job.threads or None
@@ -130,7 +130,7 @@ def pellucid_mlp(job: Job, gate: Gate) -> None:
     estimator.fit(*job.workload.data(job.dtype))
 
 
-def sklearn(job: Job, gate: Gate) -> None:
+def sklearn(job: Job, stopwatch: Stopwatch) -> None:
     """scikit-learn's MLPClassifier; it draws parameters and orders itself."""
     from sklearn.neural_network import MLPClassifier
 
@@ -140,8 +140,8 @@ def sklearn(job: Job, gate: Gate) -> None:
     class Timed(MLPClassifier):
         def _update_no_improvement_count(self, *args: Any) -> None:
             super()._update_no_improvement_count(*args)
-            gate.info.setdefault("first_loss", float(self.loss_))
-            gate()
+            stopwatch.info.setdefault("first_loss", float(self.loss_))
+            stopwatch()
 
     warnings.simplefilter("ignore")
     Timed(**_mlp_settings(job)).fit(*job.workload.data(job.dtype))
@@ -159,45 +159,45 @@ def _mlp_settings(job: Job) -> dict[str, Any]:
     }
 
 
-def matrix_product(job: Job, gate: Gate) -> None:
+def matrix_product(job: Job, stopwatch: Stopwatch) -> None:
     """A large matrix product by NumPy's BLAS."""
     n = 1536
     random = np.random.default_rng(0)
     A = random.standard_normal((n, n)).astype(job.dtype)
     B = random.standard_normal((n, n)).astype(job.dtype)
     C = A @ B
-    gate.info["flops"] = 2 * n**3
+    stopwatch.info["flops"] = 2 * n**3
     while True:
-        gate()
+        stopwatch()
         np.matmul(A, B, out=C)
 
 
-def fma(job: Job, gate: Gate) -> None:
+def fma(job: Job, stopwatch: Stopwatch) -> None:
     """The engine's loop of fused multiply-adds, where it has one."""
     measure = engine_hook("fma_gflops")
     if measure is None:
         raise Skip("the engine offers no such loop")
     while True:
-        gate()
+        stopwatch()
         gflops = measure(job.dtype, job.threads or cpu_count(), 0.05)
-        gate.info["gflops_best"] = max(gflops, gate.info.get("gflops_best", 0.0))
+        stopwatch.info["gflops_best"] = max(gflops, stopwatch.info.get("gflops_best", 0.0))
 
 
-def optimizer_pass(job: Job, gate: Gate) -> None:
+def optimizer_pass(job: Job, stopwatch: Stopwatch) -> None:
     """The optimizer alone on as many parameters, where the engine offers it."""
     measure = engine_hook("optimizer_seconds")
     if measure is None:
         raise Skip("the engine offers no such pass")
     passes: list[float] = []
     while True:
-        gate()
+        stopwatch()
         passes.append(
             measure(job.optimizer, job.workload.n_parameters, job.dtype, job.threads or cpu_count())
         )
-        gate.info["pass_us"] = 1e6 * float(np.median(passes))
+        stopwatch.info["pass_us"] = 1e6 * float(np.median(passes))
 
 
-def memory(job: Job, gate: Gate) -> None:
+def memory(job: Job, stopwatch: Stopwatch) -> None:
     """What ``train`` adds to the resident memory, every tenth row for validation."""
     from pellucid import train
 
@@ -205,10 +205,10 @@ def memory(job: Job, gate: Gate) -> None:
         rows = np.arange(0, len(y), 10)
         train(network_of(job), X.T, y, **_settings(job), epochs=1, validation_rows=rows)
 
-    _memory_of(fit, job, gate)
+    _memory_of(fit, job, stopwatch)
 
 
-def memory_mlp(job: Job, gate: Gate) -> None:
+def memory_mlp(job: Job, stopwatch: Stopwatch) -> None:
     """The same of the drop-in with early stopping."""
     from pellucid import MLPClassifier
 
@@ -217,10 +217,10 @@ def memory_mlp(job: Job, gate: Gate) -> None:
         MLPClassifier(**settings, early_stopping=True, n_threads=job.threads or None).fit(X, y)
 
     warnings.simplefilter("ignore")
-    _memory_of(fit, job, gate)
+    _memory_of(fit, job, stopwatch)
 
 
-def _memory_of(fit: Any, job: Job, gate: Gate) -> None:
+def _memory_of(fit: Any, job: Job, stopwatch: Stopwatch) -> None:
     """Resident memory before the training, its highest during it, from Linux's own books."""
     fit(*job.workload.with_steps(10).data())  # loads what is to be loaded
     X, y = job.workload.data()
@@ -233,7 +233,7 @@ def _memory_of(fit: Any, job: Job, gate: Gate) -> None:
         added = _status("VmHWM") - before
     except OSError:
         raise Skip("this system does not tell the highest resident memory") from None
-    gate.finish(data_mb=(X.nbytes + y.nbytes) / 1e6, added_mb=added / 1e6, seconds=seconds)
+    stopwatch.finish(data_mb=(X.nbytes + y.nbytes) / 1e6, added_mb=added / 1e6, seconds=seconds)
 
 
 def _status(field: str) -> int:
@@ -243,36 +243,36 @@ def _status(field: str) -> int:
     raise OSError(field)
 
 
-def repeat(call: Any, x: Any, gate: Gate) -> None:
+def repeat(call: Any, x: Any, stopwatch: Stopwatch) -> None:
     """Time ``call(x)``, many at a time: it stands for an epoch."""
-    gate.epochs_per_call = CALLS
+    stopwatch.epochs_per_call = CALLS
     while True:
-        gate()
+        stopwatch()
         for _ in range(CALLS):
             call(x)
 
 
-def row_pellucid(job: Job, gate: Gate) -> None:
+def row_pellucid(job: Job, stopwatch: Stopwatch) -> None:
     """``Network.forward`` of one example."""
-    repeat(network_of(job).forward, np.ones((job.workload.sizes[0], 1), dtype=job.dtype), gate)
+    repeat(network_of(job).forward, np.ones((job.workload.sizes[0], 1), dtype=job.dtype), stopwatch)
 
 
-def row_pellucid_mlp(job: Job, gate: Gate) -> None:
+def row_pellucid_mlp(job: Job, stopwatch: Stopwatch) -> None:
     """``predict_proba`` of one row, the drop-in's."""
     from pellucid import MLPClassifier
 
-    _row_mlp(MLPClassifier, job, gate)
+    _row_mlp(MLPClassifier, job, stopwatch)
 
 
-def row_sklearn(job: Job, gate: Gate) -> None:
+def row_sklearn(job: Job, stopwatch: Stopwatch) -> None:
     """``predict_proba`` of one row, scikit-learn's."""
     from sklearn.neural_network import MLPClassifier
 
-    _row_mlp(MLPClassifier, job, gate)
+    _row_mlp(MLPClassifier, job, stopwatch)
 
 
-def _row_mlp(kind: Any, job: Job, gate: Gate) -> None:
+def _row_mlp(kind: Any, job: Job, stopwatch: Stopwatch) -> None:
     warnings.simplefilter("ignore")
     X, y = job.workload.data(job.dtype)
     estimator = kind(**_mlp_settings(job) | {"max_iter": 1}).fit(X, y)
-    repeat(estimator.predict_proba, X[:1].copy(), gate)
+    repeat(estimator.predict_proba, X[:1].copy(), stopwatch)

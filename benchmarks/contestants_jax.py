@@ -8,12 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from forms import train_best
-from gate import Gate, Skip
+from stopwatch import Skip, Stopwatch
+from variants import train_best
 from workloads import LEARNING_RATE, Job
 
 
-def scan(job: Job, gate: Gate) -> None:
+def scan(job: Job, stopwatch: Stopwatch) -> None:
     """The order comes from outside; parameters and Adam's memory are donated."""
     _start_with(job.threads)
     problem = Problem(job)
@@ -27,7 +27,7 @@ def scan(job: Job, gate: Gate) -> None:
         ): partial(problem.epoch, gather_once, one_hot, unroll)
         for gather_once, one_hot, unroll in product((False, True), (False, True), (1, 4))
     }
-    train_best(forms, job.form, problem.orders, gate)
+    train_best(forms, job.form, problem.orders, stopwatch)
 
 
 def _start_with(threads: int) -> None:

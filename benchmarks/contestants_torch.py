@@ -7,16 +7,16 @@ from itertools import chain
 from typing import Any
 
 import torch
-from forms import train_best
-from gate import Gate
+from stopwatch import Stopwatch
 from torch.nn import functional
+from variants import train_best
 from workloads import LEARNING_RATE, Job
 
 STEPS_AT_ONCE = 4
 """Steps in one compiled call, so that its entry costs less; more takes minutes to compile."""
 
 
-def eager(job: Job, gate: Gate) -> None:
+def eager(job: Job, stopwatch: Stopwatch) -> None:
     """Autograd and the fused Adam, as in PyTorch's tutorials."""
     problem = Problem(job)
     train_best(
@@ -26,11 +26,11 @@ def eager(job: Job, gate: Gate) -> None:
         },
         job.form,
         problem.orders,
-        gate,
+        stopwatch,
     )
 
 
-def compiled(job: Job, gate: Gate) -> None:
+def compiled(job: Job, stopwatch: Stopwatch) -> None:
     """torch.compile: of the loss alone, of the whole step with Adam, of several steps at once."""
     problem = Problem(job)
     forms: dict[str, Callable[[], Any]] = {
@@ -41,7 +41,7 @@ def compiled(job: Job, gate: Gate) -> None:
         forms[f"{STEPS_AT_ONCE} steps compiled, C++ wrapper"] = lambda: problem.whole_step(
             STEPS_AT_ONCE, cpp_wrapper=True
         )
-    train_best(forms, job.form, problem.orders, gate)
+    train_best(forms, job.form, problem.orders, stopwatch)
 
 
 class Problem:
@@ -126,7 +126,7 @@ class Problem:
         return epoch
 
 
-def row(job: Job, gate: Gate) -> None:
+def row(job: Job, stopwatch: Stopwatch) -> None:
     """One row through a Module."""
     from contestants import repeat
 
@@ -137,4 +137,4 @@ def row(job: Job, gate: Gate) -> None:
         layers += [torch.nn.Linear(sizes[l - 1], sizes[l]), torch.nn.ReLU()]
     layers[-1] = torch.nn.Softmax(dim=1)
     with torch.inference_mode():
-        repeat(torch.nn.Sequential(*layers).eval(), torch.ones(1, sizes[0]), gate)
+        repeat(torch.nn.Sequential(*layers).eval(), torch.ones(1, sizes[0]), stopwatch)

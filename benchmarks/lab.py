@@ -27,13 +27,13 @@ from typing import Any
 from machine import cpu_count, model
 from playwright.sync_api import sync_playwright
 
-from pellucid.lab.boundary import View
-from pellucid.lab.diagnosis import diagnose
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.layers import layers
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
-from pellucid.lab.trainer import Player
+from pellucid.lab.server.trainer import Player
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.boundary import View
+from pellucid.lab.views.diagnosis import diagnose
+from pellucid.lab.views.layers import layers
 
 WIDTHS = {"phone": (390, 844), "laptop": (1280, 900), "projector": (1920, 1080)}
 COMMAND = os.environ.get("PELLUCID_LAB_COMMAND", f"{sys.executable} -m pellucid lab")

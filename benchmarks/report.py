@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gate import BURST_SECONDS, WARM_SECONDS
 from report_format import asked, at_most, number, percent, spread, table, times, without_paths
 from report_scaling import loops_section, moments_section, phases_section, scaling_section
+from stopwatch import BURST_SECONDS, WARM_SECONDS
 from workloads import WORKLOADS
 
 FRAMEWORKS = ("torch", "torch-compiled", "jax")
@@ -30,7 +30,7 @@ def write(out: Path) -> None:
     """Write RESULTS.md and the plot of everything in ``out/results``."""
     found = {
         name: json.loads(path.read_text(encoding="utf-8"))
-        for name in ("latest", "phases", "moments", "loops", "scaling")
+        for name in ("latest", "phases", "machine_noise", "loops", "scaling")
         if (path := out / "results" / f"{name}.json").exists()
     }
     lines = ["# Speed", ""]
@@ -41,7 +41,7 @@ def write(out: Path) -> None:
         lines += speed_section(found["latest"])
     for name, section in (
         ("phases", phases_section),
-        ("moments", moments_section),
+        ("machine_noise", moments_section),
         ("loops", loops_section),
         ("scaling", scaling_section),
     ):
@@ -58,11 +58,11 @@ REPEAT = """
 
 ```
 pip install -r benchmarks/requirements.txt
-python benchmarks/speed.py      # the tables of training
-python benchmarks/loops.py      # loops, NumPy, engine
-python benchmarks/scaling.py    # rows, memory, one row, threads, a busy machine
-python benchmarks/moments.py    # what the machine's moments do
-make phases                     # the phases of a step
+python benchmarks/speed.py          # the tables of training
+python benchmarks/loops.py          # loops, NumPy, engine
+python benchmarks/scaling.py        # rows, memory, one row, threads, a busy machine
+python benchmarks/machine_noise.py  # what the machine's moments do
+make phases                         # the phases of a step
 ```
 
 `--quick` takes a look in a few minutes and writes into `build/bench`, as does a part

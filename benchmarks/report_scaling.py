@@ -97,10 +97,10 @@ def moments_section(results: dict[str, Any]) -> list[str]:
     return [
         "## What the machine's moments do to a step",
         "",
-        "The same code in bursts of 0.05 s, `python benchmarks/moments.py`: the median of the",
-        "quarter in which the machine gave most and of that in which it gave least. *given*: what",
-        "it gave in the bad ones, of what it gave in the good. Where no process here takes it,",
-        "what is missing goes to other guests of the host, or to cores far from each other.",
+        "The same code in bursts of 0.05 s, `python benchmarks/machine_noise.py`: the median of",
+        "the quarter in which the machine gave most and of that in which it gave least. *given*:",
+        "what it gave in the bad ones, of what it gave in the good. Where no process here takes",
+        "it, what is missing goes to other guests of the host, or to cores far from each other.",
         "",
         *table(header, rows),
     ]

@@ -18,7 +18,7 @@ import machine
 import numpy as np
 import report_scaling
 import speed
-from gate import Skip
+from stopwatch import Skip
 from worker import Contestant, ask, compare
 from workloads import WORKLOADS, Job, Workload
 

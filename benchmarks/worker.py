@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gate import Skip
 from machine import cpu_count
+from stopwatch import Skip
 from workloads import Job
 
 CHILD = str(Path(__file__).parent / "run_contestant.py")

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
 
 try:
     from playwright.sync_api import expect, sync_playwright

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from pellucid.lab import own, uploads
 from pellucid.lab.datasets import DATASETS
+from pellucid.lab.server import uploads
+from pellucid.lab.session import user_data
 
 
 def forget_data() -> None:
     """Let go of the user's own data alone."""
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
+    for name in [name for name, entry in DATASETS.items() if entry.user_data]:
         del DATASETS[name]
 
 
 def forget() -> None:
     """Let go of everything of the user's own, as in a new process."""
-    own.WEIGHTS.clear()
+    user_data.WEIGHTS.clear()
     uploads.TABLES.clear()
     forget_data()

@@ -11,12 +11,20 @@ import pytest
 from pellucid.engines import simd
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-MODULES = ("gate", "machine", "report", "report_format", "report_scaling", "worker", "workloads")
+MODULES = (
+    "stopwatch",
+    "machine",
+    "report",
+    "report_format",
+    "report_scaling",
+    "worker",
+    "workloads",
+)
 
 CONTESTANT = """
 import json, sys, time
 sys.path.insert(0, {benchmarks!r})
-import gate
+import stopwatch
 from workloads import Job
 
 name, job = sys.argv[1], Job.from_dict(json.loads(sys.argv[2]))
@@ -24,16 +32,16 @@ with open({starts!r}, "a+") as starts:
     print(name, job.form, file=starts)
     starts.seek(0)
     nth = sum(line.split()[0] == name for line in starts)
-gate.WARM_SECONDS = 0.05
-gate = gate.Gate(float(sys.argv[3]), sys.stdout)
+stopwatch.WARM_SECONDS = 0.05
+stopwatch = stopwatch.Stopwatch(float(sys.argv[3]), sys.stdout)
 if name == "absent" or (name == "tires" and nth > 1):
-    gate.finish(skipped=f"start {{nth}}")
+    stopwatch.finish(skipped=f"start {{nth}}")
 if name == "dies":
     raise SystemExit("out of luck")
 if name == "forms":
-    gate.info["form"] = job.form or "second"
+    stopwatch.info["form"] = job.form or "second"
 while True:
-    gate()
+    stopwatch()
     time.sleep(0.01)
 """
 
@@ -44,7 +52,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(BENCHMARKS)
     for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    import gate
+    import stopwatch
     import worker
     import workloads
 
@@ -56,7 +64,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(*names: str, rounds: int) -> dict[str, Any]:
         return worker.compare({n: worker.Contestant(n, job) for n in names}, rounds, 0.05)
 
-    yield SimpleNamespace(run=run, starts=starts, ask=worker.ask, job=job, Skip=gate.Skip)
+    yield SimpleNamespace(run=run, starts=starts, ask=worker.ask, job=job, Skip=stopwatch.Skip)
     for name in MODULES:
         sys.modules.pop(name, None)
 

@@ -240,8 +240,8 @@ def test_what_is_not_finite_is_not_gone_on_from(hook, engine):
 @pytest.mark.parametrize(("writes", "looks"), [(True, 4), (False, 0)])
 def test_only_callbacks_that_write_cost_a_look_at_the_parameters(writes, looks, monkeypatch):
     seen = []
-    take = ReferenceSession.take
-    monkeypatch.setattr(ReferenceSession, "take", lambda one: seen.append(1) or take(one))
+    read_back = ReferenceSession.read_back
+    monkeypatch.setattr(ReferenceSession, "read_back", lambda one: seen.append(1) or read_back(one))
 
     class Mine(Callback):
         pass

@@ -13,7 +13,7 @@ from typer.testing import Result
 
 from pellucid import Dense, MLPClassifier, Network, save
 from pellucid.activations import Sigmoid
-from pellucid.cli.diagnose import as_options
+from pellucid.cli.commands.diagnose import as_options
 from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.trace import PRESETS
 

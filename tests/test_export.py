@@ -24,8 +24,8 @@ from pellucid.estimators import TabularClassifier, TabularRegressor
 from pellucid.export import EXPORTERS, default_path, export
 from pellucid.export import onnx as exporter
 from pellucid.export.columns import COLUMNS, MISSING_DATE, transform
+from pellucid.export.exported import exported
 from pellucid.export.graph import Graph
-from pellucid.export.subject import subject
 from pellucid.tables import Table, TableModel
 from pellucid.tables.kinds import KINDS, Category
 from pellucid.tables.preprocess import Preprocessing
@@ -66,7 +66,7 @@ def as_input(column: np.ndarray) -> np.ndarray:
 
 
 def session(model: Any) -> Session:
-    return Session(exporter.content(subject(model)))
+    return Session(exporter.content(exported(model)))
 
 
 def rows_through(model: Any, X: np.ndarray) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from pellucid.export import c as exporter
 from pellucid.export import export
 from pellucid.export.c_columns import COLUMNS_IN_C
 from pellucid.export.c_text import comment, literal
-from pellucid.export.subject import subject
+from pellucid.export.exported import exported
 from pellucid.tables import Table, TableModel
 from pellucid.tables.kinds import KINDS
 from pellucid.tables.preprocess import Preprocessing
@@ -349,7 +349,7 @@ def test_the_head_says_what_goes_in_and_out(rng):
     )
     net = Network([Dense(1, "sigmoid")], preprocessing.n_outputs, seed=0)
     model = TableModel(preprocessing, [net], "binary", "rich", ["age", "city"], ["no", "yes"])
-    head = exporter.content(subject(model)).decode().split("*/")[0]
+    head = exporter.content(exported(model)).decode().split("*/")[0]
     for line in (
         "x[0] age: number; NaN where missing",
         'x[1] city: 0 for "a", 1 for "b", 2 for "c", -1 for any other; NaN where missing',

@@ -438,6 +438,6 @@ def test_the_head_of_the_c_file_says_what_goes_in(frame):
 
 
 def pellucid_subject(model: Any) -> Any:
-    from pellucid.export.subject import subject
+    from pellucid.export.exported import exported
 
-    return subject(model)
+    return exported(model)

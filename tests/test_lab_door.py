@@ -23,8 +23,8 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 
 from lab_browser import COMMAND
-from pellucid.lab import door
-from pellucid.lab.server import Lab
+from pellucid.lab.server import door
+from pellucid.lab.server.app import Lab
 from test_lab_security import ask, http, key_of, open_socket
 
 

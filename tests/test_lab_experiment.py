@@ -13,16 +13,17 @@ import pytest
 import pellucid
 from pellucid import Dense, Network, train
 from pellucid.errors import DataError
-from pellucid.lab import frames
-from pellucid.lab.boundary import View, boundary
 from pellucid.lab.datasets import DATASETS
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.faults import FAULTS
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.script import script
-from pellucid.lab.settings import Settings
-from pellucid.lab.state import catalogue, state_of
-from pellucid.lab.table import add_table
+from pellucid.lab.server import frames
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.script import script
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.session.table import add_table
+from pellucid.lab.views.boundary import View, boundary
+from pellucid.lab.views.catalogue import catalogue
+from pellucid.lab.views.state import state_of
 
 
 def experiment(**given):
@@ -332,7 +333,7 @@ def test_settings_that_cannot_be_are_refused_by_name(given, message):
 @pytest.fixture
 def no_table_left():
     yield
-    for name in [name for name, entry in DATASETS.items() if entry.own]:
+    for name in [name for name, entry in DATASETS.items() if entry.user_data]:
         del DATASETS[name]
 
 
@@ -362,4 +363,4 @@ def test_a_table_of_ones_own(tmp_path, no_table_left, kind, task):
 def test_a_table_without_its_target(no_table_left):
     with pytest.raises(DataError, match="has no column 'kind'"):
         add_table("sample:iris", "kind")
-    assert not [entry for entry in DATASETS.values() if entry.own]
+    assert not [entry for entry in DATASETS.values() if entry.user_data]

@@ -11,14 +11,14 @@ import pytest
 from pellucid import propagation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import step_sizes
-from pellucid.lab.commands import COMMANDS
-from pellucid.lab.diagnosis import training_settings
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.layers import BINS, FEWEST, MOST, examples, layers
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
-from pellucid.lab.state import metrics
-from pellucid.lab.trainer import Player
+from pellucid.lab.server.commands import COMMANDS
+from pellucid.lab.server.trainer import Player
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.diagnosis import training_settings
+from pellucid.lab.views.layers import BINS, FEWEST, MOST, examples, layers
+from pellucid.lab.views.state import metrics
 from pellucid.metrics import METRICS
 from pellucid.training.measure import measure
 

@@ -32,9 +32,9 @@ from pellucid import (
 from pellucid import open_lab as open_it
 from pellucid.errors import ModelError
 from pellucid.lab import notebook
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.server import Lab
-from pellucid.lab.settings import Settings
+from pellucid.lab.server.app import Lab
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
 from test_lab_security import key_of, open_socket
 
 XOR = [[0, 0, 1, 1], [0, 1, 0, 1]], [0, 1, 1, 0]

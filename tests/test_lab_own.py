@@ -25,20 +25,21 @@ from pellucid import Dense, MLPClassifier, Network, Scale, load, load_predictor,
 from pellucid.activations import LeakyReLU
 from pellucid.cli.reading import read_model
 from pellucid.errors import DataError, ModelError
-from pellucid.lab import own, uploads
-from pellucid.lab.commands import handle
-from pellucid.lab.datasets import DATASETS, Own, dataset
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.frames import dumps
-from pellucid.lab.keep import zipped
-from pellucid.lab.models import model_of, open_model
+from pellucid.lab.datasets import DATASETS, UserData, dataset
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.script import script
-from pellucid.lab.settings import Settings
-from pellucid.lab.state import state_of
-from pellucid.lab.table import add_table, first_experiment
-from pellucid.lab.trainer import Player
-from pellucid.lab.uploads import choose_target, received
+from pellucid.lab.server import uploads
+from pellucid.lab.server.commands import handle
+from pellucid.lab.server.frames import dumps
+from pellucid.lab.server.trainer import Player
+from pellucid.lab.server.uploads import choose_target, received
+from pellucid.lab.session import user_data
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.model_zip import zipped
+from pellucid.lab.session.models import model_of, open_model
+from pellucid.lab.session.script import script
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.session.table import add_table, first_experiment
+from pellucid.lab.views.state import state_of
 from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables import TrainSettings, read_sample, read_table
 from pellucid.tables.fit import fit, prepare
@@ -141,7 +142,9 @@ def test_what_differs_is_said(folders):
     assert "folded into W[1]" in note
     assert "label smoothing" in note
     assert "drawn at random" in e.dataset.note
-    assert "float64" in own.WEIGHTS[open_model(str(folders / "dropin.pellucid"))["model"]].note
+    assert (
+        "float64" in user_data.WEIGHTS[open_model(str(folders / "dropin.pellucid"))["model"]].note
+    )
 
 
 def test_the_settings_of_the_training_are_there(folders):
@@ -288,7 +291,7 @@ def test_a_script_whose_file_has_changed_says_so(folders, tmp_path):
 
 def test_a_link_to_what_is_not_here_says_so(folders):
     found = open_model(str(folders / "net.pellucid"))
-    own.WEIGHTS.clear()
+    user_data.WEIGHTS.clear()
     with pytest.raises(ValueError, match="weights of a model that this lab does not hold"):
         opened(found)
     forget()
@@ -298,12 +301,12 @@ def test_a_link_to_what_is_not_here_says_so(folders):
 
 def test_only_so_many_are_held():
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
-    for k in range(own.MOST_KEPT + 3):
+    for k in range(user_data.MOST_KEPT + 3):
         X = np.full((1, 2), k, dtype=np.float32)
-        last = own.add_data(head, Own(X, X[0]))
-        own.add_weights(own.Weights({"W1": X}))
-    held = [entry for entry in DATASETS.values() if entry.own]
-    assert len(held) == len(own.WEIGHTS) == own.MOST_KEPT
+        last = user_data.add_data(head, UserData(X, X[0]))
+        user_data.add_weights(user_data.Weights({"W1": X}))
+    held = [entry for entry in DATASETS.values() if entry.user_data]
+    assert len(held) == len(user_data.WEIGHTS) == user_data.MOST_KEPT
     assert held[-1] is last
 
 
@@ -379,7 +382,7 @@ def test_a_zip_and_the_files_of_a_folder_open_the_same_model(folders):
     line = json.dumps([[name, len(content)] for name, content in files.items()]).encode()
     second = received("folder", "iris.pellucid", line + b"\n" + b"".join(files.values()))
     assert first == second
-    assert "iris.pellucid" in own.WEIGHTS[first["experiment"]["model"]].note
+    assert "iris.pellucid" in user_data.WEIGHTS[first["experiment"]["model"]].note
     assert opened(first["experiment"]).network.n == [4, 9, 3]
     (folder / "report.html").unlink()
 
@@ -429,7 +432,7 @@ def test_too_late_or_nonsense():
 
 
 def test_the_command_line_opens_a_model(folders, monkeypatch):
-    from pellucid.cli.lab import _experiment
+    from pellucid.cli.commands.lab import _experiment
     from pellucid.errors import SettingsError
 
     found = _experiment(str(folders / "iris.pellucid"), "sample:iris", None)
@@ -503,41 +506,45 @@ def test_a_model_that_is_refused_takes_no_place_and_an_ensemble_a_small_one(fold
     save(large, tmp_path / "large.pellucid")
     with pytest.raises(ModelError, match="363,001 parameters; up to 300,000 are shown"):
         received("zip", "large", zip_of(tmp_path / "large.pellucid"))
-    assert not own.WEIGHTS
+    assert not user_data.WEIGHTS
     found = received("zip", "iris", zip_of(folders / "iris.pellucid"))
-    held = own.WEIGHTS[found["experiment"]["model"]].model
+    held = user_data.WEIGHTS[found["experiment"]["model"]].model
     assert (held.predictor.networks, held.predictor.histories) == ([], [])
     assert len(read_model(folders / "iris.pellucid").networks) > 1
 
 
 def test_the_same_numbers_by_other_names_or_in_another_shape_are_others():
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
-    held = Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    held = UserData(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
     others = [head | {"inputs": ("z",)}, head | {"outputs": ("z",)}, head | {"task": "binary"}]
-    assert len({own.add_data(each, held).name for each in [head, *others]}) == 4
+    assert len({user_data.add_data(each, held).name for each in [head, *others]}) == 4
     shapes = [np.zeros((2, 3), "f4"), np.zeros((3, 2), "f4")]
-    assert len({own.add_weights(own.Weights({"W1": W})) for W in shapes}) == 2
+    assert len({user_data.add_weights(user_data.Weights({"W1": W})) for W in shapes}) == 2
 
 
 def test_data_put_here_once_more_are_never_gone_meanwhile():
     """Every page has its thread, and one may look up what another opens again."""
     head = {"title": "t", "inputs": ("x",), "outputs": ("y",), "task": "regression"}
-    held = Own(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
-    name, ended, weights = own.add_data(head, held).name, threading.Event(), own.Weights({})
-    model = own.add_weights(weights)
+    held = UserData(np.zeros((1, 2), "f4"), np.zeros(2, "f4"))
+    name, ended, weights = (
+        user_data.add_data(head, held).name,
+        threading.Event(),
+        user_data.Weights({}),
+    )
+    model = user_data.add_weights(weights)
 
     def again():
         while not ended.is_set():
-            own.add_data(head, held)
-            own.add_weights(weights)
+            user_data.add_data(head, held)
+            user_data.add_weights(weights)
 
     thread, before = threading.Thread(target=again), sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     thread.start()
     try:
         for _ in range(20_000):
-            assert dataset(name).own is held
-            assert own.weights(model) is weights
+            assert dataset(name).user_data is held
+            assert user_data.weights(model) is weights
     finally:
         sys.setswitchinterval(before)
         ended.set()

@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 
 from lab_browser import expect
-from pellucid.lab.server import MOST_CLIENTS, Lab
+from pellucid.lab.server.app import MOST_CLIENTS, Lab
 from test_lab_door import Running, connected
 from test_lab_security import open_socket
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab_browser import choose, expect, experiment_of, number, says, told, until
-from pellucid.lab.layers import layers
+from pellucid.lab.views.layers import layers
 from pellucid.metrics import METRICS
 from pellucid.record import shown
 

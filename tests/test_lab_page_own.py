@@ -11,8 +11,8 @@ from lab_browser import expect, number, says, told, until, weights
 from lab_held import forget, forget_data
 from pellucid import Dense, Network, load, load_predictor, save
 from pellucid.lab.datasets import DATASETS
-from pellucid.lab.models import open_model
-from pellucid.lab.server import Lab
+from pellucid.lab.server.app import Lab
+from pellucid.lab.session.models import open_model
 from pellucid.record import shown
 from pellucid.tables import TrainSettings, read_table
 from pellucid.tables.fit import fit, prepare
@@ -99,7 +99,7 @@ def test_a_table_is_opened_learned_saved_and_predicted_with(page, houses, tmp_pa
     learn(page, "price")
     says(page, "Left out: 'same'")
     expect(page.get_by_label("Data set")).to_have_value(
-        next(k for k, v in DATASETS.items() if v.own)
+        next(k for k, v in DATASETS.items() if v.user_data)
     )
     expect(page.locator("svg.network")).to_have_attribute("aria-label", "Network 3-16-8-1")
     before = told(page, "J")

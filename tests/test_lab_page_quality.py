@@ -9,8 +9,8 @@ import pytest
 
 from lab_browser import choose, expect, says, told, until, weights
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.server import Lab
-from pellucid.lab.trainer import NAME
+from pellucid.lab.server.app import Lab
+from pellucid.lab.server.trainer import NAME
 
 
 def network(page, name):

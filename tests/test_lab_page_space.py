@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from lab_browser import COMMAND, choose, expect, experiment_of, need_browser, number, says, until
-from pellucid.lab.boundary import View, boundary
-from pellucid.lab.experiment import Experiment
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.views.boundary import View, boundary
 from pellucid.record import shown
 
 

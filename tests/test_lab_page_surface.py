@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lab_browser import choose, expect, number, says, told, until, weights
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
-from pellucid.lab.surface import race, surface
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.surface import race, surface
 from pellucid.record import shown
 
 PLACES = [["W", 1, 0, 0], ["W", 1, 0, 1]]
@@ -219,7 +219,7 @@ def test_the_three_costs_are_the_references(page):
     e = made("three-classes")
     for _ in range(3):
         e.steps(e.left_in_epoch(), closely=True)
-    costs = e.costs.told()
+    costs = e.costs.summary()
     expect(page.locator("#view-costs .note").last).to_contain_text(f"The last {e.step} steps")
     _, *rows = table(page, "Three costs")
     for row, name, examples in zip(rows, ("one", "batch", "full"), (1, 32, 300), strict=True):

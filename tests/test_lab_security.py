@@ -20,9 +20,9 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from pellucid.lab import security
-from pellucid.lab.server import LARGEST_MESSAGE, Lab
-from pellucid.lab.trainer import NAME
+from pellucid.lab.server import security
+from pellucid.lab.server.app import LARGEST_MESSAGE, Lab
+from pellucid.lab.server.trainer import NAME
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,12 @@ pytest.importorskip("websockets")
 from websockets.sync.client import connect
 
 from pellucid.errors import MissingPackageError
-from pellucid.lab import frames, server
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.server import MOST_CLIENTS, Lab
-from pellucid.lab.settings import Settings
-from pellucid.lab.trainer import NAME
+from pellucid.lab.server import app, frames
+from pellucid.lab.server.app import MOST_CLIENTS, Lab
+from pellucid.lab.server.trainer import NAME
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
 
 
 class Page:
@@ -415,7 +415,7 @@ def test_a_missing_package_is_named(monkeypatch):
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(server.importlib, "import_module", absent)
+    monkeypatch.setattr(app.importlib, "import_module", absent)
     with pytest.raises(MissingPackageError, match=r"pip install 'pellucid\[lab\]'"):
         Lab()
 
@@ -450,7 +450,7 @@ def test_frames_are_what_they_were():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 def test_the_command_prints_the_address_and_ends_at_ctrl_c():
-    root = str(Path(server.__file__).parents[2])
+    root = str(Path(app.__file__).parents[3])
     code = (
         "import sys\nsys.meta_path = [f for f in sys.meta_path if 'scikit' not in "
         f"type(f).__name__.lower()]\nsys.path.insert(0, {root!r})\n"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from lab_held import forget_data
-from pellucid.lab.boundary import View, boundary, extent_of, unit_maps
 from pellucid.lab.datasets import DATASETS
-from pellucid.lab.experiment import Experiment
-from pellucid.lab.hidden import LINES, MOST_EXAMPLES, PLACES, hidden
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.settings import Settings
-from pellucid.lab.state import state_of
-from pellucid.lab.table import add_table
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.session.table import add_table
+from pellucid.lab.views.boundary import View, boundary, extent_of, unit_maps
+from pellucid.lab.views.hidden import LINES, MOST_EXAMPLES, PLACES, hidden
+from pellucid.lab.views.state import state_of
 
 FLAT = [name for name, entry in DATASETS.items() if len(entry.inputs) == 2]
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, Network, propagation
-from pellucid.lab import frames
-from pellucid.lab.commands import handle
-from pellucid.lab.experiment import Experiment
 from pellucid.lab.presets import PRESETS
-from pellucid.lab.recording import Costs, Path
-from pellucid.lab.settings import Settings
-from pellucid.lab.surface import MOST_EXAMPLES, _chosen, race, surface
-from pellucid.lab.trainer import Player
+from pellucid.lab.server import frames
+from pellucid.lab.server.commands import handle
+from pellucid.lab.server.trainer import Player
+from pellucid.lab.session.experiment import Experiment
+from pellucid.lab.session.recording import Costs, Path
+from pellucid.lab.session.settings import Settings
+from pellucid.lab.views.surface import MOST_EXAMPLES, _chosen, race, surface
 from pellucid.losses import loss
 
 TWO = [["W", 1, 0, 0], ["W", 1, 0, 1]]
@@ -313,7 +313,7 @@ def test_the_three_costs_are_those_of_the_step():
 def test_what_is_told_of_the_costs_is_what_numpy_says():
     e = made("spiral")
     e.steps(100)
-    told, table = e.costs.told(), np.array(e.costs.rows)
+    told, table = e.costs.summary(), np.array(e.costs.rows)
     assert told["steps"] == list(range(100))
     for k, name in enumerate(("one", "batch", "full"), start=1):
         values = table[:, k]
@@ -323,7 +323,7 @@ def test_what_is_told_of_the_costs_is_what_numpy_says():
         away = np.sqrt(np.mean((values - table[:, 3]) ** 2))
         assert told[name]["strays"] == pytest.approx(away)
     assert told["one"]["strays"] > 3 * told["batch"]["strays"] > told["full"]["strays"] == 0
-    assert Costs(10, 2).told()["one"]["mean"] is None
+    assert Costs(10, 2).summary()["one"]["mean"] is None
 
 
 def test_the_costs_are_seldom_at_full_speed_and_bounded():

@@ -18,9 +18,9 @@ pytest.importorskip("polars")
 
 import pellucid
 from lab_held import forget
-from pellucid.lab import uploads
-from pellucid.lab.server import Lab
-from pellucid.lab.state import LARGEST_UPLOAD
+from pellucid.lab.server import uploads
+from pellucid.lab.server.app import Lab
+from pellucid.lab.views.catalogue import LARGEST_UPLOAD
 from test_lab_security import FOREIGN, ask, http, open_socket
 
 
@@ -156,7 +156,7 @@ def test_an_upload_in_chunks_is_refused_whatever_length_it_says(lab):
 
 
 def test_slow_uploads_hold_nothing_but_further_ones_and_end(lab, monkeypatch):
-    monkeypatch.setattr("pellucid.lab.server.LONGEST_UPLOAD", 4)
+    monkeypatch.setattr("pellucid.lab.server.app.LONGEST_UPLOAD", 4)
     here = f"127.0.0.1:{lab.port}"
     head = (
         f"POST /upload/table?name=t.csv HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\n"

@@ -26,7 +26,7 @@ from pellucid import (
     trace,
     train,
 )
-from pellucid.activations import ACTIVATIONS, ReLU
+from pellucid.activations import ACTIVATIONS, Activation, ReLU
 from pellucid.engines import ENGINES, Job, Objective, simd
 from pellucid.errors import ModelError
 from pellucid.export import export
@@ -475,3 +475,8 @@ def test_a_known_name_over_another_function_is_no_built_in_one():
     X = np.ones((3, 2), dtype="f4")
     hidden = 2 * np.maximum(net.W[1] @ X + net.b[1], 0)
     np.testing.assert_allclose(net.forward(X), net.W[2] @ hidden + net.b[2], rtol=1e-5)
+
+
+def test_a_range_in_words_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Wordy\.range must be an Interval, .* got '\(-1, 1\)'"):
+        type("Wordy", (Activation,), {"range": "(-1, 1)"})

@@ -273,8 +273,8 @@ def test_csv_reads_back_as_it_was(rows: list[list[str]]) -> None:
 def test_the_lab_shows_names_visible_and_saves_them_exact() -> None:
     pytest.importorskip("starlette")
     from pellucid.lab.datasets import DATASETS
-    from pellucid.lab.own import WEIGHTS
-    from pellucid.lab.uploads import choose_target, received
+    from pellucid.lab.server.uploads import choose_target, received
+    from pellucid.lab.session.user_data import WEIGHTS
 
     content = '"n\x1b[31m","long\u202e",y\n'.encode() + b"1,2,u\n2,5,v\n3,1,u\n" * 9
     found = received("table", "t.csv", content)
@@ -283,9 +283,9 @@ def test_the_lab_shows_names_visible_and_saves_them_exact() -> None:
     opened = choose_target(found["table"], "y", None)
     data = DATASETS.pop(opened["experiment"]["data"]["name"])
     assert data.inputs == (r"n\x1b[31m", r"long\u202e")
-    assert data.own is not None
-    assert data.own.columns is not None
-    assert data.own.columns.columns == ["n\x1b[31m", "long\u202e"]
+    assert data.user_data is not None
+    assert data.user_data.columns is not None
+    assert data.user_data.columns.columns == ["n\x1b[31m", "long\u202e"]
     assert not WEIGHTS
 
 

@@ -98,8 +98,8 @@ def _seen_through() -> list[str]:
         *_rows(["Name", "Written"], ([f"`{o.name}`", f"`{o.shown}`"] for o in OPERATIONS.values())),
         "\n## Faults of the lab\n",
         *_rows(
-            ["Name", "What it does", "Why that is wrong"],
-            ([f"`{f.name}`", f.title, f.why] for f in FAULTS.values()),
+            ["Name", "What it does", "Why that is wrong", "Diagnosis"],
+            ([f"`{f.name}`", f.title, f.why, f"`{f.finding}`"] for f in FAULTS.values()),
         ),
     ]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import sklearn.datasets as sk
-from asked import mnist
 from faults import add_data_fault
+from public_questions import mnist
 from scipy.stats import norm
 from settings import IMBALANCED, table
 from sklearn.decomposition import PCA

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asked import QUESTIONS, Asked, Question, Rows
+from public_questions import QUESTIONS, Asked, Question, Rows
 from threadpoolctl import threadpool_limits
 
 from pellucid import Dense, Network, diagnose, train
@@ -240,7 +240,7 @@ def main() -> None:
     chosen = set(sys.argv[1:])
     unknown = chosen - {question.id for question in QUESTIONS}
     if unknown:
-        sys.exit(f"No question is called {', '.join(sorted(unknown))}; see asked.py.")
+        sys.exit(f"No question is called {', '.join(sorted(unknown))}; see public_questions.py.")
     rows = []
     for question in QUESTIONS:
         if not chosen or question.id in chosen:

@@ -127,7 +127,7 @@ def main() -> None:
         "",
         *asked(),
         *plainly(),
-        *wolves(),
+        *false_alarms(),
         *less(),
         *cost(),
     ]
@@ -210,9 +210,9 @@ def _instead(rows: list[dict[str, Any]]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in others.most_common()) or "–"
 
 
-def wolves() -> list[str]:
-    """The table that wolves.py left, if it did."""
-    path = HERE / "wolves.json"
+def false_alarms() -> list[str]:
+    """The table that false_alarms.py left, if it did."""
+    path = HERE / "false_alarms.json"
     if not path.exists():
         return []
     rows = json.loads(path.read_text())
@@ -236,8 +236,8 @@ def wolves() -> list[str]:
 
 
 def less() -> list[str]:
-    """The table that less.py left, if it did."""
-    path = HERE / "less.json"
+    """The table that ablation.py left, if it did."""
+    path = HERE / "ablation.json"
     if not path.exists():
         return []
     lines = [
@@ -258,8 +258,8 @@ def less() -> list[str]:
 
 
 def cost() -> list[str]:
-    """The table that watch_cost.py left, if it did."""
-    path = HERE / "watch_cost.json"
+    """The table that statistics_cost.py left, if it did."""
+    path = HERE / "statistics_cost.json"
     if not path.exists():
         return []
     lines = [

@@ -18,8 +18,8 @@ from mutate import changed, changed_data, odd_text, odd_value
 
 def prepare_lab(folder: Path) -> dict[str, Any]:
     """Start a lab, and note what it logs as an error."""
-    from pellucid.lab.commands import COMMANDS
-    from pellucid.lab.server import Lab
+    from pellucid.lab.server.app import Lab
+    from pellucid.lab.server.commands import COMMANDS
 
     errors: list[str] = []
 
@@ -73,9 +73,9 @@ def _requests(context: dict[str, Any], rng: Random) -> list[str]:
 
 
 def _commands(context: dict[str, Any], rng: Random) -> None:
-    from pellucid.lab.commands import handle
-    from pellucid.lab.server import parsed
-    from pellucid.lab.trainer import Player
+    from pellucid.lab.server.app import parsed
+    from pellucid.lab.server.commands import handle
+    from pellucid.lab.server.trainer import Player
 
     player = Player(lambda message: None)
     try:
@@ -98,7 +98,7 @@ def _check_message(message: str | bytes) -> None:
 
 
 def _upload(context: dict[str, Any], rng: Random) -> None:
-    from pellucid.lab.uploads import choose_target, received
+    from pellucid.lab.server.uploads import choose_target, received
 
     kind = rng.choice(("table", "zip", "folder"))
     files, _ = rng.choice(context["kept"])

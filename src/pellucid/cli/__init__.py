@@ -1,16 +1,18 @@
 """The command line: ``pellucid train | predict | evaluate | explain | trace | ...``.
 
-One file a command; a new one is a file here and a line in ``COMMANDS``. Whatever is wrong with the
-user's input ends in one message on stderr and the exit status 2; the status 1 is for faults of
-Pellucid's own. With ``PELLUCID_DEBUG=1`` both show their traceback. What needs scikit-learn or
-polars is imported inside the commands, so that ``--help`` is quick.
+A command is a file in ``commands/``, and nothing else. Whatever is wrong with the user's input ends
+in one message on stderr and the exit status 2; the status 1 is for faults of Pellucid's own. With
+``PELLUCID_DEBUG=1`` both show their traceback. What needs scikit-learn or polars is imported inside
+the commands, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import os
+import pkgutil
 import sys
 from collections.abc import Callable
 from typing import Annotated, ParamSpec, TypeVar
@@ -18,18 +20,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from pellucid._shown import message
-from pellucid.cli import (
-    diagnose,
-    evaluate,
-    explain,
-    export,
-    lab,
-    predict,
-    samples,
-    trace,
-    train,
-    version,
-)
+from pellucid.cli import commands, version
 from pellucid.cli.output import complain
 from pellucid.errors import DataError, MissingPackageError, ModelError, SettingsError
 from pellucid.tables.settings import OPTIONS
@@ -37,18 +28,11 @@ from pellucid.tables.settings import OPTIONS
 P = ParamSpec("P")
 R = TypeVar("R")
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train.train,
-    "predict": predict.predict,
-    "evaluate": evaluate.evaluate,
-    "explain": explain.explain,
-    "trace": trace.trace,
-    "diagnose": diagnose.diagnose,
-    "lab": lab.lab,
-    "export": export.export,
-    "samples": samples.samples,
+COMMANDS = {
+    name: importlib.import_module(f"{commands.__name__}.{name}")
+    for _, name, _ in pkgutil.iter_modules(commands.__path__)
 }
-"""Every command by its name: a function whose annotations are its arguments and options."""
+"""Every command by its name: its module, which holds a function of the same name."""
 
 app = typer.Typer(
     name="pellucid",
@@ -139,5 +123,7 @@ def _pellucid(
     """
 
 
-for _name, _command in COMMANDS.items():
-    app.command(_name, no_args_is_help=_name not in ("samples", "lab"))(reported(_command))
+for _name, _module in COMMANDS.items():
+    app.command(_name, no_args_is_help=getattr(_module, "NEEDS_ARGUMENTS", True))(
+        reported(getattr(_module, _name))
+    )

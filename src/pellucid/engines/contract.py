@@ -235,7 +235,9 @@ def parameter_views(
 class Session(Protocol):
     """One training under way; until ``close`` it alone may change the network's parameters.
 
-    Whoever does so all the same, between :meth:`sync` and the next steps, calls :meth:`take`.
+    Whoever does so all the same, between :meth:`write_back` and the next steps, calls
+    :meth:`read_back`.
+
     A step is :meth:`run`, or :meth:`gradients` and :meth:`apply`, with whatever is done to the
     gradients in between: several machines add up those of their parts of a mini-batch.
     """
@@ -297,16 +299,16 @@ class Session(Protocol):
         """Whether all parameters are finite numbers."""
         ...
 
-    def sync(self) -> None:
+    def write_back(self) -> None:
         """Write the parameters back to the network."""
         ...
 
-    def undo(self) -> None:
-        """Put the parameters back to where the last sync left them, or the start."""
+    def roll_back(self) -> None:
+        """Put the parameters back to where the last write_back left them, or the start."""
         ...
 
-    def take(self) -> None:
-        """Go on from the network's arrays: after a sync, other code may have written into them."""
+    def read_back(self) -> None:
+        """Go on from the network's arrays: since write_back other code may have changed them."""
         ...
 
     def state(self) -> State:
@@ -314,7 +316,7 @@ class Session(Protocol):
         ...
 
     def close(self) -> None:
-        """Sync and end; the session is of no use afterwards."""
+        """Write the parameters back and end; the session is of no use afterwards."""
         ...
 
 

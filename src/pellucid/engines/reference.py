@@ -69,7 +69,7 @@ class ReferencePredictor(Predictor):
 
 
 class ReferenceSession(Session):
-    """Works on the network's own arrays: a sync keeps a copy of them, for undo."""
+    """Works on the network's own arrays: write_back keeps a copy of them, for roll_back."""
 
     def __init__(self, job: Job) -> None:
         self._interrupted = job.interrupted
@@ -87,7 +87,7 @@ class ReferenceSession(Session):
             check_state(self.layers, self.optimizer, job.state.slots)
             self._step = job.state.step
             self._slots = {name: array.copy("K") for name, array in job.state.slots.items()}
-        self.sync()
+        self.write_back()
         self._holds_blas = job.n_threads is not None
         if job.n_threads is not None:
             _BLAS.hold(job.n_threads)
@@ -178,15 +178,15 @@ class ReferenceSession(Session):
     def finite(self) -> bool:
         return all(np.isfinite(W).all() for _, _, W in self._parameters())
 
-    def sync(self) -> None:
+    def write_back(self) -> None:
         self._synced = [W.copy("K") for _, _, W in self._parameters()]
 
-    def undo(self) -> None:
+    def roll_back(self) -> None:
         for (_, _, W), before in zip(self._parameters(), self._synced, strict=True):
             W[...] = before
 
-    def take(self) -> None:
-        self.sync()
+    def read_back(self) -> None:
+        self.write_back()
 
     def state(self) -> State:
         return State(self._step, {name: array.copy("K") for name, array in self._slots.items()})

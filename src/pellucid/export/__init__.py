@@ -29,7 +29,7 @@ EXPORTERS: dict[str, tuple[str, str]] = {
     "onnx": ("pellucid.export.onnx", ".onnx"),
     "c": ("pellucid.export.c", ".c"),
 }
-"""Every format by its name: the module whose ``content(subject)`` makes the file, and the ending
+"""Every format by its name: the module whose ``content(exported)`` makes the file, and the ending
 of its name."""
 
 
@@ -74,13 +74,13 @@ def export(
     >>> Path("small.c").read_text().splitlines()[0]
     '/* A neural network, 3-4-1, exported by Pellucid ...'
     """
-    from pellucid.export.subject import loaded, subject
+    from pellucid.export.exported import exported, loaded
 
     path = Path(path)
     make = importlib.import_module(_exporter(to)[0]).content
     check_file(path, overwrite=overwrite)
     model = loaded(model)
-    known = subject(model, X)
+    known = exported(model, X)
     if X is not None and not known.steps:
         fault = "gives the types that a pipeline's first step takes; this model is not a pipeline."
         raise SettingsError(("X", fault))
@@ -131,7 +131,7 @@ def verify(
     >>> verify("three.onnx", net, np.eye(3)).ok
     True
     """
-    from pellucid.export.subject import loaded
+    from pellucid.export.exported import loaded
     from pellucid.export.verification import compare, ready
 
     path = Path(path)

@@ -17,8 +17,8 @@ import pellucid
 from pellucid.activations import Activation
 from pellucid.errors import ModelError
 from pellucid.export.c_text import array, comment, literal, real, typed
+from pellucid.export.exported import Exported
 from pellucid.export.pipelines import ARITHMETIC, arithmetic
-from pellucid.export.subject import Subject
 from pellucid.layers import Dense, Scale
 from pellucid.network import Network
 
@@ -53,44 +53,44 @@ static void scale(const real *s, const real *A, real *scaled, int n)
 """
 
 
-def content(subject: Subject) -> bytes:
+def content(exported: Exported) -> bytes:
     """Return the C file of a model.
 
-    >>> from pellucid.export.subject import subject
+    >>> from pellucid.export.exported import exported
     >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
-    >>> "void pellucid_predict(const float *x, float *y)" in content(subject(net)).decode()
+    >>> "void pellucid_predict(const float *x, float *y)" in content(exported(net)).decode()
     True
     """
-    _check(subject)
-    networks, dtype = subject.networks, subject.dtype.name
+    _check(exported)
+    networks, dtype = exported.networks, exported.dtype.name
     layers = networks[0].layers
-    code, described = "", subject.inputs
-    if subject.preprocessing is not None:
+    code, described = "", exported.inputs
+    if exported.preprocessing is not None:
         from pellucid.export.c_columns import preprocess
 
-        code, described = preprocess(subject.preprocessing)
-    elif subject.steps:
-        code = _steps(subject)
+        code, described = preprocess(exported.preprocessing)
+    elif exported.steps:
+        code = _steps(exported)
     names = _function_names(layer.activation for layer in layers)
     parts = [
-        _header(subject, described),
+        _header(exported, described),
         code,
         typed(_LAYER, dtype),
         typed(_SCALE, dtype) if any(isinstance(layer, Scale) for layer in layers) else "",
         *(typed(_function(g, name), dtype) for g, name in names.items()),
         *(
             _network(net, names, ending)
-            for net, ending in zip(networks, _endings(subject), strict=True)
+            for net, ending in zip(networks, _endings(exported), strict=True)
         ),
-        _predict(subject),
-        _label(subject),
+        _predict(exported),
+        _label(exported),
     ]
     return "\n".join(part for part in parts if part).encode("ascii")
 
 
-def _check(subject: Subject) -> None:
+def _check(exported: Exported) -> None:
     """Refuse what has no C form, and weights that make too long a file."""
-    for name, step in subject.steps:
+    for name, step in exported.steps:
         if arithmetic(step) is None:
             raise ModelError(
                 f"the step {name!r} ({type(step).__name__}) has no C form; {', '.join(ARITHMETIC)} "
@@ -98,7 +98,7 @@ def _check(subject: Subject) -> None:
                 "pipeline to ONNX, or do the step before the exported file and export the steps "
                 "after it alone."
             )
-    for layer in subject.networks[0].layers:
+    for layer in exported.networks[0].layers:
         g = layer.activation
         if type(layer) not in (Dense, Scale) or (g is not None and g.c_form is None):
             own = "" if g is None else f" with the activation {g!r}"
@@ -107,8 +107,8 @@ def _check(subject: Subject) -> None:
                 "and activations with a C form (c_form). Use those, or ONNX, which takes whatever "
                 "computes with the array API."
             )
-    numbers = sum(network.n_parameters for network in subject.networks)
-    size = numbers * _BYTES[subject.dtype.name]
+    numbers = sum(network.n_parameters for network in exported.networks)
+    size = numbers * _BYTES[exported.dtype.name]
     if size > LARGEST:
         raise ModelError(
             f"{numbers:,} parameters would make a C file of about {size / 1e6:,.0f} MB; beyond "
@@ -120,15 +120,15 @@ def _check(subject: Subject) -> None:
 # The parts of the file ----------------------------------------------------------------------------
 
 
-def _header(subject: Subject, described: Sequence[str]) -> str:
+def _header(exported: Exported, described: Sequence[str]) -> str:
     """What the file is, and its declarations."""
-    outputs, (real_x, real_y) = _outputs(subject), _types(subject)
+    outputs, (real_x, real_y) = _outputs(exported), _types(exported)
     lines = [
-        *_told(subject, described, outputs),
+        *_told(exported, described, outputs),
         "",
         "#include <math.h>",
         "",
-        f"#define PELLUCID_INPUTS {_count_of_x(subject)}",
+        f"#define PELLUCID_INPUTS {_count_of_x(exported)}",
         f"#define PELLUCID_OUTPUTS {len(outputs)}",
         "",
         "#ifdef __cplusplus",
@@ -136,20 +136,20 @@ def _header(subject: Subject, described: Sequence[str]) -> str:
         "#endif",
         f"void pellucid_predict(const {real_x} *x, {real_y} *y);",
     ]
-    if subject.answer in ("binary", "multiclass"):
+    if exported.answer in ("binary", "multiclass"):
         lines.append(f"int pellucid_label(const {real_y} *y);")
         lines.append("extern const char *const pellucid_classes[PELLUCID_OUTPUTS];")
     return "\n".join([*lines, "#ifdef __cplusplus", "}", "#endif", ""])
 
 
-def _told(subject: Subject, described: Sequence[str], outputs: Sequence[str]) -> list[str]:
+def _told(exported: Exported, described: Sequence[str], outputs: Sequence[str]) -> list[str]:
     """The comment at the head of the file."""
-    network, several = subject.networks[0], len(subject.networks)
+    network, several = exported.networks[0], len(exported.networks)
     what = f"{several} neural networks, each" if several > 1 else "A neural network,"
     mean = f"; y is the mean of the {several} networks" if several > 1 else ""
-    first = "the preprocessed x" if _is_preprocessed(subject) else "x"
+    first = "the preprocessed x" if _is_preprocessed(exported) else "x"
     inputs = described
-    if subject.preprocessing is None:
+    if exported.preprocessing is None:
         inputs = [f"x[{k}] {name}" for k, name in enumerate(described)]
     if len(inputs) > 1000:
         inputs = [f"x[0] to x[{len(inputs) - 1}]"]
@@ -166,13 +166,14 @@ def _told(subject: Subject, described: Sequence[str], outputs: Sequence[str]) ->
         "   l    n[l]  g[l]",
         *(f"   {l}  {n:>6}  {g}".rstrip() for l, n, g in _rows(network)),
         "",
-        f"   x, the input, {_count_of_x(subject)} numbers:",
+        f"   x, the input, {_count_of_x(exported)} numbers:",
         *map(_described, inputs),
         "",
         f"   y, the output, {len(outputs)} numbers:",
         *(_described(f"y[{k}] {text}") for k, text in enumerate(outputs)),
         "",
-        f"   It takes about {_stack(subject):,} bytes of stack and no other memory. To compile it:",
+        f"   It takes about {_stack(exported):,} bytes of stack and no other memory. "
+        "To compile it:",
         "   cc -std=c99 -O2 -c FILE.c; link with -lm. Of two such files in one program compile one",
         "   with -Dpellucid_predict=ANOTHER_NAME, and so for the other names of pellucid_. */",
     ]
@@ -193,39 +194,39 @@ def _rows(network: Network) -> list[tuple[int, int, str]]:
     ]
 
 
-def _count_of_x(subject: Subject) -> int:
-    if subject.preprocessing is None:
-        return len(subject.inputs)
+def _count_of_x(exported: Exported) -> int:
+    if exported.preprocessing is None:
+        return len(exported.inputs)
     from pellucid.export.c_columns import places
 
-    return sum(map(places, subject.preprocessing.columns.values()))
+    return sum(map(places, exported.preprocessing.columns.values()))
 
 
-def _types(subject: Subject) -> tuple[str, str]:
+def _types(exported: Exported) -> tuple[str, str]:
     """The types of x and y: double for tables, whose numbers may need it, and scaled targets."""
-    if subject.preprocessing is not None:
+    if exported.preprocessing is not None:
         return "double", "double"
-    x, y = subject.x_dtype, subject.dtype
-    return _C[x.name], _C[y.name] if subject.scale == (0.0, 1.0) else "double"
+    x, y = exported.x_dtype, exported.dtype
+    return _C[x.name], _C[y.name] if exported.scale == (0.0, 1.0) else "double"
 
 
-def _is_preprocessed(subject: Subject) -> bool:
-    return subject.preprocessing is not None or bool(subject.steps)
+def _is_preprocessed(exported: Exported) -> bool:
+    return exported.preprocessing is not None or bool(exported.steps)
 
 
-def _outputs(subject: Subject) -> list[str]:
+def _outputs(exported: Exported) -> list[str]:
     """What each number of y is."""
-    of = f" of {subject.target}" if subject.target else ""
-    n = subject.networks[0].n[-1]
-    if subject.answer == "regression":
+    of = f" of {exported.target}" if exported.target else ""
+    n = exported.networks[0].n[-1]
+    if exported.answer == "regression":
         return [f"the prediction{of}"] if n == 1 else [f"prediction {k + 1}{of}" for k in range(n)]
-    return [f"the probability of {name}" for name in _class_names(subject)]
+    return [f"the probability of {name}" for name in _class_names(exported)]
 
 
-def _class_names(subject: Subject) -> list[str]:
-    n = subject.networks[0].n[-1]
-    count = 2 if subject.answer == "binary" else n
-    classes = range(count) if subject.classes is None else subject.classes.tolist()
+def _class_names(exported: Exported) -> list[str]:
+    n = exported.networks[0].n[-1]
+    count = 2 if exported.answer == "binary" else n
+    classes = range(count) if exported.classes is None else exported.classes.tolist()
     return [str(each) for each in classes][:count]
 
 
@@ -294,30 +295,30 @@ _STATEMENTS = {
 """What each of :data:`pellucid.export.pipelines.Operation` does to a number v of x."""
 
 
-def _steps(subject: Subject) -> str:
+def _steps(exported: Exported) -> str:
     """preprocess: the steps of a pipeline, each in the order in which scikit-learn computes it."""
-    x, z = _C[subject.x_dtype.name], _C[subject.dtype.name]
+    x, z = _C[exported.x_dtype.name], _C[exported.dtype.name]
     constants: list[str] = []
     lines = []
-    for name, step in subject.steps:
+    for name, step in exported.steps:
         for what, numbers in arithmetic(step) or []:
             a = f"step_{len(constants) + 1}"
-            constants.append(array(a, numbers.astype(subject.x_dtype), subject.x_dtype.name))
+            constants.append(array(a, numbers.astype(exported.x_dtype), exported.x_dtype.name))
             lines.append(f"        {_STATEMENTS[what].format(a=f'{a}[i]')} /* {comment(name)} */\n")
     return (
         "\n".join(constants) + "\n/* From x to z = A[0], the inputs of the network. */\n"
         f"static void preprocess(const {x} *x, {z} *z)\n{{\n    int i;\n"
-        f"    for (i = 0; i < {len(subject.inputs)}; i++) {{\n        {x} v = x[i];\n"
+        f"    for (i = 0; i < {len(exported.inputs)}; i++) {{\n        {x} v = x[i];\n"
         f"{''.join(lines)}        z[i] = ({z})v;\n    }}\n}}\n"
     )
 
 
-def _predict(subject: Subject) -> str:
+def _predict(exported: Exported) -> str:
     """pellucid_predict: preprocessing, the networks, their mean, and the answer's own terms."""
-    n, several = subject.networks[0].n[-1], len(subject.networks)
-    kind, prepared = _C[subject.dtype.name], _is_preprocessed(subject)
-    real_x, real_y = _types(subject)
-    as_it_is = subject.scale == (0.0, 1.0) and subject.answer != "binary"
+    n, several = exported.networks[0].n[-1], len(exported.networks)
+    kind, prepared = _C[exported.dtype.name], _is_preprocessed(exported)
+    real_x, real_y = _types(exported)
+    as_it_is = exported.scale == (0.0, 1.0) and exported.answer != "binary"
     if several == 1 and not prepared and as_it_is:
         return (
             f"void pellucid_predict(const {real_x} *x, {real_y} *y)\n{{\n    network(x, y);\n}}\n"
@@ -325,37 +326,38 @@ def _predict(subject: Subject) -> str:
     lines, x = [f"{kind} a[{n}];", f"{real_y} mean[{n}];", "int i;"], "x"
     if prepared:
         x = "A0"
-        lines = [f"{kind} A0[{subject.networks[0].n_inputs}];", *lines, "preprocess(x, A0);"]
-    for ending in _endings(subject):
+        lines = [f"{kind} A0[{exported.networks[0].n_inputs}];", *lines, "preprocess(x, A0);"]
+    for ending in _endings(exported):
         add = "=" if ending in ("", "_1") else "+="
         lines.append(f"network{ending}({x}, a);")
         lines.append(f"for (i = 0; i < {n}; i++) mean[i] {add} a[i];")
     if several > 1:
         lines.append(f"for (i = 0; i < {n}; i++) mean[i] /= {several};")
-    if subject.answer == "binary":
+    if exported.answer == "binary":
         lines += ["y[0] = 1 - mean[0];", "y[1] = mean[0];"]
-    elif subject.scale == (0.0, 1.0):
+    elif exported.scale == (0.0, 1.0):
         lines.append(f"for (i = 0; i < {n}; i++) y[i] = mean[i];")
     else:
-        mean, std = map(real, subject.scale)
+        mean, std = map(real, exported.scale)
         lines.append(f"for (i = 0; i < {n}; i++) y[i] = {mean} + {std} * mean[i];")
     body = "\n".join(f"    {line}" for line in lines)
     return f"void pellucid_predict(const {real_x} *x, {real_y} *y)\n{{\n{body}\n}}\n"
 
 
-def _endings(subject: Subject) -> list[str]:
+def _endings(exported: Exported) -> list[str]:
     """What tells the networks of an ensemble apart in C names."""
-    several = len(subject.networks)
+    several = len(exported.networks)
     return [f"_{k}" for k in range(1, several + 1)] if several > 1 else [""]
 
 
-def _label(subject: Subject) -> str:
+def _label(exported: Exported) -> str:
     """pellucid_label and the names of the classes, where there are classes."""
-    if subject.answer not in ("binary", "multiclass"):
+    if exported.answer not in ("binary", "multiclass"):
         return ""
-    names = ",\n".join(f"    {literal(name)}" for name in _class_names(subject))
-    if subject.answer == "binary":
-        body = f"    return y[1] {'>=' if subject.at_half else '>'} {_half(subject)};"
+    names = ",\n".join(f"    {literal(name)}" for name in _class_names(exported))
+    if exported.answer == "binary":
+        half = "0.5f" if _types(exported)[1] == "float" else "0.5"
+        body = f"    return y[1] {'>=' if exported.at_half else '>'} {half};"
     else:
         body = (
             "    int i, best = 0;\n"
@@ -365,16 +367,12 @@ def _label(subject: Subject) -> str:
     return (
         "/* The classes, and the number of the one that y stands for. */\n"
         f"const char *const pellucid_classes[PELLUCID_OUTPUTS] = {{\n{names}\n}};\n\n"
-        f"int pellucid_label(const {_types(subject)[1]} *y)\n{{\n{body}\n}}\n"
+        f"int pellucid_label(const {_types(exported)[1]} *y)\n{{\n{body}\n}}\n"
     )
 
 
-def _half(subject: Subject) -> str:
-    return "0.5f" if _types(subject)[1] == "float" else "0.5"
-
-
-def _stack(subject: Subject) -> int:
+def _stack(exported: Exported) -> int:
     """The bytes of the arrays that are alive at one time, rounded up."""
-    n = subject.networks[0].n
-    numbers = sum(n) + (n[0] if _is_preprocessed(subject) else 0) + 3 * n[-1]
+    n = exported.networks[0].n
+    numbers = sum(n) + (n[0] if _is_preprocessed(exported) else 0) + 3 * n[-1]
     return -(-numbers * 8 // 100) * 100

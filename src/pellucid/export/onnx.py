@@ -15,50 +15,50 @@ from numpy.typing import NDArray
 import pellucid
 from pellucid import propagation
 from pellucid.errors import ModelError
+from pellucid.export.exported import Exported
 from pellucid.export.graph import Graph, Value
-from pellucid.export.subject import Subject
 from pellucid.network import Network
 
 LARGEST = 2_000_000_000
 """The bytes that a file of protobuf's may have."""
 
 
-def content(subject: Subject) -> bytes:
+def content(exported: Exported) -> bytes:
     """Return the file of a model.
 
     >>> import onnx
     >>> from pellucid import Dense
-    >>> from pellucid.export.subject import subject
+    >>> from pellucid.export.exported import exported
     >>> net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
-    >>> model = onnx.load_from_string(content(subject(net)))
+    >>> model = onnx.load_from_string(content(exported(net)))
     >>> [node.op_type for node in model.graph.node][:3]
     ['MatMul', 'Add', 'Tanh']
     """
-    size = sum(net.n_parameters * net.dtype.itemsize for net in subject.networks)
+    size = sum(net.n_parameters * net.dtype.itemsize for net in exported.networks)
     if size > LARGEST:
         raise ModelError(
             f"the weights are {size / 1e9:.1f} GB, and an ONNX file holds at most "
             f"{LARGEST / 1e9:.0f} GB. Save the model as a folder, or take fewer units."
         )
     graph = Graph()
-    X = _inputs(graph, subject)
-    A = [forward(graph, net, X, number) for number, net in enumerate(subject.networks, start=1)]
+    X = _inputs(graph, exported)
+    A = [forward(graph, net, X, number) for number, net in enumerate(exported.networks, start=1)]
     graph.prefix = ""
-    _outputs(graph, subject, _mean(subject, A))
-    return graph.to_bytes(_metadata(subject))
+    _outputs(graph, exported, _mean(exported, A))
+    return graph.to_bytes(_metadata(exported))
 
 
-def _inputs(graph: Graph, subject: Subject) -> Value:
+def _inputs(graph: Graph, exported: Exported) -> Value:
     """The networks' inputs, (n[0], m)."""
-    if subject.steps:
+    if exported.steps:
         from pellucid.export.steps import transform as through_steps
 
-        return through_steps(graph, subject).astype(subject.dtype)
-    if subject.preprocessing is None:
-        return graph.input("X", subject.dtype, (subject.networks[0].n_inputs, "m"))
+        return through_steps(graph, exported).astype(exported.dtype)
+    if exported.preprocessing is None:
+        return graph.input("X", exported.dtype, (exported.networks[0].n_inputs, "m"))
     from pellucid.export.columns import transform
 
-    return transform(graph, subject.preprocessing).astype(subject.dtype)
+    return transform(graph, exported.preprocessing).astype(exported.dtype)
 
 
 def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
@@ -85,44 +85,44 @@ def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
     return made
 
 
-def _mean(subject: Subject, A: list[Value]) -> Value:
+def _mean(exported: Exported, A: list[Value]) -> Value:
     """The mean over the networks, in float64 for a table, as TableModel takes it."""
-    if subject.preprocessing is not None:
+    if exported.preprocessing is not None:
         A = [each.astype(np.float64) for each in A]
     if len(A) == 1:
         return A[0]
     return A[0].graph.add("Sum", *A, dtype=A[0].dtype, shape=A[0].shape) / len(A)
 
 
-def _outputs(graph: Graph, subject: Subject, A: Value) -> None:
+def _outputs(graph: Graph, exported: Exported, A: Value) -> None:
     """What the model answers, from A[L] = (n[L], m)."""
-    if subject.answer == "regression":
-        graph.output("prediction", _first(_prediction(subject, A)))
+    if exported.answer == "regression":
+        graph.output("prediction", _first(_prediction(exported, A)))
         return
-    graph.output("probabilities", probabilities(subject, A))
-    graph.output("label", label(subject, A))
+    graph.output("probabilities", probabilities(exported, A))
+    graph.output("label", label(exported, A))
 
 
-def probabilities(subject: Subject, A: Value) -> Value:
+def probabilities(exported: Exported, A: Value) -> Value:
     """Add the probability of each class, (number of classes, m), from A[L]."""
-    return A.graph.concatenate([1 - A, A]) if subject.answer == "binary" else A
+    return A.graph.concatenate([1 - A, A]) if exported.answer == "binary" else A
 
 
-def label(subject: Subject, A: Value) -> Value:
+def label(exported: Exported, A: Value) -> Value:
     """Add the class, (m,), or of several labels each, (n[L], m), from A[L]."""
-    if subject.answer == "multiclass":
+    if exported.answer == "multiclass":
         number = A.graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
     else:
-        number = _first((A >= 0.5 if subject.at_half else A > 0.5).astype(np.int64))
-    if subject.classes is None or subject.answer == "multilabel":
+        number = _first((A >= 0.5 if exported.at_half else A > 0.5).astype(np.int64))
+    if exported.classes is None or exported.answer == "multilabel":
         return number
-    classes = A.graph.constant(_labels(subject.classes))
+    classes = A.graph.constant(_labels(exported.classes))
     return A.graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)
 
 
-def _prediction(subject: Subject, A: Value) -> Value:
-    mean, std = subject.scale
-    return A if subject.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
+def _prediction(exported: Exported, A: Value) -> Value:
+    mean, std = exported.scale
+    return A if exported.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
 
 
 def _first(values: Value) -> Value:
@@ -139,19 +139,21 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
     return classes.astype(as_onnx.get(classes.dtype.kind, object))
 
 
-def _metadata(subject: Subject) -> dict[str, str]:
+def _metadata(exported: Exported) -> dict[str, str]:
     """What a reader of the file should know, by name; lists as JSON."""
     known: dict[str, Any] = {
         "pellucid_version": pellucid.__version__,
-        "task": subject.answer,
-        "target": subject.target,
-        "classes": None if subject.classes is None else np.asarray(subject.classes).tolist(),
-        "networks": [net.n for net in subject.networks],
+        "task": exported.answer,
+        "target": exported.target,
+        "classes": None if exported.classes is None else np.asarray(exported.classes).tolist(),
+        "networks": [net.n for net in exported.networks],
     }
-    if subject.preprocessing is None:
-        known["inputs"] = subject.inputs
+    if exported.preprocessing is None:
+        known["inputs"] = exported.inputs
     else:
-        known["columns"] = {name: each.kind for name, each in subject.preprocessing.columns.items()}
+        known["columns"] = {
+            name: each.kind for name, each in exported.preprocessing.columns.items()
+        }
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in known.items()

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError, ModelError
+from pellucid.export.exported import Exported
 from pellucid.export.rows import Arrays, c_inputs, onnx_inputs
-from pellucid.export.subject import Subject
 from pellucid.tables import Table
 from pellucid.tables.values import as_objects
 
@@ -44,11 +44,11 @@ class Answers(NamedTuple):
 
 
 class Runner(NamedTuple):
-    """``ready()`` raises where a format cannot be run here; ``run(content, subject, rows, where)``
+    """``ready()`` raises where a format cannot be run here; ``run(content, exported, rows, where)``
     returns the Answers."""
 
     ready: Callable[[], Any]
-    run: Callable[[bytes, Subject, Table | Arrays, str], Answers]
+    run: Callable[[bytes, Exported, Table | Arrays, str], Answers]
 
 
 # ONNX ---------------------------------------------------------------------------------------------
@@ -66,12 +66,12 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _run_onnx(content: bytes, subject: Subject, rows: Table | Arrays, where: str) -> Answers:
+def _run_onnx(content: bytes, exported: Exported, rows: Table | Arrays, where: str) -> Answers:
     runtime = _onnxruntime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, and said here
     if isinstance(rows, Table):
-        rows = onnx_inputs(subject.preprocessing, rows)
+        rows = onnx_inputs(exported.preprocessing, rows)
     try:
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         inputs, outputs = map(_tensors, (session.get_inputs(), session.get_outputs()))
@@ -122,9 +122,9 @@ def _compiler() -> str:
     return found
 
 
-def _run_c(content: bytes, subject: Subject, rows: Table | Arrays, where: str) -> Answers:
+def _run_c(content: bytes, exported: Exported, rows: Table | Arrays, where: str) -> Answers:
     compiler, text = _compiler(), content.decode("ascii", "replace")
-    X = c_inputs(subject.preprocessing, rows) if isinstance(rows, Table) else rows["X"]
+    X = c_inputs(exported.preprocessing, rows) if isinstance(rows, Table) else rows["X"]
     declared = re.search(r"void pellucid_predict\(const (float|double) \*x, (float|double) ", text)
     n, k = (re.search(rf"#define PELLUCID_{name}PUTS (\d+)", text) for name in ("IN", "OUT"))
     if declared is None or n is None or k is None or int(n[1]) != X.shape[1]:
@@ -139,7 +139,7 @@ def _run_c(content: bytes, subject: Subject, rows: Table | Arrays, where: str) -
         library = _compiled(compiler, content, Path(folder), where)
         for x_row, y_row in zip(X, y, strict=True):
             library.pellucid_predict(_pointer(x_row), _pointer(y_row))
-        labels = _labels(library, y, subject) if "int pellucid_label(" in text else None
+        labels = _labels(library, y, exported) if "int pellucid_label(" in text else None
     inputs = [Tensor("x", declared[1], [int(n[1])])]
     return Answers(inputs, [Tensor("y", declared[2], [int(k[1])])], None, y, labels)
 
@@ -156,9 +156,9 @@ def _compiled(compiler: str, content: bytes, folder: Path, where: str) -> Any:
     return ctypes.CDLL(str(made))
 
 
-def _labels(library: Any, y: NDArray[Any], subject: Subject) -> NDArray[Any]:
+def _labels(library: Any, y: NDArray[Any], exported: Exported) -> NDArray[Any]:
     names = (ctypes.c_char_p * y.shape[1]).in_dll(library, "pellucid_classes")
-    classes = range(y.shape[1]) if subject.classes is None else subject.classes.tolist()
+    classes = range(y.shape[1]) if exported.classes is None else exported.classes.tolist()
     by_name = {str(each): each for each in classes}
     named = [by_name.get((name or b"").decode(errors="replace")) for name in names]
     return as_objects([named[library.pellucid_label(_pointer(row))] for row in y])

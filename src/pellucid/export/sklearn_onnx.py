@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import ModelError
+from pellucid.export.exported import Exported, exported
 from pellucid.export.graph import OLDEST, Graph
 from pellucid.export.into_skl2onnx import dtype_of, inputs_of, write_into
 from pellucid.export.onnx import forward, label, probabilities
-from pellucid.export.subject import Subject, subject
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -78,10 +78,10 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     write_into(graph, scope, operator, container)
 
 
-def _known(operator: Any) -> Subject:
+def _known(operator: Any) -> Exported:
     """The estimator, its labels as skl2onnx has them: int64 or text, with ``nocl`` numbers."""
     model = operator.raw_operator
-    known = subject(model)
+    known = exported(model)
     if known.classes is None:
         return known
     classes = known.classes

@@ -14,19 +14,19 @@ import onnx
 from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError, ModelError
+from pellucid.export.exported import Exported
 from pellucid.export.graph import ML, OPSETS, XP, Graph, Value
 from pellucid.export.into_skl2onnx import inputs_of, write_into
 from pellucid.export.pipelines import Operation, arithmetic
-from pellucid.export.subject import Subject
 from pellucid.tables.values import as_objects, text_of
 
 
-def transform(graph: Graph, subject: Subject) -> Value:
+def transform(graph: Graph, exported: Exported) -> Value:
     """Add the inputs and the steps of a pipeline; return what the network takes, (n[0], m)."""
-    x = [graph.input(name, rows.dtype, (rows.shape[1], "m")) for name, rows in subject.x.items()]
-    later = [getattr(step, "n_features_in_", "n") for _, step in subject.steps[1:]]
-    widths = [*later, subject.networks[0].n_inputs]
-    for (name, step), n in zip(subject.steps, widths, strict=True):
+    x = [graph.input(name, rows.dtype, (rows.shape[1], "m")) for name, rows in exported.x.items()]
+    later = [getattr(step, "n_features_in_", "n") for _, step in exported.steps[1:]]
+    widths = [*later, exported.networks[0].n_inputs]
+    for (name, step), n in zip(exported.steps, widths, strict=True):
         done = arithmetic(step)
         if done is not None and len(x) == 1 and x[0].dtype.kind == "f":
             x = [compute(x[0], done)]

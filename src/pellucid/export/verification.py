@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, ModelError
+from pellucid.export.exported import Exported, exported
 from pellucid.export.pipelines import arithmetic, unwrap
 from pellucid.export.rows import Arrays, arrays_of
 from pellucid.export.runners import RUNNERS, Tensor
-from pellucid.export.subject import Subject, subject
 from pellucid.network import Network
 from pellucid.tables import Table
 
@@ -82,7 +82,7 @@ def compare(
     content: bytes, to: str, model: Any, rows: Any, where: str = "the file"
 ) -> Verification:
     """Return what :func:`pellucid.export.verify` does, for a file's content and a loaded model."""
-    known = subject(model, rows)
+    known = exported(model, rows)
     given, expected, labels = _asked(model, known, rows)
     if not len(expected):
         raise DataError("there are no rows, so there is nothing to compare. Give one or more.")
@@ -104,7 +104,7 @@ def compare(
 
 
 def _asked(
-    model: Any, known: Subject, rows: Any
+    model: Any, known: Exported, rows: Any
 ) -> tuple[Table | Arrays, NDArray[Any], NDArray[Any] | None]:
     """The rows as files take them, and the model's answers to them: A, (m, k), and labels."""
     given: Table | Arrays
@@ -135,7 +135,7 @@ def _table(model: Any, rows: Any) -> Table:
     return table
 
 
-def _tolerance(known: Subject, inputs: list[Tensor], expected: NDArray[Any]) -> float:
+def _tolerance(known: Exported, inputs: list[Tensor], expected: NDArray[Any]) -> float:
     """What rounding explains: of probabilities, or of numbers as large as the target's spread."""
     in_double = (
         known.dtype == np.float64
@@ -151,7 +151,7 @@ def _tolerance(known: Subject, inputs: list[Tensor], expected: NDArray[Any]) -> 
     return scale * TOLERANCES["float64" if in_double else "float32"]
 
 
-def _clear(known: Subject, expected: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
+def _clear(known: Exported, expected: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
     """The rows whose label no difference within the tolerance can change."""
     if known.answer == "multilabel":
         lead = np.abs(expected - 0.5).min(axis=1)

@@ -31,7 +31,7 @@ CORNERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], dtype=float)
 
 
 @dataclass(frozen=True)
-class Own:
+class UserData:
     """What is known of data of the user's own.
 
     Attributes
@@ -69,7 +69,7 @@ class Dataset:
         Examples unless asked otherwise; ``most`` is the largest number there can be.
     noise : bool
         Whether there is noise to choose.
-    own : Own or None
+    user_data : UserData or None
         What is known beside this of data of the user's own.
     image : (int, int, int) or None
         Where the inputs are an image from 0 to 1: its rows, in them columns, in them channels.
@@ -85,7 +85,7 @@ class Dataset:
     most: int = 20_000
     noise: bool = True
     note: str = ""
-    own: Own | None = None
+    user_data: UserData | None = None
     image: tuple[int, int, int] | None = None
 
     def make(self, m: int, noise: float, seed: int) -> tuple[Floats, Floats]:
@@ -101,7 +101,25 @@ class Dataset:
         return np.ascontiguousarray(X), np.atleast_2d(Y)
 
 
-# Draws --------------------------------------------------------------------------------------------
+DATASETS: dict[str, Dataset] = {}
+"""Every data set by its name, in the order of the page."""
+
+
+def _entry(
+    name: str, title: str, inputs: tuple[str, ...], outputs: tuple[str, ...], task: str, **more: Any
+) -> Callable[[Draw], Draw]:
+    """Enter a data set, drawn by the function below, into :data:`DATASETS`."""
+
+    def enter(draw: Draw) -> Draw:
+        DATASETS[name] = Dataset(name, title, inputs, outputs, task, draw, **more)
+        return draw
+
+    return enter
+
+
+# The data sets: a new one is an entry here, with its function -------------------------------------
+
+_XY = ("x1", "x2")
 
 
 def _gate(rule: Callable[[Floats], Floats]) -> Draw:
@@ -114,6 +132,35 @@ def _gate(rule: Callable[[Floats], Floats]) -> Draw:
     return draw
 
 
+_entry(
+    "and",
+    "AND",
+    _XY,
+    ("y",),
+    "binary",
+    m=4,
+    note="One unit is enough: W = (20, 20), b = -30 (lecture 003).",
+)(_gate(lambda x: x[0] * x[1]))
+_entry(
+    "or",
+    "OR",
+    _XY,
+    ("y",),
+    "binary",
+    m=4,
+    note="One unit is enough: W = (20, 20), b = -10 (lecture 003).",
+)(_gate(lambda x: np.maximum(x[0], x[1])))
+_entry(
+    "xor",
+    "XOR",
+    _XY,
+    ("y",),
+    "binary",
+    m=4,
+    note="No straight line separates the classes: it takes a hidden layer.",
+)(_gate(lambda x: (x[0] + x[1]) % 2))
+
+
 def _parity(n: int) -> Draw:
     """All rows of n bits, again and again, noise around each."""
 
@@ -124,6 +171,19 @@ def _parity(n: int) -> Draw:
     return draw
 
 
+for _n in (3, 4, 5, 6, 8):
+    _entry(
+        "parity" if _n == 4 else f"parity-{_n}",
+        f"Parity of {_n} bits",
+        tuple(f"x{k + 1}" for k in range(_n)),
+        ("odd",),
+        "binary",
+        m=2**_n,
+        note=f"1 if the number of ones is odd: XOR of {_n} inputs.",
+    )(_parity(_n))
+
+
+@_entry("circles", "Circles", _XY, ("inner",), "binary", note="One class inside the other.")
 def _circles(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     inner = np.arange(m) % 2
     radius = np.where(inner, random.uniform(0.0, 0.8, m), random.uniform(1.3, 2.0, m))
@@ -132,6 +192,10 @@ def _circles(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     return X + noise * random.standard_normal(X.shape), inner.astype(float)
 
 
+@_entry(
+    *("moons", "Moons", _XY, ("lower",), "binary"),
+    note="Two half moons that reach into each other.",
+)
 def _moons(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     lower = np.arange(m) % 2
     angle = random.uniform(0, np.pi, m)
@@ -140,6 +204,10 @@ def _moons(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     return X + noise * random.standard_normal(X.shape), lower.astype(float)
 
 
+@_entry(
+    *("spiral", "Spiral", _XY, ("arm",), "binary"),
+    note="Two arms wound around each other: the hardest of these in two inputs.",
+)
 def _spiral(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     arm = np.arange(m) % 2
     t = np.sqrt(random.uniform(0.005, 1, m))
@@ -148,6 +216,10 @@ def _spiral(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     return X + noise * random.standard_normal(X.shape), arm.astype(float)
 
 
+@_entry(
+    *("three-classes", "Three classes", _XY, ("a", "b", "c"), "multiclass"),
+    note="A softmax output, one unit a class.",
+)
 def _three_classes(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     label = np.arange(m) % 3
     angle = 2 * np.pi * label / 3 + np.pi / 2
@@ -155,11 +227,20 @@ def _three_classes(random: Random, m: int, noise: float) -> tuple[Floats, Floats
     return X + (0.25 + noise) * random.standard_normal(X.shape), label.astype(float)
 
 
+@_entry(
+    *("sine", "Sine", ("x",), ("y",), "regression"),
+    m=200,
+    note="A curve to follow: a number as output.",
+)
 def _sine(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     X = random.uniform(-np.pi, np.pi, (1, m))
     return X, np.sin(X) + noise * random.standard_normal((1, m))
 
 
+@_entry(
+    *("plane", "Plane", _XY, ("y",), "regression"),
+    note="y = (x1 + x2) / 2: a linear network learns it exactly.",
+)
 def _plane(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     X = random.uniform(-2, 2, (2, m))
     return X, X.mean(axis=0) + noise * random.standard_normal(m)
@@ -175,6 +256,49 @@ def _of_preset(name: str, x_unit: float = 1.0, y_unit: float = 1.0) -> Draw:
     return draw
 
 
+_entry(
+    "pass-the-class",
+    "Will I pass this class?",
+    ("lectures", "hours"),
+    ("passed",),
+    "binary",
+    m=5,
+    most=5,
+    note="Lectures attended and hours in the laboratory, each of 10 (lecture 003).",
+)(_of_preset("pass-the-class"))
+_entry(
+    "movie-taste",
+    "Susan's movies",
+    ("romance", "action"),
+    ("liked",),
+    "binary",
+    m=5,
+    most=5,
+    note="She likes romance or action, not both and not neither (lecture 003).",
+)(_of_preset("movie-taste"))
+_entry(
+    "house-prices",
+    "House prices",
+    ("size",),
+    ("price",),
+    "regression",
+    m=4,
+    most=4,
+    note="Size in 1000 square feet, price in 100,000 dollars (lecture 002).",
+)(_of_preset("house-price-neuron", 1000, 100))
+
+
+@_entry(
+    "digits",
+    "Digits",
+    tuple(f"pixel {r},{c}" for r in range(8) for c in range(8)),
+    tuple("0123456789"),
+    "multiclass",
+    m=500,
+    most=1797,
+    note="Handwritten, 8 x 8 pixels from 0 to 1.",
+    image=(8, 8, 1),
+)
 def _digits(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     digits = importlib.import_module("sklearn.datasets").load_digits()
     rows = random.permutation(len(digits.target))[:m]
@@ -182,47 +306,8 @@ def _digits(random: Random, m: int, noise: float) -> tuple[Floats, Floats]:
     return X + noise * random.standard_normal(X.shape), digits.target[rows].astype(float)
 
 
-_XY = ("x1", "x2")
-DATASETS: dict[str, Dataset] = {
-    entry.name: entry
-    for entry in (
-        Dataset("and", "AND", _XY, ("y",), "binary", _gate(lambda x: x[0] * x[1]), 4,
-                note="One unit is enough: W = (20, 20), b = -30 (lecture 003)."),
-        Dataset("or", "OR", _XY, ("y",), "binary", _gate(lambda x: np.maximum(x[0], x[1])), 4,
-                note="One unit is enough: W = (20, 20), b = -10 (lecture 003)."),
-        Dataset("xor", "XOR", _XY, ("y",), "binary", _gate(lambda x: (x[0] + x[1]) % 2), 4,
-                note="No straight line separates the classes: it takes a hidden layer."),
-        *(Dataset("parity" if n == 4 else f"parity-{n}", f"Parity of {n} bits",
-                  tuple(f"x{k + 1}" for k in range(n)), ("odd",), "binary", _parity(n), 2**n,
-                  note=f"1 if the number of ones is odd: XOR of {n} inputs.")
-          for n in (3, 4, 5, 6, 8)),
-        Dataset("circles", "Circles", _XY, ("inner",), "binary", _circles,
-                note="One class inside the other."),
-        Dataset("moons", "Moons", _XY, ("lower",), "binary", _moons,
-                note="Two half moons that reach into each other."),
-        Dataset("spiral", "Spiral", _XY, ("arm",), "binary", _spiral,
-                note="Two arms wound around each other: the hardest of these in two inputs."),
-        Dataset("three-classes", "Three classes", _XY, ("a", "b", "c"), "multiclass",
-                _three_classes, note="A softmax output, one unit a class."),
-        Dataset("sine", "Sine", ("x",), ("y",), "regression", _sine, 200,
-                note="A curve to follow: a number as output."),
-        Dataset("plane", "Plane", _XY, ("y",), "regression", _plane,
-                note="y = (x1 + x2) / 2: a linear network learns it exactly."),
-        Dataset("pass-the-class", "Will I pass this class?", ("lectures", "hours"), ("passed",),
-                "binary", _of_preset("pass-the-class"), 5, 5,
-                note="Lectures attended and hours in the laboratory, each of 10 (lecture 003)."),
-        Dataset("movie-taste", "Susan's movies", ("romance", "action"), ("liked",), "binary",
-                _of_preset("movie-taste"), 5, 5,
-                note="She likes romance or action, not both and not neither (lecture 003)."),
-        Dataset("house-prices", "House prices", ("size",), ("price",), "regression",
-                _of_preset("house-price-neuron", 1000, 100), 4, 4,
-                note="Size in 1000 square feet, price in 100,000 dollars (lecture 002)."),
-        Dataset("digits", "Digits", tuple(f"pixel {r},{c}" for r in range(8) for c in range(8)),
-                tuple("0123456789"), "multiclass", _digits, 500, 1797,
-                note="Handwritten, 8 x 8 pixels from 0 to 1.", image=(8, 8, 1)),
-    )
-}  # fmt: skip
-"""Every data set by its name. A new one is an entry here."""
+# Looking one up -----------------------------------------------------------------------------------
+
 LOCK = threading.Lock()
 """Held where what is the user's own is put there or looked up: every page has its thread."""
 
@@ -233,8 +318,7 @@ def dataset(name: str) -> Dataset:
     >>> dataset("spirall")
     Traceback (most recent call last):
     ValueError: there is no data set 'spirall' (did you mean 'spiral'?). Known are: and, or, xor,
-    parity-3, parity, parity-5, parity-6, parity-8, circles, moons, spiral, three-classes, sine,
-    plane, pass-the-class, movie-taste, house-prices, digits.
+    ...
     """
     with LOCK:
         found, known = DATASETS.get(name), list(DATASETS)

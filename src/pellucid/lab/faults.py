@@ -17,6 +17,8 @@ class Fault:
     Attributes
     ----------
     name, title, why : str
+    finding : str
+        The kind that the diagnosis finds.
     layer : type of Dense
         The layer whose backward pass is wrong, or Dense itself.
     steps : tuple of str
@@ -30,6 +32,7 @@ class Fault:
     name: str
     title: str
     why: str
+    finding: str
     layer: type[Dense] = Dense
     steps: tuple[str, ...] = ()
     initializer: str | None = None
@@ -68,6 +71,7 @@ FAULTS: dict[str, Fault] = {
             "Start all weights at 0",
             "All units of a layer get the same gradient, so they remain copies of one unit; "
             "hidden layers of tanh or ReLU get none at all (lecture 002).",
+            "zero_initialisation",
             initializer="zeros",
         ),
         Fault(
@@ -75,6 +79,7 @@ FAULTS: dict[str, Fault] = {
             "A learning rate 100 times too large",
             "Each step goes far beyond the minimum along its direction, so the cost grows or "
             "jumps about instead of falling (lecture 001).",
+            "learning_rate_too_high",
             rate=100.0,
         ),
         Fault(
@@ -82,6 +87,7 @@ FAULTS: dict[str, Fault] = {
             "Ascent instead of descent",
             "W := W + alpha dW climbs the cost: the sign of the step is wrong, the gradient is "
             "right, so the gradient check stays green.",
+            "ascent",
             rate=-1.0,
         ),
         Fault(
@@ -91,6 +97,7 @@ FAULTS: dict[str, Fault] = {
             "unit, and every gradient below the last layer is wrong. The cost may still "
             "fall, only more slowly: it takes the gradient check to find such a fault. With one "
             "output W[L] is a row, where the transpose changes nothing: use two hidden layers.",
+            "wrong_backward",
             layer=DroppedTranspose,
             steps=("dA", "dX"),
         ),
@@ -99,6 +106,7 @@ FAULTS: dict[str, Fault] = {
             "g' of the wrong layer",
             "dZ[l] is dA[l] * g[l]'(Z[l]). Here every layer uses g[0]', that of the input: "
             "the input has no g, so it is 1, and saturated units learn far too fast.",
+            "wrong_backward",
             layer=WrongDerivative,
             steps=("dZ",),
         ),

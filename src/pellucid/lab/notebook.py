@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.lab.datasets import Dataset
-from pellucid.lab.models import experiment_of, from_arrays, model_of, targets
-from pellucid.lab.own import Model
-from pellucid.lab.server import HOST, Lab, link_of
-from pellucid.lab.table import add_rows, learned
+from pellucid.lab.server.app import HOST, Lab, link_of
+from pellucid.lab.session.model_data import from_arrays, targets
+from pellucid.lab.session.models import experiment_of, model_of
+from pellucid.lab.session.table import add_rows, learned
+from pellucid.lab.session.user_data import Model
 from pellucid.network import Network
 from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables.model import TableModel

@@ -10,8 +10,10 @@ from typing import Any
 class Preset:
     """One entry of :data:`PRESETS`.
 
-    ``experiment`` is what :meth:`pellucid.lab.settings.Settings.read` takes; ``"parameters"`` in it
-    holds weights by name. ``view`` is the one to look at under "Look closer", by its name.
+    ``experiment`` is what :meth:`pellucid.lab.session.settings.Settings.read` takes;
+    ``"parameters"`` in it holds weights by name. ``view`` is the one to look at under "Look
+    closer", by its name. ``finding`` is the kind that the diagnosis finds where something is wrong
+    with it on purpose.
     """
 
     name: str
@@ -19,6 +21,7 @@ class Preset:
     why: str
     experiment: dict[str, Any]
     view: str = ""
+    finding: str = ""
 
 
 def _xor(activation: str) -> dict[str, Any]:
@@ -46,6 +49,7 @@ PRESETS: dict[str, Preset] = {
             "It cannot learn: W[2] W[1] is one matrix, so the whole network is one straight line "
             "(lecture 003).",
             _xor("identity"),
+            finding="no_non_linearity",
         ),
         Preset(
             "xor-hidden-space",
@@ -125,6 +129,7 @@ PRESETS: dict[str, Preset] = {
                 "parameters": {"W1": [[-6, -4]], "b1": [[-1]]},
             },
             "surface",
+            "wrong_loss",
         ),
         Preset(
             "digits",
@@ -147,6 +152,7 @@ PRESETS: dict[str, Preset] = {
                 "learning_rate": 0.5,
                 "fault": "dropped_transpose",
             },
+            finding="wrong_backward",
         ),
     )
 }

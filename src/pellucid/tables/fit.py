@@ -177,8 +177,14 @@ def prepare(
         preprocessing,
         members,
         [
-            build_network(preprocessing.n_outputs, task, len(classes), settings, seed)
-            for seed in _seeds(settings.seed, len(members))
+            build_network(
+                preprocessing.n_outputs,
+                task,
+                len(classes),
+                settings,
+                seed=(settings.seed + k * _NEXT_SEED) % 2**64,
+            )
+            for k in range(len(members))
         ],
         preprocessing.transform(used.columns, used.source),
         t,
@@ -328,10 +334,6 @@ def _members(
             "learn. Choose another column, or leave rows out."
         )
     return [(counted[training], counted[validation]) for training, validation in parts]
-
-
-def _seeds(seed: int, count: int) -> list[int]:
-    return [(seed + k * _NEXT_SEED) % 2**64 for k in range(count)]
 
 
 def _class_numbers(y: NDArray[Any], task: str) -> tuple[list[Any], NDArray[np.int64] | None]:

@@ -55,7 +55,7 @@ def minimise(
 
     def J_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         _unpack(theta, arrays)
-        session.take()
+        session.read_back()
         found = session.gradients(run.data)
         return found.J, found.flat.astype(np.float64)
 
@@ -97,7 +97,7 @@ def minimise(
             _unpack(result.x, arrays)
     except KeyboardInterrupt:
         _unpack(good, arrays)
-        session.take()
+        session.read_back()
         raise
     if diverged:
         run.stop("diverged: J or a parameter is no longer finite. Standardise X", "diverged")

@@ -63,7 +63,7 @@ def run_training(
             at_once = interrupted()  # the second; or a wish to stop from a callback
             stop_interrupted(run)
             if at_once:
-                session.undo()
+                session.roll_back()
         finally:
             run.state = session.state()
             session.close()
@@ -93,11 +93,11 @@ def descend(
         if writing:  # callbacks may have written into the network
             if not _finite(run):
                 return _undo_diverged(run, session, 0, float(rates[0]))
-            session.take()
+            session.read_back()
         costs = _steps(run, session, callbacks, rates)
         if (len(costs) and math.isinf(costs[-1])) or not session.finite():
             return _undo_diverged(run, session, len(costs), float(rates[len(costs) - 1]))
-        session.sync()
+        session.write_back()
         if len(costs) < len(rates):
             if not run.history.stopped:
                 stop_interrupted(run)
@@ -165,7 +165,7 @@ def _finite(run: Run) -> bool:
 
 
 def _undo_diverged(run: Run, session: Session, steps: int, rate: float) -> None:
-    session.undo()
+    session.roll_back()
     kept = f"those of epoch {run.epoch}" if run.epoch else "those it started from"
     run.stop(
         f"diverged at step {steps} of epoch {run.epoch + 1}: J or a parameter is no longer finite. "

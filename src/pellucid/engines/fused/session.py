@@ -34,7 +34,7 @@ from pellucid.layers import Layer
 
 
 class FusedSession(Session):
-    """Holds the parameters in panels; ``sync`` writes them back to the network's arrays."""
+    """Holds the parameters in panels; ``write_back`` puts them back to the network's arrays."""
 
     def __init__(self, job: Job, n_threads: int) -> None:
         objective, optimizer = job.objective, job.optimizer
@@ -162,21 +162,21 @@ class FusedSession(Session):
     def finite(self) -> bool:
         return bool(self._session.finite())
 
-    def sync(self) -> None:
+    def write_back(self) -> None:
         if not self._ahead:
             return  # the network's arrays may have been set since: they count
         self._ahead = False
         self._write()
 
-    def undo(self) -> None:
+    def roll_back(self) -> None:
         if self._ahead:
             self._read()
             self._ahead = False
         else:
             self._write()  # somebody may have written since
 
-    def take(self) -> None:
-        self.sync()
+    def read_back(self) -> None:
+        self.write_back()
         self._read()
 
     def state(self) -> State:
@@ -185,7 +185,7 @@ class FusedSession(Session):
         return State(self._session.step, slots)
 
     def close(self) -> None:
-        self.sync()
+        self.write_back()
         self._prepared.clear()
         self._session = None
 

@@ -156,15 +156,15 @@ def _made(kind: Any, value: Any) -> Any:
     texts = {each.name for each in dataclasses.fields(kind) if each.type == "str"}
     for name, entry in value.items():
         numbers = entry if isinstance(entry, list) else [0.0 if entry is None else entry]
-        good = isinstance(entry, str) if name in texts else all(map(_is_number, numbers))
+        good = (
+            isinstance(entry, str)
+            if name in texts
+            else all(isinstance(each, (int, float)) for each in numbers)
+        )
         if not good:
             raise ValueError(f"{name} = {entry!r:.40}")
     made: Any = kind  # mypy takes it for an instance
     return made(**value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))
 
 
 # Of the data alone --------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What the page shows of an experiment: a file for each view, as plain data."""
