@@ -30,6 +30,7 @@ from pellucid.activations import ACTIVATIONS, Activation, ReLU
 from pellucid.engines import ENGINES, Job, Objective, simd
 from pellucid.errors import ModelError
 from pellucid.export import export
+from pellucid.insight import record_training
 from pellucid.layers import LAYERS, Layer, LayerCache
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
@@ -281,6 +282,20 @@ def test_a_wrong_backward_is_found(own, made):
     assert not check_gradients(net, X, Y, "bce").ok
     history = train(net, X, Y, loss="bce", epochs=3)
     assert any("dW[1]" in str(f) for f in diagnose(history).findings if f.severity == "error")
+
+
+def test_a_hand_written_loop_is_recorded(own, made):
+    X, Y = made
+    net = network(own)
+    with record_training(net, "bce") as recorded:
+        for _ in range(5):
+            gradients = net.backward(net.forward(X, cache=True), Y, "bce")
+            for l in net.W:
+                net.W[l] += 0.1 * gradients.dW[l]
+                net.b[l] += 0.1 * gradients.db[l]
+            recorded.step(X, Y)
+    kinds = {f.kind for f in diagnose(recorded.history).findings}
+    assert "ascent" in kinds, kinds
 
 
 # Saving and loading -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid.history import History
+from pellucid.layers import Layer
 from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -321,8 +322,10 @@ class Recording:
     def _pass(self, net: Network, X: NDArray[Any], Y: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         """J, and every dW as one row."""
         cache = propagation.forward(net.layers, X)
-        dW = propagation.backward(cache, Y, self._loss).dW
-        return propagation.cost(cache, Y, self._loss), _row(dW.values())
+        found = propagation.backward(cache, Y, self._loss).by_layer
+        pairs = zip(net.layers, found, strict=True)
+        dW = [each["d" + letter] for layer, each in pairs for letter in _weights(layer)]
+        return propagation.cost(cache, Y, self._loss), _row(dW)
 
     def _close(self) -> None:
         """End an epoch at the parameters that the last step left."""
@@ -374,11 +377,16 @@ class Recording:
 
 def _flat(network: Network) -> NDArray[np.float64]:
     """Every W as one row."""
-    return _row(network.W.values())
+    return _row(layer.parameters[letter] for layer in network.layers for letter in _weights(layer))
+
+
+def _weights(layer: Layer) -> tuple[str, ...]:
+    """The letters of a layer's weights; the factors of a Scale are none."""
+    return layer.penalised if layer.computes_Z else ()
 
 
 def _row(arrays: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
-    return np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
+    return np.concatenate([np.empty(0), *(array.ravel() for array in arrays)])
 
 
 def _cosine(one: NDArray[Any], other: NDArray[Any]) -> float:
