@@ -208,7 +208,7 @@ def test_code_that_cannot_record_is_shown_as_one_function():
         t.arrays["Z", 1], traced(Quadratic(2), Dense(1, "sigmoid")).arrays["Z", 1]
     )
     step = next(step for step in t.steps if step.key == ("Z", 1))
-    assert step.formula == "Z[1] = quadratic(X)"
+    assert step.formula == "Z[1] = inplace(X)"
     assert step.why == "As InPlace computes it."
     assert t.cell("Z", layer=1, row=0, column=0).numbers == "= 13 = 13"
 

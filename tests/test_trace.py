@@ -1,27 +1,19 @@
-"""The trace: every number, every cell, the lectures' numbers, and each way it is shown."""
+"""The trace: every number, every cell, the lectures' numbers, and its text."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
 import re
-import shutil
-import subprocess
-import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
-from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.insight.trace.text import matrix
 from pellucid.losses import LOSSES
 from pellucid.optimizers import OPTIMIZERS
-from pellucid.record import latex, mathml, shown
+from pellucid.record import shown
 
 
 def deep(dtype="float64"):
@@ -427,196 +419,6 @@ def test_a_number_near_1_shows_what_is_left_of_it():
     t = preset("xor").trace()
     assert t.cell("dZ", layer=2, row=0, column=1).numbers == "= 0.99995452 - 1 = -4.548e-05"
     assert "1.000001" not in trace(deep(), np.ones((10, 1)), [0], "cce").text()
-
-
-# HTML, LaTeX, data --------------------------------------------------------------------------------
-
-
-class Tags(HTMLParser):
-    """Checks that tags are closed in order; collects text."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.text = [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "mspace"):
-            self.open.append(tag)
-        for key, value in attrs:
-            assert key not in ("src", "href")
-            assert "url(" not in (value or "")
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_page_is_whole_and_loads_nothing(name):
-    page = preset(name).trace().html()
-    tags = Tags()
-    tags.feed(page)
-    assert not tags.open
-    assert "http" not in page.replace("http-equiv", "")
-    assert preset(name).title in "".join(tags.text).replace("&amp;", "&")
-
-
-def test_rows_have_the_users_names(pieces):
-    X, Y, _ = pieces
-    t = preset("movie-taste").trace()
-    assert "X = [0.1  0.2  0.9  0.8  0.9]  romance\n" in t.text(80)
-    assert "Y = [0  1  1  0  1]  liked" in t.text(80)
-    assert "<mtext>action</mtext>" in t.html()
-    assert r"\text{romance} \\ \text{action}" in t.latex()
-    named = trace(deep(), X, Y, "cce", inputs=[f"<{k}>" for k in range(10)])
-    assert "  <9>\n" in named.text(80)
-    assert "<5>" not in named.text(80)  # a row that is left out
-    assert "&lt;9&gt;" in named.html()
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ({"inputs": ["a"]}, r"inputs must name each of the 2 rows; got 1 names"),
-        ({"outputs": "liked"}, r"outputs must be a sequence of names, a text for each row"),
-        ({"inputs": [1, 2]}, r"inputs must be a sequence of names"),
-    ],
-)
-def test_names_that_do_not_fit_are_refused(how, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        preset("movie-taste").trace(**how)
-
-
-@pytest.mark.parametrize("name", ["deep", "movie-taste"])
-def test_the_page_prints_on_A4(name, pieces, browser):
-    X, Y, _ = pieces
-    t = trace(deep(), X, Y, "cce", l1=0.1) if name == "deep" else preset(name).trace()
-    page = browser.new_page(viewport={"width": 680, "height": 1000})  # 180 mm
-    page.emulate_media(media="print")
-    page.set_content(t.html())
-    assert page.evaluate("document.documentElement.scrollWidth") <= 680
-    page.close()
-
-
-def test_the_network_is_drawn(pieces):
-    X, Y, _ = pieces
-    t = trace(deep(), X, Y, "cce")
-    root = ET.fromstring(t.svg())
-    drawn = {tag: len(root.findall(f".//{{*}}{tag}")) for tag in ("circle", "line")}
-    units = [6, 6, 5, 3]  # of 10 and 12 units the first five and the last
-    edges = sum(a * b for a, b in itertools.pairwise(units))
-    assert drawn == {"circle": sum(units), "line": edges}
-    picture = t.tikz()
-    assert picture.count(r"\draw") == edges
-    assert picture.count(r"\vdots") == 2
-
-
-def test_each_step_has_a_slide():
-    t = preset("xor").trace(optimizer="momentum")
-    document = t.slides()
-    steps = sum(map(len, t.sections().values()))
-    assert document.count(r"\begin{frame}") == document.count(r"\end{frame}") == steps + 1
-    assert document.count(r"\begin{tikzpicture}") == steps + 1
-    assert "very thick" in document
-    plain = document.replace(r"\{", "").replace(r"\}", "")
-    assert plain.count("{") == plain.count("}")
-
-
-def test_cells_and_checks_show_themselves_in_a_notebook():
-    t = preset("xor").trace()
-    shown = t.cell("dW", layer=1, row=0, column=0)._repr_html_()
-    assert shown.count("<math>") == 2
-    assert "<mo>∑</mo>" in shown
-    assert "near" not in t.check()._repr_html_()
-    assert "dZ2" in t.check()._repr_html_()
-
-
-def test_a_title_is_escaped_everywhere(pieces):
-    X, Y, _ = pieces
-    t = trace(deep(), X, Y, "cce", title="<script>alert(1)</script> 50 % & _x_")
-    assert "<script>" not in t.html()
-    assert r"50 \% \& \_x\_" in t.latex()
-
-
-def test_a_notebook_shows_it():
-    page = preset("xor").trace()._repr_html_()
-    assert page.startswith('<div class="pellucid-trace">')
-    assert "−9.999" in page
-
-
-def test_networks_and_histories_show_themselves_too():
-    net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=2, seed=0)
-    for row in net.summary().splitlines():
-        for cell in row.split("  "):
-            assert cell.strip() in net._repr_html_()
-    X, Y = np.array([[0, 0, 1, 1], [0, 1, 0, 1.0]]), [0, 1, 1, 0]
-    history = train(net, X, Y, loss="bce", epochs=5, validation_data=(X, Y))
-    shown = history._repr_html_()
-    points = re.findall(r'points="([^"]*)"', shown)
-    assert [len(p.split()) for p in points] == [5, 5]
-    assert "all 5 epochs done" in shown
-    losses = history["loss"] + history["val_loss"]
-    assert f"drawn from {min(losses):.4g} to {max(losses):.4g}" in shown
-    places = [float(place.split(",")[1]) for p in points for place in p.split()]
-    assert (min(places), max(places)) == (0, 100)
-    assert places[0] < places[4]  # up is a large loss
-    once = History(curves={"loss": [0.5, math.nan]})._repr_html_()
-    assert 'points="0.0,0.0 0.0,0.0"' in once
-    for nothing in (History(), History(curves={"loss": [math.inf]}, message="<b>")):
-        assert "<svg" not in nothing._repr_html_()
-        assert "<b>" not in nothing._repr_html_()
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("name", [*PRESETS, "deep"])
-def test_the_latex_compiles(name, pieces, tmp_path):
-    X, Y, w = pieces
-    t = (
-        trace(deep(), X, Y, "cce", l1=0.1, sample_weight=w)
-        if name == "deep"
-        else preset(name).trace()
-    )
-    (tmp_path / "t.tex").write_text(t.latex(), encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
-
-
-def test_latex_is_balanced_where_there_is_no_compiler(pieces):
-    X, Y, _ = pieces
-    text = trace(deep(), X, Y, "cce").latex()
-    assert text.count("\\begin{bmatrix}") == text.count("\\end{bmatrix}") > 20
-    plain = text.replace("\\{", "").replace("\\}", "")
-    assert plain.count("{") == plain.count("}")
-
-
-@pytest.mark.parametrize(
-    ("formula", "tex", "markup"),
-    [
-        ("W[2]^T dZ[2]", r"{W^{[2]}}^{T}\,dZ^{[2]}", "<msup><msup><mi>W</mi>"),
-        ("e^-z", "e^{-z}", "<msup><mi>e</mi><mrow><mo>−</mo><mi>z</mi></mrow></msup>"),
-        ("sum_j z_j", r"\sum_j\,z_j", "<msub><mi>z</mi><mi>j</mi></msub>"),
-        ("dL", r"d\mathcal{L}", "<mi>dℒ</mi>"),
-    ],
-)
-def test_formulas_are_written_once_and_shown_twice(formula, tex, markup):
-    assert latex(formula) == tex
-    assert markup in mathml(formula)
-
-
-def test_the_data_are_plain_and_complete(pieces):
-    X, Y, _ = pieces
-    t = trace(deep(), X, Y, "cce")
-    data = json.loads(json.dumps(t.to_dict()))
-    assert data["J"] == t.J
-    for key, values in t.arrays.items():
-        name = key[0] if key[0] in ("X", "dX", "Y", "w", "L", "J") else f"{key[0]}[{key[1]}]"
-        np.testing.assert_allclose(np.array(data["arrays"][name]), values)
 
 
 # Bad input ----------------------------------------------------------------------------------------
