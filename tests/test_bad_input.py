@@ -445,7 +445,7 @@ def test_a_disk_that_turns_out_read_only(
     def read_only(*arguments: Any, **options: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "new.pellucid")
 
-    monkeypatch.setattr("pellucid.persistence.write_folder", read_only)
+    monkeypatch.setattr("pellucid.persistence.saving.write_folder", read_only)
     message = refused(*AGAIN, "--out", "new.pellucid")
     assert re.search(NOT_SAVED + r"'new\.pellucid': Read-only file system\. Nothing could", message)
 

@@ -42,7 +42,7 @@ def built_and_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generat
     while True:
         for parameter in layer.parameters.values():
             parameter[...] = rng.normal(size=parameter.shape)
-        A_prev = rng.normal(size=(*shape, 5))
+        A_prev = layer.example_inputs(5, rng)
         Z = layer.forward(A_prev)[1].Z
         if Z is None or all((np.abs(Z - kink) > 1e-3).all() for kink in kinks):
             return layer, A_prev
@@ -53,7 +53,7 @@ def built_and_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generat
 def test_each_layer_and_activation_with_a_random_dA(layer, shape, masked):
     rng = seed_of(layer, masked)
     layer, A_prev = built_and_input(layer, shape, rng)
-    n, m = layer.output_shape[0], A_prev.shape[1]
+    n, m = math.prod(layer.output_shape), A_prev.shape[1]
     mask = (rng.random((n, m)) > 0.5) * 2.0 if masked and layer.computes_Z else None
     dA = rng.normal(size=(n, m))
     dA_prev, gradients = layer.backward(dA, layer.forward(A_prev, mask)[1])
@@ -115,11 +115,10 @@ def test_networks_against_the_reported_J(g, entry, output, draw_targets):
 @pytest.mark.parametrize(("layer", "shape"), EXAMPLES, ids=repr)
 def test_each_layer_inside_a_network(layer, shape):
     rng = seed_of(layer)
-    layers = [Dense(*shape, "tanh"), layer, Dense(2, "softmax")]
-    net = Network(layers, n_inputs=2, seed=1)
+    net = Network([layer, Dense(2, "softmax")], shape, seed=1)
     for parameter in net.parameters.values():
         parameter[...] = rng.normal(size=parameter.shape)
-    X, labels = rng.normal(size=(2, 6)), rng.integers(0, 2, 6)
+    X, labels = net.layers[0].example_inputs(6, rng), rng.integers(0, 2, 6)
     check = check_gradients(net, X, labels, "cce", l2=0.1)
     assert check.ok, check
 

@@ -114,7 +114,7 @@ def image(model: dict[str, Any]) -> None:
     order = "row, column, channel (red, green, blue)"
     model["preprocessing"]["columns"] = [{**pixels, "order": order}]
     model["columns"] = ["photo"]
-    model["network"]["n_inputs"] = 2048 * 2048 * 3
+    model["network"]["input_shape"] = [2048 * 2048 * 3]
 
 
 EMPTY = json.dumps(
@@ -147,7 +147,7 @@ CASES: dict[str, tuple[str, Change, str]] = {
     "many networks": ("tabular", model_json(layers), r"1\.[Wbs]\d+ should be .*, is absent"),
     "many inputs": (
         "network",
-        model_json(lambda model: model["network"].update(n_inputs=10**15)),
+        model_json(lambda model: model["network"].update(input_shape=[10**15])),
         r"W1 should be \(4, 1000000000000000\) float32, is \(4, 3\)",
     ),
     "a drawn layer": (

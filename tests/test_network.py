@@ -370,7 +370,7 @@ def test_weights_refused(w, message):
             [Scale(), Scale(), Dense(1)],
             {},
             ValueError,
-            r"entry 2, Scale\(\), follows another layer",
+            r"Scale 2 -> 2\) both have a parameter s0; put a layer with a Z",
         ),
         (
             [Dense(2, "softmax"), Dense(1)],

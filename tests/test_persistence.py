@@ -377,12 +377,12 @@ def test_versions_and_kinds(saved: Path) -> None:
     with pytest.raises(ModelError, match=r"kind 'netwrok'.*does not know \(did you mean 'network'"):
         load(saved)
     edit(saved, lambda model: model.update(format_version="1"))
-    with pytest.raises(ModelError, match="format_version should be 1; it is '1'"):
+    with pytest.raises(ModelError, match="format_version should be 1 to 2; it is '1'"):
         load(saved)
-    edit(saved, lambda model: model.update(format_version=2))
+    edit(saved, lambda model: model.update(format_version=3))
     with pytest.raises(
         ModelError,
-        match=r"written by a newer Pellucid \(format 2\); this one reads 1: "
+        match=r"written by a newer Pellucid \(format 3\); this one reads 1 to 2: "
         r"pip install --upgrade pellucid",
     ):
         load(saved)
@@ -421,11 +421,12 @@ def _layer(position: int, **changes: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "message"),
     [
         (_layer(0, n_units=10**15), r"W1 should be \(1000000000000000, 3\) float32, is \(4, 3\) f"),
-        (_network(n_inputs=4), r"W1 should be \(4, 4\) float32, is \(4, 3\) float32"),
+        (_network(input_shape=[4]), r"W1 should be \(4, 4\) float32, is \(4, 3\) float32"),
         (_network(dtype="float64"), r"W1 should be \(4, 3\) float64, is \(4, 3\) float32"),
         (_network(dtype="object"), "'dtype' should be 'float32' or 'float64'; it is 'object'"),
-        (_network(n_inputs=0), "'n_inputs' should be a whole number of 1 or more; it is 0"),
-        (_network(n_inputs=2.5), "'n_inputs' should be"),
+        (_network(input_shape=[0]), r"'input_shape' should be a list of one to .*; it is \[0\]"),
+        (_network(input_shape=2.5), "'input_shape' should be"),
+        (_network(n_inputs=2.5), "'input_shape' should be"),
         (_network(seed=-1), r"'seed' should be a whole number below 2\^64; it is -1"),
         (_network(layers=[]), "'layers' should be a list of 1 to 10000 layers"),
         (_network(layers=[{}] * 10_001), "'layers' should be a list of 1 to 10000 layers"),

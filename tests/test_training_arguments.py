@@ -11,7 +11,7 @@ from pellucid import Callback, Dense, EarlyStopping, Network, Scale, train
 from pellucid.losses import loss as find_loss
 from pellucid.losses import one_hot
 from pellucid.metrics import METRICS
-from pellucid.network import check_weights
+from pellucid.losses import check_weights
 from pellucid.schedules import ReduceOnPlateau
 
 CCE = "categorical_cross_entropy"

@@ -76,7 +76,7 @@ _ROOMS = (
 
 _DROP_IN = ("pellucid.estimators", "pellucid.persistence.predictor")
 _READERS = {
-    "network": ("pellucid.persistence", "pellucid.persistence.predictor"),
+    "network": ("pellucid.persistence.networks", "pellucid.persistence.predictor"),
     "MLPClassifier": _DROP_IN,
     "MLPRegressor": _DROP_IN,
     "tabular": ("pellucid.estimators", "pellucid.tables.model"),

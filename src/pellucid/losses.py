@@ -325,14 +325,17 @@ def pair(g: Activation | None, loss: Loss) -> Pair | None:
 def one_hot(labels: Array, n_classes: int, dtype: Any) -> np.ndarray:
     """Return Y of shape (n_classes, m) from m class numbers.
 
+    From (steps, m) class numbers it is (steps n_classes, m), unrolled as the outputs are.
+
     >>> one_hot(np.array([2, 0]), 3, np.float64)
     array([[0., 1.],
            [0., 0.],
            [1., 0.]])
     """
-    Y = np.zeros((len(labels), n_classes), dtype=dtype)
-    Y[np.arange(len(labels)), labels] = 1
-    return Y.T
+    by_example = labels.reshape(-1)[:, None] if labels.ndim == 1 else labels.T
+    Y = np.zeros((*by_example.shape, n_classes), dtype=dtype)
+    np.put_along_axis(Y, by_example[..., None], 1, axis=-1)
+    return Y.reshape(len(by_example), -1).T
 
 
 def is_custom(loss: Loss) -> bool:
@@ -344,11 +347,12 @@ def is_custom(loss: Loss) -> bool:
     return type(loss) is not LOSSES.get(loss.name)
 
 
-def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int) -> np.ndarray:
+def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int, steps: int = 1) -> np.ndarray:
     """Return Y as an (n[L], m) array, or as m class numbers; refuse any other shape or value.
 
     Nothing is ever broadcast: a 1-D Y is taken where n[L] is 1, or as class numbers for
-    categorical cross-entropy.
+    categorical cross-entropy. Where a network has ``n_outputs`` at each of several steps, Y is
+    (steps n_outputs, m), (steps, n_outputs, m), or (steps, m) class numbers.
     """
     Y = np.asarray(Y)
     if Y.dtype == bool:
@@ -360,16 +364,20 @@ def check_targets(Y: Any, loss: Loss, n_outputs: int, m: int) -> np.ndarray:
             f"{loss.name} needs two outputs or more (softmax of one is always 1); the network has "
             "n[L] = 1. For yes or no use a sigmoid output and binary_cross_entropy."
         )
-    if loss.targets == "distribution" and Y.shape == (m,):
+    labels = (m,) if steps == 1 else (steps, m)
+    if loss.targets == "distribution" and Y.shape == labels:
         return _check_labels(Y, n_outputs)
-    if Y.shape == (m,) and n_outputs == 1:
+    if Y.shape == (m,) and n_outputs * steps == 1:
         Y = Y[np.newaxis, :]
-    if Y.shape != (n_outputs, m):
-        hint = " Transpose it: Y.T." if Y.shape == (m, n_outputs) else ""
-        raise ValueError(
-            f"Y must have shape (n[L], m) = ({n_outputs}, {m}), a column for each example of X; "
-            f"got {Y.shape}.{hint}"
-        )
+    if steps > 1 and Y.shape == (steps, n_outputs, m):
+        Y = Y.reshape(-1, m)
+    if Y.shape != (n_outputs * steps, m):
+        hint = " Transpose it: Y.T." if Y.shape == (m, n_outputs * steps) else ""
+        expected = f"(n[L], m) = ({n_outputs * steps}, {m}), a column for each example of X"
+        if steps > 1:
+            classes = ", or class numbers (steps, m)" * (loss.targets == "distribution")
+            expected += f", for {steps} steps of {n_outputs} outputs{classes}"
+        raise ValueError(f"Y must have shape {expected}; got {Y.shape}.{hint}")
     _check_range(Y, loss)
     checked: np.ndarray = Y
     return checked

@@ -12,7 +12,8 @@ array library that follows the Python array API standard. For layers l = 1 ... L
     J = sum_i w_i L_i / sum_i w_i  +  l2/2 sum W^2  +  l1 sum |W|
 
 dZ and dA are derivatives of w_i L_i, the loss of one example times its weight (1 unless given);
-dW and db are derivatives of J. With weights, m above is sum_i w_i.
+dW and db are derivatives of J. With weights, m above is sum_i w_i. Where the outputs are those of
+several steps (or places), L_i is the mean of the losses of the steps that example i has.
 
 >>> import numpy as np
 >>> from pellucid.layers import Dense
@@ -28,7 +29,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.layers import Layer, LayerCache
+from pellucid.layers import Layer, LayerCache, chain
+from pellucid.layers.chain import Mode, leaves
+from pellucid.layers.shapes import by_place, held, n_places, unrolled, valid_steps
 from pellucid.losses import Loss, pair
 
 Array = Any
@@ -40,12 +43,18 @@ class Cache:
 
     ``Z[l]``, ``A[l]`` and ``masks[l]`` by the lectures' numbers; ``A[0]`` is what enters layer 1
     (X, scaled where the network begins with a Scale) and ``A[l]`` what leaves layer l, dropout and
-    scaling done.
+    scaling done. ``layers`` and ``caches`` are of each layer, those inside of others in their
+    place; ``chain`` is as the network has them, with ``chain_caches``.
     """
 
-    layers: Sequence[Layer]
+    chain: Sequence[Layer]
     X: Array
-    caches: list[LayerCache]
+    chain_caches: list[LayerCache]
+    lengths: Array = None
+
+    def __post_init__(self) -> None:
+        self.layers = leaves(self.chain)
+        self.caches = _leaf_caches(self.chain, self.chain_caches)
 
     @property
     def Z(self) -> dict[int, Array]:
@@ -104,21 +113,42 @@ class Gradients:
         return self._of("dZ")
 
 
-def forward(layers: Sequence[Layer], X: Array, masks: Mapping[int, Array] | None = None) -> Cache:
-    """Return the cache of a forward pass of X, (n[0], m); ``masks[l]`` are dropout masks."""
-    A, caches = X, []
-    for layer in layers:
-        mask = masks.get(layer.number) if masks and layer.computes_Z else None
-        A, cache = layer.forward(A, mask)
-        caches.append(cache)
-    return Cache(layers, X, caches)
+def forward(
+    layers: Sequence[Layer],
+    X: Array,
+    masks: Mapping[int, Array] | None = None,
+    *,
+    lengths: Array = None,
+    training: bool = False,
+) -> Cache:
+    """Return the cache of a forward pass of X, (n[0], m); ``masks[l]`` are dropout masks.
+
+    ``lengths``, (m,), tell how many steps of each example are there; what stands in the others does
+    not matter. With ``training=True`` a BatchNorm takes the statistics of these examples.
+    """
+    if lengths is not None:
+        X = held(X, valid_steps(lengths, layers[0].input_shape))
+    _, caches = chain.forward(layers, X, Mode(masks, training), lengths)
+    return Cache(layers, X, caches, lengths)
+
+
+def _leaf_caches(layers: Sequence[Layer], caches: Sequence[LayerCache]) -> list[LayerCache]:
+    found = []
+    for layer, cache in zip(layers, caches, strict=True):
+        found += _leaf_caches(layer.inner, cache.inner) if layer.inner else [cache]
+    return found
 
 
 def losses(cache: Cache, Y: Array, loss: Loss) -> Array:
     """Return the loss L_i of each example, (m,), from Z[L] where a fused pair exists."""
-    last, Z, A = _output(cache)
+    last, n, Z, A = _output(cache)
     fused = pair(last.activation, loss)
-    return fused.value(Y, Z, A) if fused else loss.value(Y, A)
+    Y = by_place(_there(cache, Y), n)
+    each = fused.value(Y, Z, A) if fused else loss.value(Y, A)
+    if (share := _share_of_steps(cache)) is None:
+        return each
+    steps = each.reshape(cache.X.shape[1], -1).T
+    return each.__array_namespace__().sum(steps * share, axis=0)
 
 
 def cost(
@@ -176,31 +206,36 @@ def backward(
     ``m`` divides the sums over examples (their total weight unless given: a block of a mini-batch
     is divided by the whole). ``inputs=True`` goes on down to dA[0] and dX.
     """
-    layers, caches = cache.layers, cache.caches
+    layers = cache.chain
     m = total_weight(cache.X, sample_weight) if m is None else m
     dA, dZ = output_gradient(cache, Y, loss, sample_weight)
-    derivatives = {} if dA is None else {layers[-1].number: dA}
-    by_layer: list[dict[str, Array]] = []
-    for k in reversed(range(len(layers))):
-        wanted = inputs or k > 0
-        dA, found = layers[k].backward(dA, caches[k], dZ=dZ, m=m, inputs=wanted)
-        add_penalty(layers[k], found, l1, l2)
-        by_layer.insert(0, found)
-        dZ = None
-        if k > 0:
-            derivatives.setdefault(layers[k - 1].number, dA)
-        elif wanted:
-            derivatives.setdefault(0, dA)
-    return Gradients(layers, by_layer, derivatives, dA if inputs else None)
+    dX, by_layer, left = chain.backward(
+        layers, cache.chain_caches, dA, dZ=dZ, m=m, inputs=inputs
+    )
+    for layer, found in zip(cache.layers, by_layer, strict=True):
+        add_penalty(layer, found, l1, l2)
+    derivatives: dict[int, Array] = {}
+    for layer, each in zip(reversed(layers), reversed(left), strict=True):
+        if each is not None:
+            derivatives.setdefault(layer.number, each)
+    if inputs:
+        if cache.lengths is not None:
+            dX = held(dX, valid_steps(cache.lengths, layers[0].input_shape))
+        derivatives.setdefault(0, dX)
+    return Gradients(cache.layers, by_layer, derivatives, dX)
 
 
 def output_gradient(
     cache: Cache, Y: Array, loss: Loss, sample_weight: Array = None
 ) -> tuple[Array, Array]:
     """Return dA[L] and None, or None and dZ[L] where a fused pair exists."""
-    last, Z, A = _output(cache)
+    last, n, Z, A = _output(cache)
     fused = pair(last.activation, loss)
-    start = fused.dZ(Y, Z, A) if fused else loss.derivative(Y, A)
+    Y = by_place(_there(cache, Y), n)
+    start = unrolled(fused.dZ(Y, Z, A) if fused else loss.derivative(Y, A), cache.X.shape[1])
+    if (share := _share_of_steps(cache)) is not None:
+        xp = start.__array_namespace__()
+        start = start * xp.repeat(share, n, axis=0)
     if sample_weight is not None:
         start = start * sample_weight
     return (None, start) if fused else (start, None)
@@ -218,6 +253,28 @@ def add_penalty(layer: Layer, gradients: dict[str, Array], l1: float, l2: float)
         gradients["d" + letter] = dW
 
 
-def _output(cache: Cache) -> tuple[Any, Array, Array]:
-    """The last layer, its Z and its A; a network ends with a layer that computes Z."""
-    return cache.layers[-1], cache.caches[-1].Z, cache.caches[-1].A
+def _output(cache: Cache) -> tuple[Any, int, Array, Array]:
+    """The last layer, its units, and its Z and A with a column for each place."""
+    last, kept = cache.layers[-1], cache.caches[-1]
+    n = last.output_shape[-1]
+    A = kept.output if kept.A is None else kept.A
+    return last, n, None if kept.Z is None else by_place(kept.Z, n), by_place(A, n)
+
+
+def _share_of_steps(cache: Cache) -> Array:
+    """How much each step's loss counts in L_i, (steps, m); None where there is one step."""
+    last, kept = cache.layers[-1], cache.caches[-1]
+    steps = n_places(last.output_shape)
+    if len(last.output_shape) == 1:
+        return None
+    xp, dtype = cache.X.__array_namespace__(), kept.output.dtype
+    there = xp.ones((steps, cache.X.shape[1]), dtype=dtype)
+    if kept.valid is not None:
+        there = xp.astype(kept.valid[:: last.output_shape[-1]], dtype)
+    return there / xp.sum(there, axis=0)
+
+
+def _there(cache: Cache, Y: Array) -> Array:
+    """Y with 0 where the outputs are padding."""
+    valid = cache.caches[-1].valid
+    return Y if valid is None else held(Y, valid)

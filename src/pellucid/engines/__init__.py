@@ -67,6 +67,6 @@ def choose_engine(name: str, job: Job) -> tuple[Engine, str]:
 
 def predictor_of(network: HasLayers) -> Predictor:
     """Return the fastest predictor of a network's present arrays; refuse arrays that are odd."""
-    check_parameters(network.layers, network.dtype, writing=False)
+    check_parameters(network.leaves, network.dtype, writing=False)
     made = (engine.predictor(network) for engine in ENGINES.values())
     return next(each for each in made if each is not None)

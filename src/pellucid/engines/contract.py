@@ -144,6 +144,11 @@ class HasLayers(Protocol):
     dtype: np.dtype[Any]
     seed: int
 
+    @property
+    def leaves(self) -> list[Layer]:
+        """The layers; where one holds others, these in its place."""
+        ...
+
 
 def never() -> bool:
     """Never interrupts."""
@@ -205,16 +210,20 @@ class FlatGradients(Gradients):
     @classmethod
     def zeros(cls, layers: list[Layer], dtype: np.dtype[Any], weight: float) -> FlatGradients:
         """Return gradients of 0, to be filled in."""
-        flat = np.zeros(sum(layer.n_parameters for layer in layers), dtype)
+        flat = np.zeros(_size(layers), dtype)
         by_layer = parameter_views(layers, flat, dtype)
         return cls(layers=layers, by_layer=by_layer, dA={}, flat=flat, J=0.0, weight=weight)
+
+
+def _size(layers: list[Layer]) -> int:
+    return sum(W.size for layer in layers for W in layer.parameters.values())
 
 
 def parameter_views(
     layers: list[Layer], flat: NDArray[Any], dtype: np.dtype[Any]
 ) -> list[dict[str, NDArray[Any]]]:
     """Return dW, db, ... of each layer as views into the array of them all; refuse any other."""
-    n = sum(layer.n_parameters for layer in layers)
+    n = _size(layers)
     got = (np.shape(flat), getattr(flat, "dtype", None))
     if got != ((n,), dtype) or not flat.flags.c_contiguous:
         raise ValueError(

@@ -130,6 +130,8 @@ def check_gradients(
     l1: float = 0.0,
     l2: float = 0.0,
     masks: Mapping[int, Any] | None = None,
+    lengths: Any = None,
+    training: bool = False,
     step: float = 1e-5,
     tolerance: float = 1e-6,
 ) -> GradientCheck:
@@ -164,6 +166,11 @@ def check_gradients(
         The penalties.
     masks : dict of arrays of shape (n[l], m), optional
         Dropout masks by layer, 0 or 1 / (1 - rate), held fixed.
+    lengths : array of shape (m,), optional
+        The steps that each example has.
+    training : bool
+        Whether a BatchNorm takes the statistics of X, as in training. dX is then the derivative of
+        the sum of the losses, as each depends on every example.
     step : float
         What an entry is moved by, up and down.
     tolerance : float
@@ -198,21 +205,21 @@ def check_gradients(
         masks = {l: np.asarray(mask, dtype=np.float64) for l, mask in masks.items()}
 
     def forward(X: Any) -> Cache:
-        return propagation.forward(net.layers, X, masks)
+        return propagation.forward(net.layers, X, masks, lengths=steps, training=training)
 
     def J() -> float:  # what is given has been checked; this runs twice for each entry
         return propagation.cost(forward(X), targets, loss, w, l1=l1, l2=l2)
 
-    cache = net.forward(X, cache=True)  # the network checks X
-    X = cache.X.copy()  # ours to move
-    targets, w = net._checked_targets(X.shape[1], Y, loss, sample_weight)[1:]
+    cache = net.forward(X, cache=True, lengths=lengths, training=training)  # X is checked
+    X, steps = cache.X.copy(), cache.lengths  # X is ours to move
+    targets, w = net._checked_targets(cache, Y, loss, sample_weight)[1:]
     if masks is not None:
         cache = forward(X)
     gradients = net.backward(cache, Y, loss, inputs=True, **terms)
 
     total = propagation.total_weight(X, w)
     size = float(sizes(cache, gradients, targets, loss, w).sum()) / total
-    size += propagation.penalty(net.layers, l1, l2)
+    size += propagation.penalty(net.leaves, l1, l2)
     arrays = {}
     for name, array, found in _arrays(net, X, gradients):
         of, scale = ("w_i L_i", total) if name == "dX" else ("J", 1.0)
@@ -222,7 +229,7 @@ def check_gradients(
 
         lost = scale * noise(size, step)
         arrays[name] = compared(of, found, differences, step, lost, tolerance)
-    return GradientCheck(arrays, tolerance, _near_kink(cache, Y, loss, l1))
+    return GradientCheck(arrays, tolerance, _near_kink(cache, targets, loss, l1))
 
 
 def sizes(
@@ -238,7 +245,7 @@ def sizes(
     added = (1 + np.abs(A) + np.abs(Y)).sum(axis=0) + np.abs(propagation.losses(cache, Y, loss))
     found: Floats = added if sample_weight is None else added * sample_weight
     for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
-        if layer.computes_Z and "dZ" in gradients.by_layer[k]:
+        if kept.Z is not None and "dZ" in gradients.by_layer[k]:
             dZ = gradients.by_layer[k]["dZ"]
             found = found + (np.abs(dZ) * _terms(layer, kept)).sum(axis=0)
     return found
@@ -276,8 +283,8 @@ def check_network(network: Any, what: str) -> None:
 
 def in_float64(network: Network) -> Network:
     """Return a copy of the network in float64; layers of a user's own are copied like any other."""
-    made = Network(network.layers, network.n_inputs, "zeros", network.seed, "float64")
-    made.put_parameters(network.parameters)
+    made = Network(network.layers, network.input_shape, "zeros", network.seed, "float64")
+    made.put_parameters(network.parameters | network.statistics)
     return made
 
 
@@ -285,7 +292,7 @@ def _arrays(net: Network, X: Floats, gradients: Gradients) -> list[tuple[str, Fl
     """What is moved and its gradient, by the gradient's name."""
     found = [
         (f"d{letter}{layer.number}", layer.parameters[letter], by_name["d" + letter])
-        for layer, by_name in zip(net.layers, gradients.by_layer, strict=True)
+        for layer, by_name in zip(net.leaves, gradients.by_layer, strict=True)
         for letter in layer.parameters
     ]
     return [*found, ("dX", X, gradients.dX)]
@@ -348,7 +355,7 @@ def _near_kink(cache: Cache, Y: Any, loss: Loss, l1: float) -> tuple[str, ...]:
 def _kinks(cache: Cache, Y: Any, loss: Loss, l1: float) -> Iterator[tuple[str, Floats]]:
     """Every function with a kink, and how far its arguments are from it."""
     for layer, kept in zip(cache.layers, cache.caches, strict=True):
-        if layer.activation is not None:
+        if layer.activation is not None and kept.Z is not None:
             g = layer.activation
             for kink in g.kinks:
                 yield f"Z[{layer.number}], {g.name} at {kink:g}", kept.Z - kink
@@ -356,4 +363,4 @@ def _kinks(cache: Cache, Y: Any, loss: Loss, l1: float) -> Iterator[tuple[str, F
             yield f"{letter}[{layer.number}], l1 at 0", layer.parameters[letter]
     if loss.kink:
         A = cache.caches[-1].output
-        yield f"A[L] - Y, {loss.name} at 0", A - np.asarray(Y).reshape(A.shape)
+        yield f"A[L] - Y, {loss.name} at 0", A - Y

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.insight.gradient_check import check_network
+from pellucid.layers import chain
 from pellucid.losses import Loss
 from pellucid.network import Network
 from pellucid.propagation import Cache
@@ -144,6 +145,4 @@ def integrated_gradients(
 
 def _back_to_inputs(cache: Cache, dA: NDArray[Any]) -> NDArray[Any]:
     """dX for a dA[L], by each layer's backward from the last to the first."""
-    for layer, kept in zip(reversed(cache.layers), reversed(cache.caches), strict=True):
-        dA, _ = layer.backward(dA, kept, m=1.0)
-    return dA
+    return chain.backward(cache.chain, cache.chain_caches, dA, m=1.0)[0]

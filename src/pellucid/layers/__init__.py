@@ -11,14 +11,34 @@ from typing import Any
 from pellucid._catalogue import did_you_mean
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
+from pellucid.layers.affine import Affine
 from pellucid.layers.base import Layer, LayerCache
+from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
 from pellucid.layers.scale import Scale
 
-__all__ = ["LAYERS", "Dense", "Layer", "LayerCache", "Scale", "layer_from_dict"]
+__all__ = [
+    "LAYERS",
+    "Affine",
+    "Conv1D",
+    "Conv2D",
+    "Dense",
+    "Layer",
+    "LayerCache",
+    "Scale",
+    "layer_from_dict",
+]
 
-LAYERS: dict[str, type[Layer]] = {entry.name: entry for entry in (Dense, Scale)}
-"""Every layer by its name. A new one is a file here and a word in this line."""
+LAYERS: dict[str, type[Layer]] = {
+    entry.name: entry
+    for entry in (
+        Dense,
+        Conv1D,
+        Conv2D,
+        Scale,
+    )
+}
+"""Every layer by its name. A new one is a file here and a word in this table."""
 
 
 def layer_from_dict(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +25,10 @@ class LayerCache:
 
     ``A_prev`` is what came in, ``Z`` and ``A = g(Z)`` what was computed (None where the layer
     computes none), ``mask`` the dropout mask, ``output`` what went on to the next layer.
+
+    ``steps`` holds what a recurrent layer computes at each step, by its letter: ``steps["Z"][2]``
+    is Z<3>. ``arrays`` holds what else a layer keeps, by its letter. ``inner`` are the caches of
+    the layers inside. ``valid`` tells which entries of a padded sequence's output are there.
     """
 
     A_prev: Array
@@ -32,6 +36,10 @@ class LayerCache:
     Z: Array = None
     A: Array = None
     mask: Array = None
+    steps: dict[str, list[Array]] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+    inner: list[LayerCache] = field(default_factory=list)
+    valid: Array = None
 
 
 class Layer:
@@ -46,11 +54,15 @@ class Layer:
     Class attributes, which others go by: ``name``, the class's own in lower case unless given;
     ``computes_Z``, True where the layer counts as a layer l of the lectures; ``penalised``, the
     weights: what L1, L2 and AdamW's decay act on, and what a diagnosis looks at, the first of them
-    with a row for each unit.
+    with a row for each unit; ``needs``, what its forward takes besides: "lengths", the steps of
+    each example, (m,) or None, and "mode", the :class:`~pellucid.layers.chain.Mode` of the pass;
+    ``mixes_examples``, True where an example's output depends on the others in its mini-batch.
 
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
-    by the lectures' letters.
+    by the lectures' letters; ``statistics``, arrays that it keeps but does not learn by gradients.
+    ``inner`` are the layers inside of it, which then have the parameters. ``variant`` names the
+    option by which it computes otherwise than its name says, which an engine may lack.
 
     Examples
     --------
@@ -70,8 +82,12 @@ class Layer:
     name: ClassVar[str]
     computes_Z: ClassVar[bool] = False
     penalised: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
+    mixes_examples: ClassVar[bool] = False
     activation: Activation | None = None
     dropout: float = 0.0
+    inner: Sequence[Layer] = ()
+    variant: str = ""
 
     def __init_subclass__(cls) -> None:
         if "name" not in vars(cls):  # a name that is inherited would be another layer's
@@ -97,6 +113,7 @@ class Layer:
         self.input_shape: tuple[int, ...] = ()
         self.output_shape: tuple[int, ...] = ()
         self.parameters: dict[str, Array] = {}
+        self.statistics: dict[str, Array] = {}
 
     @classmethod
     def examples(cls) -> Iterator[tuple[Self, tuple[int, ...]]]:
@@ -108,13 +125,31 @@ class Layer:
         """
         raise NotImplementedError(f"{cls.__name__} has no examples(); tests need some.")
 
+    def example_inputs(self, m: int, rng: np.random.Generator) -> np.ndarray:
+        """Return m inputs that suit the layer once it is built, (n[l-1], m), for tests."""
+        return rng.normal(size=(math.prod(self.input_shape), m))
+
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         """Return the shape of each parameter, by its letter; unless overridden there are none."""
+        return {}
+
+    def statistic_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+        """Return the shape of each array of ``statistics``; unless overridden there are none."""
         return {}
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of one example's output; unless overridden that of its input."""
         return input_shape
+
+    def lengths_after(self, lengths: Array) -> Array:
+        """Return how many steps of each example are left, (m,); None where none are kept apart.
+
+        Unless overridden: all of them where the layer keeps the shape, else none.
+        """
+        return lengths if self.output_shape == self.input_shape else None
+
+    def learn_statistics(self, cache: LayerCache) -> None:
+        """Change ``statistics`` after a step of training; unless overridden there are none."""
 
     @property
     def fan_in(self) -> int | None:
@@ -150,7 +185,7 @@ class Layer:
         dZ: Array = None,
         m: float | None = None,
         inputs: bool = True,
-    ) -> tuple[Array, dict[str, Array]]:
+    ) -> tuple[Array, Any]:
         """Return dA_prev and the gradients by name (dW, db, ...).
 
         ``dZ`` is given instead of dA by a fused pair of output activation and loss; ``m`` is what
@@ -175,6 +210,21 @@ class Layer:
             found[name] = value.spec() if hasattr(value, "spec") else value
         return found
 
+    def place(self, input_shape: tuple[int, ...], number: int) -> None:
+        """Give the layer its number and its shapes."""
+        self.number, self.input_shape = number, tuple(input_shape)
+        self.output_shape = self.output_shape_for(self.input_shape)
+        self._check_factor_letters()
+
+    def draw(self, seed: int, dtype: Any, initializer: Initializer | None = None) -> None:
+        """Give the layer its initial parameters."""
+        self.parameters = {}
+        for letter, shape in self.parameter_shapes(self.input_shape).items():
+            drawn = self.initial(letter, shape, initializer, seed)
+            self.parameters[letter] = np.asfortranarray(drawn, dtype=dtype)
+        shapes = self.statistic_shapes(self.input_shape)
+        self.statistics = {k: np.zeros(shape, dtype, order="F") for k, shape in shapes.items()}
+
     def build(
         self,
         input_shape: tuple[int, ...],
@@ -185,20 +235,15 @@ class Layer:
         initializer: Initializer | None = None,
     ) -> Layer:
         """Give the layer its number, shapes and initial parameters; return it."""
-        self.number = number
-        self.input_shape = tuple(input_shape)
-        self.output_shape = self.output_shape_for(self.input_shape)
-        self.parameters = {}
-        self._check_factor_letters()
-        for letter, shape in self.parameter_shapes(self.input_shape).items():
-            drawn = self.initial(letter, shape, initializer, seed)
-            self.parameters[letter] = np.asfortranarray(drawn, dtype=dtype)
+        self.place(input_shape, number)
+        self.draw(seed, dtype, initializer)
         return self
 
     def unbuilt(self) -> Layer:
         """Return a copy with the settings alone."""
         made = copy.copy(self)
-        made.number, made.input_shape, made.output_shape, made.parameters = 0, (), (), {}
+        made.number, made.input_shape, made.output_shape = 0, (), ()
+        made.parameters, made.statistics = {}, {}
         made.learning_rate_factor = copy.copy(self.learning_rate_factor)
         return made
 
@@ -219,8 +264,8 @@ class Layer:
 
     def where(self) -> str:
         """Return how messages name this layer: ``layer 2 (Dense 3 -> 4)``."""
-        n_in, n_out = (math.prod(shape) for shape in (self.input_shape, self.output_shape))
-        return f"layer {self.number} ({type(self).__name__} {n_in} -> {n_out})"
+        sizes = (" x ".join(map(str, shape)) for shape in (self.input_shape, self.output_shape))
+        return f"layer {self.number} ({type(self).__name__} {' -> '.join(sizes)})"
 
     def check_input(self, A_prev: Array) -> None:
         """Refuse an input that is not (n[l-1], m), before any arithmetic."""
@@ -228,14 +273,14 @@ class Layer:
             raise ValueError(f"{self!r} has no parameters yet; put it in a Network or build it.")
         if not hasattr(A_prev, "shape"):
             raise TypeError(f"{self.where()} expects A_prev as an array; got {A_prev!r}.")
-        shape = tuple(A_prev.shape)
-        if len(shape) == 2 and shape[:1] == self.input_shape:
+        shape, n = tuple(A_prev.shape), math.prod(self.input_shape)
+        if len(shape) == 2 and shape[0] == n:
             return
-        expected = f"({self.input_shape[0]}, m)"
+        expected = f"({n}, m)"
         hint = ""
-        if len(shape) == 2 and shape[1:] == self.input_shape:
+        if len(shape) == 2 and shape[1] == n:
             hint = " An example is a column here: pass the transpose, A.T."
-        elif shape == self.input_shape:
+        elif shape == (n,):
             hint = " For one example pass A.reshape(-1, 1)."
         raise ValueError(f"{self.where()} expects A_prev of shape {expected}; got {shape}.{hint}")
 
@@ -264,7 +309,7 @@ class Layer:
     def __repr__(self) -> str:
         shown = []
         for key, parameter in inspect.signature(type(self)).parameters.items():
-            value = self.settings()[key]
+            value = self.settings().get(key, parameter.default)
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))
             elif value != parameter.default:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ class Scale(Layer):
         yield cls(learning_rate_factor=6.0, weight_decay_factor=1.0), (2,)
 
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
-        return {"s": (input_shape[0], 1)}
+        return {"s": (math.prod(input_shape), 1)}
 
     @property
     def fan_in(self) -> int | None:

@@ -53,7 +53,8 @@ from pellucid.persistence.lock import LOCK, checked_wait, writing
 from pellucid.persistence.sizes import check_sizes
 from pellucid.persistence.strict_json import decode, encode
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: a network's inputs have a shape. 1: ``n_inputs``, which is read as well."""
 MODEL_JSON = "model.json"
 REPORT_HTML = "report.html"
 MAX_MODEL_JSON = 64 * 2**20
@@ -337,11 +338,11 @@ def _parse_model_json(folder: Path, raw: bytes) -> dict[str, Any]:
         )
     version = model.get("format_version")
     if not isinstance(version, int) or not is_whole(version, 1):
-        raise ModelError(f"{where}: format_version should be {FORMAT_VERSION}; it is {version!r}.")
+        raise ModelError(f"{where}: format_version should be 1 to {FORMAT_VERSION}; it is {version!r}.")
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{folder} was written by a newer Pellucid (format {version}); this one reads "
-            f"{FORMAT_VERSION}: pip install --upgrade pellucid"
+            f"1 to {FORMAT_VERSION}: pip install --upgrade pellucid"
         )
     if not isinstance(model.get("kind"), str) or not isinstance(model.get("files"), dict):
         raise ModelError(f'{where} lacks the entry "kind" or "files". {MEND}')

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.network import Network
-from pellucid.persistence import ModelFolder, network_from_model
+from pellucid.persistence.folder import ModelFolder
 from pellucid.persistence.labels import label_array
+from pellucid.persistence.networks import network_from_model
 from pellucid.tasks import Task, task_of
 
 

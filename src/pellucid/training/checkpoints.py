@@ -108,7 +108,7 @@ def _faults(
 ) -> Iterator[str]:
     """What no training can have written."""
     was, now = network.to_dict(), run.network.to_dict()
-    if any(was[name] != now[name] for name in ("n_inputs", "dtype", "layers")):
+    if any(was[name] != now[name] for name in ("input_shape", "dtype", "layers")):
         yield "its network is not the one that it says was asked for"
     epoch, step = training.get("epoch"), training.get("step")
     if type(epoch) is not int or epoch < 0 or len(history.curves.get("loss", ())) != epoch:

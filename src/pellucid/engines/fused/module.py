@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -61,7 +62,9 @@ def lacks(layers: list[Layer], loss: Any = None, optimizer: Any = None) -> str:
     wanted += [("loss", loss, built.loss_ids)] if loss is not None else []
     wanted += [("optimizer", optimizer, built.optimizer_ids)] if optimizer is not None else []
     for kind, entry, known in wanted:
-        if entry.name not in known or type(entry) is not _BUILT_IN[kind].get(entry.name):
+        known_form = not getattr(entry, "variant", "")
+        own = type(entry) is not _BUILT_IN[kind].get(entry.name)
+        if entry.name not in known or own or not known_form:
             return f"it has no {kind} {entry!r}"
     return ""
 
@@ -82,8 +85,8 @@ def stage_spec(layer: Layer) -> dict[str, Any]:
     g = layer.activation
     return {
         "dense": g is not None,
-        "n_in": layer.input_shape[0],
-        "n_out": layer.output_shape[0],
+        "n_in": math.prod(layer.input_shape),
+        "n_out": math.prod(layer.output_shape),
         "number": layer.number,
         "activation": module().activation_ids[g.name] if g else 0,
         "parameter": _parameter(g),

@@ -110,7 +110,7 @@ class Pass:
         gradients = propagation.backward(cache, T, sample_weight=w, **how)
         self.backward = self._backward(recording)
         self.unfused = self._unfused(recording[-1], cache, T, by, w)
-        self.cache = Cache(layers, X, [_plain_cache(each) for each in cache.caches])
+        self.cache = Cache(layers, X, [_plain_cache(each) for each in cache.chain_caches])
         by_layer = [{k: plain(v) for k, v in found.items()} for found in gradients.by_layer]
         dA = {number: plain(each) for number, each in gradients.dA.items()}
         self.gradients = Gradients(layers, by_layer, dA, plain(gradients.dX))
@@ -289,12 +289,14 @@ class _Layer:
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.layer, attribute)
 
-    def forward(self, A_prev: Array, mask: Any = None) -> tuple[Array, LayerCache]:
+    def forward(
+        self, A_prev: Array, mask: Any = None, **given: Any
+    ) -> tuple[Array, LayerCache]:
         came_in, called = A_prev.again(), self.layer.name
         try:
-            output, cache = self.layer.forward(came_in, mask)
+            output, cache = self.layer.forward(came_in, mask, **given)
         except _FAILURES:
-            output, cache = self.original.forward(A_prev.values, mask)
+            output, cache = self.original.forward(A_prev.values, mask, **given)
         cache, known = copy.copy(cache), {}
         for letter in ("Z", "A") if self.layer.computes_Z else ():
             values = getattr(cache, letter)

@@ -58,13 +58,13 @@ class Trace:
     ) -> None:
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
-        given = network.forward(X, cache=True).X
+        cache = network.forward(X, cache=True)
+        given = cache.X
         if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
-        m = given.shape[1]
-        _, targets, self.weight = network._checked_targets(m, Y, self.loss, sample_weight)
+        _, targets, self.weight = network._checked_targets(cache, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets
         done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
         self.cache, self.gradients = done.cache, done.gradients

@@ -1,0 +1,59 @@
+"""Volumes and sequences as columns: what is unrolled, and what is padded.
+
+An example of shape (rows, columns, channels) or (steps, features) is one column, unrolled row by
+row, as lecture 002 (2.1) unrolls its picture: the last axis runs fastest. A place is a pixel or a
+step; :func:`by_place` gives each place a column of its own, with an entry for each channel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+def by_place(A: Array, n: int) -> Array:
+    """Return (n, m places) of (places n, m): a column for each place of each example.
+
+    >>> A = np.array([[1, 5], [2, 6], [3, 7], [4, 8]])  # 2 steps of 2 features, 2 examples
+    >>> by_place(A, 2)
+    array([[1, 3, 5, 7],
+           [2, 4, 6, 8]])
+    """
+    return A if A.shape[0] == n else A.T.reshape(-1, n).T
+
+
+def unrolled(A: Array, m: int) -> Array:
+    """Return (places n, m) of (n, m places): the inverse of :func:`by_place`.
+
+    >>> unrolled(np.array([[1, 3, 5, 7], [2, 4, 6, 8]]), 2).T
+    array([[1, 2, 3, 4],
+           [5, 6, 7, 8]])
+    """
+    return A if A.shape[1] == m else A.T.reshape(m, -1).T
+
+
+def n_places(shape: tuple[int, ...]) -> int:
+    """Return how many places a shape has: (28, 28, 6) has 784, (10,) is one place."""
+    return math.prod(shape[:-1])
+
+
+def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
+    """Return (n, m): whether each entry of an unrolled sequence belongs to a step that is there.
+
+    >>> valid_steps(np.array([1, 2]), (2, 1))
+    array([[ True,  True],
+           [False,  True]])
+    """
+    xp = lengths.__array_namespace__()
+    steps = xp.arange(shape[0])[:, None] < lengths[None, :]
+    return xp.repeat(steps, math.prod(shape[1:]), axis=0)
+
+
+def held(A: Array, valid: Array) -> Array:
+    """Return A with 0 in the steps that are padding, whatever stands there."""
+    xp = A.__array_namespace__()
+    return xp.where(valid, A, xp.asarray(0, dtype=A.dtype))
