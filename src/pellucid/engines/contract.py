@@ -248,7 +248,8 @@ class Session(Protocol):
     :meth:`read_back`.
 
     A step is :meth:`run`, or :meth:`gradients` and :meth:`apply`, with whatever is done to the
-    gradients in between: several machines add up those of their parts of a mini-batch.
+    gradients in between: several machines add up those of their parts of a mini-batch. Where its
+    weights sum to 0 there are no gradients, and the step is :meth:`skip`.
     """
 
     def run(
@@ -290,6 +291,10 @@ class Session(Protocol):
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
         """Do one step of the optimizer from such gradients: clip them, then change W and b."""
+        ...
+
+    def skip(self) -> None:
+        """Count a step and change nothing, as ``run`` does where the weights sum to 0."""
         ...
 
     def evaluate(

@@ -108,7 +108,7 @@ class ReferenceSession(Session):
                 span = slice(k * self.batch_size, min((k + 1) * self.batch_size, m))
                 columns = _columns(examples, order, span)
                 if examples.weight is not None and examples.weight[columns].sum() == 0:
-                    self._step += 1
+                    self.skip()
                     continue
                 J, gradients = self._gradients(examples, columns, 0)
                 self._step += 1
@@ -144,6 +144,9 @@ class ReferenceSession(Session):
         self._step += 1
         with np.errstate(over="ignore", invalid="ignore"):
             self._update(by_layer, learning_rate)
+
+    def skip(self) -> None:
+        self._step += 1
 
     def evaluate(
         self, examples: Examples, rows: NDArray[np.integer[Any]] | None = None

@@ -139,6 +139,9 @@ class FusedSession(Session):
         pairs = self._pairs(parameter_views(self.layers, flat, self.dtype))
         self._session.apply(*pairs, learning_rate)
 
+    def skip(self) -> None:
+        self._session.skip()
+
     def evaluate(
         self, examples: Examples, rows: NDArray[np.integer[Any]] | None = None
     ) -> tuple[float, NDArray[Any]]:
