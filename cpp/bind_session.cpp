@@ -170,6 +170,7 @@ class PySession {
                       weights ? weights->data() : nullptr, to, each);
   }
 
+  void skip() { session_.skip(); }
   void read() { session_.read(); }
   void write() { session_.write(); }
   void write_memory() { session_.write_memory(); }
@@ -278,6 +279,7 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("m"), nb::arg("weights").none(), nb::arg("position"), nb::arg("whole_weight"),
            nb::arg("dW"), nb::arg("db"))
       .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"))
+      .def("skip", &Class::skip)
       .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
       .def("read", &Class::read, nb::call_guard<nb::gil_scoped_release>())

@@ -471,6 +471,12 @@ void Session<T>::apply(const T* const* dW, const T* const* db, double rate) {
 }
 
 template <class T>
+void Session<T>::skip() {
+  ++step_;
+  keep_penalty(step_ & 1);
+}
+
+template <class T>
 void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
                           std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;

@@ -77,6 +77,9 @@ class Session {
   // One step of the optimizer from gradients in the lectures' layout that hold the penalties.
   void apply(const T* const* dW, const T* const* db, double rate);
 
+  // Count a step and change nothing, as `run` does where the weights sum to 0.
+  void skip();
+
   // A[L] of m examples into `out`, n[L] numbers an example, and each one's loss times its weight
   // into `losses`; either may be null.
   void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, Network
-from pellucid.engines import ENGINES, Job, Objective, simd
+from pellucid.engines import ENGINES, Examples, Job, Objective, simd
 from pellucid.losses import loss
 from pellucid.optimizers import OPTIMIZERS, optimizer
 
@@ -41,7 +41,7 @@ USED = ("batch_size", "seed", "state", "n_threads", "interrupted")
 def run(session, X, Y, order=None, first=0, last=None, alpha=0.1, w=None) -> np.ndarray:
     last = -(-X.shape[1] // session.batch_size) if last is None else last
     rates = np.full(last - first, alpha)
-    return session.run(X, Y, order, first, last, learning_rate=rates, sample_weight=w)
+    return session.run(Examples(X, Y, w), order, first, last, learning_rate=rates)
 
 
 def parameters(net: Network) -> dict[str, np.ndarray]:

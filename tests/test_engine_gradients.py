@@ -38,6 +38,9 @@ def step_by_parts(session, examples, cuts, alpha=0.1, whole=None):
     m = examples.m if whole is None else len(whole)
     whole = np.arange(m) if whole is None else whole
     J, flat, total = 0.0, 0.0, examples.weight_of(whole)
+    if total == 0:
+        session.skip()
+        return np.nan
     for first, last in zip([0, *cuts], [*cuts, m], strict=True):
         found = session.gradients(examples, whole[first:last], first, whole_weight=total)
         share = found.weight / total
@@ -142,6 +145,54 @@ def test_steps_of_both_kinds_may_follow_each_other(engine):
         found.append(parameters(net) | {"costs": np.array(costs)})
     assert_same(found[1], found[0])
     assert_same(found[2], found[0])
+
+
+@each_engine
+@pytest.mark.parametrize("handed", [(0, 1, 2, 3, 4, 5), (1, 2), (0, 4)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", STEPPING)
+def test_a_step_without_weight_is_counted_and_changes_nothing(engine, rule, dtype, handed):
+    """By run and by hand: then the same units are dropped, and J holds the same penalties."""
+    X, Y = data(24)
+    w = np.ones(24)
+    w[4:12] = w[16:20] = 0  # the steps 1, 2 and 4
+    examples = Examples(X, Y, w)
+    found = []
+    for by_hand in ((), handed):
+        net = wide(0.4, dtype)
+        session = start(net, engine, rule, l1=0.01, l2=0.1)
+        costs = []
+        for k in range(6):
+            session.write_back()
+            before, slots = parameters(net), session.state().slots
+            if k in by_hand:
+                part = np.arange(4 * k, 4 * k + 4)
+                costs.append(step_by_parts(session, examples, [], whole=part))
+            else:
+                costs += run(session, X, Y, first=k, last=k + 1, w=w).tolist()
+            session.write_back()
+            assert session.state().step == k + 1
+            if k in (1, 2, 4):
+                assert_same(parameters(net), before)
+                assert_same(session.state().slots, slots)
+        slots = session.state().slots
+        session.close()
+        assert np.isnan(costs).tolist() == [False, True, True, False, True, False]
+        found.append(parameters(net) | slots | {"costs": np.array(costs)[[0, 3, 5]]})
+    assert_same(found[1], found[0])
+
+
+@each_engine
+def test_what_was_written_into_the_network_outlives_a_step_without_weight(engine):
+    net = network()
+    session = start(net, engine)
+    session.write_back()
+    net.W[1][0, 0] = 7
+    session.skip()
+    session.write_back()
+    session.read_back()
+    session.close()
+    assert net.W[1][0, 0] == 7
 
 
 @each_engine

@@ -84,10 +84,10 @@ def test_each_step_has_its_learning_rate(engine):
     session = start(net, engine)
     before = parameters(net)
     rates = np.array([0.0, 0.1])
-    session.run(X, Y, None, 0, 1, learning_rate=rates[:1])
+    session.run(Examples(X, Y), None, 0, 1, learning_rate=rates[:1])
     session.write_back()
     assert_same(parameters(net), before)
-    session.run(X, Y, None, 1, 2, learning_rate=rates[1:])
+    session.run(Examples(X, Y), None, 1, 2, learning_rate=rates[1:])
     session.close()
     assert (net.W[1] != before["W1"]).any()
 
@@ -115,7 +115,7 @@ def test_label_smoothing_is_in_J_and_in_the_step_not_in_the_evaluation(engine):
     assert gradients.J == pytest.approx(net.loss(X, smooth, "cce", l2=0.1), rel=1e-13)
     by_hand = net.backward(net.forward(X, cache=True), smooth, "cce", l2=0.1)
     np.testing.assert_allclose(gradients.dW[1], by_hand.dW[1], rtol=1e-12, atol=1e-15)
-    mean, A = session.evaluate(X, Y)
+    mean, A = session.evaluate(Examples(X, Y))
     assert mean == pytest.approx(net.loss(X, Y, "cce"), rel=1e-13)
     np.testing.assert_allclose(A, net.forward(X), rtol=1e-13)
 
@@ -128,6 +128,43 @@ def test_penalty_per_weight_is_scikit_learns_alpha(engine):
     session = start(net, engine, l1=0.1, l2=0.2, penalty_per_weight=True)
     expected = net.loss(X, Y, "cce", sample_weight=w, l1=0.1 / 5, l2=0.2 / 5)
     assert session.gradients(Examples(X, Y, w)).J == pytest.approx(expected, rel=1e-13)
+
+
+# --- which examples ---
+
+
+@each_engine
+@pytest.mark.parametrize("form", ["dense", "csr"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_an_order_counts_the_examples_not_the_columns_of_X(engine, form, weighted, shuffled):
+    """Some columns of X, and copies of them, are the same examples: the same bits."""
+    X, Y = data(2700)
+    w = np.arange(2700) % 7.0 if weighted else None
+    rows = philox.permutation(4, 2700)[:2300]
+    copied = Examples(X[:, rows], Y[rows], None if w is None else w[rows])
+    order = philox.permutation(5, 2300)[:2250] if shuffled else None
+    some = np.array([2299, 0, 7, 7])
+    found = []
+    for examples in (Examples(X, Y, w, rows), copied):
+        if form == "csr":
+            examples.X = scipy.sparse.csr_array(examples.X)
+        net = network()
+        session = start(net, engine, "adam", batch_size=150)
+        costs = [
+            session.run(examples, order, k, k + n, learning_rate=np.full(n, 0.1))
+            for k, n in ((0, 1), (1, 13), (14, 1))  # the last of 150, or 200 to the end
+        ]
+        results = {"costs": np.concatenate(costs)}
+        for each in (None, some, order):
+            mean, results[f"A{each is None}"] = session.evaluate(examples, each)
+            J = session.gradients(examples, each, None).J
+            results |= {f"J{each is order}{each is None}": np.array([mean, J])}
+            assert pytest.approx(mean, rel=1e-12) == J
+        session.close()
+        found.append(results | parameters(net))
+    assert len(found[0]["costs"]) == 15
+    assert_same(found[1], found[0])
 
 
 # --- weights ---
@@ -206,7 +243,7 @@ def test_sparse_rows_give_the_same_bits(engine, form):
         net = network()
         session = start(net, engine, "adam", batch_size=1200)
         costs = run(session, matrix, Y, philox.permutation(0, 2300))
-        _, A = session.evaluate(matrix, Y)
+        _, A = session.evaluate(Examples(matrix, Y))
         session.close()
         results.append(parameters(net) | {"costs": costs, "A": A})
     assert_same(results[1], results[0])
@@ -337,7 +374,7 @@ def test_nothing_is_dropped_outside_the_steps(engine):
     J = net.loss(X, Y, "cce")
     assert session.gradients(Examples(X, Y), position=None).J == pytest.approx(J, rel=1e-13)
     assert session.gradients(Examples(X, Y)).J != pytest.approx(J, rel=1e-2)
-    assert session.evaluate(X, Y)[0] == pytest.approx(J, rel=1e-13)
+    assert session.evaluate(Examples(X, Y))[0] == pytest.approx(J, rel=1e-13)
 
 
 @each_engine
@@ -402,7 +439,7 @@ def test_undo_goes_back_to_the_last_sync(engine, n_threads):
     run(session, X, Y, first=2)
     session.roll_back()
     assert_same(parameters(net), synced)
-    J, _ = session.evaluate(X, Y)
+    J, _ = session.evaluate(Examples(X, Y))
     session.close()
     assert_same(parameters(net), synced)
     assert J == pytest.approx(net.loss(X, Y, "cce"), rel=1e-5)
@@ -428,7 +465,7 @@ def test_every_cell_is_taken_and_looked_at(engine, n_threads, dtype):
             array.flat[at] = before + 0.5
             session.read_back()
             assert session.finite()
-            J, _ = session.evaluate(X, Y)
+            J, _ = session.evaluate(Examples(X, Y))
             assert J == pytest.approx(net.loss(X, Y, "cce"), rel=1e-5)
     expected = parameters(net)
     session.close()

@@ -61,16 +61,16 @@ def one_step(layers, n, m, batch_size, dtype, loss_name, weights=False, steps=1,
     """The largest difference between the engines after some steps, in everything they return."""
     n_outputs = layers[-1].n_units
     X, Y = examples(n, m, n_outputs, loss_name)
-    w = np.random.default_rng(1).uniform(0.1, 2, m) if weights else None
+    data = Examples(X, Y, np.random.default_rng(1).uniform(0.1, 2, m) if weights else None)
     results = []
     for engine in (FUSED, REFERENCE):
         net = Network(layers, n, seed=3, dtype=dtype)
         one = session(engine, net, batch_size, loss_name=loss_name, **options)
-        gradients = one.gradients(Examples(X, Y, w), position=None)
+        gradients = one.gradients(data, position=None)
         order = np.random.default_rng(2).permutation(m)
         rates = np.full(steps, 0.01)
-        costs = one.run(X, Y, order, 0, steps, learning_rate=rates, sample_weight=w)
-        value, A = one.evaluate(X, Y, w)
+        costs = one.run(data, order, 0, steps, learning_rate=rates)
+        value, A = one.evaluate(data)
         state = one.state()
         one.close()
         found = {"costs": costs, "J": np.array([gradients.J]), "value": np.array([value]), "A": A}
@@ -216,19 +216,19 @@ SHARED = [
 
 
 def shared(case, n_outputs, plain):
-    """X, Y and weights of a case of SHARED; sparse and weighted where not plain."""
+    """The examples of a case of SHARED; sparse and weighted where not plain."""
     _, n, batch, _ = SHARED[case]
     X, Y = examples(n, 4 * batch + 3, n_outputs, "cce")
     if plain:
-        return X, Y, None
+        return Examples(X, Y)
     weights = np.random.default_rng(1).uniform(0.1, 2, X.shape[1])
-    return scipy.sparse.csc_array(np.where(X > 0.5, X, 0)), Y, weights
+    return Examples(scipy.sparse.csc_array(np.where(X > 0.5, X, 0)), Y, weights)
 
 
-def epoch(one, X, Y, weights, e, first=0, last=5):
-    order = np.random.default_rng(e).permutation(X.shape[1])
+def epoch(one, data, e, first=0, last=5):
+    order = np.random.default_rng(e).permutation(data.m)
     rates = np.full(last - first, 0.01)
-    return one.run(X, Y, order, first, last, learning_rate=rates, sample_weight=weights)
+    return one.run(data, order, first, last, learning_rate=rates)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -240,14 +240,14 @@ def test_the_same_bits_for_any_number_of_threads_and_any_sharing(
 ):
     monkeypatch.setenv("PELLUCID_TUNE", "0")  # all take part in every step
     hidden, n, batch, extra = SHARED[case]
-    X, Y, weights = shared(case, n_outputs, plain)
+    data = shared(case, n_outputs, plain)
     found = set()
     for threads in (1, 2, 3, 4, 8):
         net = Network([*hidden, Dense(n_outputs, "softmax")], n, seed=1, dtype=dtype)
         one = session(FUSED, net, batch, loss_name="cce", threads=threads, **extra)
-        costs = [epoch(one, X, Y, weights, e) for e in range(3)]
-        value, A = one.evaluate(X, Y, weights)
-        slopes = one.gradients(Examples(X, Y, weights), position=None)
+        costs = [epoch(one, data, e) for e in range(3)]
+        value, A = one.evaluate(data)
+        slopes = one.gradients(data, position=None)
         one.close()
         arrays = (np.concatenate(costs), A, slopes.flat)
         found.add((bits(net), value, slopes.J, *(each.tobytes() for each in arrays)))
@@ -260,17 +260,17 @@ def test_the_same_bits_for_any_number_of_threads_and_any_sharing(
 def test_any_sharing_resumes_in_the_middle_with_the_same_bits(case, plain, dtype, monkeypatch):
     monkeypatch.setenv("PELLUCID_TUNE", "0")
     hidden, n, batch, extra = SHARED[case]
-    X, Y, weights = shared(case, 3, plain)
+    data = shared(case, 3, plain)
     found = set()
     for breaks in (False, True):
         net = Network([*hidden, Dense(3, "softmax")], n, seed=1, dtype=dtype)
         one = session(FUSED, net, batch, loss_name="cce", threads=4, **extra)
-        costs = [epoch(one, X, Y, weights, 0), epoch(one, X, Y, weights, 1, 0, 2)]
+        costs = [epoch(one, data, 0), epoch(one, data, 1, 0, 2)]
         if breaks:
             state = one.state()
             one.close()
             one = session(FUSED, net, batch, loss_name="cce", threads=3, state=state, **extra)
-        costs += [epoch(one, X, Y, weights, 1, 2, 5), epoch(one, X, Y, weights, 2)]
+        costs += [epoch(one, data, 1, 2, 5), epoch(one, data, 2)]
         slots = [array.tobytes() for array in one.state().slots.values()]
         one.close()
         found.add((bits(net), np.concatenate(costs).tobytes(), *slots))
@@ -285,15 +285,15 @@ def test_mini_batches_without_weight_among_others_on_several_threads(monkeypatch
     weights = np.ones(X.shape[1])
     for k in (0, 4, 9, 10, 19):
         weights[k * batch : (k + 1) * batch] = 0
+    data = Examples(X, Y, weights)
     found = []
     for engine, threads in ((FUSED, 1), (FUSED, 3), (FUSED, 4), (REFERENCE, 1)):
         net = Network(layers, n, seed=1)
         one = session(engine, net, batch, loss_name="cce", threads=threads)
         costs = [
-            one.run(X, Y, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01),
-                    sample_weight=weights)
+            one.run(data, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01))
             for _ in range(10)
-        ]  # fmt: skip
+        ]
         one.close()
         assert np.isnan(costs).sum() == 50
         found.append((net.parameters, np.concatenate(costs)))
@@ -311,11 +311,12 @@ def test_a_run_that_diverges_ends_at_the_same_step_on_any_number_of_threads(batc
     layers, n = [Dense(64, "relu"), Dense(3, "softmax")], 70
     X, Y = examples(n, 20 * batch, 3, "cce")
     X[0, 11 * batch + 5] = np.inf
+    data = Examples(X, Y)
     found = []
     for threads in (1, 3, 4):
         net = Network(layers, n, seed=1)
         one = session(FUSED, net, batch, loss_name="cce", threads=threads)
-        costs = one.run(X, Y, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01))
+        costs = one.run(data, np.arange(20 * batch), 0, 20, learning_rate=np.full(20, 0.01))
         one.close()
         assert (len(costs), costs[-1]) == (12, np.inf)
         found.append((costs, bits(net)))
@@ -326,9 +327,10 @@ def test_an_example_gets_the_same_bits_in_any_batch():
     X, Y = examples(50, 300, 4, "categorical_cross_entropy")
     net = Network([Dense(70, "tanh"), Dense(4, "softmax")], 50, seed=0)
     one = session(FUSED, net, 32, loss_name="cce", threads=2)
-    _, together = one.evaluate(X, Y)
+    data = Examples(X, Y)
+    _, together = one.evaluate(data)
     for i in (0, 7, 299):
-        _, alone = one.evaluate(X[:, i : i + 1], Y[i : i + 1])
+        _, alone = one.evaluate(data, np.array([i]))
         assert np.array_equal(alone[:, 0], together[:, i])
         assert np.array_equal(net.forward(X[:, i : i + 1])[:, 0], together[:, i])
     assert np.array_equal(net.forward(X), together)
@@ -336,7 +338,7 @@ def test_an_example_gets_the_same_bits_in_any_batch():
 
 
 def test_resume_gives_the_same_bits():
-    X, Y = examples(10, 100, 3, "categorical_cross_entropy")
+    data = Examples(*examples(10, 100, 3, "categorical_cross_entropy"))
     order = np.random.default_rng(0).permutation(100)
     nets = [
         Network([Dense(20, "relu", dropout=0.3), Dense(3, "softmax")], 10, seed=0) for _ in "ab"
@@ -344,14 +346,14 @@ def test_resume_gives_the_same_bits():
     for net in nets:
         net.set_parameters({l: (nets[0].W[l], nets[0].b[l]) for l in (1, 2)})
     whole = session(FUSED, nets[0], 8, loss_name="cce")
-    whole.run(X, Y, order, 0, 12, learning_rate=np.full(12, 0.01))
+    whole.run(data, order, 0, 12, learning_rate=np.full(12, 0.01))
     whole.close()
     first = session(FUSED, nets[1], 8, loss_name="cce")
-    first.run(X, Y, order, 0, 5, learning_rate=np.full(5, 0.01))
+    first.run(data, order, 0, 5, learning_rate=np.full(5, 0.01))
     state = first.state()
     first.close()
     second = session(FUSED, nets[1], 8, loss_name="cce", state=state, threads=3)
-    second.run(X, Y, order, 5, 12, learning_rate=np.full(7, 0.01))
+    second.run(data, order, 5, 12, learning_rate=np.full(7, 0.01))
     second.close()
     assert bits(nets[0]) == bits(nets[1])
 
@@ -499,11 +501,11 @@ def test_an_interrupt_ends_the_run_between_two_steps():
     rates = np.full(20_000, 0.01)
     job = Job(nets[0], Objective(loss("cce")), optimizer("adam"))
     one = FUSED.start(replace(job, interrupted=lambda: True))
-    done = len(one.run(X, y, None, 0, 20_000, learning_rate=rates))
+    done = len(one.run(Examples(X, y), None, 0, 20_000, learning_rate=rates))
     one.close()
     assert 0 < done < 20_000
     whole = FUSED.start(replace(job, network=nets[1]))
-    whole.run(X, y, None, 0, done, learning_rate=rates)
+    whole.run(Examples(X, y), None, 0, done, learning_rate=rates)
     whole.close()
     assert bits(nets[0]) == bits(nets[1])
 

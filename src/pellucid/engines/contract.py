@@ -70,7 +70,8 @@ class Examples:
     """Examples as an engine takes them: X (n[0], M), Y (n[L], M) or M class numbers, weights.
 
     Where ``rows`` is not None, they are these m of the M columns, in this order: training and
-    validation examples may lie in the same X, and neither part is copied.
+    validation examples may lie in the same X, and neither part is copied. An order, or ``rows`` of
+    a session, counts these m examples; :meth:`columns` says which columns of X they are.
 
     >>> X, Y = np.array([[1.0, 2.0, 3.0]]), np.array([0, 1, 2])
     >>> Examples(X, Y, rows=np.array([2, 0])).targets
@@ -99,12 +100,20 @@ class Examples:
         """The weights of these examples alone."""
         return self.weight if self.rows is None or self.weight is None else self.weight[self.rows]
 
-    def columns(self, order: NDArray[np.integer[Any]] | None) -> NDArray[np.integer[Any]] | None:
-        """Return which columns of X an order of these examples stands for."""
-        if self.rows is None or order is None:
-            return order if self.rows is None else self.rows
-        columns: NDArray[np.integer[Any]] = self.rows[order]
-        return columns
+    def columns(
+        self, order: NDArray[np.integer[Any]] | None, part: slice = slice(None)
+    ) -> NDArray[np.integer[Any]] | None:
+        """Return which columns of X a part of an order of these examples stands for.
+
+        None for the columns ``part`` themselves: there is no order, and these are all of X.
+
+        >>> examples = Examples(np.zeros((1, 9)), np.zeros(9), rows=np.array([7, 5, 3]))
+        >>> examples.columns(np.array([2, 1, 0]), slice(0, 2))
+        array([3, 5])
+        """
+        if order is None:
+            return None if self.rows is None else self.rows[part]
+        return order[part] if self.rows is None else self.rows[order[part]]
 
     def weight_of(self, order: NDArray[np.integer[Any]] | None = None) -> float:
         """Return the total weight of an order of these examples, None: of all."""
@@ -248,27 +257,26 @@ class Session(Protocol):
     :meth:`read_back`.
 
     A step is :meth:`run`, or :meth:`gradients` and :meth:`apply`, with whatever is done to the
-    gradients in between: several machines add up those of their parts of a mini-batch.
+    gradients in between: several machines add up those of their parts of a mini-batch. Where its
+    weights sum to 0 there are no gradients, and the step is :meth:`skip`.
     """
 
     def run(
         self,
-        X: Data,
-        Y: NDArray[Any],
+        examples: Examples,
         order: NDArray[np.integer[Any]] | None,
         first: int,
         last: int,
         *,
         learning_rate: NDArray[np.float64],
-        sample_weight: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         """Do steps first ... last - 1 of an epoch and return each one's J, before its update.
 
-        Step k takes the examples ``order[k B : (k + 1) B]`` (k B ... themselves where order is
-        None); an order may leave examples out. ``learning_rate`` has one entry a step. A step whose
-        weights sum to 0 is skipped and counted, its J is NaN. After a J that is not finite the run
-        ends, without that step's update; the last entry is then inf. It also ends when the user
-        interrupts.
+        Step k takes the examples with the numbers ``order[k B : (k + 1) B]`` (k B ... themselves
+        where order is None): 0 is the first of ``examples``, whatever column of X that is. An order
+        may leave examples out. ``learning_rate`` has one entry a step. A step whose weights sum to
+        0 is skipped and counted, its J is NaN. After a J that is not finite the run ends, without
+        that step's update; the last entry is then inf. It also ends when the user interrupts.
         """
         ...
 
@@ -282,11 +290,11 @@ class Session(Protocol):
     ) -> FlatGradients:
         """Return J and its gradients, penalties included, and change nothing.
 
-        Over the examples with the numbers ``rows``, in that order; None: over all. They stand from
-        ``position`` on in the mini-batch of the coming step, by which units are dropped; None drops
-        none. So the gradients of a mini-batch are those of its parts, each times its share of the
-        total weight. ``whole_weight`` is that total, which divides l1 and l2 where the objective
-        has ``penalty_per_weight``; None: these are the whole.
+        Over the examples with the numbers ``rows``, counted as in ``run``, in that order; None:
+        over all. They stand from ``position`` on in the mini-batch of the coming step, by which
+        units are dropped; None drops none. So the gradients of a mini-batch are those of its parts,
+        each times its share of the total weight. ``whole_weight`` is that total, which divides l1
+        and l2 where the objective has ``penalty_per_weight``; None: these are the whole.
         """
         ...
 
@@ -294,12 +302,12 @@ class Session(Protocol):
         """Do one step of the optimizer from such gradients: clip them, then change W and b."""
         ...
 
+    def skip(self) -> None:
+        """Count a step and change nothing, as ``run`` does where the weights sum to 0."""
+        ...
+
     def evaluate(
-        self,
-        X: Data,
-        Y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        rows: NDArray[np.integer[Any]] | None = None,
+        self, examples: Examples, rows: NDArray[np.integer[Any]] | None = None
     ) -> tuple[float, NDArray[Any]]:
         """Return the mean loss, without penalties or dropout, and A[L]; ``rows`` as above."""
         ...

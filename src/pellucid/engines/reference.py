@@ -94,26 +94,23 @@ class ReferenceSession(Session):
 
     def run(
         self,
-        X: Data,
-        Y: NDArray[Any],
+        examples: Examples,
         order: NDArray[np.integer[Any]] | None,
         first: int,
         last: int,
         *,
         learning_rate: NDArray[np.float64],
-        sample_weight: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         costs = np.full(last - first, np.nan)
-        m = X.shape[1] if order is None else len(order)
+        m = examples.m if order is None else len(order)
         with np.errstate(over="ignore", invalid="ignore"):
             for k in range(first, last):
                 span = slice(k * self.batch_size, min((k + 1) * self.batch_size, m))
-                rows = span if order is None else order[span]
-                w = None if sample_weight is None else sample_weight[rows]
-                if w is not None and w.sum() == 0:
-                    self._step += 1
+                columns = _columns(examples, order, span)
+                if examples.weight is not None and examples.weight[columns].sum() == 0:
+                    self.skip()
                     continue
-                J, gradients = self._gradients(X, Y, rows, w, 0)
+                J, gradients = self._gradients(examples, columns, 0)
                 self._step += 1
                 costs[k - first] = J if math.isfinite(J) else math.inf
                 if not math.isfinite(J):
@@ -134,13 +131,9 @@ class ReferenceSession(Session):
         flat = FlatGradients.zeros(self.layers, self.dtype, examples.weight_of(rows))
         if flat.weight == 0:
             return flat
-        columns: Any = examples.columns(rows)
-        columns = slice(0, examples.X.shape[1]) if columns is None else columns
-        w = None if examples.weight is None else examples.weight[columns]
+        columns = _columns(examples, rows)
         with np.errstate(over="ignore", invalid="ignore"):
-            flat.J, found = self._gradients(
-                examples.X, examples.Y, columns, w, position, whole_weight
-            )
+            flat.J, found = self._gradients(examples, columns, position, whole_weight)
         for mine, theirs in zip(flat.by_layer, found.by_layer, strict=True):
             for name, array in mine.items():
                 array[...] = theirs[name]
@@ -152,23 +145,24 @@ class ReferenceSession(Session):
         with np.errstate(over="ignore", invalid="ignore"):
             self._update(by_layer, learning_rate)
 
+    def skip(self) -> None:
+        self._step += 1
+
     def evaluate(
-        self,
-        X: Data,
-        Y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        rows: NDArray[np.integer[Any]] | None = None,
+        self, examples: Examples, rows: NDArray[np.integer[Any]] | None = None
     ) -> tuple[float, NDArray[Any]]:
-        m = X.shape[1] if rows is None else len(rows)
+        columns = _columns(examples, rows)
+        m = _count(columns)
         A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
-        w = sample_weight if sample_weight is None or rows is None else sample_weight[rows]
+        w = None if examples.weight is None else examples.weight[columns]
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, m, BLOCK):
                 block = slice(start, min(start + BLOCK, m))
-                part = block if rows is None else rows[block]
-                cache = propagation.forward(self.layers, take(X, part, self.dtype))
-                each = propagation.losses(cache, self._targets(Y, part), self.objective.loss)
+                part = _part(columns, block)
+                cache = propagation.forward(self.layers, take(examples.X, part, self.dtype))
+                Yb = self._targets(examples.Y, part)
+                each = propagation.losses(cache, Yb, self.objective.loss)
                 each = each if w is None else each * w[block]
                 total += float(np.sum(each, dtype=np.float64))
                 A[:, block] = cache.caches[-1].output
@@ -203,31 +197,30 @@ class ReferenceSession(Session):
 
     def _gradients(
         self,
-        X: Data,
-        Y: NDArray[Any],
-        rows: Any,
-        w: NDArray[Any] | None,
+        examples: Examples,
+        columns: Any,
         position: int | None,
         whole_weight: float | None = None,
     ) -> tuple[float, Gradients]:
-        """J and its gradients over these rows: blocks added in fixed order, then the penalties.
+        """J and its gradients over these columns: blocks added in fixed order, then the penalties.
 
-        Units are dropped by the rows' position in the mini-batch, for None not at all.
+        Units are dropped by the columns' position in the mini-batch, for None not at all.
         """
-        objective, m = self.objective, _count(rows)
+        objective, m = self.objective, _count(columns)
+        w = None if examples.weight is None else examples.weight[columns]
         weight = float(m if w is None else np.sum(w, dtype=np.float64))
         summed: Gradients | None = None
         total = 0.0
         for start in range(0, m, BLOCK):
             block = slice(start, min(start + BLOCK, m))
-            part = _part(rows, block)
-            Yb = self._targets(Y, part)
+            part = _part(columns, block)
+            Yb = self._targets(examples.Y, part)
             if objective.label_smoothing:
                 Yb = objective.loss.smoothed(Yb, objective.label_smoothing)
             wb = None if w is None else w[block].astype(self.dtype, copy=False)
             size = block.stop - start
             masks = None if position is None else self._masks(position + start, size)
-            cache = propagation.forward(self.layers, take(X, part, self.dtype), masks)
+            cache = propagation.forward(self.layers, take(examples.X, part, self.dtype), masks)
             each = propagation.losses(cache, Yb, objective.loss)
             total += float(np.sum(each if wb is None else each * wb, dtype=np.float64))
             found = propagation.backward(cache, Yb, objective.loss, wb, m=weight)
@@ -295,14 +288,23 @@ def take(X: Data, rows: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(X[:, rows].toarray(order="F"), dtype=dtype)
 
 
-def _count(rows: Any) -> int:
-    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+def _columns(
+    examples: Examples, order: NDArray[np.integer[Any]] | None, part: slice | None = None
+) -> Any:
+    """The columns of X of a part of an order, None: of all; a slice where they lie in a row."""
+    part = slice(0, examples.m if order is None else len(order)) if part is None else part
+    columns = examples.columns(order, part)
+    return part if columns is None else columns
 
 
-def _part(rows: Any, block: slice) -> Any:
-    if isinstance(rows, slice):
-        return slice(rows.start + block.start, rows.start + block.stop)
-    return rows[block]
+def _count(columns: Any) -> int:
+    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
+
+
+def _part(columns: Any, block: slice) -> Any:
+    if isinstance(columns, slice):
+        return slice(columns.start + block.start, columns.start + block.stop)
+    return columns[block]
 
 
 def _add(a: Gradients, b: Gradients) -> Gradients:

@@ -17,9 +17,8 @@ def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, r
     run.J = J
     curves = {"loss": J, "learning_rate": rate}
     if run.metrics:
-        data = run.data
-        _, A = session.evaluate(data.X, data.Y, data.weight, data.rows)
-        curves |= {each.name: each(data.targets, A) for each in run.metrics}
+        _, A = session.evaluate(run.data)
+        curves |= {each.name: each(run.data.targets, A) for each in run.metrics}
     if run.validation is not None:
         curves |= _validate(run, session, run.validation)
     run.history.append(**curves)
@@ -51,7 +50,7 @@ def check_monitor(run: Run) -> None:
 
 
 def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
-    loss, A = session.evaluate(data.X, data.Y, data.weight, data.rows)
+    loss, A = session.evaluate(data)
     run.validation_output = A
     return {"val_loss": loss} | {f"val_{each.name}": each(data.targets, A) for each in run.metrics}
 

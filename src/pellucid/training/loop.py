@@ -123,22 +123,13 @@ def _steps(
     run: Run, session: Session, callbacks: list[Callback], rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Do an epoch's steps: all in one call, or one by one where a callback wants to see each."""
-    data = run.data
-    order = data.columns(run.order(run.epoch))
+    order = run.order(run.epoch)
     watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     size = 1 if watching else len(rates)
     costs: list[NDArray[np.float64]] = []
     for first in range(0, len(rates), size):
-        part = slice(first, first + size)
-        done = session.run(
-            data.X,
-            data.Y,
-            order,
-            first,
-            first + size,
-            learning_rate=rates[part],
-            sample_weight=data.weight,
-        )
+        last = first + size
+        done = session.run(run.data, order, first, last, learning_rate=rates[first:last])
         costs.append(done)
         for callback in watching if len(done) else ():
             callback.on_batch_end(run, first, float(done[-1]))

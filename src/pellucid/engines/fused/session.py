@@ -83,26 +83,28 @@ class FusedSession(Session):
 
     def run(
         self,
-        X: Data,
-        Y: NDArray[Any],
+        examples: Examples,
         order: NDArray[np.integer[Any]] | None,
         first: int,
         last: int,
         *,
         learning_rate: NDArray[np.float64],
-        sample_weight: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         costs = np.empty(last - first)
+        part = slice(first * self.batch_size, last * self.batch_size)
+        columns = examples.columns(order, part)
+        if columns is not None:  # those of these steps alone
+            first, last = 0, last - first
         self._ahead = True
         done = self._session.run(
-            self._examples(X),
-            self._targets(Y),
-            column_numbers(order),
-            X.shape[1] if order is None else len(order),
+            self._inputs(examples.X),
+            self._targets(examples.Y),
+            column_numbers(columns),
+            examples.m if columns is None else len(columns),
             first,
             last,
             np.ascontiguousarray(learning_rate, dtype=np.float64),
-            self._weights(sample_weight),
+            self._weights(examples.weight),
             costs,
             self._interrupted,
         )
@@ -121,10 +123,10 @@ class FusedSession(Session):
             return found
         columns = examples.columns(rows)
         found.J = self._session.gradients(
-            self._examples(examples.X),
+            self._inputs(examples.X),
             self._targets(examples.Y),
             column_numbers(columns),
-            examples.X.shape[1] if columns is None else len(columns),
+            examples.m if columns is None else len(columns),
             self._weights(examples.weight),
             -1 if position is None else position,
             -1.0 if whole_weight is None else whole_weight,
@@ -137,21 +139,27 @@ class FusedSession(Session):
         pairs = self._pairs(parameter_views(self.layers, flat, self.dtype))
         self._session.apply(*pairs, learning_rate)
 
+    def skip(self) -> None:
+        self._session.skip()
+
     def evaluate(
-        self,
-        X: Data,
-        Y: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        rows: NDArray[np.integer[Any]] | None = None,
+        self, examples: Examples, rows: NDArray[np.integer[Any]] | None = None
     ) -> tuple[float, NDArray[Any]]:
-        m = X.shape[1] if rows is None else len(rows)
+        columns = examples.columns(rows)
+        m = examples.m if columns is None else len(columns)
         A = np.empty((self._n_outputs, m), dtype=self.dtype, order="F")
         losses = np.empty(m)
-        w = self._weights(sample_weight)
+        w = self._weights(examples.weight)
         self._session.evaluate(
-            self._examples(X), self._targets(Y), column_numbers(rows), m, w, A, losses
+            self._inputs(examples.X),
+            self._targets(examples.Y),
+            column_numbers(columns),
+            m,
+            w,
+            A,
+            losses,
         )
-        w = w if w is None or rows is None else w[rows]
+        w = w if w is None or columns is None else w[columns]
         return float(losses.sum()) / (m if w is None else float(w.sum())), A
 
     @property
@@ -228,7 +236,7 @@ class FusedSession(Session):
         known[:] = [(source, prepare(source)), *known[:1]]  # of training and of validation
         return known[0][1]
 
-    def _examples(self, X: Data) -> Any:
+    def _inputs(self, X: Data) -> Any:
         return self._once("X", X, lambda X: gathered(X, self.dtype))
 
     def _targets(self, Y: NDArray[Any]) -> Any:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.engines import Job, Objective, Session, choose_engine, permutation
+from pellucid.engines import Examples, Job, Objective, Session, choose_engine, permutation
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.trace import Trace, trace
 from pellucid.lab.datasets import dataset
@@ -90,6 +90,7 @@ class Experiment:
         self.weights = weights(settings.model) if settings.model else None
         X, Y = settings.data.make()
         self.X, self.Y = (np.asfortranarray(each, dtype=np.float32) for each in (X, Y))
+        self._data = Examples(self.X, self.Y)
         self.training, self.validation = self._parts()
         self.loss = loss(settings.loss)
         self._net = self._make_network()
@@ -290,7 +291,7 @@ class Experiment:
             return 0
         order = self._next_examples(count * (1 if alone else self.batch_size))
         rates = np.full(count, self.learning_rate)
-        costs = self._session.run(self.X, self.Y, order, 0, count, learning_rate=rates)
+        costs = self._session.run(self._data, order, 0, count, learning_rate=rates)
         self.J_batch = float(costs[-1])
         if not math.isfinite(self.J_batch):
             self.diverged = (
@@ -323,7 +324,7 @@ class Experiment:
 
     def accuracy(self) -> float:
         """Return the accuracy on all training examples; NaN for a regression."""
-        _, A = self._session.evaluate(self.X, self.Y, rows=self.training)
+        _, A = self._session.evaluate(self._data, self.training)
         return self._accuracy(self.training, A)
 
     def outputs(self) -> NDArray[Any]:
@@ -341,7 +342,7 @@ class Experiment:
         """Return the statistics of a few training examples, as a diagnosis reads them."""
         found = sample(self.network, self._few, self.loss, self._first)
         if len(self.validation):
-            _, A = self._session.evaluate(self.X, self.Y, rows=self.validation)
+            _, A = self._session.evaluate(self._data, self.validation)
             found["val_score"] = score(self.Y[:, self.validation], A)
         return {"epoch": self.epoch, "step": self.step, **found}
 
@@ -374,7 +375,7 @@ class Experiment:
 
     def _mean(self, rows: NDArray[np.integer[Any]]) -> float:
         """J over these examples, without dropout."""
-        mean, _ = self._session.evaluate(self.X, self.Y, rows=rows)
+        mean, _ = self._session.evaluate(self._data, rows)
         l1, l2 = self.settings.l1, self.settings.l2
         return mean + (penalty(self.network.layers, l1, l2) if l1 or l2 else 0.0)
 
@@ -389,7 +390,7 @@ class Experiment:
         for prefix, rows in (("", self.training), ("val_", self.validation)):
             mean, accuracy = math.nan, math.nan
             if len(rows):
-                mean, A = self._session.evaluate(self.X, self.Y, rows=rows)
+                mean, A = self._session.evaluate(self._data, rows)
                 accuracy = self._accuracy(rows, A)
             point |= {f"{prefix}loss": mean, f"{prefix}accuracy": accuracy}
         for name in CURVES:
