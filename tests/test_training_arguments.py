@@ -8,10 +8,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from pellucid import Callback, Dense, EarlyStopping, Network, Scale, train
+from pellucid.losses import check_weights, one_hot
 from pellucid.losses import loss as find_loss
-from pellucid.losses import one_hot
 from pellucid.metrics import METRICS
-from pellucid.losses import check_weights
 from pellucid.schedules import ReduceOnPlateau
 
 CCE = "categorical_cross_entropy"

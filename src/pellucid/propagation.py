@@ -209,9 +209,7 @@ def backward(
     layers = cache.chain
     m = total_weight(cache.X, sample_weight) if m is None else m
     dA, dZ = output_gradient(cache, Y, loss, sample_weight)
-    dX, by_layer, left = chain.backward(
-        layers, cache.chain_caches, dA, dZ=dZ, m=m, inputs=inputs
-    )
+    dX, by_layer, left = chain.backward(layers, cache.chain_caches, dA, dZ=dZ, m=m, inputs=inputs)
     for layer, found in zip(cache.layers, by_layer, strict=True):
         add_penalty(layer, found, l1, l2)
     derivatives: dict[int, Array] = {}

@@ -7,7 +7,7 @@ An :class:`Engine` starts a :class:`Session` for a :class:`Job`, and gives netwo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +67,10 @@ class State:
 
 @dataclass
 class Examples:
-    """Examples as an engine takes them: X (n[0], M), Y (n[L], M) or M class numbers, weights.
+    """Examples as an engine takes them: X (n[0], M), Y (n[L], M) or class numbers, weights.
+
+    Class numbers are (M,), or (steps, M) where each step has outputs. ``lengths``, (M,), tell how
+    many steps of each sequence are there; in X the others are 0.
 
     Where ``rows`` is not None, they are these m of the M columns, in this order: training and
     validation examples may lie in the same X, and neither part is copied. An order, or ``rows`` of
@@ -84,6 +87,7 @@ class Examples:
     rows: NDArray[np.integer[Any]] | None = None
     class_weight: list[float] | None = field(default=None, compare=False)
     """The factor of each class, where that is all that weighs the examples."""
+    lengths: NDArray[np.int64] | None = None
 
     @property
     def m(self) -> int:
@@ -125,7 +129,7 @@ class Examples:
 
     def parts(self, *rows: NDArray[np.integer[Any]], dtype: np.dtype[Any]) -> list[Examples]:
         """Return the training part and the validation part of these examples."""
-        parts = [Examples(self.X, self.Y, self.weight, each) for each in rows]
+        parts = [replace(self, rows=each, class_weight=None) for each in rows]
         for part, name in zip(parts, ("training", "validation"), strict=True):
             check_weights(part.weights, part.m, dtype, f"sample_weight of the {name} part")
         return parts
@@ -340,8 +344,11 @@ class Session(Protocol):
 class Predictor(Protocol):
     """A[L] of a network from its present arrays."""
 
-    def __call__(self, X: Data) -> NDArray[Any]:
-        """Return A[L], (n[L], m), of X, (n[0], m), whose numbers the network's dtype can hold."""
+    def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """Return A[L], (n[L], m), of X, (n[0], m), whose numbers the network's dtype can hold.
+
+        ``lengths``, (m,), tell how many steps of each sequence are there.
+        """
         ...
 
     def holds(self) -> bool:

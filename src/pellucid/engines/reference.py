@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from typing import Any
 
@@ -26,6 +27,7 @@ from pellucid.engines.contract import (
     slot_name,
 )
 from pellucid.layers import Layer
+from pellucid.layers.shapes import by_place, unrolled
 from pellucid.losses import one_hot
 from pellucid.propagation import Gradients
 
@@ -42,7 +44,7 @@ class ReferenceEngine(Engine):
         return ""
 
     def start(self, job: Job) -> ReferenceSession:
-        check_parameters(job.network.layers, job.network.dtype, writing=True)
+        check_parameters(job.network.leaves, job.network.dtype, writing=True)
         return ReferenceSession(job)
 
     def predictor(self, network: HasLayers) -> ReferencePredictor:
@@ -55,13 +57,14 @@ class ReferencePredictor(Predictor):
     def __init__(self, network: HasLayers) -> None:
         self._layers, self._dtype = network.layers, network.dtype
 
-    def __call__(self, X: Data) -> NDArray[Any]:
+    def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
         n_outputs, m = math.prod(self._layers[-1].output_shape), X.shape[1]
         A = np.empty((n_outputs, m), dtype=self._dtype, order="F")
         for start in range(0, m, BLOCK):
             block = slice(start, start + BLOCK)
-            cache = propagation.forward(self._layers, take(X, block, self._dtype))
-            A[:, block] = cache.caches[-1].output
+            steps = None if lengths is None else lengths[block]
+            cache = propagation.forward(self._layers, take(X, block, self._dtype), lengths=steps)
+            A[:, block] = cache.chain_caches[-1].output
         return A
 
     def holds(self) -> bool:
@@ -73,7 +76,9 @@ class ReferenceSession(Session):
 
     def __init__(self, job: Job) -> None:
         self._interrupted = job.interrupted
-        self.layers, self.dtype = job.network.layers, job.network.dtype
+        self.chain, self.layers = job.network.layers, job.network.leaves
+        self.dtype = job.network.dtype
+        self._block = sys.maxsize if any(k.mixes_examples for k in self.layers) else BLOCK
         self.objective, self.optimizer = job.objective, job.optimizer
         self.batch_size, self.seed = job.batch_size, job.seed
         self._n_outputs = math.prod(self.layers[-1].output_shape)
@@ -110,7 +115,7 @@ class ReferenceSession(Session):
                 if examples.weight is not None and examples.weight[columns].sum() == 0:
                     self.skip()
                     continue
-                J, gradients = self._gradients(examples, columns, 0)
+                J, gradients = self._gradients(examples, columns, 0, learn=True)
                 self._step += 1
                 costs[k - first] = J if math.isfinite(J) else math.inf
                 if not math.isfinite(J):
@@ -160,12 +165,13 @@ class ReferenceSession(Session):
             for start in range(0, m, BLOCK):
                 block = slice(start, min(start + BLOCK, m))
                 part = _part(columns, block)
-                cache = propagation.forward(self.layers, take(examples.X, part, self.dtype))
+                X, lengths = take(examples.X, part, self.dtype), _lengths(examples, part)
+                cache = propagation.forward(self.chain, X, lengths=lengths)
                 Yb = self._targets(examples.Y, part)
                 each = propagation.losses(cache, Yb, self.objective.loss)
                 each = each if w is None else each * w[block]
                 total += float(np.sum(each, dtype=np.float64))
-                A[:, block] = cache.caches[-1].output
+                A[:, block] = cache.chain_caches[-1].output
         weight = m if w is None else float(np.sum(w, dtype=np.float64))
         return total / weight, A
 
@@ -173,11 +179,11 @@ class ReferenceSession(Session):
         return all(np.isfinite(W).all() for _, _, W in self._parameters())
 
     def write_back(self) -> None:
-        self._synced = [W.copy("K") for _, _, W in self._parameters()]
+        self._synced = [array.copy("K") for array in self._arrays()]
 
     def roll_back(self) -> None:
-        for (_, _, W), before in zip(self._parameters(), self._synced, strict=True):
-            W[...] = before
+        for array, before in zip(self._arrays(), self._synced, strict=True):
+            array[...] = before
 
     def read_back(self) -> None:
         self.write_back()
@@ -195,36 +201,49 @@ class ReferenceSession(Session):
             (layer, letter, W) for layer in self.layers for letter, W in layer.parameters.items()
         ]
 
+    def _arrays(self) -> list[NDArray[Any]]:
+        """What training changes: parameters, and the statistics of layers."""
+        statistics = [array for layer in self.layers for array in layer.statistics.values()]
+        return [*(W for _, _, W in self._parameters()), *statistics]
+
     def _gradients(
         self,
         examples: Examples,
         columns: Any,
         position: int | None,
         whole_weight: float | None = None,
+        *,
+        learn: bool = False,
     ) -> tuple[float, Gradients]:
         """J and its gradients over these columns: blocks added in fixed order, then the penalties.
 
-        Units are dropped by the columns' position in the mini-batch, for None not at all.
+        Units are dropped by the columns' position in the mini-batch, for None not at all. With
+        ``learn`` layers take the statistics of these examples into theirs.
         """
         objective, m = self.objective, _count(columns)
         w = None if examples.weight is None else examples.weight[columns]
         weight = float(m if w is None else np.sum(w, dtype=np.float64))
         summed: Gradients | None = None
         total = 0.0
-        for start in range(0, m, BLOCK):
-            block = slice(start, min(start + BLOCK, m))
+        for start in range(0, m, self._block):
+            block = slice(start, min(start + self._block, m))
             part = _part(columns, block)
             Yb = self._targets(examples.Y, part)
             if objective.label_smoothing:
-                Yb = objective.loss.smoothed(Yb, objective.label_smoothing)
+                n = self.layers[-1].output_shape[-1]
+                Yb = objective.loss.smoothed(by_place(Yb, n), objective.label_smoothing)
+                Yb = unrolled(Yb, block.stop - start)
             wb = None if w is None else w[block].astype(self.dtype, copy=False)
             size = block.stop - start
             masks = None if position is None else self._masks(position + start, size)
-            cache = propagation.forward(self.layers, take(examples.X, part, self.dtype), masks)
+            X, lengths = take(examples.X, part, self.dtype), _lengths(examples, part)
+            cache = propagation.forward(self.chain, X, masks, lengths=lengths, training=True)
             each = propagation.losses(cache, Yb, objective.loss)
             total += float(np.sum(each if wb is None else each * wb, dtype=np.float64))
             found = propagation.backward(cache, Yb, objective.loss, wb, m=weight)
             summed = found if summed is None else _add(summed, found)
+            for layer, kept in zip(self.layers, cache.caches, strict=True) if learn else ():
+                layer.learn_statistics(kept)
         assert summed is not None
         penalties = objective.penalties(weight if whole_weight is None else whole_weight)
         for layer, gradients in zip(self.layers, summed.by_layer, strict=True):
@@ -232,8 +251,8 @@ class ReferenceSession(Session):
         return total / weight + propagation.penalty(self.layers, **penalties), summed
 
     def _targets(self, Y: NDArray[Any], rows: Any) -> NDArray[Any]:
-        if Y.ndim == 1:
-            return one_hot(Y[rows], self._n_outputs, self.dtype)
+        if Y.ndim == 1 or len(Y) != self._n_outputs:
+            return one_hot(Y[..., rows], self.layers[-1].output_shape[-1], self.dtype)
         return Y[:, rows].astype(self.dtype, copy=False)
 
     def _masks(self, first: int, m: int) -> dict[int, NDArray[Any]]:
@@ -243,7 +262,7 @@ class ReferenceSession(Session):
             if layer.dropout:
                 kept = philox.dropout_mask(
                     self.seed,
-                    layer.output_shape[0],
+                    math.prod(layer.output_shape),
                     m,
                     layer.dropout,
                     layer=layer.number,
@@ -295,6 +314,10 @@ def _columns(
     part = slice(0, examples.m if order is None else len(order)) if part is None else part
     columns = examples.columns(order, part)
     return part if columns is None else columns
+
+
+def _lengths(examples: Examples, columns: Any) -> NDArray[np.int64] | None:
+    return None if examples.lengths is None else examples.lengths[columns]
 
 
 def _count(columns: Any) -> int:

@@ -108,9 +108,7 @@ class Convolution(Affine):
         dW = xp.concat([dZj @ Pj.T for dZj, Pj in zip(dZs, Ps, strict=True)], axis=0)
         if not inputs:
             return dW, None
-        dP = [
-            (Wj.T @ dZj).reshape(-1, n, P.shape[1]) for Wj, dZj in zip(Ws, dZs, strict=True)
-        ]
+        dP = [(Wj.T @ dZj).reshape(-1, n, P.shape[1]) for Wj, dZj in zip(Ws, dZs, strict=True)]
         return dW, xp.concat(dP, axis=1).reshape(*P.shape)
 
     def _filters(self, W: Array) -> list[Array]:
@@ -210,7 +208,7 @@ class Conv1D(Convolution):
         yield cls(2, 3, "sigmoid", stride=2, padding="same"), (6, 1)
 
 
-# For every layer with a window, pools too -----------------------------------------------------------
+# For every layer with a window, pools too ---------------------------------------------------------
 
 
 def each(value: Size, n_axes: int) -> tuple[int, ...]:
@@ -265,7 +263,7 @@ def steps_left(layer: Any, lengths: Array) -> Array:
     if int(left.min()) < 1:
         k = int(left.argmin())
         raise ValueError(
-            f"{layer.where()} sees {f} steps at once; lengths[{k}] is {int(lengths[k])}. Leave such "
-            "examples out, or take padding='same'."
+            f"{layer.where()} sees {f} steps at once; lengths[{k}] is {int(lengths[k])}. Leave "
+            "such examples out, or take padding='same'."
         )
     return left

@@ -21,8 +21,8 @@ from pellucid.losses import loss as find_loss
 from pellucid.network.given import (
     check_cast,
     check_names,
-    checked_lengths,
     checked_layers,
+    checked_lengths,
     checked_shape,
     checked_X,
     is_function,
@@ -192,7 +192,7 @@ class Network:
 
     @property
     def statistics(self) -> dict[str, NDArray[Any]]:
-        """What layers keep besides, by name: the running ``mean1``, ``variance1`` of a BatchNorm."""
+        """What layers keep besides, by name: ``mean1``, ``variance1`` of a BatchNorm."""
         return {
             f"{letter}{layer.number}": array
             for layer in self.leaves

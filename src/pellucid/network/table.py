@@ -23,7 +23,9 @@ def dimensions(
         g = layer.activation.name if layer.activation else ""
         g += f", dropout {layer.dropout:g}" if layer.dropout else ""
         weights = [
-            each if name == "W" else f"{name} {each}" for name, each in shapes.items() if name != "b"
+            each if name == "W" else f"{name} {each}"
+            for name, each in shapes.items()
+            if name != "b"
         ]
         rows.append(
             (

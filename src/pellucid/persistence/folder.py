@@ -338,7 +338,9 @@ def _parse_model_json(folder: Path, raw: bytes) -> dict[str, Any]:
         )
     version = model.get("format_version")
     if not isinstance(version, int) or not is_whole(version, 1):
-        raise ModelError(f"{where}: format_version should be 1 to {FORMAT_VERSION}; it is {version!r}.")
+        raise ModelError(
+            f"{where}: format_version should be 1 to {FORMAT_VERSION}; it is {version!r}."
+        )
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{folder} was written by a newer Pellucid (format {version}); this one reads "

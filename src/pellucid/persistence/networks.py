@@ -24,7 +24,6 @@ MAX_NETWORKS = 1000
 T = TypeVar("T")
 
 
-
 def by_name(
     argument: str, classes: Iterable[type[T]], base: type[T], table: Mapping[str, type[T]]
 ) -> dict[str, type[T]]:

@@ -20,7 +20,8 @@ from pellucid.checks import TRAINING, check
 from pellucid.engines import Examples, Objective
 from pellucid.engines.contract import Data
 from pellucid.history import History
-from pellucid.losses import Loss, check_targets, check_weights
+from pellucid.layers.shapes import held, valid_steps
+from pellucid.losses import Loss, check_weights
 from pellucid.losses import loss as find_loss
 from pellucid.metrics import Metric
 from pellucid.network import Network
@@ -73,6 +74,7 @@ def train(
     validation_data: tuple[Any, ...] | None = None,
     validation_fraction: float = 0.0,
     validation_rows: Any = None,
+    lengths: Any = None,
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | str | None = None,
     l1: float = 0.0,
@@ -104,9 +106,11 @@ def train(
     network : Network
         What is trained. Only its parameters change.
     X : array or scipy sparse matrix of shape (n[0], m)
-        A column is an example; pass ``rows.T``, which copies nothing.
+        A column is an example; pass ``rows.T``, which copies nothing. Pictures and sequences may
+        also be (rows, columns, channels, m) and (steps, features, m).
     Y : array of shape (n[L], m)
-        1-D where n[L] is 1, or m class numbers for categorical cross-entropy.
+        1-D where n[L] is 1, or m class numbers for categorical cross-entropy; (steps, m) where each
+        step has outputs.
     loss : str or Loss
         What is minimised, by name or with its parameters: ``Huber(delta=2.0)``
         (:data:`pellucid.losses.LOSSES`). It must fit the output: "binary_cross_entropy" a sigmoid,
@@ -125,11 +129,13 @@ def train(
         A new order each epoch; a callable gets the epoch, counted from 0, and returns the order:
         each of 0, ..., m - 1 once.
     validation_data : tuple or None
-        (Xv, Yv) or (Xv, Yv, weights).
+        (Xv, Yv), (Xv, Yv, weights) or (Xv, Yv, weights, lengths); weights may be None.
     validation_fraction : float
         Or the share of the examples, drawn at random, to hold out for validation.
     validation_rows : array of int or None
         Or the examples of X to hold out, by their numbers. X is copied neither way.
+    lengths : array of int, shape (m,), or None
+        How many steps each sequence has; None: all. The steps behind them change nothing.
     sample_weight : array of shape (m,) or None
         How much each example counts, 0 or more; None is 1 for all. J is the weighted mean.
     class_weight : dict, "balanced" or None
@@ -202,7 +208,7 @@ def train(
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)
-    data = examples(network, X, Y, loss, sample_weight)
+    data = examples(network, X, Y, loss, sample_weight, lengths)
     _check_range("X", data.X.data if hasattr(data.X, "toarray") else data.X, network.dtype)
     _check_range("Y", data.Y, network.dtype)
     validation = None
@@ -254,11 +260,17 @@ def train(
     return run.history
 
 
-def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None) -> Examples:
+def examples(
+    network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None, lengths: Any = None
+) -> Examples:
     """Return checked examples; a sparse X is kept sparse, its examples as columns."""
     X = network.checked_X(X)
     if X.shape[1] == 0:
         raise ValueError("X has no examples: its shape is (n[0], m) with m = 0.")
+    if lengths is not None:
+        lengths = network.checked_lengths(lengths, X.shape[1])
+        X = X.toarray() if hasattr(X, "toarray") else X
+        X = held(X.T, valid_steps(lengths, network.input_shape).T).T
     values = X.data if hasattr(X, "toarray") else X
     extremes = float(values.min(initial=0)), float(values.max(initial=0))  # of NaN they are NaN
     if not all(map(math.isfinite, extremes)):
@@ -270,8 +282,8 @@ def examples(network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any =
             f"X holds NaN or infinity{where}. Remove those examples or fill the values in."
         )
     m = X.shape[1]
-    Y = check_targets(Y, loss, network.n[-1], m)
-    return Examples(X, Y, check_weights(sample_weight, m, network.dtype))
+    Y = network.checked_targets(Y, loss, m, lengths)
+    return Examples(X, Y, check_weights(sample_weight, m, network.dtype), lengths=lengths)
 
 
 def _check_range(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
@@ -308,7 +320,9 @@ def class_weights(
 
 
 def _validation_examples(network: Network, loss: Loss, given: Any) -> Examples:
-    if not isinstance(given, tuple) or len(given) not in (2, 3):
-        raise ValueError("validation_data must be (Xv, Yv) or (Xv, Yv, weights).")
-    Xv, Yv, *weights = given
-    return examples(network, Xv, Yv, loss, weights[0] if weights else None)
+    if not isinstance(given, tuple) or len(given) not in (2, 3, 4):
+        raise ValueError(
+            "validation_data must be (Xv, Yv), (Xv, Yv, weights) or (Xv, Yv, weights, lengths)."
+        )
+    Xv, Yv, *rest = given
+    return examples(network, Xv, Yv, loss, *rest)

@@ -57,9 +57,9 @@ def restore(run: Run, path: str | Path) -> None:
     """Put a run where the checkpoint left it; ModelError, and nothing done, where that is odd."""
     network, training, slots, best = persistence.load_checkpoint(
         path,
-        layers=dict.fromkeys(type(layer) for layer in run.network.layers),
+        layers=dict.fromkeys(type(layer) for layer in run.network.leaves),
         activations=dict.fromkeys(
-            type(layer.activation) for layer in run.network.layers if layer.activation is not None
+            type(layer.activation) for layer in run.network.leaves if layer.activation is not None
         ),
     )
     mine, theirs = asked(run), training.get("asked")
@@ -76,7 +76,7 @@ def restore(run: Run, path: str | Path) -> None:
             )
     try:
         history = History.from_dict(training.get("history"))  # type: ignore[arg-type]
-        check_state(run.network.layers, run.optimizer, slots)
+        check_state(run.network.leaves, run.optimizer, slots)
     except ValueError as error:
         raise _odd(path, str(error)) from None
     fault = next(_faults(run, network, training, history, slots, best), "")

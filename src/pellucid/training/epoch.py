@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
 from pellucid.callbacks import Callback
 from pellucid.engines import Examples, Session
 from pellucid.metrics import METRICS
+from pellucid.training.measure import by_step
 from pellucid.training.run import Run
 
 
@@ -18,7 +22,7 @@ def end_epoch(run: Run, session: Session, callbacks: list[Callback], J: float, r
     curves = {"loss": J, "learning_rate": rate}
     if run.metrics:
         _, A = session.evaluate(run.data)
-        curves |= {each.name: each(run.data.targets, A) for each in run.metrics}
+        curves |= _judged(run, run.data, A)
     if run.validation is not None:
         curves |= _validate(run, session, run.validation)
     run.history.append(**curves)
@@ -52,7 +56,13 @@ def check_monitor(run: Run) -> None:
 def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
     loss, A = session.evaluate(data)
     run.validation_output = A
-    return {"val_loss": loss} | {f"val_{each.name}": each(data.targets, A) for each in run.metrics}
+    judged = _judged(run, data, A)
+    return {"val_loss": loss} | {f"val_{name}": value for name, value in judged.items()}
+
+
+def _judged(run: Run, data: Examples, A: NDArray[Any]) -> dict[str, float]:
+    Y, A = by_step(run.network, data, A)
+    return {each.name: each(Y, A) for each in run.metrics}
 
 
 def _watch(run: Run, value: float) -> None:

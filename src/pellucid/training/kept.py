@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid import propagation
-from pellucid.losses import Loss, one_hot
+from pellucid.losses import Loss
 from pellucid.training import facts
 from pellucid.training.facts.columns import ROWS, take_rows
 from pellucid.training.measure import PROBE, one_thread, probe, sample, start_of
@@ -42,6 +42,7 @@ class Part(NamedTuple):
     X: NDArray[Any]
     Y: NDArray[Any]
     weight: NDArray[Any] | None
+    lengths: NDArray[np.int64] | None = None
 
 
 class Kept:
@@ -142,7 +143,7 @@ class Kept:
     def _answers(self, network: Network) -> list[NDArray[Any]]:
         parts = [each for each in (self.train, self.validation) if each is not None]
         with one_thread():  # threads of BLAS that wait for more would slow the next training
-            return [propagation.forward(network.layers, each.X).A[network.L] for each in parts]
+            return [_answers(network, each) for each in parts]
 
 
 def room(network: Network, size: int) -> int:
@@ -156,10 +157,16 @@ def part(data: Examples, network: Network, size: int | None = None) -> Part:
     chosen: Any = slice(None) if size is None else take_rows(data.m, room(network, size))
     columns = chosen if data.rows is None else data.rows[chosen]
     X, Y = data.X[:, columns], data.Y[..., columns]
+    lengths = None if data.lengths is None else data.lengths[columns]
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
-    Y = one_hot(Y, network.n[-1], network.dtype) if Y.ndim == 1 else Y.astype(network.dtype)
+    Y = network.dense_targets(Y)
     w = None if data.weight is None else data.weight[columns].astype(np.float64)
-    return Part(X, Y, w if w is None or not w.any() else w / w.max())
+    return Part(X, Y, w if w is None or not w.any() else w / w.max(), lengths)
+
+
+def _answers(network: Network, few: Part) -> NDArray[Any]:
+    A: NDArray[Any] = propagation.forward(network.layers, few.X, lengths=few.lengths).A[network.L]
+    return A
 
 
 def _class_numbers(Y: NDArray[Any]) -> NDArray[Any]:

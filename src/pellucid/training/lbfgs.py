@@ -18,7 +18,7 @@ from pellucid.training.run import Run
 
 def check(run: Run) -> None:
     """Refuse what L-BFGS cannot do, all at once, before anything is changed."""
-    layers, objective = run.network.layers, run.objective
+    layers, objective = run.network.leaves, run.objective
     factors = [k.rate_factor(letter) for k in layers for letter in k.parameters]
     faults = [
         f"{name} ({reason})"

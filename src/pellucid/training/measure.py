@@ -15,7 +15,9 @@ from threadpoolctl import ThreadpoolController
 from pellucid import propagation
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
+from pellucid.engines.contract import Examples
 from pellucid.layers import Layer, LayerCache
+from pellucid.layers.shapes import by_place, valid_steps
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
@@ -198,7 +200,7 @@ def sample(
     """
     with one_thread():
         found = measure(network, *few, loss)
-    now = {layer.number: layer for layer in network.layers if layer.computes_Z}
+    now = {layer.number: layer for layer in network.leaves if layer.computes_Z}
     for layer in found["layers"]:
         letter = weights_of(now[layer["layer"]])
         W = None if letter is None else now[layer["layer"]].parameters[letter]
@@ -209,11 +211,30 @@ def sample(
     return found
 
 
+def by_step(network: Network, data: Examples, A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return targets and outputs as people judge them: where each step has outputs, a column each.
+
+    Only steps that are there are judged.
+    """
+    Y, n = data.targets, network.output_shape[-1]
+    if len(A) == n:
+        return Y, A
+    steps, lengths = len(A) // n, data.lengths
+    if lengths is not None:
+        lengths = network.lengths_after(lengths if data.rows is None else lengths[data.rows])
+    there = np.ones((steps, A.shape[1]), bool)
+    if lengths is not None:
+        there = valid_steps(lengths, (steps, 1))
+    chosen = there.T.ravel()
+    Y = Y.T.ravel() if len(Y) == steps and n > 1 else by_place(Y, n)
+    return Y[..., chosen], by_place(A, n)[:, chosen]
+
+
 def start_of(network: Network) -> dict[str, NDArray[Any]]:
     """Return some of each layer's weights, to see later how far they have moved."""
     return {
         f"{letter}{layer.number}": _some(layer.parameters[letter]).copy()
-        for layer in network.layers
+        for layer in network.leaves
         if layer.computes_Z and (letter := weights_of(layer)) is not None
     }
 

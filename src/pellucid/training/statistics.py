@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.callbacks import Callback
 from pellucid.training.kept import FEWEST, Kept
-from pellucid.training.measure import PROBE, score
+from pellucid.training.measure import PROBE, by_step, score
 
 if TYPE_CHECKING:
     from pellucid.training import Run
@@ -68,7 +68,7 @@ class StatisticsCallback(Callback):
     def _look(self, run: Run) -> None:
         when: dict[str, Any] = {"epoch": run.epoch, "step": run.epoch * run.steps_per_epoch}
         if run.validation is not None and run.validation_output is not None:
-            when["val_score"] = score(run.validation.targets, run.validation_output)
+            when["val_score"] = score(*by_step(run.network, run.validation, run.validation_output))
         self._kept.look(run.network, when)
         self._last = run.epoch
 

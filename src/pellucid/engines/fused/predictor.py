@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class FusedPredictor(Predictor):
 
     def __init__(self, network: HasLayers) -> None:
         self._layers, self._dtype = network.layers, network.dtype
-        self._n_outputs = network.layers[-1].output_shape[0]
+        self._n_outputs = math.prod(network.layers[-1].output_shape)
         self._stages = [stage_spec(layer) for layer in network.layers]
         self._loss = loss_spec(
             Objective(LOSSES["mean_squared_error"]()), network.layers[-1].activation
@@ -48,7 +49,7 @@ class FusedPredictor(Predictor):
                 return False
         return True
 
-    def __call__(self, X: Data) -> NDArray[Any]:
+    def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
         few = X.shape[1] <= self.FEW and type(X) is np.ndarray
         if few and X.dtype == self._dtype and X.flags.f_contiguous:
             out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -41,7 +42,7 @@ class FusedSession(Session):
         self.layers, self.dtype = job.network.layers, job.network.dtype
         self.objective, self.optimizer = objective, optimizer
         self.batch_size, self._interrupted = job.batch_size, job.interrupted
-        self._n_outputs = self.layers[-1].output_shape[0]
+        self._n_outputs = math.prod(self.layers[-1].output_shape)
         self._ahead = False  # of the network's arrays
         self._prepared: dict[str, list[tuple[Any, Any]]] = {}
         self._slots = {

@@ -289,9 +289,7 @@ class _Layer:
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.layer, attribute)
 
-    def forward(
-        self, A_prev: Array, mask: Any = None, **given: Any
-    ) -> tuple[Array, LayerCache]:
+    def forward(self, A_prev: Array, mask: Any = None, **given: Any) -> tuple[Array, LayerCache]:
         came_in, called = A_prev.again(), self.layer.name
         try:
             output, cache = self.layer.forward(came_in, mask, **given)
