@@ -145,4 +145,5 @@ def integrated_gradients(
 
 def _back_to_inputs(cache: Cache, dA: NDArray[Any]) -> NDArray[Any]:
     """dX for a dA[L], by each layer's backward from the last to the first."""
-    return chain.backward(cache.chain, cache.chain_caches, dA, m=1.0)[0]
+    dX: NDArray[Any] = chain.backward(cache.chain, cache.chain_caches, dA, m=1.0)[0]
+    return dX

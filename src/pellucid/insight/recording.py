@@ -243,7 +243,7 @@ class Recording:
         if self._kept is None:
             self._kept = Kept(self._network, given, self._loss)
             self._look(0)
-        A0, targets, _ = part(given, self._before)
+        A0, targets, *_ = part(given, self._before)
         if self._begins_anew(A0):
             self._close()
         with np.errstate(all="ignore"):
