@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pellucid.history import History
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss, is_custom
@@ -170,12 +170,12 @@ _ARGUMENTS = ("learning_rate", "epochs", "batch_size", "early_stopping", "gradie
 """Suggested settings that :func:`pellucid.train` has by the same name."""
 
 
-def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
+def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     """Return the recipe of a training; None where something of it is not known."""
-    network, s = subject.network, e.settings
+    network, s = run.network, e.settings
     known = {"optimizer", "learning_rate", "epochs", "batch_size"} <= s.keys()
     known = known and s["optimizer"] != "unknown"  # steps of another rule
-    if network is None or subject.loss is None or e.target is None or not known:
+    if network is None or run.loss is None or e.target is None or not known:
         return None
     layers = [layer for layer in network.layers if type(layer) is Dense]
     before = network.layers[: len(network.layers) - len(layers)]
@@ -195,9 +195,9 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     }
     if s.get("clip_norm"):
         settings["gradient_clip"] = s["clip_norm"]
-    if subject.class_weight is not None:
-        settings["class_weight"] = dict(enumerate(subject.class_weight.tolist()))
-    kept = subject.history.kept if subject.history else None
+    if run.class_weight is not None:
+        settings["class_weight"] = dict(enumerate(run.class_weight.tolist()))
+    kept = run.history.kept if run.history else None
     start: tuple[tuple[float, float, float], ...] = ()
     if e.start is not None and "b_mean" in e.start["layers"][0]:
         start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.start["layers"])
@@ -205,7 +205,7 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
         tuple(before),
         tuple(layers[:-1]),
         layers[-1],
-        subject.loss,
+        run.loss,
         settings,
         network.dtype,
         network.seed,
