@@ -275,9 +275,9 @@ def test_the_version_of_a_pure_installation(
     monkeypatch.setattr("pellucid.engines.simd.find_spec", lambda name: None)
     monkeypatch.delenv("PELLUCID_SIMD", raising=False)
     monkeypatch.delenv("PELLUCID_NUM_THREADS", raising=False)
-    assert run("--version").stdout.splitlines()[1:4] == [
-        "engine   reference (the fused engine is not built in this installation)",
-        "         Install pellucid again with a C++ compiler and without PELLUCID_PURE.",
+    assert run("--version").stdout.splitlines()[1:3] == [
+        "engine   reference: the fused engine is not built in this installation of pellucid. "
+        "Install pellucid again with a C++ compiler and without PELLUCID_PURE.",
         "threads  as NumPy's BLAS decides",
     ]
     monkeypatch.setenv("PELLUCID_SIMD", "avx2")
