@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -220,6 +221,14 @@ def test_samples_refuse(run: Run, refused: Refused) -> None:
 
 
 # The whole ----------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands_in_the_order_of_use(run: Run) -> None:
+    shown = re.findall(r"^  (\w+)", run("--help").stdout.partition("Commands:\n")[2], re.MULTILINE)
+    assert shown == list(COMMANDS)
+    assert shown[:3] == ["train", "predict", "evaluate"]
+    orders = [getattr(module, "HELP_ORDER", math.inf) for module in COMMANDS.values()]
+    assert orders == sorted(orders)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
