@@ -27,6 +27,9 @@ MOVED = 0.25
 """Kolmogorov's distance of training and validation columns."""
 ELSEWHERE = 3.0
 """Standard deviations between their means, or a logarithm of the ratio of their spreads."""
+BEYOND = 500.0
+"""A column without any spread in the validation rows seems so far away, however near it is: then
+chance must not explain it. A category that few rows have may be missing among the others."""
 REPEATED = 0.3
 """Share of validation rows that are training rows, beyond what is repeated within these."""
 USUAL_PLACEHOLDERS = {sign * 1.0 * v for sign in (1, -1) for v in
@@ -239,7 +242,8 @@ def _scaled_otherwise(e: Evidence) -> list[Detection]:
     if e.target is None or e.target.drift > MOVED:  # other rows, not another scale
         return []
     varying = [j for j, same in enumerate(e.columns.constant) if not same]
-    away = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
+    far = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
+    away = [j for j in far if e.columns.moved[j] < BEYOND or e.columns.drift[j] > 0]
     if len(away) < max(len(varying) / 2, 1):
         return []
     return [
