@@ -59,7 +59,9 @@ def diagnose(
     try_advice : bool
         Train with what is advised, a few seconds at most, on the rows that are given or that the
         training has kept: what does not help there is not advised, and ``suggest()`` returns the
-        settings that helped most.
+        settings that helped most. Layers of your own stay as they are but for their ``activation``
+        and ``dropout``: "hidden_layer_sizes" are then the Dense layers after them. How much is
+        tried with them depends on how long a step takes on this machine.
 
     Returns
     -------

@@ -110,7 +110,7 @@ class Trials:
             learned = recipe.data(self.learned, self.learned)
             held_out = self.held_out and recipe.data(self.held_out, self.learned)
             network, history = recipe.carry_out(learned, held_out)
-        except (TypeError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):  # layers of one's own refuse
             return failed
         if history.stopped == "diverged":
             return failed
