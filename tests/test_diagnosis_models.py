@@ -219,6 +219,16 @@ def test_a_category_of_one_row_is_not_scaled_differently(standardised: bool) -> 
     assert "scaled differently" in said_of_parts(rarely, one_value)
 
 
+def test_of_advice_that_was_not_tried_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = X * np.array([[1], [1000], [0.01]])
+    net = Network([Dense(8, "tanh"), Dense(1, "sigmoid")], 3, seed=0)
+    history = train(net, inputs, CURVED, loss="bce", epochs=20)
+    monkeypatch.setattr("pellucid.insight.diagnosis.trial.MOST", 1)
+    report = diagnose(history, inputs, CURVED, network=net)
+    assert "unscaled_inputs" in serious(report)
+    assert "makes the score worse" not in report.text()
+
+
 def test_model_of_a_table() -> None:
     settings = TrainSettings(hidden_layer_sizes=(4,), learning_rate=0.001, epochs=5, ensemble=1)
     model = fit(prepare(read_table("sample:iris", target="target"), settings))

@@ -254,7 +254,9 @@ def _without_help(trials: Trials, f: Finding, before: Outcome, symptoms: Contain
     if f.kind in symptoms:
         note = f"Tried on {rows} rows, this does not help: {f.advice}"
         return replace(f, severity="info", advice=note, fix={})
-    if trials.outcome(f.fix).score < before.score - LUCK:
+    outcome = trials.outcome(f.fix)
+    was_tried = bool(outcome.fix)  # there may have been no room for it
+    if was_tried and outcome.score < before.score - LUCK:
         note = f"Tried on {rows} rows, this makes the score worse: {f.advice}"
         return replace(f, advice=note, fix={})
     return f
