@@ -122,7 +122,9 @@ def _together(each: list[list[Finding]]) -> list[Finding]:
     together = []
     for kind in dict.fromkeys(f.kind for those in each for f in those):
         by_network = [[f for f in those if f.kind == kind] for those in each]
-        serious = [k for k, those in enumerate(by_network) if any(map(_is_serious, those))]
+        serious = [
+            k for k, those in enumerate(by_network) if any(f.severity != "info" for f in those)
+        ]
         error = any(f.severity == "error" for those in by_network for f in those)
         harms = bool(serious) and (error or 2 * len(serious) >= len(each))
         show = serious if harms else [k for k, those in enumerate(by_network) if those]
@@ -132,7 +134,3 @@ def _together(each: list[list[Finding]]) -> list[Finding]:
             severity = f.severity if harms else "info"
             together.append(replace(f, severity=severity, evidence=f.evidence + note))
     return together
-
-
-def _is_serious(finding: Finding) -> bool:
-    return finding.severity != "info"
