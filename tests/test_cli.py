@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -222,6 +223,14 @@ def test_samples_refuse(run: Run, refused: Refused) -> None:
 # The whole ----------------------------------------------------------------------------------------
 
 
+def test_help_lists_the_commands_in_the_order_of_use(run: Run) -> None:
+    shown = re.findall(r"^  (\w+)", run("--help").stdout.partition("Commands:\n")[2], re.MULTILINE)
+    assert shown == list(COMMANDS)
+    assert shown[:3] == ["train", "predict", "evaluate"]
+    orders = [getattr(module, "HELP_ORDER", math.inf) for module in COMMANDS.values()]
+    assert orders == sorted(orders)
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_has_an_example_and_fits(run: Run, command: str) -> None:
     result = run(*filter(None, [command]), "--help")
@@ -275,9 +284,9 @@ def test_the_version_of_a_pure_installation(
     monkeypatch.setattr("pellucid.engines.simd.find_spec", lambda name: None)
     monkeypatch.delenv("PELLUCID_SIMD", raising=False)
     monkeypatch.delenv("PELLUCID_NUM_THREADS", raising=False)
-    assert run("--version").stdout.splitlines()[1:4] == [
-        "engine   reference (the fused engine is not built in this installation)",
-        "         Install pellucid again with a C++ compiler and without PELLUCID_PURE.",
+    assert run("--version").stdout.splitlines()[1:3] == [
+        "engine   reference: the fused engine is not built in this installation of pellucid. "
+        "Install pellucid again with a C++ compiler and without PELLUCID_PURE.",
         "threads  as NumPy's BLAS decides",
     ]
     monkeypatch.setenv("PELLUCID_SIMD", "avx2")

@@ -195,6 +195,40 @@ def test_a_class_is_named_by_its_label() -> None:
     assert "are of class 'sick', and the network finds" in report.findings[0].evidence
 
 
+def said_of_parts(rarely: Any, held_out: Any) -> str:
+    """What is said of the parts of 42 rows with a number and a category that one of them has."""
+    learned, Y = np.stack([X[0, :28], rarely[:28]]), NUMBERS[:28]
+    net = Network([Dense(4, "tanh"), Dense(1, "identity")], 2, seed=0)
+    history = train(net, learned, Y, loss="mse", epochs=20)
+    held = held_out, NUMBERS[28:42]
+    report = diagnose(history, learned, Y, network=net, validation_data=held, try_advice=False)
+    return " ".join(f.evidence for f in report.findings if f.kind == "drift")
+
+
+@pytest.mark.parametrize("standardised", [False, True])
+def test_a_category_of_one_row_is_not_scaled_differently(standardised: bool) -> None:
+    rarely = np.where(np.arange(42) == 3, 1.0, 0.0)
+    if standardised:
+        rarely = (rarely - rarely[:28].mean()) / rarely[:28].std()
+    held_out = np.stack([X[0, 28:42], rarely[28:]])
+    assert said_of_parts(rarely, held_out) == ""
+    raw = said_of_parts(rarely, np.stack([1000 * X[0, 28:42] + 5000, rarely[28:]]))
+    assert "in 1 of 2 columns" in raw
+    assert "scaled differently" in raw
+    one_value = np.stack([np.full(14, 5000.0), rarely[28:]])  # no chance: training has none near it
+    assert "scaled differently" in said_of_parts(rarely, one_value)
+
+
+def test_of_advice_that_was_not_tried_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = X * np.array([[1], [1000], [0.01]])
+    net = Network([Dense(8, "tanh"), Dense(1, "sigmoid")], 3, seed=0)
+    history = train(net, inputs, CURVED, loss="bce", epochs=20)
+    monkeypatch.setattr("pellucid.insight.diagnosis.trial.MOST", 1)
+    report = diagnose(history, inputs, CURVED, network=net)
+    assert "unscaled_inputs" in serious(report)
+    assert "makes the score worse" not in report.text()
+
+
 def test_model_of_a_table() -> None:
     settings = TrainSettings(hidden_layer_sizes=(4,), learning_rate=0.001, epochs=5, ensemble=1)
     model = fit(prepare(read_table("sample:iris", target="target"), settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 
 import pellucid
 from pellucid import Dense, Network, train
-from pellucid.errors import DataError
+from pellucid.errors import DataError, SettingsError
 from pellucid.lab.datasets import DATASETS
 from pellucid.lab.faults import FAULTS
 from pellucid.lab.presets import PRESETS
@@ -325,6 +326,28 @@ def test_the_catalogue_lists_the_tables():
 def test_settings_that_cannot_be_are_refused_by_name(given, message):
     with pytest.raises(ValueError, match=message):
         Experiment(Settings.read({"data": {"name": "xor"}, **given} if given != [] else given))
+
+
+def test_all_that_is_wrong_with_settings_is_told_at_once():
+    given = {
+        "data": {"name": "circles", "m": 0, "noise": -1},
+        "layers": [{"units": 3}, {"units": 0, "activation": "softmax", "dropout": 1}],
+        "optimizer": "lbfgs",
+        "loss": "hinges",
+        "seed": -1,
+        "model": 7,
+    }
+    with pytest.raises(SettingsError, match=r"data: m must be .* data: noise must be") as told:
+        Settings.read(given)
+    message = str(told.value)
+    for each in (
+        r"lbfgs takes no single steps; .* layer 2: softmax is for the output layer",
+        r"layer 2: units must be a whole number from 1 to 512; got 0\. layer 2: dropout must be",
+        r"unknown loss 'hinges'.* seed must be .* model must be a name; got 7\.$",
+    ):
+        assert re.search(each, message), message
+    with pytest.raises(SettingsError, match=r"no data set 'moon'.* l2 must be a number"):
+        Settings.read({"data": {"name": "moon"}, "l2": -1})
 
 
 # The user's own table -----------------------------------------------------------------------------

@@ -31,6 +31,9 @@ from pellucid.engines import ENGINES, Job, Objective, simd
 from pellucid.errors import ModelError
 from pellucid.export import export
 from pellucid.insight import record_training
+from pellucid.insight.diagnosis.evidence import gather
+from pellucid.insight.diagnosis.recipe import recipe_of
+from pellucid.insight.diagnosis.training_run import training_run_of, with_kept_rows
 from pellucid.layers import LAYERS, Layer, LayerCache
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
@@ -222,6 +225,37 @@ def test_the_diagnosis_finds_nothing_wrong(own, made):
     assert np.mean(net.predict(X) == Y) > 0.9
     for report in (diagnose(history), diagnose(net, X, Y), diagnose(history, X, Y)):
         assert not [f for f in report.findings if f.severity != "info"], report
+
+
+def test_advice_is_tried_with_layers_of_ones_own(own, made, monkeypatch):
+    X, Y = made
+    net = network(own)
+    history = train(net, X, Y, loss="bce", epochs=20, learning_rate=1e-4)
+    before = net.copy_parameters()
+    report = diagnose(history, X, Y, network=net)
+    assert report.tried is not None, report
+    assert report.tried.after > max(report.tried.before + 0.1, 0.9)
+    assert report.suggest() == report.tried.settings
+    assert all(np.array_equal(net.parameters[name], before[name]) for name in before)
+    monkeypatch.setattr("pellucid.insight.diagnosis.recipe.QUICK", 1e-9)  # as if it were slow
+    assert diagnose(history, X, Y, network=net).tried is None
+
+
+def test_advice_for_g_is_tried_in_layers_of_ones_own(own, made):
+    X, Y = made
+    net = Network([own.Square(), own.Quadratic(4, "tanh"), Dense(1, "sigmoid")], 2, seed=0)
+    history = train(net, X, Y, loss="bce", epochs=2)
+    run = with_kept_rows(training_run_of(history, (X, Y), None, None, net))
+    recipe = recipe_of(run, gather(run))
+    assert recipe is not None
+    layers = recipe.changed({"activation": "relu", "hidden_layer_sizes": [5]}).layers
+    assert [type(layer) for layer in layers] == [own.Square, own.Quadratic, Dense, Dense]
+    assert [layer.activation.name for layer in layers[1:]] == ["relu", "relu", "sigmoid"]
+    assert net.layers[1].activation.name == "tanh"
+    bare = Network([Dense(3, "tanh"), own.Quadratic(1, "sigmoid")], 2, seed=0)
+    history = train(bare, X, Y, loss="bce", epochs=2)
+    run = training_run_of(history, (X, Y), None, None, bare)
+    assert recipe_of(run, gather(run)) is None  # the output is not ours to change
 
 
 def test_statistics_are_what_the_layer_says_of_itself(own, made):

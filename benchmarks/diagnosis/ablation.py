@@ -15,24 +15,24 @@ from typing import Any
 
 from faults import FAULTS, FINDING, HARMLESS
 from run import HERE, counts, healthy_runs, planted_runs
-from runs import Result, subject_of_run
+from runs import Result, training_run_of
 from threadpoolctl import threadpool_limits
 
 from pellucid.insight.diagnosis.evidence import gather
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 
 
-def _no_statistics(s: Subject) -> Subject:
+def _no_statistics(s: TrainingRun) -> TrainingRun:
     return replace(s, history=s.history and replace(s.history, statistics=[]))
 
 
-MODES: dict[str, Callable[[Subject], Subject]] = {
+MODES: dict[str, Callable[[TrainingRun], TrainingRun]] = {
     "everything": lambda s: s,
     "no validation data": lambda s: replace(s, validation=None),
     "no statistics": _no_statistics,
     "history and network, no data": lambda s: replace(s, data=None, validation=None),
-    "history alone": lambda s: Subject(history=s.history, loss=s.loss),
+    "history alone": lambda s: TrainingRun(history=s.history, loss=s.loss),
     "network and data, no history": lambda s: replace(s, history=None, validation=None),
 }
 
@@ -43,7 +43,7 @@ def shown(result: Result) -> dict[str, list[tuple[str, str]]]:
     for mode, less in MODES.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            evidence = gather(less(subject_of_run(result)))
+            evidence = gather(less(training_run_of(result)))
         found[mode] = [(f.kind, f.severity) for f in findings(evidence)]
     return found
 

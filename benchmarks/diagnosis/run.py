@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from faults import FAULTS, FINDING, HARMLESS, Fault
-from runs import SPLITS, Result, metric, run, subject_of_run
+from runs import SPLITS, Result, metric, run, training_run_of
 from settings import TABLES, TEST, Spec, healthy
 from threadpoolctl import threadpool_limits
 
@@ -44,7 +44,7 @@ def asked(result: Result) -> Diagnosis:
     if found.ok:
         return found
     assert result.evidence is not None
-    return with_tried_advice(subject_of_run(result), result.evidence, found.findings)
+    return with_tried_advice(training_run_of(result), result.evidence, found.findings)
 
 
 def healthy_runs(count: int, processes: int) -> list[Result]:

@@ -21,10 +21,10 @@ from pellucid import Dense, Network, train
 from pellucid.activations import LeakyReLU, Tanh
 from pellucid.history import History
 from pellucid.initializers import initializer as find_initializer
-from pellucid.insight.diagnosis import backward, reference, subject
+from pellucid.insight.diagnosis import backward, reference, training_run
 from pellucid.insight.diagnosis import evidence as evidence_module
 from pellucid.insight.diagnosis.evidence import Evidence, gather
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.losses import loss as find_loss
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.training import facts, measure
@@ -47,7 +47,7 @@ _VERSION = hashlib.sha256(
             of_learners,
             reference,
             measure,
-            subject,
+            training_run,
         )
     ).encode()
 ).hexdigest()[:12]
@@ -255,14 +255,14 @@ def _metric(spec: Spec, net: Network, X: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(guess == y))
 
 
-def subject_of_run(result: Result) -> Subject:
+def training_run_of(result: Result) -> TrainingRun:
     """What the diagnosis of a run is given: no held-out rows."""
     spec, data = result.spec, parts(result.spec)
     net = build(spec, len(data.train[0]), len(np.unique(table(spec.table)[1])))
     net.put_parameters(result.parameters)
     history = None if result.history is None else History.from_dict(result.history)
     pairs = [(X, _targets(spec, net, y)) for X, y in (data.train, data.validation)]
-    return Subject(net, history, *pairs, find_loss(_loss(spec)))
+    return TrainingRun(net, history, *pairs, find_loss(_loss(spec)))
 
 
 def run(spec: Spec) -> Result:
@@ -274,7 +274,7 @@ def run(spec: Spec) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gather(
-                subject_of_run(result), "regression" if kind == "regression" else "classification"
+                training_run_of(result), "regression" if kind == "regression" else "classification"
             )
 
     result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)

@@ -1,4 +1,4 @@
-"""The command line: ``pellucid train | predict | evaluate | explain | trace | ...``.
+"""The command line: ``pellucid train | predict | evaluate | explain | ...``.
 
 A command is a file in ``commands/``, and nothing else. Whatever is wrong with the user's input ends
 in one message on stderr and the exit status 2; the status 1 is for faults of Pellucid's own. With
@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import math
 import os
 import pkgutil
 import sys
@@ -28,11 +29,13 @@ from pellucid.tables.settings import OPTIONS
 P = ParamSpec("P")
 R = TypeVar("R")
 
-COMMANDS = {
+_MODULES = {
     name: importlib.import_module(f"{commands.__name__}.{name}")
     for _, name, _ in pkgutil.iter_modules(commands.__path__)
 }
-"""Every command by its name: its module, which holds a function of the same name."""
+COMMANDS = dict(sorted(_MODULES.items(), key=lambda item: getattr(item[1], "HELP_ORDER", math.inf)))
+"""Every command by its name, in the order of the help: its module, which holds a function of the
+same name."""
 
 app = typer.Typer(
     name="pellucid",

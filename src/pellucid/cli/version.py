@@ -31,10 +31,8 @@ def _engine() -> dict[str, str]:
     except ImportError as error:
         if levels():  # it is built, but does not load
             raise
-        _, _, mend = str(error).partition(". ")
         return {
-            "engine": "reference (the fused engine is not built in this installation)",
-            "": mend,
+            "engine": f"reference: {error}",
             "threads": threads or "as NumPy's BLAS decides",
         }
     from pellucid.engines.threads import available_cpus

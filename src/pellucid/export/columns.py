@@ -140,7 +140,8 @@ def _category(columns: list[Column]) -> list[Part]:
 
 
 def _of_texts(kind: Binary | Category, x: Value) -> Value:
-    known = list(dict.fromkeys(form for text in _values(kind) for form in _forms(text)))
+    cases = (str, str.lower, str.upper, str.capitalize, str.title)
+    known = list(dict.fromkeys(case(text) for text in _values(kind) for case in cases))
     rows = _written(kind, texts([*known, "\0"]))  # the last is none of them: the unseen value
     place = x.graph.add(
         "LabelEncoder",
@@ -163,10 +164,6 @@ def _values(kind: Binary | Category) -> list[str]:
     words = list(TRUTHS) if isinstance(kind, Binary) else ["false", "true"]
     folded = [text.casefold() for text in known]
     return [*known, *folded, *codes, *words, *sorted(MISSING), "NaN"]
-
-
-def _forms(text: str) -> list[str]:
-    return [text, text.lower(), text.upper(), text.capitalize(), text.title()]
 
 
 def _of_numbers(kind: Category, x: Value) -> Value:

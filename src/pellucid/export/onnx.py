@@ -97,7 +97,9 @@ def _mean(exported: Exported, A: list[Value]) -> Value:
 def _outputs(graph: Graph, exported: Exported, A: Value) -> None:
     """What the model answers, from A[L] = (n[L], m)."""
     if exported.answer == "regression":
-        graph.output("prediction", _first(_prediction(exported, A)))
+        mean, std = exported.scale
+        answer = A if exported.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
+        graph.output("prediction", _first(answer))
         return
     graph.output("probabilities", probabilities(exported, A))
     graph.output("label", label(exported, A))
@@ -118,11 +120,6 @@ def label(exported: Exported, A: Value) -> Value:
         return number
     classes = A.graph.constant(_labels(exported.classes))
     return A.graph.add("Gather", classes, number, dtype=classes.dtype, shape=number.shape)
-
-
-def _prediction(exported: Exported, A: Value) -> Value:
-    mean, std = exported.scale
-    return A if exported.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
 
 
 def _first(values: Value) -> Value:

@@ -395,18 +395,14 @@ def _from_array(array: NDArray[Any], where: str, labels: bool = False) -> NDArra
     if kind == "M":
         return all_missing_as_numbers(array.astype("datetime64[us]"))
     if kind == "m":
-        return _durations(array)
+        seconds = array.astype("timedelta64[us]").astype(np.int64) / 1e6
+        return np.where(np.isnat(array), np.nan, seconds)
     return canonical(array.tolist(), where, labels)
 
 
 def _beyond(whole: Any) -> bool:
     """Whether float64 may not tell these whole numbers apart."""
     return bool(len(whole)) and max(-int(whole.min() or 0), int(whole.max() or 0)) >= EXACT
-
-
-def _durations(array: NDArray[Any]) -> NDArray[np.float64]:
-    seconds = array.astype("timedelta64[us]").astype(np.int64) / 1e6
-    return np.where(np.isnat(array), np.nan, seconds)
 
 
 # Frames, by narwhals ------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from pellucid.errors import SettingsError
 if TYPE_CHECKING:
     from pellucid.insight import Diagnosis
 
+HELP_ORDER = 50
+
 
 def diagnose(
     model: options.Model,

@@ -10,6 +10,8 @@ from pellucid.cli import options
 from pellucid.cli.output import console, metrics_table, print_json, say
 from pellucid.cli.reading import count_unseen, read_model, read_rows
 
+HELP_ORDER = 30
+
 
 def evaluate(
     model: options.Model,

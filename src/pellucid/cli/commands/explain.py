@@ -12,6 +12,7 @@ from pellucid.cli.output import console, grid, print_json, say
 from pellucid.cli.reading import read_model, read_rows, row_of
 from pellucid.errors import SettingsError
 
+HELP_ORDER = 40
 MOST_COLUMNS, MOST_LETTERS = 100, 40
 """That are shown: the columns that add most, and of each value."""
 

@@ -26,6 +26,7 @@ from pellucid.export import verify as compare
 if TYPE_CHECKING:
     from pellucid.export.verification import Verification
 
+HELP_ORDER = 80
 _FORMATS = " or ".join(EXPORTERS)
 
 

@@ -11,6 +11,7 @@ import typer
 from pellucid.cli.output import console, say
 from pellucid.errors import SettingsError
 
+HELP_ORDER = 70
 NEEDS_ARGUMENTS = False
 
 

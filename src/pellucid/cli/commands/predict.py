@@ -23,6 +23,8 @@ from pellucid.cli.reading import count_unseen, read_model, read_rows
 if TYPE_CHECKING:
     from pellucid.tables import TableModel
 
+HELP_ORDER = 20
+
 
 def predict(
     model: options.Model,

@@ -13,7 +13,7 @@ from pellucid.cli.output import check_file, console, grid, print_json, say, to_c
 if TYPE_CHECKING:
     from pellucid.tables import Table
 
-
+HELP_ORDER = 90
 NEEDS_ARGUMENTS = False
 
 

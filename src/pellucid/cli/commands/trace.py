@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.insight.trace import Cell, Trace
     from pellucid.tables import Table, TableModel
 
+HELP_ORDER = 60
 FORMATS = {".html": "html", ".tex": "latex", ".txt": "text", ".svg": "svg"}
 """The ending of --out and what is written: a method of the trace."""
 

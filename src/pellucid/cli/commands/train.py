@@ -27,6 +27,7 @@ from pellucid.cli.train_shown import (
 )
 from pellucid.errors import InterruptedWarning, MissingPackageError
 
+HELP_ORDER = 10
 T = TypeVar("T")
 
 if TYPE_CHECKING:

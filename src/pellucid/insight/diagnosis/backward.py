@@ -89,13 +89,12 @@ def _differences(
         if is_custom(loss):
             A = cache.A[net.L].copy()
             dA = np.asarray(loss.derivative(Y, A)) / Y.shape[1]
-            of_loss = partial(_mean_loss, loss, Y, A)
-            found[f"dA[{net.L}]"] = _difference(A, dA, of_loss, of_loss(), rng)
+
+            def mean_loss() -> float:
+                return float(np.mean(loss.value(Y, A)))
+
+            found[f"dA[{net.L}]"] = _difference(A, dA, mean_loss, mean_loss(), rng)
     return found
-
-
-def _mean_loss(loss: Loss, Y: NDArray[Any], A: NDArray[Any]) -> float:
-    return float(np.mean(loss.value(Y, A)))
 
 
 def _difference(

@@ -8,7 +8,7 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import PARAMETERS, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.subject import subject_of, with_kept_rows
+from pellucid.insight.diagnosis.training_run import training_run_of, with_kept_rows
 from pellucid.insight.diagnosis.trial import with_tried_advice
 from pellucid.losses import Loss
 from pellucid.network import Network
@@ -59,7 +59,9 @@ def diagnose(
     try_advice : bool
         Train with what is advised, a few seconds at most, on the rows that are given or that the
         training has kept: what does not help there is not advised, and ``suggest()`` returns the
-        settings that helped most.
+        settings that helped most. Layers of your own stay as they are but for their ``activation``
+        and ``dropout``: "hidden_layer_sizes" are then the Dense layers after them. How much is
+        tried with them depends on how long a step takes on this machine.
 
     Returns
     -------
@@ -94,25 +96,25 @@ def diagnose(
         if X is None:
             raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
-    about = with_kept_rows(subject_of(subject, data, validation_data, loss, network))
-    data_alone = of_data(about, task)
-    first = gather(about, task, data_alone)
+    run = with_kept_rows(training_run_of(subject, data, validation_data, loss, network))
+    data_alone = of_data(run, task)
+    first = gather(run, task, data_alone)
     each = [findings(first)]
-    for other, history in about.others:
-        one = replace(about, network=other, history=history)
+    for other, history in run.others:
+        one = replace(run, network=other, history=history)
         each.append(findings(gather(one, task, data_alone)))
     looked_at = first.looked_at
-    if about.others:
+    if run.others:
         looked_at[looked_at.index(PARAMETERS)] += f" of {len(each)} networks"
     found = _together(each)
     judged = Diagnosis(found)
-    if try_advice and not about.others:
-        judged = with_tried_advice(about, first, found)
-    found = [replace(f, fix=about.renamed(f.fix)) for f in judged.findings]
+    if try_advice and not run.others:
+        judged = with_tried_advice(run, first, found)
+    found = [replace(f, fix=run.renamed(f.fix)) for f in judged.findings]
     tried = judged.tried
     if tried is not None:
-        tried = replace(tried, settings=about.renamed(tried.settings))
-    return Diagnosis(found, looked_at, about.more(), tried)
+        tried = replace(tried, settings=run.renamed(tried.settings))
+    return Diagnosis(found, looked_at, run.more(), tried)
 
 
 def _together(each: list[list[Finding]]) -> list[Finding]:
@@ -120,7 +122,9 @@ def _together(each: list[list[Finding]]) -> list[Finding]:
     together = []
     for kind in dict.fromkeys(f.kind for those in each for f in those):
         by_network = [[f for f in those if f.kind == kind] for those in each]
-        serious = [k for k, those in enumerate(by_network) if any(map(_is_serious, those))]
+        serious = [
+            k for k, those in enumerate(by_network) if any(f.severity != "info" for f in those)
+        ]
         error = any(f.severity == "error" for those in by_network for f in those)
         harms = bool(serious) and (error or 2 * len(serious) >= len(each))
         show = serious if harms else [k for k, those in enumerate(by_network) if those]
@@ -130,7 +134,3 @@ def _together(each: list[list[Finding]]) -> list[Finding]:
             severity = f.severity if harms else "info"
             together.append(replace(f, severity=severity, evidence=f.evidence + note))
     return together
-
-
-def _is_serious(finding: Finding) -> bool:
-    return finding.severity != "info"

@@ -12,7 +12,7 @@ from pellucid._shown import short
 from pellucid.activations import Activation
 from pellucid.insight.diagnosis.backward import of_ones_own, upside_down, wrong_gradients
 from pellucid.insight.diagnosis.reference import reference
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.network import Network
 from pellucid.training import facts
 from pellucid.training.facts import Facts
@@ -86,13 +86,13 @@ class Evidence(Facts):
         return f"class {short(repr(self.classes[k] if k < len(self.classes) else k))}"
 
 
-def gather(subject: Subject, task: str | None = None, known: Evidence | None = None) -> Evidence:
-    """Return the evidence of a subject; ``known`` is what :func:`of_data` returned of its data."""
-    known = of_data(subject, task) if known is None else known
+def gather(run: TrainingRun, task: str | None = None, known: Evidence | None = None) -> Evidence:
+    """Return the evidence of a run; ``known`` is what :func:`of_data` returned of its data."""
+    known = of_data(run, task) if known is None else known
     found = replace(known, looked_at=list(known.looked_at))
-    _from_history(found, subject)
-    if subject.network is not None:
-        _from_network(found, subject, subject.network)
+    _from_history(found, run)
+    if run.network is not None:
+        _from_network(found, run, run.network)
     elif found.samples:
         layers = found.samples[-1]["layers"]
         found.activations = [each["g"] for each in layers]
@@ -101,60 +101,60 @@ def gather(subject: Subject, task: str | None = None, known: Evidence | None = N
     return found
 
 
-def of_data(subject: Subject, task: str | None = None, *, compare: bool = True) -> Evidence:
+def of_data(run: TrainingRun, task: str | None = None, *, compare: bool = True) -> Evidence:
     """Return what the data and the loss alone tell.
 
     Without ``compare`` no simple learners are fitted to them, which is what takes seconds.
     """
-    found = Evidence(names=subject.names, classes=subject.classes)
-    if subject.loss is not None:
-        found.loss, found.loss_targets = subject.loss.name, subject.loss.targets
-    if subject.data is not None:
-        _from_data(found, subject, task, compare)
+    found = Evidence(names=run.names, classes=run.classes)
+    if run.loss is not None:
+        found.loss, found.loss_targets = run.loss.name, run.loss.targets
+    if run.data is not None:
+        _from_data(found, run, task, compare)
     return found
 
 
-def _from_data(found: Evidence, subject: Subject, task: str | None, compare: bool) -> None:
-    assert subject.data is not None
-    found.looked_at.append(KEPT if subject.kept else DATA)
-    X, Y = subject.data
+def _from_data(found: Evidence, run: TrainingRun, task: str | None, compare: bool) -> None:
+    assert run.data is not None
+    found.looked_at.append(KEPT if run.kept else DATA)
+    X, Y = run.data
     found.m = X.shape[1]
-    found.target = target_of(Y, subject.loss, task)
+    found.target = target_of(Y, run.loss, task)
     found.target.is_input = facts.is_input(X, Y)
     rows = take_rows(X.shape[1])
-    w, wv = subject.weights
+    w, wv = run.weights
 
     def table_of(X: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> Table:
         assert found.target is not None
-        made = table(X, Y, found.target, w, subject.loss)
+        made = table(X, Y, found.target, w, run.loss)
         if w is None and made.classes:
-            made.weight = _by_class(subject, made.y, made.classes)
+            made.weight = _by_class(run, made.y, made.classes)
         return made
 
     train = table_of(X[:, rows], Y[..., rows], None if w is None else w[rows])
-    held_out = None if subject.validation is None else table_of(*subject.validation, wv)
+    held_out = None if run.validation is None else table_of(*run.validation, wv)
     facts.of_columns(found, train, held_out)
-    if subject.validation is not None:
-        whole = subject.kept.m if subject.kept else found.m
-        found.seen_again = facts.seen_again(whole, X, subject.validation[0])
+    if run.validation is not None:
+        whole = run.kept.m if run.kept else found.m
+        found.seen_again = facts.seen_again(whole, X, run.validation[0])
     if compare:
-        narrowest = min(subject.network.n[1:]) if subject.network else 0
+        narrowest = min(run.network.n[1:]) if run.network else 0
         facts.parted(found, train, held_out, reference, narrowest)
 
 
 def _by_class(
-    subject: Subject, numbers: NDArray[np.intp], classes: int
+    run: TrainingRun, numbers: NDArray[np.intp], classes: int
 ) -> NDArray[np.float64] | None:
     """What each row counted in the training by its class; None where all did the same."""
-    factors: NDArray[np.float64] | None = subject.class_weight
+    factors: NDArray[np.float64] | None = run.class_weight
     return None if factors is None or len(factors) != classes else factors[numbers]
 
 
 # The network and its history ----------------------------------------------------------------------
 
 
-def _from_history(found: Evidence, subject: Subject) -> None:
-    history = subject.history
+def _from_history(found: Evidence, run: TrainingRun) -> None:
+    history = run.history
     if history is None:
         return
     found.looked_at.append(LOSSES)
@@ -164,14 +164,14 @@ def _from_history(found: Evidence, subject: Subject) -> None:
     found.m = int(history.settings.get("examples", 0)) or found.m
     if history.statistics:
         found.looked_at.append(STATISTICS)
-    if subject.data is None and history.facts:
+    if run.data is None and history.facts:
         kept = Facts.from_dict(history.facts)
         found.looked_at.append(FACTS)
         for name in facts.FIELDS:
             setattr(found, name, getattr(kept, name))
 
 
-def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
+def _from_network(found: Evidence, run: TrainingRun, network: Network) -> None:
     found.looked_at.append(PARAMETERS)
     found.layers = of_layers(network.layers)
     found.activations = [each["g"] for each in found.layers]
@@ -182,7 +182,7 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
     }
     if found.samples and _is_of(found.samples[-1], found.layers):
         found.layers = found.samples[-1]["layers"]
-    loss = subject.loss
+    loss = run.loss
     if loss is None or found.target is None:
         return
     own = of_ones_own(network, loss)
@@ -190,13 +190,13 @@ def _from_network(found: Evidence, subject: Subject, network: Network) -> None:
         like = _made_up(found.target, network)
         found.wrong_gradients = wrong_gradients(network, like, loss)
         found.right_and_wrong = upside_down(like, loss)
-    if subject.data is None:
+    if run.data is None:
         return
-    X, given = subject.data
+    X, given = run.data
     Y = as_columns(given, network.n[-1])
     if Y is None:
         return
-    parts = _parts_compared(subject, network, found, Y)
+    parts = _parts_compared(run, network, found, Y)
     facts.of_network(found, loss, *parts, thirds=take_rows(Y.shape[1])[::3])
     few, few_Y = (each.astype(network.dtype) for each in probe(X, Y))
     found.layers = measure(network, few, few_Y, loss)["layers"]
@@ -211,20 +211,20 @@ def _is_of(sample: dict[str, Any], layers: list[dict[str, Any]]) -> bool:
 
 
 def _parts_compared(
-    subject: Subject, network: Network, found: Evidence, Y: NDArray[Any]
+    run: TrainingRun, network: Network, found: Evidence, Y: NDArray[Any]
 ) -> tuple[Any, Any]:
     """(A[L], Y, weights) of the training data, and of the validation data or what stood for it."""
-    assert subject.data is not None
+    assert run.data is not None
     assert found.target is not None
-    X, (w, wv) = subject.data[0], subject.weights
+    X, (w, wv) = run.data[0], run.weights
 
     def part(A: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> tuple[Any, Any, Any]:
         if w is None and found.target and found.target.task != "regression":
-            w = _by_class(subject, classes_of(Y, found.target), max(len(Y), 2))
+            w = _by_class(run, classes_of(Y, found.target), max(len(Y), 2))
         return A, Y, w
 
-    if subject.validation is not None:
-        Xv, Yv = subject.validation
+    if run.validation is not None:
+        Xv, Yv = run.validation
         Yv = as_columns(Yv, network.n[-1])
         if Yv is not None:
             return part(network.forward(X), Y, w), part(network.forward(Xv), Yv, wv)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import math
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Any
+from itertools import takewhile
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.activations import activation as find_activation
 from pellucid.history import History
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
 from pellucid.losses import Loss, is_custom
@@ -21,16 +26,19 @@ from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.tasks import TASKS
 from pellucid.training import train
-from pellucid.training.facts.target import Target
+from pellucid.training.facts.target import Target, as_columns
 
 OPERATIONS = 2e10
 """Multiplications and additions of a trial; a step counts as 3 * 10^5 of them, of the reference
-engine, which a custom loss needs, as ten times that."""
+engine, which a custom loss and layers of one's own need, as ten times that."""
 PER_STEP, SLOWER = 3e5, 10
+QUICK = 3e-4
+"""Seconds of such a step with layers of one's own; a longer one counts 10 or 100 times as much."""
 FEWEST = 5
 """Epochs of a trial at least."""
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
+L = TypeVar("L", bound=Layer)
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Recipe:
     """What a training was asked for, as far as it is known, and what is done to its data."""
 
     before: tuple[Layer, ...]
-    """A Scale of the inputs."""
+    """All before the last Dense layers: a Scale of the inputs, layers of one's own. They stay."""
     hidden: tuple[Dense, ...]
     output: Dense
     loss: Loss
@@ -57,6 +65,8 @@ class Recipe:
     drop_columns: tuple[int, ...] = ()
     class_numbers: bool = False
     """Whether the labels are to be 0 to K - 1."""
+    slower: float = 1
+    """How many times as much a step costs as one of the fused engine."""
 
     def changed(self, fix: Mapping[str, Any]) -> Recipe:
         """Return the recipe with suggested settings carried out."""
@@ -70,10 +80,16 @@ class Recipe:
             old = new.hidden[0] if new.hidden else Dense(1)
             sizes = fix["hidden_layer_sizes"]
             new = replace(new, hidden=tuple(_like(old, n_units=n) for n in sizes))
-        each = {name: fix[name] for name in ("activation", "dropout") if name in fix}
+        each: dict[str, Any] = {"dropout": fix["dropout"]} if "dropout" in fix else {}
+        if "activation" in fix:
+            each["activation"] = find_activation(fix["activation"])
         if "activation" in fix or "initializer" in fix:
             each["initializer"] = None
-        new = replace(new, hidden=tuple(_like(layer, **each) for layer in new.hidden))
+        new = replace(
+            new,
+            before=tuple(_like(layer, **each) for layer in new.before),
+            hidden=tuple(_like(layer, **each) for layer in new.hidden),
+        )
         if "initializer" in fix:
             new = replace(new, initializer=fix["initializer"], start=(), first=None)
         elif fix.get("bias") == 0.0:
@@ -88,10 +104,11 @@ class Recipe:
             class_numbers=new.class_numbers or "labels" in fix,
         )
 
-    def _with_output(self, g: str) -> Recipe:
+    def _with_output(self, name: str) -> Recipe:
+        g = find_activation(name)
         if self.target.task == "regression":
             return replace(self, output=_like(self.output, activation=g))
-        units = max(len(self.target.shares), 2) if g == TASKS["multiclass"].output else 1
+        units = max(len(self.target.shares), 2) if name == TASKS["multiclass"].output else 1
         output = _like(self.output, n_units=units, activation=g)
         return replace(self, output=output, class_numbers=True)
 
@@ -112,11 +129,16 @@ class Recipe:
             Y = _numbers(Y, Y0)
         return X, Y
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of its network."""
+        return [*self.before, *self.hidden, self.output]
+
     def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
         """Train; what diverges or cannot be trained raises ValueError."""
         n = len(learned[0])
         network = Network(
-            [*self.before, *self.hidden, self.output],
+            self.layers,
             n,
             self._initializer(),
             seed=self.seed,
@@ -142,11 +164,19 @@ class Recipe:
 
     def _of_an_epoch(self, X: NDArray[Any]) -> float:
         n, m = X.shape
-        widths = [n, *(layer.n_units for layer in self.hidden), self.output.n_units]
-        parameters = sum((a + 1) * b for a, b in pairwise(widths))
+        sums = 0
+        shape: tuple[int, ...] = (n,)
+        for layer in self.layers:
+            widest = max((row for _, row in layer.parameter_shapes(shape).values()), default=1)
+            shape = layer.output_shape_for(shape)
+            sums += (widest + 1) * math.prod(shape)
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
-        slower = SLOWER if is_custom(self.loss) else 1
-        return float(6 * parameters * m + PER_STEP * steps * slower)
+        slower = max(self.slower, SLOWER if is_custom(self.loss) else 1)
+        return float(6 * sums * m + PER_STEP * steps * slower)
+
+    def fits(self, X: NDArray[Any]) -> bool:
+        """Whether the fewest epochs are done in the time of a trial."""
+        return FEWEST * self._of_an_epoch(X) <= OPERATIONS
 
     def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""
@@ -170,17 +200,18 @@ _ARGUMENTS = ("learning_rate", "epochs", "batch_size", "early_stopping", "gradie
 """Suggested settings that :func:`pellucid.train` has by the same name."""
 
 
-def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
+def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     """Return the recipe of a training; None where something of it is not known."""
-    network, s = subject.network, e.settings
+    network, s = run.network, e.settings
     known = {"optimizer", "learning_rate", "epochs", "batch_size"} <= s.keys()
     known = known and s["optimizer"] != "unknown"  # steps of another rule
-    if network is None or subject.loss is None or e.target is None or not known:
+    if network is None or run.loss is None or e.target is None or not known:
         return None
-    layers = [layer for layer in network.layers if type(layer) is Dense]
-    before = network.layers[: len(network.layers) - len(layers)]
-    if not all(type(layer) is Scale for layer in before):
+    last = [*takewhile(lambda layer: type(layer) is Dense, reversed(network.layers))][::-1]
+    if not last:  # an output layer of one's own
         return None
+    before = network.layers[: -len(last)]
+    *hidden, output = cast(list[Dense], last)
     per = s["batch_size"] if s.get("penalty_per_weight") else 1
     settings: dict[str, Any] = {
         "optimizer": s["optimizer"],
@@ -195,17 +226,17 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
     }
     if s.get("clip_norm"):
         settings["gradient_clip"] = s["clip_norm"]
-    if subject.class_weight is not None:
-        settings["class_weight"] = dict(enumerate(subject.class_weight.tolist()))
-    kept = subject.history.kept if subject.history else None
+    if run.class_weight is not None:
+        settings["class_weight"] = dict(enumerate(run.class_weight.tolist()))
+    kept = run.history.kept if run.history else None
     start: tuple[tuple[float, float, float], ...] = ()
-    if e.start is not None and "b_mean" in e.start["layers"][0]:
-        start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.start["layers"])
-    return Recipe(
+    if e.begun and all({"W_mean", "b_mean"} <= x.keys() for x in e.begun):
+        start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.begun)
+    found = Recipe(
         tuple(before),
-        tuple(layers[:-1]),
-        layers[-1],
-        subject.loss,
+        tuple(hidden),
+        output,
+        run.loss,
         settings,
         network.dtype,
         network.seed,
@@ -213,13 +244,35 @@ def recipe_of(subject: Subject, e: Evidence) -> Recipe | None:
         start,
         kept.first() if kept else None,
     )
+    if run.data is None or all(type(layer) is Scale for layer in before):
+        return found
+    found = replace(found, slower=_slower(network, run.data, run.loss, s["batch_size"]))
+    return found if found.fits(run.data[0]) else None
 
 
-def _like(layer: Dense, **changed: Any) -> Dense:
-    """A layer as this one is, but for what is changed."""
-    same = ("n_units", "activation", "dropout", "initializer", "learning_rate_factor",
-            "weight_decay_factor")  # fmt: skip
-    return Dense(**{**{name: getattr(layer, name) for name in same}, **changed})
+def _slower(network: Network, data: Pair, loss: Loss, batch_size: int | None) -> float:
+    """How many times as much a step of this network costs, as a power of 10: it is timed."""
+    X, Y = (part[..., :batch_size].astype(network.dtype) for part in data)
+    targets = as_columns(Y, network.n[-1])
+    if targets is None:  # no scores, and so no trials
+        return SLOWER
+    seconds = []
+    with np.errstate(all="ignore"):  # it may have diverged
+        for _ in range(3):
+            begin = time.perf_counter()
+            network.backward(network.forward(X, cache=True), targets, loss)
+            seconds.append(time.perf_counter() - begin)
+    return float(SLOWER * 10 ** max(0, math.ceil(math.log10(min(seconds) / QUICK))))
+
+
+def _like(layer: L, **changed: Any) -> L:
+    """A layer as this one is, but for what is changed of the arguments that it takes."""
+    made = copy.copy(layer)
+    for name in (
+        changed.keys() & inspect.signature(type(layer)).parameters.keys() & vars(layer).keys()
+    ):
+        setattr(made, name, changed[name])
+    return made
 
 
 def _numbers(Y: NDArray[Any], like: NDArray[Any]) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from pellucid.insight.diagnosis.finding import Diagnosis, Finding, Tried
 from pellucid.insight.diagnosis.recipe import OPERATIONS, Pair, Recipe, recipe_of
 from pellucid.insight.diagnosis.rules import findings
 from pellucid.insight.diagnosis.rules.rule import mean_recall, noise, noise_of_recall
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.training.facts.columns import take_rows
 
 MOST, ALL_OPERATIONS = 24, 1.5e11
@@ -61,15 +61,15 @@ class Outcome:
 
 
 class Trials:
-    """Trainings of one subject: the same rows, the same measure, other settings."""
+    """Trainings of one run: the same rows, the same measure, other settings."""
 
-    def __init__(self, subject: Subject, e: Evidence, recipe: Recipe, weighted: bool) -> None:
+    def __init__(self, run: TrainingRun, e: Evidence, recipe: Recipe, weighted: bool) -> None:
         self.known, self.recipe, self.weighted = e, recipe, weighted
-        assert subject.data is not None
-        X, Y = subject.data
+        assert run.data is not None
+        X, Y = run.data
         rows = take_rows(X.shape[1], ROWS)
         self.learned: Pair = X[:, rows], Y[..., rows]
-        self.held_out: Pair | None = subject.validation
+        self.held_out: Pair | None = run.validation
         if self.held_out is None and len(rows) >= ENOUGH:
             third = np.arange(len(rows)) % 3 == 0
             X, Y = self.learned
@@ -110,16 +110,16 @@ class Trials:
             learned = recipe.data(self.learned, self.learned)
             held_out = self.held_out and recipe.data(self.held_out, self.learned)
             network, history = recipe.carry_out(learned, held_out)
-        except (TypeError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):  # layers of one's own refuse
             return failed
         if history.stopped == "diverged":
             return failed
-        subject = Subject(network, history, learned, held_out, recipe.loss)
+        run = TrainingRun(network, history, learned, held_out, recipe.loss)
         task = "regression" if recipe.target.task == "regression" else "classification"
-        known = of_data(subject, task, compare=False)
+        known = of_data(run, task, compare=False)
         for name in ("reference", "pooled", "without_best_column"):
             setattr(known, name, getattr(self.known, name))
-        e = gather(subject, task, known)
+        e = gather(run, task, known)
         if e.scores is None or e.answers is None:
             return failed
         return _outcome(fix, e, "train" if held_out is None else "validation", self.weighted)
@@ -137,12 +137,12 @@ def _outcome(fix: dict[str, Any], e: Evidence, on: str, weighted: bool) -> Outco
     return Outcome(fix, max(score, -1.0), loss, e)
 
 
-def with_tried_advice(subject: Subject, e: Evidence, found: list[Finding]) -> Diagnosis:
+def with_tried_advice(run: TrainingRun, e: Evidence, found: list[Finding]) -> Diagnosis:
     """Return the findings with advice that helps on the rows at hand, and how much it does."""
     advised = [f for f in found if f.severity != "info" and f.fix]
     given = Diagnosis([f for f in advised if f.kind in OF_THE_DATA]).suggest()
     tested = [f for f in found if f.kind not in OF_THE_DATA]
-    recipe = recipe_of(subject, e) if subject.data is not None else None
+    recipe = recipe_of(run, e) if run.data is not None else None
     if (
         recipe is None
         or e.scores is None
@@ -151,9 +151,9 @@ def with_tried_advice(subject: Subject, e: Evidence, found: list[Finding]) -> Di
     ):
         return Diagnosis(found)
     weighted = any(f.kind == "class_imbalance" for f in advised)
-    trials = Trials(subject, e, recipe.changed(given), weighted)
+    trials = Trials(run, e, recipe.changed(given), weighted)
     before = trials.outcome({})
-    own = _outcome({}, e, "train" if subject.validation is None else "validation", weighted)
+    own = _outcome({}, e, "train" if run.validation is None else "validation", weighted)
     if before.evidence is None or (own.score < before.score and not given):
         before = own  # a training anew may have had more luck
     best = before
@@ -254,7 +254,9 @@ def _without_help(trials: Trials, f: Finding, before: Outcome, symptoms: Contain
     if f.kind in symptoms:
         note = f"Tried on {rows} rows, this does not help: {f.advice}"
         return replace(f, severity="info", advice=note, fix={})
-    if trials.outcome(f.fix).score < before.score - LUCK:
+    outcome = trials.outcome(f.fix)
+    was_tried = bool(outcome.fix)  # there may have been no room for it
+    if was_tried and outcome.score < before.score - LUCK:
         note = f"Tried on {rows} rows, this makes the score worse: {f.advice}"
         return replace(f, advice=note, fix={})
     return f

@@ -10,7 +10,7 @@ from pellucid.history import History
 from pellucid.insight.diagnosis.evidence import Evidence, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.subject import Subject
+from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.lab.session.experiment import Experiment, stride
 from pellucid.lab.session.settings import Settings
 from pellucid.training.measure import one_thread
@@ -37,11 +37,11 @@ def diagnose(experiment: Experiment, *, whole: bool = False) -> Diagnosis:
     Only the whole diagnosis compares with simple learners, which takes seconds.
     """
     e = experiment
-    subject = _subject(e)
-    known = of_data(subject) if whole else _known(e, subject)
-    subject.network, subject.history = e.network, history(e)
+    run = _training_run(e)
+    known = of_data(run) if whole else _known(e, run)
+    run.network, run.history = e.network, history(e)
     with one_thread():
-        found = gather(subject, known=known)
+        found = gather(run, known=known)
     known.wrong_gradients = found.wrong_gradients  # of the functions alone: never another
     return Diagnosis(findings(found, () if whole else LATER), found.looked_at)
 
@@ -78,9 +78,9 @@ def training_settings(e: Experiment) -> Plain:
     }
 
 
-def _subject(e: Experiment) -> Subject:
+def _training_run(e: Experiment) -> TrainingRun:
     part = e.X[:, e.validation], e.Y[:, e.validation]
-    return Subject(
+    return TrainingRun(
         data=(e.X[:, e.training], e.Y[:, e.training]),
         validation=part if len(e.validation) else None,
         loss=e.loss,
@@ -88,10 +88,10 @@ def _subject(e: Experiment) -> Subject:
     )
 
 
-def _known(e: Experiment, subject: Subject) -> Evidence:
+def _known(e: Experiment, run: TrainingRun) -> Evidence:
     """What the examples alone tell; they never change, so it is gathered once."""
     if e.known is None:
-        e.known = of_data(subject, compare=False)
+        e.known = of_data(run, compare=False)
     return e.known
 
 

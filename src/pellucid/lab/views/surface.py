@@ -82,7 +82,11 @@ class Slice:
         chosen = _chosen(e.training, most)
         self.places, self.losses, self.m = places, losses, len(chosen)
         self._l1, self._l2 = e.settings.l1, e.settings.l2
-        first = min(_index(network, place) for place in places)
+        first = next(
+            k
+            for k, layer in enumerate(network.layers)
+            if any(self._belongs(place, layer) for place in places)
+        )
         below, self.layers = network.layers[:first], network.layers[first:]
         self.Y = np.asarray(e.Y[:, chosen], dtype=network.dtype)
         self._A = np.asarray(e.X[:, chosen], dtype=network.dtype)
@@ -277,10 +281,6 @@ def _calmly() -> Iterator[None]:
     """Products as small as these lose by being shared among threads; what overflows is told."""
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         yield
-
-
-def _index(network: Network, place: Place) -> int:
-    return next(k for k, layer in enumerate(network.layers) if Slice._belongs(place, layer))
 
 
 def _fitting(

@@ -16,9 +16,9 @@ from pellucid.insight.diagnosis.rules import (
     start,
     task,
 )
-from pellucid.insight.diagnosis.rules.rule import Rule, Seen
+from pellucid.insight.diagnosis.rules.rule import Detection, Rule
 
-__all__ = ["KINDS", "RULES", "Rule", "Seen", "findings"]
+__all__ = ["KINDS", "RULES", "Detection", "Rule", "findings"]
 
 RULES: tuple[Rule, ...] = (
     *task.RULES,
@@ -52,15 +52,15 @@ def findings(e: Evidence, without: Container[str] = ()) -> list[Finding]:
         kind = rule.kind
         if kind in without:
             continue
-        for k, seen in enumerate(rule.look(e)):
-            if any(f.kind == kind and f.where == seen.where for f in found):
+        for k, each in enumerate(rule.detect(e)):
+            if any(f.kind == kind and f.where == each.where for f in found):
                 continue
-            severity = "info" if kind in explained else seen.severity
+            severity = "info" if kind in explained else each.severity
             if severity != "info":
                 explained.update(rule.explains)
             weight = len(RULES) - rank - k / 1000
             found.append(
-                Finding(kind, severity, seen.where, seen.evidence, rule.why, seen.advice,
-                        seen.fix, weight)
+                Finding(kind, severity, each.where, each.evidence, rule.why, each.advice,
+                        each.fix, weight)
             )  # fmt: skip
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, hurts, percent
+from pellucid.insight.diagnosis.rules.rule import TRAINING, Detection, Rule, hurts, percent
 
 SCALES = 20.0
 """Ratio of two columns' sizes, or of one to 1, that gradient descent cannot serve with one rate."""
@@ -27,6 +27,9 @@ MOVED = 0.25
 """Kolmogorov's distance of training and validation columns."""
 ELSEWHERE = 3.0
 """Standard deviations between their means, or a logarithm of the ratio of their spreads."""
+BEYOND = 500.0
+"""A column without any spread in the validation rows seems so far away, however near it is: then
+chance must not explain it. A category that few rows have may be missing among the others."""
 REPEATED = 0.3
 """Share of validation rows that are training rows, beyond what is repeated within these."""
 USUAL_PLACEHOLDERS = {sign * 1.0 * v for sign in (1, -1) for v in
@@ -38,7 +41,7 @@ def _names(e: Evidence, columns: list[int]) -> str:
     return shown + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
 
 
-def _scales(e: Evidence) -> list[Seen]:
+def _scales(e: Evidence) -> list[Detection]:
     if e.columns is None:
         return []
     passed_over = zip(e.columns.constant, e.columns.rare, strict=True)
@@ -55,7 +58,7 @@ def _scales(e: Evidence) -> list[Seen]:
         return []
     others = f", those of {e.column(low)} near {sizes[low]:.3g}" if low != high else ""
     return [
-        Seen(
+        Detection(
             "warning",
             _names(e, sorted({low, high})),
             f"the values of {e.column(high)} are near {sizes[high]:.3g}{others}",
@@ -65,14 +68,14 @@ def _scales(e: Evidence) -> list[Seen]:
     ]
 
 
-def _target_scale(e: Evidence) -> list[Seen]:
+def _target_scale(e: Evidence) -> list[Detection]:
     t = e.target
     if t is None or t.task != "regression" or t.spread == 0 or e.loss_targets != "real":
         return []
     if TARGET[0] < t.spread and t.scale < TARGET[1]:
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             "the target",
             f"it lies between {t.low:.4g} and {t.high:.4g}, its standard deviation is "
@@ -83,22 +86,22 @@ def _target_scale(e: Evidence) -> list[Seen]:
     ]
 
 
-def _constants(e: Evidence) -> list[Seen]:
+def _constants(e: Evidence) -> list[Detection]:
     found = [j for j, same in enumerate(e.columns.constant) if same] if e.columns else []
     if not found:
         return []
     return [
-        Seen("info", _names(e, found), "the same value in every row",
+        Detection("info", _names(e, found), "the same value in every row",
              "Leave it out." if len(found) == 1 else "Leave them out.", {"drop_columns": found})
     ]  # fmt: skip
 
 
-def _duplicates(e: Evidence) -> list[Seen]:
+def _duplicates(e: Evidence) -> list[Detection]:
     twins = [(j, k) for j, k in enumerate(e.columns.twin) if j != k] if e.columns else []
     if not twins:
         return []
     return [
-        Seen(
+        Detection(
             "info",
             _names(e, [j for j, _ in twins]),
             f"{e.column(twins[0][0])} is {e.column(twins[0][1])} in another unit of measurement",
@@ -108,14 +111,14 @@ def _duplicates(e: Evidence) -> list[Seen]:
     ]
 
 
-def _ids(e: Evidence) -> list[Seen]:
+def _ids(e: Evidence) -> list[Detection]:
     if e.columns is None or len(e.columns.lattice) < 2:
         return []
     found = [j for j, share in enumerate(e.columns.lattice) if share > LATTICE]
     if not found:
         return []
     return [
-        Seen(
+        Detection(
             "info",
             _names(e, found),
             "every row has a different value, evenly spaced, like a row number",
@@ -125,7 +128,7 @@ def _ids(e: Evidence) -> list[Seen]:
     ]
 
 
-def leaks(e: Evidence) -> list[Seen]:
+def leaks(e: Evidence) -> list[Detection]:
     """A column that is the target, or that says what no other columns say together."""
     columns = e.columns
     if columns is None or e.reference is None or len(columns.alone) < 2 or _copies_inputs(e):
@@ -160,8 +163,8 @@ def _copies_inputs(e: Evidence) -> bool:
     return e.target is not None and e.target.is_input
 
 
-def _leak(e: Evidence, column: int, evidence: str) -> Seen:
-    return Seen(
+def _leak(e: Evidence, column: int, evidence: str) -> Detection:
+    return Detection(
         "warning",
         e.column(column),
         evidence,
@@ -177,12 +180,12 @@ def _ordinary(e: Evidence, but: int) -> int:
     return sum(j != but and not c and k < LATTICE for j, (c, k) in enumerate(those))
 
 
-def nothing(e: Evidence) -> list[Seen]:
+def nothing(e: Evidence) -> list[Detection]:
     """No learner beats chance, and the network does not either."""
     r, s, t = e.pooled, e.scores, e.target
     if t is not None and t.values == 1:
         one = f"it has the value {t.low:g} in every row"
-        return [Seen("warning", "the target", one, "Check which column is the target.")]
+        return [Detection("warning", "the target", one, "Check which column is the target.")]
     if r is None or t is None:
         return []
     if t.task == "regression":
@@ -198,7 +201,7 @@ def nothing(e: Evidence) -> list[Seen]:
         return []
     what = "R squared" if t.task == "regression" else "mean accuracy of the classes"
     return [
-        Seen(
+        Detection(
             "warning",
             "the target",
             "on held-out rows neither the network nor simple learners do better than chance: "
@@ -209,7 +212,7 @@ def nothing(e: Evidence) -> list[Seen]:
     ]
 
 
-def _drifted(e: Evidence) -> list[Seen]:
+def _drifted(e: Evidence) -> list[Detection]:
     if e.columns is None or e.target is None:
         return []
     otherwise = _scaled_otherwise(e)
@@ -222,7 +225,7 @@ def _drifted(e: Evidence) -> list[Seen]:
     moved.sort(key=lambda j: -drift[j])
     places = ([_names(e, moved)] if moved else []) + ["the target"] * (e.target.drift > MOVED)
     return [
-        Seen(
+        Detection(
             "warning",
             " and ".join(places),
             "the distributions in training and validation differ: Kolmogorov-Smirnov distance "
@@ -233,17 +236,18 @@ def _drifted(e: Evidence) -> list[Seen]:
     ]
 
 
-def _scaled_otherwise(e: Evidence) -> list[Seen]:
+def _scaled_otherwise(e: Evidence) -> list[Detection]:
     """Most columns lie elsewhere, or are many times as wide: of one kind, brought to two scales."""
     assert e.columns is not None
     if e.target is None or e.target.drift > MOVED:  # other rows, not another scale
         return []
     varying = [j for j, same in enumerate(e.columns.constant) if not same]
-    away = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
+    far = [j for j in varying if e.columns.moved and e.columns.moved[j] > ELSEWHERE]
+    away = [j for j in far if e.columns.moved[j] < BEYOND or e.columns.drift[j] > 0]
     if len(away) < max(len(varying) / 2, 1):
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             _names(e, away),
             f"in {len(away)} of {len(varying)} columns the validation values are more than "
@@ -255,14 +259,14 @@ def _scaled_otherwise(e: Evidence) -> list[Seen]:
     ]
 
 
-def _repeated(e: Evidence) -> list[Seen]:
+def _repeated(e: Evidence) -> list[Detection]:
     if e.seen_again is None:
         return []
     again, repeated = e.seen_again
     if again < REPEATED or again < repeated + REPEATED:
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             "the validation data",
             f"{percent(again)} of the validation rows are also in the training data",
@@ -271,13 +275,13 @@ def _repeated(e: Evidence) -> list[Seen]:
     ]
 
 
-def _placeholders(e: Evidence) -> list[Seen]:
+def _placeholders(e: Evidence) -> list[Detection]:
     found = []
     for j, value, share in e.columns.placeholder if e.columns else ():
         usual = value in USUAL_PLACEHOLDERS
         harm = usual or e.reference is None or hurts(e)
         found.append(
-            Seen(
+            Detection(
                 "warning" if harm else "info",
                 e.column(j),
                 f"{percent(share)} of the rows have the value {value:g}, far from all other values",

@@ -9,8 +9,8 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     GAP,
     SHORT,
+    Detection,
     Rule,
-    Seen,
     by_heart,
     compared,
     epochs_of,
@@ -46,7 +46,7 @@ TURNED = 1.15
 """The validation loss at the end, relative to its least."""
 
 
-def _imbalance(e: Evidence) -> list[Seen]:
+def _imbalance(e: Evidence) -> list[Detection]:
     t, s, r = e.target, e.scores, e.reference
     if t is None or s is None or not s.recalls or r is None or len(t.shares) != len(s.recalls):
         return []
@@ -58,7 +58,7 @@ def _imbalance(e: Evidence) -> list[Seen]:
         return []
     k = lost[0]
     return [
-        Seen(
+        Detection(
             "warning",
             e.class_(k),
             f"{percent(t.shares[k])} of the examples are of {e.class_(k)}, and the network finds "
@@ -70,7 +70,7 @@ def _imbalance(e: Evidence) -> list[Seen]:
     ]
 
 
-def _overfits(e: Evidence) -> list[Seen]:
+def _overfits(e: Evidence) -> list[Detection]:
     val, J = e.curves.get("val_loss", []), e.curves.get("loss", [])
     if len(val) < 4:
         return _by_heart(e)
@@ -86,7 +86,7 @@ def _overfits(e: Evidence) -> list[Seen]:
     serious = wide_apart and (hurts(e) or _lost_score(e) > 0.03)
     sure = apart is not None and wide_apart and at_end > SURE * least and J[-1] < least / SURE
     return [
-        Seen(
+        Detection(
             "warning" if serious or sure else "info",
             f"epoch {epochs_of(e)[best]}",
             f"the validation loss is lowest there, {least:.3g}, and {at_end:.3g} at the end, while "
@@ -106,13 +106,13 @@ _FEWER: tuple[str, dict[str, Any]] = (
 )
 
 
-def _by_heart(e: Evidence) -> list[Seen]:
+def _by_heart(e: Evidence) -> list[Detection]:
     """Without a validation curve: better than others on its training data, worse on new ones."""
     if not by_heart(e) or not hurts(e):
         return []
     assert e.reference is not None
     evidence = f"{_both_scores(e)} ({compared(e)})"
-    return [Seen("warning", "all epochs", evidence, *_FEWER)]
+    return [Detection("warning", "all epochs", evidence, *_FEWER)]
 
 
 def _both_scores(e: Evidence) -> str:
@@ -127,20 +127,20 @@ def _lost_score(e: Evidence) -> float:
     return max(scores) - scores[-1] if scores else 0.0
 
 
-def too_narrow(e: Evidence) -> list[Seen]:
+def too_narrow(e: Evidence) -> list[Detection]:
     """No hidden layer, or one of a single unit: the answer follows one straight line."""
     r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
     if not sums_alone(e.layers):  # a layer of one's own need not follow a line
         return []
     if r is None and not widths and _stays(e):
-        return [Seen("warning", "0 hidden units", _one_answer(e), *_A_LAYER)]
+        return [Detection("warning", "0 hidden units", _one_answer(e), *_A_LAYER)]
     if r is None or not e.layers or min(widths, default=1) > 1 or not hurts(e):
         return []
     if r.score - r.linear < BENT:
         return []
     what = "a hidden layer of one unit" if widths else "no hidden layer"
     return [
-        Seen(
+        Detection(
             "warning",
             f"{sum(widths)} hidden units",
             f"with {what} the answer depends on one linear combination of the inputs; on held-out "
@@ -151,7 +151,7 @@ def too_narrow(e: Evidence) -> list[Seen]:
     ]
 
 
-def _underfits(e: Evidence) -> list[Seen]:
+def _underfits(e: Evidence) -> list[Detection]:
     short = shortfall(e, "train")
     if short is None or not hurts(e) or short < SHORT / 2 or e.stopped == "diverged":
         return []
@@ -160,7 +160,7 @@ def _underfits(e: Evidence) -> list[Seen]:
     widths = [each["units"] for each in (e.layers or [])[:-1]]
     more = [max(64, 2 * width) for width in widths] or [64]
     return [
-        Seen(
+        Detection(
             "warning",
             f"{sum(widths)} hidden units",
             f"the score on training data is {e.scores.train:.2f}; on held-out rows {compared(e)}",
@@ -194,17 +194,19 @@ def _one_answer(e: Evidence) -> str:
     )
 
 
-def _constant_answer(e: Evidence) -> list[Seen]:
+def _constant_answer(e: Evidence) -> list[Detection]:
     """J is where it would be without X, and the training did not leave it."""
     advice = "Use more units, start from another seed, train longer, or raise the learning rate."
     if _stays(e) and (e.reference is None or hurts(e)):
         widths = [max(16, 4 * each["units"]) for each in (e.layers or [])[:-1]] or [16]
         fix = {"hidden_layer_sizes": widths, "activation": "tanh"}
-        return [Seen("warning", "the output", _one_answer(e), advice, fix)]
+        return [Detection("warning", "the output", _one_answer(e), advice, fix)]
     if e.answers is None and _at_log_2(e):
         J = e.curves["loss"][-1]
-        seen = f"J stays at {J:.4g}, which is log 2: the loss of answering 1/2 for every example"
-        return [Seen("warning", "the output", seen, advice)]
+        evidence = (
+            f"J stays at {J:.4g}, which is log 2: the loss of answering 1/2 for every example"
+        )
+        return [Detection("warning", "the output", evidence, advice)]
     return []
 
 
@@ -216,7 +218,7 @@ def _at_log_2(e: Evidence) -> bool:
     return near and len(J) >= PLATEAU and loss == "binary_cross_entropy"
 
 
-def _no_better(e: Evidence) -> list[Seen]:
+def _no_better(e: Evidence) -> list[Detection]:
     """On rows held out, what one answer to all would do as well."""
     a, s, r = e.answers, e.scores, e.reference
     if a is None or s is None or s.validation is None or r is None or a.validation is None:
@@ -228,7 +230,7 @@ def _no_better(e: Evidence) -> list[Seen]:
         return []  # of unequal classes it finds the rare ones, which accuracy does not show
     best = f" ({compared(e)})" if r.score > r.floor + noise(e) else ""
     return [
-        Seen(
+        Detection(
             "warning",
             "the validation data",
             f"J is {a.validation:.3g} there; a constant answer gives {a.validation_constant:.3g}. "

@@ -8,8 +8,8 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    Detection,
     Rule,
-    Seen,
     by_heart,
     hidden,
     hurts,
@@ -39,7 +39,7 @@ def _each(layer: dict[str, Any]) -> float:
     return float(layer["dW_norm"]) / math.sqrt(n_weights(layer))
 
 
-def _vanishing(e: Evidence) -> list[Seen]:
+def _vanishing(e: Evidence) -> list[Detection]:
     layers = weighted(e.begun)
     if len(layers) < 3 or not hurts(e):
         return []
@@ -49,7 +49,7 @@ def _vanishing(e: Evidence) -> list[Seen]:
     reached = e.g(layers[0]).range
     bounded = reached is not None and reached.bounded
     return [
-        Seen(
+        Detection(
             "warning",
             "layer 1",
             f"at the start the entries of dW[1] are {share:.1g} of those of "
@@ -60,7 +60,7 @@ def _vanishing(e: Evidence) -> list[Seen]:
     ]
 
 
-def _exploding(e: Evidence) -> list[Seen]:
+def _exploding(e: Evidence) -> list[Detection]:
     layers = weighted(e.begun)
     if len(layers) < 3 or not hurts(e):
         return []
@@ -69,7 +69,7 @@ def _exploding(e: Evidence) -> list[Seen]:
     if max(growth, amplified) < EXPLODED:
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             f"layers 1 to {len(layers)}",
             f"at the start Z[{len(layers)}] is {amplified:.3g} times as large as Z[1], and so are "
@@ -90,7 +90,9 @@ def _now(e: Evidence) -> list[dict[str, Any]]:
     return hidden(e.samples[-1]["layers"]) if e.samples else []
 
 
-def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any) -> list[Seen]:
+def _units(
+    e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
+) -> list[Detection]:
     """Layers with units that are dead or saturated: from the start on, or only since."""
     start = {each["layer"]: _share(each, what) for each in (e.start["layers"] if e.start else [])}
     found = []
@@ -102,7 +104,7 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
         harm = most >= MANY and hurts(e) and (at_start or not by_heart(e))
         severity = ("error" if most == 1 else "warning") if harm else "info"
         found.append(
-            Seen(
+            Detection(
                 severity,
                 f"layer {layer['layer']}",
                 f"{layer[what]} of {layer['units']} units {words}"
@@ -114,7 +116,7 @@ def _units(e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
     return found
 
 
-def _dead(e: Evidence, at_start: bool) -> list[Seen]:
+def _dead(e: Evidence, at_start: bool) -> list[Detection]:
     return _units(
         e,
         "dead",
@@ -125,7 +127,7 @@ def _dead(e: Evidence, at_start: bool) -> list[Seen]:
     )
 
 
-def _saturated(e: Evidence, at_start: bool) -> list[Seen]:
+def _saturated(e: Evidence, at_start: bool) -> list[Detection]:
     return _units(
         e,
         "saturated",

@@ -8,8 +8,8 @@ from typing import Any
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
+    Detection,
     Rule,
-    Seen,
     by_heart,
     count,
     epochs_of,
@@ -91,11 +91,11 @@ def roughness(curve: list[float]) -> float:
     return sorted(bends)[len(bends) // 2] / max(abs(sum(half) / len(half)), 1e-12)
 
 
-def _ascends(e: Evidence) -> list[Seen]:
+def _ascends(e: Evidence) -> list[Detection]:
     if e.right_and_wrong is not None:
         right, wrong = e.right_and_wrong
         return [
-            Seen(
+            Detection(
                 "error",
                 f"loss {e.loss}",
                 f"it is {right:.3g} for right answers and {wrong:.3g} for wrong ones: a likelihood "
@@ -110,7 +110,7 @@ def _ascends(e: Evidence) -> list[Seen]:
         return []
     gone = f"; J has gone from {first_J(e):.3g} to {J[-1]:.3g}" if J else ""
     return [
-        Seen(
+        Detection(
             "error",
             "every layer",
             f"the learning rate is {lowest:g}, so every step goes along dW instead of "
@@ -122,7 +122,7 @@ def _ascends(e: Evidence) -> list[Seen]:
     ]
 
 
-def _too_high(e: Evidence) -> list[Seen]:
+def _too_high(e: Evidence) -> list[Detection]:
     blown = e.stopped == "diverged"
     if not e.settings or not _looks(e):
         return []
@@ -140,7 +140,7 @@ def _too_high(e: Evidence) -> list[Seen]:
     if beta is not None:
         fix["optimizer"] = {"name": name, **parameters, "beta": beta}
     return [
-        Seen(
+        Detection(
             "error" if blown else "warning",
             "every layer",
             f"with the learning rate {rate:g} a step changes a layer by "
@@ -178,7 +178,7 @@ def _gentler(e: Evidence, rate: float, first: float) -> tuple[float | None, floa
     return None if forgetful else usual, float(f"{better:.1g}")
 
 
-def _diverged(e: Evidence) -> list[Seen]:
+def _diverged(e: Evidence) -> list[Detection]:
     J = e.curves.get("loss", [])
     if e.stopped != "diverged" and all(map(math.isfinite, J)):
         return []
@@ -190,7 +190,7 @@ def _diverged(e: Evidence) -> list[Seen]:
         where = f"layer {layers[worst]['layer']} first"
         how = f"; its step was {sizes[worst]:.3g} times its weights before"
     return [
-        Seen(
+        Detection(
             "error",
             where or "the whole network",
             (e.message.split(":")[0] or "J is no longer finite") + how,
@@ -200,13 +200,13 @@ def _diverged(e: Evidence) -> list[Seen]:
     ]
 
 
-def _oscillates(e: Evidence) -> list[Seen]:
+def _oscillates(e: Evidence) -> list[Detection]:
     rough = roughness(e.curves.get("loss", []))
     if rough < ROUGH:
         return []
     better = float(f"{e.settings.get('learning_rate', 0.01) / 10:.1g}")
     return [
-        Seen(
+        Detection(
             "warning" if hurts(e) else "info",
             "the second half of the epochs",
             f"from epoch to epoch J jumps by {percent(rough)} of itself",
@@ -238,7 +238,7 @@ def _ended_warming_up(e: Evidence) -> bool:
     return asked > 0 and max(e.curves.get("learning_rate", []), default=math.inf) < asked / 2
 
 
-def _too_low(e: Evidence) -> list[Seen]:
+def _too_low(e: Evidence) -> list[Detection]:
     J = e.curves.get("loss", [])
     if not e.settings or not J or e.stopped == "diverged" or not hurts(e, SHORT / 2):
         return []
@@ -255,7 +255,7 @@ def _too_low(e: Evidence) -> list[Seen]:
         advice = f"Use Adam, whose steps do not depend on the size of the gradient, with {ADAM:g}."
         fix = {"optimizer": "adam", "learning_rate": ADAM}
     return [
-        Seen(
+        Detection(
             "warning",
             "every layer",
             f"with the learning rate {rate:g} a step changes the weights by {typical:.1g} of their "
@@ -266,7 +266,7 @@ def _too_low(e: Evidence) -> list[Seen]:
     ]
 
 
-def _large_batch(e: Evidence) -> list[Seen]:
+def _large_batch(e: Evidence) -> list[Detection]:
     batch, m = e.settings.get("batch_size", 0), max(e.settings.get("examples", e.m), 1)
     epochs = _epochs(e)
     if batch < LARGE_BATCH * m or _steps(e) > FEW_STEPS or m < 64 or e.stopped == "converged":
@@ -276,7 +276,7 @@ def _large_batch(e: Evidence) -> list[Seen]:
     if optimizer_of(e)[0] == "lbfgs":  # it wants all examples in a step
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             "every epoch",
             f"a step uses {batch} of {m} examples, so {epochs} epochs were {_steps(e)} steps",
@@ -286,12 +286,12 @@ def _large_batch(e: Evidence) -> list[Seen]:
     ]
 
 
-def _small_batch(e: Evidence) -> list[Seen]:
+def _small_batch(e: Evidence) -> list[Detection]:
     batch = e.settings.get("batch_size", 0)
     if not 0 < batch <= SMALL_BATCH or e.settings.get("examples", 0) < 16 * batch or not hurts(e):
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             "every step",
             f"a step uses {count(batch, 'example')}, so its gradient is mostly noise",
@@ -301,7 +301,7 @@ def _small_batch(e: Evidence) -> list[Seen]:
     ]
 
 
-def _early(e: Evidence) -> list[Seen]:
+def _early(e: Evidence) -> list[Detection]:
     J = e.curves.get("loss", [])
     if not J or e.stopped in ("early_stopping", "converged") or not _behind(e):
         return []
@@ -313,7 +313,7 @@ def _early(e: Evidence) -> list[Seen]:
     fix: dict[str, Any] = {"epochs": max(100, 5 * epochs)}
     still = f", and in the last quarter it still fell by {percent(falling(J))}"
     return [
-        Seen(
+        Detection(
             "warning",
             f"epoch {epochs}",
             f"after {count(epochs, 'epoch')}"

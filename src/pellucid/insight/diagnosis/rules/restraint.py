@@ -9,8 +9,8 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
     TRAINING,
+    Detection,
     Rule,
-    Seen,
     hidden,
     hurts,
     neglects,
@@ -40,7 +40,7 @@ def _misses_training(e: Evidence) -> bool:
     return e.stopped != "diverged" and behind and hurts(e, SHORT / 2)
 
 
-def _penalty(e: Evidence) -> list[Seen]:
+def _penalty(e: Evidence) -> list[Detection]:
     strength, name = _strength(e)
     if not strength or not e.layers or not _misses_training(e):
         return []
@@ -62,7 +62,7 @@ def _penalty(e: Evidence) -> list[Seen]:
         kind, parameters = optimizer_of(e)
         fix = {"optimizer": {"name": kind, **parameters, "weight_decay": 0.01}}
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {l}",
             f"{shown} = {_asked(e, name):g}{each} holds the weights back: the norm of W[{l}] is "
@@ -87,14 +87,14 @@ def _asked(e: Evidence, name: str) -> float:
     return float(optimizer_of(e)[1].get(name, e.settings.get(name, 0.0)))
 
 
-def _dropout(e: Evidence) -> list[Seen]:
+def _dropout(e: Evidence) -> list[Detection]:
     rates = [(each.get("dropout", 0.0), each) for each in hidden(e.layers)]
     most, layer = max(rates, key=lambda pair: pair[0], default=(0.0, {}))
     if most < DROPPED or not _misses_training(e):
         return []
     kept = (1 - most) * layer["units"]
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {layer['layer']}",
             f"each step drops {percent(most)} of {layer['units']} units, so only about "

@@ -11,8 +11,8 @@ from pellucid.insight.diagnosis.evidence import Evidence
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a rule saw: a finding without its kind and the reason behind it."""
+class Detection:
+    """What a rule detects: a finding without its kind and the reason behind it."""
 
     severity: str
     where: str
@@ -30,15 +30,15 @@ class Rule:
     kind : str
     why : str
         Why it happens, in the lectures' words.
-    look : callable
-        From the evidence to what was seen; it says nothing where evidence is lacking.
+    detect : callable
+        From the evidence to what it detects; it says nothing where evidence is lacking.
     explains : tuple of str
         Kinds that follow from this one: where it is found, they become info.
     """
 
     kind: str
     why: str
-    look: Callable[[Evidence], list[Seen]]
+    detect: Callable[[Evidence], list[Detection]]
     explains: tuple[str, ...] = ()
 
 

@@ -9,8 +9,8 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SHORT,
     SYMPTOMS,
+    Detection,
     Rule,
-    Seen,
     count,
     epochs_of,
     hurts,
@@ -33,7 +33,7 @@ def _epochs(e: Evidence) -> int:
     return max(epochs_of(e), default=0)
 
 
-def _faded(e: Evidence) -> list[Seen]:
+def _faded(e: Evidence) -> list[Detection]:
     rates = e.curves.get("learning_rate", [])
     most = max(rates, default=0.0)
     lost = sum(rate < FADED * most for rate in rates)
@@ -42,7 +42,7 @@ def _faded(e: Evidence) -> list[Seen]:
     first = next(k for k, rate in enumerate(rates) if rate < FADED * most)
     J = e.curves["loss"]
     return [
-        Seen(
+        Detection(
             "warning",
             f"epoch {epochs_of(e)[first]}",
             f"the learning rate fell from {most:.3g} to {rates[-1]:.3g}; in the last {lost} epochs "
@@ -53,7 +53,7 @@ def _faded(e: Evidence) -> list[Seen]:
     ]
 
 
-def _still(e: Evidence) -> list[Seen]:
+def _still(e: Evidence) -> list[Detection]:
     """Weights that no step has changed, or that somebody has set back."""
     if not _epochs(e) or len(e.samples) < 2 or e.stopped == "diverged":
         return []
@@ -68,7 +68,7 @@ def _still(e: Evidence) -> list[Seen]:
         return []
     moved = any(x["moved_since_start"] > 0 for sample in between for x in sample["layers"])
     return [
-        Seen(
+        Detection(
             "error",
             "every layer",
             f"after {count(_epochs(e), 'epoch')} the weights are still those of the start, although"
@@ -82,7 +82,7 @@ def _still(e: Evidence) -> list[Seen]:
     ]
 
 
-def _set_back(e: Evidence) -> list[Seen]:
+def _set_back(e: Evidence) -> list[Detection]:
     """Each epoch ends where the first did, though there was a way to go on."""
     J, later = e.curves.get("loss", []), e.samples[1:]
     if len(J) < 5 or len(later) < 2 or e.start is None or not hurts(e):
@@ -97,7 +97,7 @@ def _set_back(e: Evidence) -> list[Seen]:
         return []
     moved = first["layers"][0]["moved_since_start"]
     return [
-        Seen(
+        Detection(
             "error",
             "every layer",
             f"every epoch ends where the first did: J is {first['J']:.4g} after the first and "
@@ -118,12 +118,12 @@ OFTEN = 0.5
 """From the second epoch on, the share of epochs in which the weights were drawn anew."""
 
 
-def _drawn_anew(e: Evidence) -> list[Seen]:
+def _drawn_anew(e: Evidence) -> list[Detection]:
     restarts, epochs = int(e.settings.get("restarts", 0)), _epochs(e)
     if restarts < 2 or restarts < OFTEN * (epochs - 1):
         return []
     return [
-        Seen(
+        Detection(
             "error",
             "every epoch",
             f"the weights were set back or drawn again {restarts} times in {epochs} epochs, so "

@@ -9,8 +9,8 @@ from pellucid.initializers import initializer
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
     SYMPTOMS,
+    Detection,
     Rule,
-    Seen,
     answers_well,
     hidden,
     hurts,
@@ -46,13 +46,13 @@ def _first(e: Evidence) -> list[dict[str, Any]]:
     return [] if e.curves else weighted(e.layers)
 
 
-def _zero(e: Evidence) -> list[Seen]:
+def _zero(e: Evidence) -> list[Detection]:
     layers = _first(e)
     all_zero = [each["layer"] for each in layers if each["W_norm"] == 0]
     if not all_zero or not hidden(layers) or len(all_zero) < len(layers):
         return []
     return [
-        Seen(
+        Detection(
             "error",
             "every layer",
             "every W is 0 at the start",
@@ -62,7 +62,7 @@ def _zero(e: Evidence) -> list[Seen]:
     ]
 
 
-def _constant(e: Evidence) -> list[Seen]:
+def _constant(e: Evidence) -> list[Detection]:
     found = []
     for layer in hidden(_first(e)):
         if n_weights(layer) < 2 or layer["W_norm"] == 0:
@@ -71,7 +71,7 @@ def _constant(e: Evidence) -> list[Seen]:
         stay = layer["alike"] < ALIKE  # else the next layer tells the units apart, if slowly
         if equal and layer["units"] > 1 and (stay or (e.curves and hurts(e))):
             found.append(
-                Seen(
+                Detection(
                     "error" if stay else "warning",
                     f"layer {layer['layer']}",
                     f"all {n_weights(layer)} weights are {layer['W_mean']:.3g} at "
@@ -83,7 +83,7 @@ def _constant(e: Evidence) -> list[Seen]:
     return found
 
 
-def _symmetric(e: Evidence) -> list[Seen]:
+def _symmetric(e: Evidence) -> list[Detection]:
     last = e.samples[-1]["layers"] if e.samples else e.layers
     first = {each["layer"]: each for each in _first(e)}
     found = []
@@ -91,7 +91,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
         start = first.get(layer["layer"], layer)
         if layer["units"] > 1 and layer["alike"] < ALIKE and start["alike"] < ALIKE:
             found.append(
-                Seen(
+                Detection(
                     "error",
                     f"layer {layer['layer']}",
                     f"its {layer['units']} units have the same weights, biases and gradients, so "
@@ -103,7 +103,7 @@ def _symmetric(e: Evidence) -> list[Seen]:
     return found
 
 
-def _large(e: Evidence) -> list[Seen]:
+def _large(e: Evidence) -> list[Detection]:
     found = []
     for layer in hidden(_first(e)) or _first(e):
         if "fan_in" not in layer:
@@ -112,7 +112,7 @@ def _large(e: Evidence) -> list[Seen]:
         if ratio > LARGE:
             harm = hurts(e) if e.curves else not answers_well(e)  # made by hand
             found.append(
-                Seen(
+                Detection(
                     "warning" if harm else "info",
                     f"layer {layer['layer']}",
                     f"the weights start with a root mean square of {size(layer):.3g}, "
@@ -124,7 +124,7 @@ def _large(e: Evidence) -> list[Seen]:
     return found[:1]
 
 
-def _small(e: Evidence) -> list[Seen]:
+def _small(e: Evidence) -> list[Detection]:
     layers = _first(e)
     if len(layers) < 2 or not sums_alone(layers) or any(x["W_norm"] == 0 for x in layers):
         return []
@@ -134,7 +134,7 @@ def _small(e: Evidence) -> list[Seen]:
         return []
     trained = len(e.samples) > 1
     return [
-        Seen(
+        Detection(
             "warning" if (trained and hurts(e)) else "info",
             "every layer",
             f"the weights start {1 / min(ratios):.0f} times smaller than what keeps a signal; "
@@ -145,12 +145,12 @@ def _small(e: Evidence) -> list[Seen]:
     ]
 
 
-def _linear(e: Evidence) -> list[Seen]:
+def _linear(e: Evidence) -> list[Detection]:
     inner, layers = e.activations[:-1], e.layers or (e.samples[-1]["layers"] if e.samples else [])
     if not inner or not sums_alone(layers) or any(g != "identity" for g in inner):
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             "every hidden layer",
             f"all {len(inner)} hidden layers have g(z) = z, so the network is W'x + b'"

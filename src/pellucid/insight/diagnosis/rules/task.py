@@ -6,7 +6,7 @@ import math
 
 from pellucid.activations import Interval
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import TRAINING, Rule, Seen, percent
+from pellucid.insight.diagnosis.rules.rule import TRAINING, Detection, Rule, percent
 from pellucid.losses import LOSSES
 from pellucid.tasks import TASKS, Task
 
@@ -15,7 +15,7 @@ WRONG = 1e-3
 """Share by which backward may differ from differences of J in float64."""
 
 
-def labels(e: Evidence) -> list[Seen]:
+def labels(e: Evidence) -> list[Detection]:
     """Targets that the loss or the output of a classification has no place for."""
     t = e.target
     if t is None or t.task == "regression" or not e.loss or not e.activations:
@@ -31,7 +31,7 @@ def labels(e: Evidence) -> list[Seen]:
     if low <= t.low and t.high <= high:
         return []
     return [
-        Seen(
+        Detection(
             "error",
             "the target",
             f"the labels lie between {t.low:g} and {t.high:g}; {e.loss} with a "
@@ -42,7 +42,7 @@ def labels(e: Evidence) -> list[Seen]:
     ]
 
 
-def _output(e: Evidence) -> list[Seen]:
+def _output(e: Evidence) -> list[Detection]:
     t = e.target
     if not e.activations:
         return []
@@ -60,7 +60,7 @@ def _output(e: Evidence) -> list[Seen]:
     if g == "softmax" and t.sums_to_one:
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {len(e.activations)}",
             f"the output is {g}; the target has {max(len(t.shares), 2)} classes, so an output "
@@ -75,9 +75,9 @@ def _suited(task: Task) -> dict[str, str]:
     return {"output": task.output, "loss": task.loss}
 
 
-def _softmax_of_one(e: Evidence) -> list[Seen]:
+def _softmax_of_one(e: Evidence) -> list[Detection]:
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {len(e.activations)}",
             "softmax of a single output unit is always 1, whatever the input",
@@ -87,13 +87,13 @@ def _softmax_of_one(e: Evidence) -> list[Seen]:
     ]
 
 
-def _misfit(e: Evidence, g: str) -> list[Seen]:
+def _misfit(e: Evidence, g: str) -> list[Detection]:
     """Without data: only whether the loss takes this output."""
     entry = LOSSES.get(e.loss or "")
     if entry is None or entry.targets == "real" or g in entry.fits:
         return []
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {len(e.activations)}",
             f"{e.loss} is for the outputs {' and '.join(entry.fits)}; this output is {g}",
@@ -103,7 +103,7 @@ def _misfit(e: Evidence, g: str) -> list[Seen]:
     ]
 
 
-def _unreachable(e: Evidence) -> list[Seen]:
+def _unreachable(e: Evidence) -> list[Detection]:
     t, g = e.target, e.output
     assert t is not None
     reached = g.range or Interval(-math.inf, math.inf)
@@ -119,7 +119,7 @@ def _unreachable(e: Evidence) -> list[Seen]:
         f"target between {t.low:.4g} and {t.high:.4g}"
     )
     return [
-        Seen(
+        Detection(
             "warning",
             f"layer {len(e.activations)}",
             what,
@@ -130,14 +130,14 @@ def _unreachable(e: Evidence) -> list[Seen]:
     ]
 
 
-def _wrong_loss(e: Evidence) -> list[Seen]:
+def _wrong_loss(e: Evidence) -> list[Detection]:
     t = e.target
     entry = LOSSES.get(e.loss or "")
     if t is None or t.task == "regression" or entry is None or entry.targets != "real":
         return []
     task = TASKS[t.task]
     return [
-        Seen(
+        Detection(
             "warning",
             "the loss",
             f"{e.loss} measures distances between numbers; the target has "
@@ -148,7 +148,7 @@ def _wrong_loss(e: Evidence) -> list[Seen]:
     ]
 
 
-def _backward(e: Evidence) -> list[Seen]:
+def _backward(e: Evidence) -> list[Detection]:
     wrong = {name: error for name, error in e.wrong_gradients.items() if error > WRONG}
     if not wrong:
         return []
@@ -158,7 +158,7 @@ def _backward(e: Evidence) -> list[Seen]:
     if last == f"dA[{len(e.activations)}]":
         evidence = f"its derivative, {last}, differs from differences of its value by "
         advice = "Correct its derivative: dL/dA for each output and example, of the shape of A[L]."
-        return [Seen("error", f"loss {e.loss}", evidence + percent(wrong[last]), advice)]
+        return [Detection("error", f"loss {e.loss}", evidence + percent(wrong[last]), advice)]
     differs = f"{last} differs from differences of J by {percent(wrong[last])}"
     if last.startswith("dA"):
         layer, evidence = l + 1, f"{differs}, while its own dW[{l + 1}] is right"
@@ -167,7 +167,7 @@ def _backward(e: Evidence) -> list[Seen]:
         layer, evidence = l, f"{differs}; its function is {e.activations[l - 1]}"
         advice = f"Correct its backward: dZ[{l}] = dA[{l}] * g'(Z[{l}])"
     more = "; pellucid.check_gradients shows every array."
-    return [Seen("error", f"layer {layer}", evidence, advice + more)]
+    return [Detection("error", f"layer {layer}", evidence, advice + more)]
 
 
 _ALL = ("wrong_output", "wrong_loss", *TRAINING, "weights_too_large", "weights_too_small")

@@ -1,4 +1,4 @@
-"""What a diagnosis may be given, brought to one form: a network, a history, X and Y."""
+"""Whatever a diagnosis is given, as one training run: a network, a history, X and Y."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ Settings = Mapping[str, Any]
 
 
 @dataclass
-class Subject:
-    """The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,).
+class TrainingRun:
+    """What is known of a training that is diagnosed; a network alone is one before its training.
 
+    The network and the history, where there are any; X (n[0], m) and Y (n[L], m) or (m,).
     ``names`` and ``classes`` are those of the inputs and the class numbers; ``others`` holds the
     other networks of an ensemble with their histories; ``renamed`` brings suggested settings from
     the names that :func:`pellucid.train` has for them to those of the model.
@@ -88,14 +89,14 @@ class Subject:
         return lacking
 
 
-def subject_of(
+def training_run_of(
     given: Any,
     data: Pair | None,
     validation: Pair | None,
     loss: str | Loss | None,
     network: Network | None,
-) -> Subject:
-    """Return the Subject that a history, network, estimator, table model or folder stands for."""
+) -> TrainingRun:
+    """Return the run that a history, network, estimator, table model or folder stands for."""
     history = None
     if isinstance(given, type):
         raise refusal(given)
@@ -103,16 +104,18 @@ def subject_of(
     if inside.model is not given:
         if isinstance(inside.model, str):  # a step that passes everything through
             raise refusal(given)
-        found = subject_of(inside.model, inside.data(data), inside.data(validation), loss, network)
+        found = training_run_of(
+            inside.model, inside.data(data), inside.data(validation), loss, network
+        )
         names = inside.names if len(inside.names) == found.n_inputs else found.names
         return replace(found, names=names, renamed=lambda fix: inside.renamed(found.renamed(fix)))
     if isinstance(given, (str, os.PathLike)):
         given, history = _from_folder(given)
     if isinstance(given, History):
         _check_history(given)
-        found = Subject(network, given)
+        found = TrainingRun(network, given)
     elif isinstance(given, Network):
-        found = Subject(given, history)
+        found = TrainingRun(given, history)
     elif hasattr(given, "network_") or hasattr(given, "_encode"):
         return _drop_in(given, data, validation, loss)
     elif hasattr(given, "model_") or hasattr(given, "preprocessing"):
@@ -126,8 +129,8 @@ def subject_of(
     return found
 
 
-def with_kept_rows(found: Subject) -> Subject:
-    """Return the subject with the rows that its training has kept, where none are given."""
+def with_kept_rows(found: TrainingRun) -> TrainingRun:
+    """Return the run with the rows that its training has kept, where none are given."""
     kept = found.history.kept if found.history else None
     if kept is None or found.data is not None:
         return found
@@ -166,7 +169,7 @@ def _check_history(history: History) -> None:
 
 def _drop_in(
     estimator: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
-) -> Subject:
+) -> TrainingRun:
     """An MLPClassifier or MLPRegressor: X holds rows, Y the labels as fit takes them."""
     network = estimator.network_  # raises NotFittedError
 
@@ -176,7 +179,7 @@ def _drop_in(
         X, Y = estimator._checked_rows(pair[0]), estimator._encode(pair[1])
         return _checked(X.T, np.asarray(Y, dtype=network.dtype), network, "X, y")
 
-    return Subject(
+    return TrainingRun(
         network,
         _whole(estimator),
         columns(data),
@@ -217,7 +220,7 @@ def _whole(estimator: Any) -> History | None:
 
 def _table_model(
     model: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
-) -> Subject:
+) -> TrainingRun:
     """A table's model; X holds the table's own rows."""
     from pellucid.tables.evaluate import as_learned
 
@@ -239,7 +242,7 @@ def _table_model(
         y = as_learned(model, pair[1], getattr(pair[0], "source", "y"))
         return _checked(model.inputs(pair[0]).T, y, network, "X, y")
 
-    return Subject(
+    return TrainingRun(
         network,
         history,
         columns(data),
