@@ -58,7 +58,8 @@ class Layer:
     weights: what L1, L2 and AdamW's decay act on, and what a diagnosis looks at, the first of them
     with a row for each unit; ``needs``, what its forward takes besides: "lengths", the steps of
     each example, (m,) or None, and "mode", the :class:`~pellucid.layers.chain.Mode` of the pass;
-    ``mixes_examples``, True where an example's output depends on the others in its mini-batch.
+    ``mixes_examples``, True where an example's output depends on the others in its mini-batch;
+    ``unit``, what a row of Z by place is called: a convolution has filters.
 
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
@@ -86,6 +87,7 @@ class Layer:
     penalised: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
     mixes_examples: ClassVar[bool] = False
+    unit: ClassVar[str] = "unit"
     activation: Activation | None = None
     dropout: float = 0.0
     inner: Sequence[Layer] = ()
