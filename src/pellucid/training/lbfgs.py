@@ -24,6 +24,7 @@ def check(run: Run) -> None:
         f"{name} ({reason})"
         for name, asked, reason in (
             ("dropout", any(k.dropout for k in layers), "J must be the same at every pass"),
+            ("augment", run.augment is not None, "J must be the same at every pass"),
             ("learning_rate_factor", any(f != 1 for f in factors), "it has no learning rate"),
             ("schedule", run.schedule != Constant(), "it has no learning rate"),
             (
