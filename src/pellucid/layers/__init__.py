@@ -15,16 +15,24 @@ from pellucid.layers.affine import Affine
 from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
+from pellucid.layers.embedding import Embedding
+from pellucid.layers.gru import GRU
+from pellucid.layers.lstm import LSTM
+from pellucid.layers.recurrent import Recurrent
 from pellucid.layers.scale import Scale
 
 __all__ = [
+    "GRU",
     "LAYERS",
+    "LSTM",
     "Affine",
     "Conv1D",
     "Conv2D",
     "Dense",
+    "Embedding",
     "Layer",
     "LayerCache",
+    "Recurrent",
     "Scale",
     "layer_from_dict",
 ]
@@ -35,6 +43,10 @@ LAYERS: dict[str, type[Layer]] = {
         Dense,
         Conv1D,
         Conv2D,
+        Embedding,
+        Recurrent,
+        GRU,
+        LSTM,
         Scale,
     )
 }
