@@ -317,11 +317,11 @@ def test_a_predictor_takes_lengths_and_pictures(tmp_path: Path) -> None:
     clf = classifier([Conv1D(4, 3)]).fit(JUNK, UP, lengths=LENGTHS)
     clf.save(tmp_path / "m")
     quick = load_predictor(tmp_path / "m")
-    np.testing.assert_array_equal(quick.predict(JUNK, LENGTHS), clf.predict(JUNK, LENGTHS))
-    P = quick.predict_proba(JUNK.reshape(M, -1), LENGTHS)
+    np.testing.assert_array_equal(quick.predict(JUNK, lengths=LENGTHS), clf.predict(JUNK, LENGTHS))
+    P = quick.predict_proba(JUNK.reshape(M, -1), lengths=LENGTHS)
     np.testing.assert_array_equal(P, clf.predict_proba(SEQUENCES, LENGTHS))
     with pytest.raises(
-        ValueError, match=r"one row per example, or \(m, 10, 2\); got \(90, 2, 10\)"
+        ValueError, match=r"\(m, 20\) or \(m, 10, 2\), one row .*; got \(90, 2, 10\)"
     ):
         quick.predict(np.swapaxes(JUNK, 1, 2))
 

@@ -174,7 +174,7 @@ def test_a_predictor_needs_numpy_and_safetensors_alone() -> None:
         table = load_predictor("table")
         p = table.predict_proba({rows!r})
         table.predict({rows!r})
-        load_predictor("of_layers").predict([[[0.0], [1.0]]], [2])
+        load_predictor("of_layers").predict([[[0.0], [1.0]]], lengths=[2])
         for name in ("drop_in", "network"):
             load_predictor(name).predict([[0.0, 1.0]])
             load_predictor(name).predict_proba([[0.0, 1.0]])
