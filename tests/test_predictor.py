@@ -18,6 +18,7 @@ from pellucid import (
     MLPClassifier,
     MLPRegressor,
     Network,
+    NetworkClassifier,
     TabularClassifier,
     TabularRegressor,
     load,
@@ -26,6 +27,7 @@ from pellucid import (
 )
 from pellucid.activations import LeakyReLU
 from pellucid.errors import ModelError
+from pellucid.layers import Conv1D
 from pellucid.optimizers import AdamW
 from pellucid.persistence import read_folder
 from pellucid.persistence.predictor import NetworkPredictor
@@ -161,6 +163,8 @@ def test_a_predictor_needs_numpy_and_safetensors_alone() -> None:
         X, LABELS["multiclass"]
     ).save("drop_in")
     save(Network([Dense(2, "softmax")], 2, seed=0), "network")
+    steps = NetworkClassifier([Conv1D(2, 1)], epochs=1).fit(X[:, :, None], LABELS["binary"])
+    steps.save("of_layers")
     rows = {"number": [0.5, None], "category, missing": ["a", "new"]}
     rows |= {"number from texts": ["1.5", "NA"], "date from texts": ["03.02.2021", None]}
     code = f"""if True:
@@ -170,6 +174,7 @@ def test_a_predictor_needs_numpy_and_safetensors_alone() -> None:
         table = load_predictor("table")
         p = table.predict_proba({rows!r})
         table.predict({rows!r})
+        load_predictor("of_layers").predict([[[0.0], [1.0]]], lengths=[2])
         for name in ("drop_in", "network"):
             load_predictor(name).predict([[0.0, 1.0]])
             load_predictor(name).predict_proba([[0.0, 1.0]])
@@ -230,7 +235,7 @@ def test_a_predictor_of_a_network(units: int, g: str) -> None:
     p = predictor.predict_proba(X)
     np.testing.assert_array_equal(p.T[-units:], net.forward(X.T))
     assert p.shape == (5, max(units, 2))
-    with pytest.raises(ValueError, match=r"rows must have the shape \(m, n\[0\]\), .*pass \[row\]"):
+    with pytest.raises(ValueError, match=r"shape \(m, n\[0\]\) = \(m, 3\), .*pass \[row\]"):
         predictor.predict(X[0])
 
 
