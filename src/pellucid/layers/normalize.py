@@ -247,10 +247,11 @@ class BatchNorm(Normalization):
             return self.normalized(A_prev, self.statistics["mean"], self.statistics["variance"])
         P, there = by_place(A_prev, self.input_shape[-1]), self._there(lengths)
         N = P.shape[1] if there is None else int(there.sum())
-        mean = _mean(P, N)
-        variance = _mean(_held(P - mean, there) ** 2, N)
+        mean = _mean(P, N)  # padded steps are 0
+        apart = P - mean if there is None else held(P - mean, there)
+        variance = _mean(apart**2, N)
         output, cache = self.normalized(A_prev, mean, variance)
-        cache.arrays |= {"N": N, "there": there}
+        cache.arrays["N"] = N
         return output, cache
 
     def _there(self, lengths: Array) -> Array:
@@ -278,14 +279,13 @@ class BatchNorm(Normalization):
         inputs: bool = True,
     ) -> tuple[Array, dict[str, Array]]:
         self.check_gradient(dA, cache)
-        there, N = (cache.arrays.get(name) for name in ("there", "N"))
-        dP = _held(by_place(dA, self.input_shape[-1]), there)
+        dP, N = by_place(dA, self.input_shape[-1]), cache.arrays.get("N")
         P_norm, dP_norm, found = self.gradients(dP, cache, m)
         if not inputs:
             return None, found
         if N is not None:  # the mean and the variance depend on every example
             along = P_norm * _mean(dP_norm * P_norm, N)
-            dP_norm = _held(dP_norm - _mean(dP_norm, N) - along, there)
+            dP_norm = dP_norm - _mean(dP_norm, N) - along
         return unrolled(dP_norm / self.std(cache.arrays["variance"]), dA.shape[1]), found
 
 
@@ -293,7 +293,3 @@ def _mean(P: Array, N: int) -> Array:
     """The sum of each row by N, (n, 1), added up in float64."""
     xp = P.__array_namespace__()
     return xp.astype(xp.sum(P, axis=1, keepdims=True, dtype=xp.float64) / N, P.dtype)
-
-
-def _held(P: Array, there: Array) -> Array:
-    return P if there is None else held(P, there)
