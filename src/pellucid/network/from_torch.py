@@ -219,7 +219,7 @@ def _convolution(kind: type[Conv1D | Conv2D]) -> Callable[[Module, Reading], Non
 def _padding(module: Module, found: Reading) -> str | int:
     padding: Any = module.padding
     if isinstance(padding, str) or len(set(padding)) == 1:
-        return padding if isinstance(padding, str) else int(padding[0])
+        return padding if isinstance(padding, str) else int(padding[0]) or "valid"
     if all(2 * p + 1 == f for p, f in zip(padding, module.kernel_size, strict=True)):
         return "same"
     raise found.refused(f"has padding={padding}; only one number for both axes can be read.")
