@@ -161,21 +161,23 @@ def compare(case: Case, dtype: str) -> dict[str, float]:
     cache = net.forward(ours(x, case.steps), cache=True, lengths=lengths)
     dA = ours(dy, case.steps)
     dX, by_layer, _ = chain.backward(net.layers, cache.chain_caches, dA, m=1)
-    pairs = [(dX, ours(x.grad, case.steps))]
+    worst = difference(dX, ours(x.grad, case.steps))
     expected = Network.from_torch(of_weights, case.shape).leaves
     for layer, gradients in zip(expected, by_layer, strict=True):
-        for letter, array in layer.parameters.items():
-            if layer.rate_factor(letter):  # not of a bias that PyTorch does not have
-                pairs.append((gradients["d" + letter], array))
+        # not of a bias that PyTorch does not have
+        known = {k: array for k, array in layer.parameters.items() if layer.rate_factor(k)}
+        most = max((float(np.abs(array).max()) for array in known.values()), default=0.0)
+        for letter, array in known.items():
+            worst = max(worst, difference(gradients["d" + letter], array, most))
     return {
         "outputs": difference(cache.chain_caches[-1].output, ours(y, case.steps)),
-        "gradients": max(difference(*pair) for pair in pairs),
+        "gradients": worst,
     }
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest number."""
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def difference(found: np.ndarray, expected: np.ndarray, most: float = 0.0) -> float:
+    """The largest difference, relative to the largest number: of them, or ``most``."""
+    return float(np.abs(found - expected).max() / (most or np.abs(expected).max()))
 
 
 def main() -> None:
