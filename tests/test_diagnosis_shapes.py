@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid import Dense, History, Network, diagnose, train
+from pellucid import Dense, History, Network, NetworkClassifier, diagnose, train
 from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.diagnosis.evidence import gather
 from pellucid.insight.diagnosis.recipe import recipe_of
@@ -82,6 +82,22 @@ def test_filters_that_are_0_at_every_place_are_dead() -> None:
     assert first.fix == {"activation": "leaky_relu", "bias": 0.0}
     assert report.tried is not None
     assert report.tried.after > report.tried.before + 0.1
+
+
+def test_units_behind_dead_filters_are_a_consequence() -> None:
+    report = diagnose(trained([Conv2D(6, 3), Dense(8)], bias=-10.0, epochs=5), try_advice=False)
+    assert [(f.kind, f.severity) for f in report.findings[:2]] == [
+        ("dead_filters", "error"), ("dead_units", "info")
+    ]  # fmt: skip
+
+
+def test_weights_too_large_show_in_the_first_J_where_no_learner_is_better() -> None:
+    net = Network([*CONV, Dense(1, "sigmoid")], (8, 8, 1), seed=0)
+    for l in (1, 2):
+        net.W[l] *= 30
+    history = train(net, X, Y, loss="bce", epochs=20, validation_data=(XV, YV))
+    assert history.statistics[0]["J"] > 30 * np.log(2)
+    assert serious(diagnose(history, try_advice=False))[0] == "weights_too_large"
 
 
 def test_a_filter_that_is_above_0_at_one_place_lives() -> None:
@@ -236,3 +252,20 @@ def test_what_stands_beside_a_way_around_is_not_a_chain() -> None:
         True,
         False,
     ]
+
+
+# Estimators ---------------------------------------------------------------------------------------
+
+
+def test_an_estimator_of_any_layers_is_diagnosed() -> None:
+    pictures, lies = np.moveaxis(X.reshape(8, 8, 1, M), -1, 0), np.where(Y, "lies", "stands")
+    good = NetworkClassifier([*CONV], epochs=25, learning_rate=0.005, random_state=0)
+    good.fit(pictures, lies)
+    assert serious(diagnose(good)) == []
+    assert serious(diagnose(good, pictures, lies)) == []
+    slow = NetworkClassifier([*CONV], epochs=25, learning_rate=1e-6, random_state=0)
+    report = diagnose(slow.fit(pictures, lies))
+    assert serious(report)[0] == "learning_rate_too_low"
+    assert report.tried is not None
+    better = NetworkClassifier([*CONV], random_state=0, **{"epochs": 25} | report.suggest())
+    assert better.fit(pictures, lies).score(pictures, lies) > 0.95

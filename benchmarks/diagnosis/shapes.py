@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from settings import TEST
 from shapes_faults import FAULTS, Fault
 from shapes_runs import Result, run, trained
-from shapes_tasks import FROM_FILES, TASKS, Spec, healthy
+from shapes_tasks import FROM_FILES, TASKS, TEST, Spec, healthy
 from threadpoolctl import threadpool_limits
 
 from pellucid import diagnose

@@ -188,15 +188,20 @@ _DEAD_FILTERS = (
     "A filter is one unit at every place. Where it is 0 at all of them no gradient flows, and it "
     "cannot learn (lecture 003)."
 )
+_OF: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("dead_filters", _DEAD_FILTERS, "filter", ("dead_units",)),
+    ("dead_units", _DEAD, "unit", ()),
+)
+"""Filters first: units behind dead ones see nothing but 0."""
 DEAD_FROM_START = tuple(
-    Rule(kind, why, partial(_dead, at_start=True, of=of), _AT_START)
-    for kind, why, of in (("dead_units", _DEAD, "unit"), ("dead_filters", _DEAD_FILTERS, "filter"))
+    Rule(kind, why, partial(_dead, at_start=True, of=of), (*behind, *_AT_START))
+    for kind, why, of, behind in _OF
 )
 SATURATED_FROM_START = Rule(
     "saturated_units", _SATURATED, partial(_saturated, at_start=True), _AT_START
 )
 DEAD_SINCE = tuple(
-    Rule(rule.kind, rule.why, partial(_dead, at_start=False, of=of), _ALSO)
-    for rule, of in zip(DEAD_FROM_START, ("unit", "filter"), strict=True)
+    Rule(kind, why, partial(_dead, at_start=False, of=of), (*behind, *_ALSO))
+    for kind, why, of, behind in _OF
 )
 SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=False), _ALSO)

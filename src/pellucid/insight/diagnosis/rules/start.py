@@ -12,6 +12,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     Detection,
     Rule,
     answers_well,
+    first_J,
     hidden,
     hurts,
     n_weights,
@@ -25,6 +26,8 @@ LARGE = 4.0
 of every unit then lie where sigmoid and tanh are flat."""
 SMALL = 0.1
 """A signal that shrinks to this share from layer to layer (a geometric mean) is a small start."""
+FAR = 30.0
+"""J at the start, relative to that of one answer to all, of outputs that are far too large."""
 LOST = 1e-3
 """Of the first signal so much is left at the output: nothing an output could tell apart."""
 
@@ -110,7 +113,7 @@ def _large(e: Evidence) -> list[Detection]:
             continue
         ratio = size(layer) / suited(e, layer)
         if ratio > LARGE:
-            harm = hurts(e) if e.curves else not answers_well(e)  # made by hand
+            harm = hurts(e) or _starts_far(e) if e.curves else not answers_well(e)  # made by hand
             found.append(
                 Detection(
                     "warning" if harm else "info",
@@ -122,6 +125,15 @@ def _large(e: Evidence) -> list[Detection]:
                 )
             )
     return found[:1]
+
+
+def _starts_far(e: Evidence) -> bool:
+    """Whether J began far above what one answer to all costs, with pictures or sequences.
+
+    With these simple learners may be no better, so that nothing else shows the harm.
+    """
+    a = e.answers
+    return not e.plain and a is not None and first_J(e) > FAR * a.constant
 
 
 def _small(e: Evidence) -> list[Detection]:

@@ -10,6 +10,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     FLAT,
     Detection,
     Rule,
+    answers_well,
     count,
     fails,
     percent,
@@ -18,40 +19,39 @@ from pellucid.insight.diagnosis.rules.rule import (
 FAST, FAST_GATED = 10, 5
 """A start whose gradient is gone after so few steps makes it vanish, however short the sequences
 are. With gates it may fade faster: that of a GRU halves at each step before it has learned."""
-BEYOND = 3.0
-"""Sequences that are this many times as long as the gradient reaches, or reached at the start."""
+BEYOND, FAR_BEYOND = 3.0, 4.0
+"""Sequences so many times as long as a vanishing gradient reaches; as another did at some look."""
 GREW = 100.0
 """How much larger dZ<1> is than dZ<T>."""
 MANY = 0.5
 """Share of a layer's gates from which it may do harm that they are stuck."""
 
 
-def _begun(e: Evidence, l: int) -> dict[str, Any]:
-    """A layer before the first step; nothing where that is not known."""
-    return next((each for each in e.begun if each["layer"] == l), {})
-
-
-def _now(e: Evidence) -> list[dict[str, Any]]:
-    layers = e.layers or (e.samples[-1]["layers"] if e.samples else [])
-    return [each for each in layers if "steps" in each]
+def _looks(e: Evidence) -> dict[int, list[dict[str, Any]]]:
+    """The recurrent layers by l, each at all looks there were, the last one that of today."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for layers in [*(sample["layers"] for sample in e.samples), e.layers or []]:
+        for layer in [each for each in layers if "steps" in each]:
+            found.setdefault(layer["layer"], []).append(layer)
+    return found
 
 
 def _unreached(e: Evidence) -> list[tuple[dict[str, Any], str, bool]]:
-    """Layers whose gradient reaches a third of the steps or less, or did so when it began.
+    """Layers whose gradient reaches a small part of the steps, or did so when it began.
 
-    Each as it was then, with when that was; and whether that is how it started, after few steps.
-    Not where it reaches every step by now.
+    Each as it was when it reached least, when that was, and whether it fades fast from the start.
     """
     found = []
-    for layer in [each for each in _now(e) if "reach" in each]:
-        first = _begun(e, layer["layer"])
-        began = first if "reach" in first else layer
-        least = min(began, layer, key=lambda each: int(each["reach"]))
-        if layer["steps"] < BEYOND * least["reach"] or layer["reach"] >= layer["steps"]:
+    for looks in _looks(e).values():
+        known = [each for each in looks if "reach" in each]
+        if not known:
             continue
-        fast = began["reach"] <= (FAST_GATED if "gates" in layer else FAST)
-        when = "at the start " if least is first else ""
-        found.append((least, when, fast))
+        first, least = known[0], min(known, key=lambda each: int(each["reach"]))
+        fast = first["reach"] <= (FAST_GATED if "gates" in first else FAST)
+        least = first if fast else least
+        if least["steps"] >= (BEYOND if fast else FAR_BEYOND) * least["reach"]:
+            when = "at the start " if e.start and least is first else ""
+            found.append((least, when, fast))
     return found
 
 
@@ -120,19 +120,23 @@ def _exploding(e: Evidence) -> list[Detection]:
 
 def _stuck(e: Evidence) -> list[Detection]:
     found = []
-    for layer in [each for each in _now(e) if each.get("stuck")]:
-        share, first = layer["stuck"] / layer["gates"], _begun(e, layer["layer"])
-        start = first["stuck"] / first["gates"] if "stuck" in first else None
-        harm = max(share, start or 0.0) >= MANY and fails(e)
+    for looks in _looks(e).values():
+        first, layer = looks[0], looks[-1]
+        if not layer.get("stuck"):
+            continue
+        share, start = (each.get("stuck", 0) / layer["gates"] for each in (layer, first))
+        begun = e.start is not None and "stuck" in first
+        harm = fails(e) or (begun and start >= MANY and not answers_well(e))
+        many = max(share, start) >= MANY
         found.append(
             Detection(
-                "warning" if harm else "info",
+                "warning" if many and harm else "info",
                 f"layer {layer['layer']}",
                 f"{layer['stuck']} of {layer['gates']} gates are 0 or 1 at nearly every step"
-                + ("" if start is None else f"; at the start {percent(start)}"),
+                + (f"; at the start {percent(start)}" if begun else ""),
                 "Start with smaller weights and biases near 0, standardise the inputs, or lower "
                 "the learning rate.",
-                {"initializer": "glorot_uniform"} if share >= MANY else {},
+                {"initializer": "glorot_uniform"} if many else {},
             )
         )
     return found
