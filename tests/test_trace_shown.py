@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, trace, train
+from pellucid import Dense, Network, Scale, trace, train
 from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.record import latex, mathml
@@ -131,6 +131,36 @@ def test_cells_and_checks_show_themselves_in_a_notebook():
     assert "<mo>∑</mo>" in shown
     assert "near" not in t.check()._repr_html_()
     assert "dZ2" in t.check()._repr_html_()
+
+
+def test_a_step_shows_itself_in_a_notebook():
+    shown = preset("xor").trace().forward[0]._repr_html_()
+    assert shown.startswith('<div class="pellucid-trace">')
+    assert shown.count("<section") == 1
+    assert "A weighted sum of what comes in" in shown
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_show_themselves_in_a_notebook(dtype):
+    net = Network([Scale(), Dense(20, "tanh"), Dense(1, "sigmoid")], 2, seed=0, dtype=dtype)
+    cache = net.forward([[0, 0, 1, 1], [0, 1, 0, 1]], cache=True)
+    gradients = net.backward(cache, [0, 1, 1, 0], "bce", inputs=True)
+    shown = gradients._repr_html_()
+    tags = Tags()
+    tags.feed(shown)
+    assert not tags.open
+    rows = re.findall(r"<tr><th>(\w+(?:\[\d\])?)</th><td>([\dx ]+)</td>", shown)
+    assert dict(rows)["dW[1]"] == "20 x 2"
+    assert [name for name, _ in rows][:3] == ["dW[2]", "dW[1]", "db[2]"]
+    assert {"db[1]", "ds[0]", "dZ[1]", "dA[1]", "dX"} <= set(dict(rows))
+    dW = gradients.dW[2]
+    bounds = (dW.min(), dW.max(), np.sqrt(np.mean(dW.astype(float) ** 2)))
+    assert "".join(f"<td>{each:.4g}</td>" for each in bounds) in shown
+    assert f"<td>{dW[0, 7]:.4g}</td>" in shown  # 20 numbers are shown, 40 are not
+    assert f"<td>{gradients.dW[1][7, 1]:.4g}</td>" not in shown
+    gradients.dW[1][0, 0] = np.nan
+    gradients.dW[2][...] = np.finfo(dtype).max
+    assert f"<td>{np.finfo(dtype).max:.4g}</td>" * 3 in gradients._repr_html_()
 
 
 def test_a_title_is_escaped_everywhere(pieces):

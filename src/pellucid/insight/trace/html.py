@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, labels, picked
+from pellucid.insight.trace.text import count, labels, picked, shapes
 from pellucid.record import Matrix, mathml, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 ROWS, COLUMNS = 8, 8
@@ -68,6 +68,11 @@ def fragment(trace: Trace) -> str:
         parts.append(f"<h2>{title}</h2>")
         parts += [_section(step) for step in steps]
     return "".join([*parts, "</div>"])
+
+
+def step_fragment(step: Step) -> str:
+    """Return what one step shows of itself in a notebook's cell."""
+    return f'<div class="pellucid-trace"><style>{_STYLE}</style>{_section(step)}</div>'
 
 
 def _section(step: Step) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, labels, picked
+from pellucid.insight.trace.text import count, labels, picked, shapes
 from pellucid.record import Matrix, latex, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 ROWS, COLUMNS = 6, 6

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
 from pellucid.record import Matrix, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 NARROWEST = 40
@@ -48,6 +48,19 @@ def as_text(trace: Trace, width: int | None) -> str:
 def count(m: int) -> str:
     """Return "1 example" or "5 examples"."""
     return f"{m} example{'' if m == 1 else 's'}"
+
+
+def shapes(step: Step, times: str = "x") -> str:
+    """Return the shape of the result and of what is put in, for the dimension check.
+
+    ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
+    """
+    given = [
+        f"{name(p.key)}{'^T' if p.transposed else ''} {times.join(map(str, p.shown.shape))}"
+        for p in step.parts
+        if isinstance(p, Matrix)
+    ]
+    return f"{times.join(map(str, step.values.shape))}: {', '.join(dict.fromkeys(given))}"
 
 
 def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
