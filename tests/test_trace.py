@@ -399,7 +399,7 @@ def test_html_and_latex_show_the_same_cells(pieces):
         assert [[None if x in dots else x for x in row] for row in table] == expected
     assert [tables[1][0][7], tables[1][7][0], tables[1][7][7]] == ["⋯", "⋮", "⋱"]
     lines = t.latex().split("The mean over the examples of what came in")[2].splitlines()
-    matrices = re.findall(r"\\begin{bmatrix}(.*?)\\end{bmatrix}", lines[1])
+    matrices = re.findall(r"\\begin{bmatrix}(.*?)\\end{bmatrix}", lines[1] + lines[2])
     found = [[row.split(" & ") for row in each.split(r" \\ ")] for each in matrices]
     assert [found[1][0][5], found[1][5][0], found[1][5][5]] == [r"\cdots", r"\vdots", r"\ddots"]
     assert [len(each) for each in found] == [5, 7, 5]

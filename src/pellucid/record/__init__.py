@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from pellucid.record.array import Array, Changing, Functions, Key, Recorded, as_array, opaque, plain
 from pellucid.record.cell import Cell, Factor, cell_of
-from pellucid.record.formula import latex, mathml
+from pellucid.record.formula import GREEK, latex, mathml
 from pellucid.record.operations import OPERATIONS, Operation
 from pellucid.record.show import Matrix, Part, formula, name, parts, shown
 
 __all__ = [
+    "GREEK",
     "OPERATIONS",
     "Array",
     "Cell",
