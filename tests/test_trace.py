@@ -316,6 +316,37 @@ def test_the_text_puts_the_numbers_into_the_formula():
     )
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_sum_over_the_examples_adds_up_as_it_is_shown(name):
+    t = preset(name).trace()
+    sums = [
+        step for step in [*t.cost, *t.backward] if "sum of the columns of" in str(step.parts[0])
+    ]
+    assert {step.key[0] for step in sums} == {"J", "db"}
+    for step in sums:
+        (of,) = (part for part in step.parts if not isinstance(part, str))
+        for row, result in zip(of.values, step.values[:, 0], strict=True):
+            numbers = [shown(number, of.digits) for number in row]
+            found = sum(map(float, numbers)) / len(row)
+            assert shown(found) == shown(result)
+            line = " +".join(map(re.escape, numbers))
+            assert re.search(line, t.text(200))
+            assert all(n.replace("-", "−") in t.html() for n in numbers)
+
+
+def test_digits_that_have_no_room_are_left_out():
+    t = preset("pass-the-class").trace()
+    beside = "  1/5 sum of the columns of [0.52527  1.04621  0.601056  0.54372  1.035] = [0.7503]\n"
+    assert beside in t.text(90)
+    below = (
+        "  1/5 sum of the columns of\n"
+        "  L = [0.52527  1.04621  0.601056  0.54372  1.035]\n"
+        "  J = [0.7503]\n"
+    )
+    assert below in t.text(60)
+    assert "  L = [0.5253  1.046  0.6011  0.5437  1.035]\n" in t.text(45)
+
+
 def test_a_large_matrix_shows_its_first_and_last_rows_and_columns():
     assert matrix(np.arange(81.0).reshape(9, 9), 4, 5) == [
         "[  0    1    2    3  ...    8]",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid._shown import visible
 from pellucid.insight.trace.text import count, labels, picked, shapes
-from pellucid.record import GREEK, Matrix, latex, name, shown
+from pellucid.record import DIGITS, GREEK, Matrix, latex, name, shown
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.passes import Step
@@ -111,7 +111,8 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
     blocks = []
     for part in step.parts:
         if isinstance(part, Matrix):
-            blocks.append((_matrix(part.shown, most), *_size(part.shown, most)))
+            how = (part.shown, most, part.digits)
+            blocks.append((_matrix(*how), *_size(*how)))
         else:
             blocks.append((latex(part), 1, len(part)))
     rows, columns = _size(step.values, most)
@@ -128,13 +129,13 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
     return lines
 
 
-def _size(values: NDArray[Any], most: tuple[int, int]) -> tuple[int, int]:
+def _size(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> tuple[int, int]:
     """How many rows of a matrix are shown, and how wide it is, in digits."""
     if values.ndim == 0:
         return 1, len(shown(values))
     rows, columns = picked(len(values), most[0]), picked(values.shape[1], most[1])
     widths = (
-        max((len(shown(values[row, column])) for row in rows if row is not None), default=1)
+        max((len(shown(values[row, column], digits)) for row in rows if row is not None), default=1)
         for column in columns
         if column is not None
     )
@@ -150,25 +151,25 @@ def _fitted(formula: str) -> str:
     return f"\\fitted{{{formula}}}"
 
 
-def _matrix(values: NDArray[Any], most: tuple[int, int] = MOST) -> str:
+def _matrix(values: NDArray[Any], most: tuple[int, int] = MOST, digits: int = DIGITS) -> str:
     if values.ndim == 0:
         return _number(values)
     rows, columns = picked(len(values), most[0]), picked(values.shape[1], most[1])
-    lines = [" & ".join(_cell(values, row, column) for column in columns) for row in rows]
+    lines = [" & ".join(_cell(values, row, column, digits) for column in columns) for row in rows]
     return r"\begin{bmatrix}" + r" \\ ".join(lines) + r"\end{bmatrix}"
 
 
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
     if row is None or column is None:
         both = row is None and column is None
         return r"\ddots" if both else r"\vdots" if row is None else r"\cdots"
-    return _number(values[row, column])
+    return _number(values[row, column], digits)
 
 
-def _number(value: Any) -> str:
+def _number(value: Any, digits: int = DIGITS) -> str:
     r"""``1.2 \cdot 10^{-5}`` for 1.2e-05."""
     return re.sub(
-        r"e([-+])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", shown(value)
+        r"e([-+])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", shown(value, digits)
     )
 
 

@@ -23,6 +23,7 @@ from pellucid.record import (
     Matrix,
     Operation,
     Part,
+    adding_up,
     as_array,
     formula,
     name,
@@ -172,7 +173,7 @@ class Pass:
         before = ""
         if result is layer.given and key[0].startswith("dA"):
             before = f"dL/d{name(key)[1:]}{' * w' if self._weighted else ''} = "
-        parts = parts_of(result)
+        parts = adding_up(result, parts_of(result))
         if key[0] == "L":
             parts = self._of_the_loss(layer)
             if "," not in self._loss.formula:
