@@ -323,7 +323,7 @@ class Recording:
         """J, and every dW as one row."""
         cache = propagation.forward(net.layers, X)
         found = propagation.backward(cache, Y, self._loss).by_layer
-        pairs = zip(net.layers, found, strict=True)
+        pairs = zip(net.leaves, found, strict=True)
         dW = [each["d" + letter] for layer, each in pairs for letter in _weights(layer)]
         return propagation.cost(cache, Y, self._loss), _row(dW)
 
@@ -377,7 +377,7 @@ class Recording:
 
 def _flat(network: Network) -> NDArray[np.float64]:
     """Every W as one row."""
-    return _row(layer.parameters[letter] for layer in network.layers for letter in _weights(layer))
+    return _row(layer.parameters[letter] for layer in network.leaves for letter in _weights(layer))
 
 
 def _weights(layer: Layer) -> tuple[str, ...]:

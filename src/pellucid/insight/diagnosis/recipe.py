@@ -54,6 +54,7 @@ class Recipe:
     """Arguments of :func:`pellucid.train`."""
     dtype: Any
     seed: int
+    input_shape: tuple[int, ...]
     target: Target
     start: tuple[tuple[float, float, float], ...] = ()
     """Mean and standard deviation of each W at the start, and the mean of each b."""
@@ -136,10 +137,9 @@ class Recipe:
 
     def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
         """Train; what diverges or cannot be trained raises ValueError."""
-        n = len(learned[0])
         network = Network(
             self.layers,
-            n,
+            self._shape(len(learned[0])),
             self._initializer(),
             seed=self.seed,
             dtype=self.dtype,
@@ -165,7 +165,7 @@ class Recipe:
     def _of_an_epoch(self, X: NDArray[Any]) -> float:
         n, m = X.shape
         sums = 0
-        shape: tuple[int, ...] = (n,)
+        shape = self._shape(n)
         for layer in self.layers:
             widest = max((row for _, row in layer.parameter_shapes(shape).values()), default=1)
             shape = layer.output_shape_for(shape)
@@ -173,6 +173,10 @@ class Recipe:
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
         slower = max(self.slower, SLOWER if is_custom(self.loss) else 1)
         return float(6 * sums * m + PER_STEP * steps * slower)
+
+    def _shape(self, n: int) -> tuple[int, ...]:
+        """The shape of an example with so many inputs: without some of its columns it has none."""
+        return self.input_shape if n == math.prod(self.input_shape) else (n,)
 
     def fits(self, X: NDArray[Any]) -> bool:
         """Whether the fewest epochs are done in the time of a trial."""
@@ -207,6 +211,8 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     known = known and s["optimizer"] != "unknown"  # steps of another rule
     if network is None or run.loss is None or e.target is None or not known:
         return None
+    if run.lengths[0] is not None:  # a trial takes no lengths
+        return None
     last = [*takewhile(lambda layer: type(layer) is Dense, reversed(network.layers))][::-1]
     if not last:  # an output layer of one's own
         return None
@@ -240,6 +246,7 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
         settings,
         network.dtype,
         network.seed,
+        network.input_shape,
         e.target,
         start,
         kept.first() if kept else None,
