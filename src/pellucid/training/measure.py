@@ -50,7 +50,7 @@ def measure(
     those that ``lengths``, (m,), say are there.
     """
     with np.errstate(all="ignore"):
-        cache = propagation.forward(network.layers, X, lengths=lengths)
+        cache = propagation.forward(network.layers, X, lengths=lengths, training=True)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
         return {"J": float(J), "layers": of_pass(cache, gradients)}

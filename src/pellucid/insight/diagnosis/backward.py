@@ -15,7 +15,7 @@ from pellucid import propagation
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight.gradient_check import in_float64
 from pellucid.layers import LAYERS, Layer
-from pellucid.layers.chain import leaves
+from pellucid.layers.chain import leaves, walk
 from pellucid.losses import Loss, is_custom
 from pellucid.network import Network
 
@@ -29,7 +29,7 @@ def of_ones_own(network: Network, loss: Loss) -> bool:
     return (
         is_custom(loss)
         or any(type(g) is not ACTIVATIONS.get(g.name) for g in functions)
-        or any(type(layer) is not LAYERS.get(layer.name) for layer in network.layers)
+        or any(type(layer) is not LAYERS.get(layer.name) for layer in walk(network.layers))
     )
 
 
