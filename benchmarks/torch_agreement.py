@@ -38,6 +38,7 @@ class Case:
     """An nn.Sequential for inputs of this shape, in our order.
 
     ``steps`` says that PyTorch has a sequence as (m, steps, features), not channels first.
+    ``training`` lets a BatchNorm take the statistics of the examples, as in a step of training.
     ``run`` is what PyTorch computes, unless the Sequential runs as it is; it takes the lengths too
     where there are some. ``note`` says why its bars are others.
     """
@@ -48,6 +49,7 @@ class Case:
     steps: bool = False
     run: Callable[..., torch.Tensor] | None = None
     lengths: tuple[int, ...] | None = None
+    training: bool = False
     bars: Mapping[str, float] = field(default_factory=lambda: BARS)
     note: str = ""
 
@@ -120,6 +122,21 @@ CASES = [
         lambda: [nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(2, 3)],
         (9, 2),
     ),
+    Case(
+        "BatchNorm, training",
+        lambda: [nn.Linear(4, 3), nn.Tanh(), nn.BatchNorm1d(3), nn.Linear(3, 2)],
+        (4,),
+        training=True,
+    ),
+    Case(
+        "BatchNorm of pictures, training",
+        lambda: [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 2)],
+        (5, 4, 2),
+        training=True,
+    ),
+    Case("BatchNorm of pictures", lambda: [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 2)], (5, 4, 2)),
+    Case("LayerNorm", lambda: [nn.LayerNorm(4), nn.Linear(4, 2)], (4,)),
+    Case("LayerNorm of steps", lambda: [nn.LayerNorm(3), nn.Linear(3, 2)], (5, 3), steps=True),
     Case("LeNet-5", _lenet, (28, 28, 1)),
 ]
 """What is compared. A recurrent layer's ``run`` takes what it needs of the tuple it returns."""
@@ -145,7 +162,9 @@ def compare(case: Case, dtype: str) -> dict[str, float]:
     """Return the largest difference of the outputs and of the gradients."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    module = nn.Sequential(*case.modules()).to(getattr(torch, dtype))
+    module = nn.Sequential(*case.modules()).to(getattr(torch, dtype)).train(case.training)
+    for parameter in module.parameters():  # gamma 1 and beta 0 would hide what they do
+        parameter.data += 0.1 * torch.randn_like(parameter)
     net = Network.from_torch(module, case.shape)
     lengths = None if case.lengths is None else np.resize(case.lengths, EXAMPLES)
 
@@ -158,24 +177,26 @@ def compare(case: Case, dtype: str) -> dict[str, float]:
     for parameter, found in zip(of_weights.parameters(), module.parameters(), strict=True):
         parameter.data = found.grad
 
-    cache = net.forward(ours(x, case.steps), cache=True, lengths=lengths)
+    cache = net.forward(ours(x, case.steps), cache=True, lengths=lengths, training=case.training)
     dA = ours(dy, case.steps)
     dX, by_layer, _ = chain.backward(net.layers, cache.chain_caches, dA, m=1)
-    pairs = [(dX, ours(x.grad, case.steps))]
+    worst = difference(dX, ours(x.grad, case.steps))
     expected = Network.from_torch(of_weights, case.shape).leaves
     for layer, gradients in zip(expected, by_layer, strict=True):
-        for letter, array in layer.parameters.items():
-            if layer.rate_factor(letter):  # not of a bias that PyTorch does not have
-                pairs.append((gradients["d" + letter], array))
+        # not of a bias that PyTorch does not have
+        known = {k: array for k, array in layer.parameters.items() if layer.rate_factor(k)}
+        most = max((float(np.abs(array).max()) for array in known.values()), default=0.0)
+        for letter, array in known.items():
+            worst = max(worst, difference(gradients["d" + letter], array, most))
     return {
         "outputs": difference(cache.chain_caches[-1].output, ours(y, case.steps)),
-        "gradients": max(difference(*pair) for pair in pairs),
+        "gradients": worst,
     }
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest number."""
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def difference(found: np.ndarray, expected: np.ndarray, most: float = 0.0) -> float:
+    """The largest difference, relative to the largest number: of them, or ``most``."""
+    return float(np.abs(found - expected).max() / (most or np.abs(expected).max()))
 
 
 def main() -> None:

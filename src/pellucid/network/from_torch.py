@@ -20,8 +20,19 @@ from numpy.typing import NDArray
 
 from pellucid import activations
 from pellucid.activations import Activation
-from pellucid.layers import AveragePool, Conv1D, Conv2D, Dense, GlobalPool, Layer, MaxPool
-from pellucid.layers.affine import Affine
+from pellucid.layers import (
+    Affine,
+    AveragePool,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    MaxPool,
+)
 
 Module = Any
 Floats = NDArray[np.float64]
@@ -70,8 +81,8 @@ class Reading:
         self.shape = layer.output_shape_for(self.shape)
         if isinstance(layer, Affine):
             self._open, self._since = layer, []
-        elif isinstance(layer, MaxPool):
-            self._since.append("MaxPool")
+        elif isinstance(layer, MaxPool | Dropout | BatchNorm):
+            self._since.append(type(layer).__name__)
         else:
             self._open = None
 
@@ -82,19 +93,32 @@ class Reading:
                 "must follow a layer that computes Z and has no activation yet, such as Linear or "
                 "a convolution."
             )
+        if self._since == ["BatchNorm"]:
+            self._fold(self._open)
         homogeneous = name in ("ReLU", "LeakyReLU")  # g(2 z) = 2 g(z)
         for between in self._since:
-            if name in _FALLING or (between == "Dropout" and not homogeneous):
+            same = {"MaxPool": name not in _FALLING, "Dropout": homogeneous}.get(between, False)
+            if not same:
                 raise self.refused(f"must stand before the {between}: here it is something else.")
         self._open.activation, self._open = g, None
 
     def drop(self, rate: float) -> None:
-        """Let the last layer drop units."""
+        """Let the last layer drop units, or have a layer that does."""
         last = self.layers[-1] if self.layers else None
         if not isinstance(last, Affine) or last.dropout:
-            raise self.refused("must follow a layer that computes Z, such as Linear.")
-        last.dropout = rate
-        self._since.append("Dropout")
+            self.add(Dropout(rate))
+        else:
+            last.dropout = rate
+            self._since.append("Dropout")
+
+    def _fold(self, layer: Affine) -> None:
+        """Put a BatchNorm between a layer and its activation into the layer, as it predicts."""
+        norm, own = self.layers.pop(), self.arrays.pop()
+        assert isinstance(norm, BatchNorm)
+        factor, held = own["gamma"] / np.sqrt(own["variance"] + norm.epsilon), self.arrays[-1]
+        held["W"] = factor * held["W"]
+        held["b"] = factor * (held["b"] - own["mean"]) + own["beta"]
+        layer.learning_rate_factor, self._since = 1.0, []  # there is a bias now
 
     def expect(self, *layouts: str) -> None:
         """Refuse a module that takes another layout than there is here."""
@@ -219,7 +243,7 @@ def _convolution(kind: type[Conv1D | Conv2D]) -> Callable[[Module, Reading], Non
 def _padding(module: Module, found: Reading) -> str | int:
     padding: Any = module.padding
     if isinstance(padding, str) or len(set(padding)) == 1:
-        return padding if isinstance(padding, str) else int(padding[0])
+        return padding if isinstance(padding, str) else int(padding[0]) or "valid"
     if all(2 * p + 1 == f for p, f in zip(padding, module.kernel_size, strict=True)):
         return "same"
     raise found.refused(f"has padding={padding}; only one number for both axes can be read.")
@@ -260,6 +284,53 @@ def _global_pool(kind: str) -> Callable[[Module, Reading], None]:
     return global_pool
 
 
+def _batch_norm(module: Module, found: Reading) -> None:
+    found.expect(COLUMN, CHANNELS_FIRST)
+    n = math.prod(found.shape) if found.layout == COLUMN else found.shape[-1]
+    found.expect_features(module, "num_features", n)
+    if n != found.shape[-1]:
+        raise found.refused("normalises each number of a volume that was flattened.")
+    found.require(module, track_running_stats=True)
+    if module.momentum is None:
+        raise found.refused("has momentum=None, the mean over all steps, which cannot be read.")
+    layer = BatchNorm(momentum=1 - module.momentum, epsilon=module.eps, **_rates(module))
+    found.add(
+        layer,
+        **_scaled(module, found, n),
+        mean=found.values(module.running_mean).reshape(-1, 1),
+        variance=found.values(module.running_var).reshape(-1, 1),
+    )
+
+
+def _layer_norm(module: Module, found: Reading) -> None:
+    found.expect(COLUMN, STEPS)
+    if tuple(module.normalized_shape) != found.shape[-1:] or (
+        found.layout == COLUMN and len(found.shape) > 1
+    ):
+        raise found.refused(
+            f"must normalise the features of a step, or a column; here are {found.shape}."
+        )
+    layer = LayerNorm(epsilon=module.eps, **_rates(module))
+    found.add(layer, **_scaled(module, found, found.shape[-1]))
+
+
+def _scaled(module: Module, found: Reading, n: int) -> dict[str, Floats]:
+    """gamma and beta; 1 and 0 where there are none."""
+    gamma, beta = module.weight, module.bias
+    return {
+        "gamma": np.ones((n, 1)) if gamma is None else found.values(gamma).reshape(-1, 1),
+        "beta": np.zeros((n, 1)) if beta is None else found.values(beta).reshape(-1, 1),
+    }
+
+
+def _rates(module: Module) -> dict[str, Any]:
+    """What is not there stays as it is."""
+    there = {"gamma": module.weight is not None, "beta": module.bias is not None}
+    if all(there.values()):
+        return {}
+    return {"learning_rate_factor": {letter: float(each) for letter, each in there.items()}}
+
+
 def _activation(
     make: Callable[[Module], Activation], **expected: Any
 ) -> Callable[[Module, Reading], None]:
@@ -291,6 +362,9 @@ MODULES: dict[str, Callable[[Module, Reading], None]] = {
     "AdaptiveAvgPool2d": _global_pool("average"),
     "AdaptiveMaxPool1d": _global_pool("max"),
     "AdaptiveMaxPool2d": _global_pool("max"),
+    "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "LayerNorm": _layer_norm,
     "Dropout": lambda module, found: found.drop(module.p),
     "Identity": lambda module, found: None,
     "Softmax": _softmax,
