@@ -80,6 +80,10 @@ class Convolution(Affine):
     def lengths_after(self, lengths: Array) -> Array:
         return steps_left(self, lengths, self.pads()[0])
 
+    @property
+    def numbers(self) -> int:
+        return max(super().numbers, self._patches().entries.size)
+
     def pads(self) -> Pairs:
         """How much padding stands before and behind each axis."""
         if self.padding == "same":

@@ -78,6 +78,10 @@ class WindowPool(Pool):
     def lengths_after(self, lengths: Array) -> Array:
         return steps_left(self, lengths, (0, 0))
 
+    @property
+    def numbers(self) -> int:
+        return max(super().numbers, self._windows().entries.size)
+
     def seen(self, A_prev: Array) -> Array:
         return self._windows().enter(A_prev)
 
