@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, Network, Scale, trace, train
-from pellucid.engines import ENGINES, Job, Objective
+from pellucid.engines import ENGINES, Examples, Job, Objective
 from pellucid.engines.contract import State
 from pellucid.insight.trace import preset
 from pellucid.losses import loss
@@ -53,7 +53,7 @@ def test_a_later_step_is_that_of_the_engine(name, dtype, rng):
         before = session.state()
         t = trace(net, X, Y, "cce", state=before, **how)
         later = first.next(step)
-        session.run(X, Y, None, 0, 1, learning_rate=rates, sample_weight=w)
+        session.run(Examples(X, Y, w), None, 0, 1, learning_rate=rates)
         after = session.state()
         assert t.state.step == later.state.step == step
         shown = {step.key: step.values for step in t.update}
