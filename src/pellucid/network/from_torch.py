@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from pellucid import activations
 from pellucid.activations import Activation
 from pellucid.layers import (
+    GRU,
+    LSTM,
     Affine,
     AveragePool,
     BatchNorm,
@@ -28,10 +30,12 @@ from pellucid.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     GlobalPool,
     Layer,
     LayerNorm,
     MaxPool,
+    Recurrent,
 )
 
 Module = Any
@@ -284,6 +288,50 @@ def _global_pool(kind: str) -> Callable[[Module, Reading], None]:
     return global_pool
 
 
+def _embedding(module: Module, found: Reading) -> None:
+    found.expect(COLUMN)
+    found.require(module, max_norm=None, scale_grad_by_freq=False)
+    W, padding = found.values(module.weight).T, module.padding_idx
+    if padding is not None and W[:, padding].any():
+        raise found.refused(f"has other numbers than 0 for the word {padding}, its padding_idx.")
+    found.add(Embedding(module.num_embeddings, module.embedding_dim, padding=padding), W=W)
+    found.layout = STEPS
+
+
+def _recurrent(
+    make: Callable[[Module], Layer], gates: tuple[int, ...], turned: tuple[int, ...] = ()
+) -> Callable[[Module, Reading], None]:
+    """Its outputs at every step, the first of what it returns.
+
+    ``gates`` are PyTorch's in our order; of those that are ``turned`` it has 1 - Gamma.
+    """
+
+    def recurrent(module: Module, found: Reading) -> None:
+        found.expect(STEPS)
+        found.expect_features(module, "input_size", found.shape[-1])
+        found.require(module, batch_first=True, bidirectional=False, bias=True, proj_size=0)
+        n = module.hidden_size
+        signs = np.array([-1.0 if k in turned else 1.0 for k in gates])
+
+        def ours(name: str, k: int) -> Floats:
+            values = found.values(getattr(module, f"{name}_l{k}"))
+            parts = signs[:, None, None] * values.reshape(len(gates), n, -1)[list(gates)]
+            return parts.reshape(len(gates) * n, -1)
+
+        for k in range(module.num_layers):
+            layer = make(module)
+            b, of_state = ours("bias_ih", k), ours("bias_hh", k)
+            if isinstance(layer, GRU):  # the candidate's two stay apart
+                b = np.concatenate([b[: 2 * n] + of_state[: 2 * n], b[2 * n :], of_state[2 * n :]])
+            else:
+                b = b + of_state
+            found.add(layer, W=np.hstack([ours("weight_hh", k), ours("weight_ih", k)]), b=b)
+            if module.dropout and k < module.num_layers - 1:
+                layer.dropout = module.dropout
+
+    return recurrent
+
+
 def _batch_norm(module: Module, found: Reading) -> None:
     found.expect(COLUMN, CHANNELS_FIRST)
     n = math.prod(found.shape) if found.layout == COLUMN else found.shape[-1]
@@ -362,6 +410,14 @@ MODULES: dict[str, Callable[[Module, Reading], None]] = {
     "AdaptiveAvgPool2d": _global_pool("average"),
     "AdaptiveMaxPool1d": _global_pool("max"),
     "AdaptiveMaxPool2d": _global_pool("max"),
+    "Embedding": _embedding,
+    "RNN": _recurrent(
+        lambda module: Recurrent(module.hidden_size, module.nonlinearity, sequences=True), (0,)
+    ),
+    "GRU": _recurrent(
+        lambda module: GRU(module.hidden_size, reset="after", sequences=True), (1, 0, 2), (1,)
+    ),
+    "LSTM": _recurrent(lambda module: LSTM(module.hidden_size, sequences=True), (0, 1, 3, 2)),
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
