@@ -16,7 +16,8 @@ import pellucid
 from pellucid import propagation
 from pellucid.errors import ModelError
 from pellucid.export.exported import Exported
-from pellucid.export.graph import Graph, Value
+from pellucid.export.graph import Graph
+from pellucid.export.value import Value
 from pellucid.network import Network
 
 LARGEST = 2_000_000_000
