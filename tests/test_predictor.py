@@ -230,7 +230,7 @@ def test_a_predictor_of_a_network(units: int, g: str) -> None:
     p = predictor.predict_proba(X)
     np.testing.assert_array_equal(p.T[-units:], net.forward(X.T))
     assert p.shape == (5, max(units, 2))
-    with pytest.raises(ValueError, match=r"rows must have the shape \(m, n\[0\]\), .*pass \[row\]"):
+    with pytest.raises(ValueError, match=r"shape \(m, n\[0\]\) = \(m, 3\), .*pass \[row\]"):
         predictor.predict(X[0])
 
 

@@ -152,9 +152,13 @@ class Value(Compared):
             return self
         if self.name in self.graph.arrays:
             return self.graph.constant(self.graph.arrays[self.name], order=order)
-        perm = tuple(self.order.index(axis) for axis in order)
-        name = self.graph.transposed(self.name, perm)
-        return Value(self.graph, name, self.dtype, self.shape, order)
+        made = Value(self.graph, self.name, self.dtype, self.shape, order)
+        if _moving(self) == _moving(made):  # an axis of one entry may stand anywhere
+            made.name = self.graph.reshaped(self.name, self.tensor_shape, made.tensor_shape)
+        else:
+            perm = tuple(self.order.index(axis) for axis in order)
+            made.name = self.graph.transposed(self.name, perm)
+        return made
 
     def astype(self, dtype: Any) -> Value:
         """Return the values in another dtype."""
@@ -455,6 +459,11 @@ def _broadcast(x: Shape, y: Shape) -> Shape:
         if a != b and 1 not in (a, b):
             raise ValueError(f"shapes {x} and {y} do not fit together")
     return tuple(b if a == 1 else a for a, b in zip(x, padded, strict=True))
+
+
+def _moving(x: Value) -> list[int]:
+    """The axes of more than one entry, as the tensor has them."""
+    return [axis for axis in x.order if x.shape[axis] != 1]
 
 
 def _times(n: Any) -> int:

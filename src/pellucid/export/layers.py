@@ -1,0 +1,138 @@
+"""Layers as ONNX has them: one table, :data:`OPERATORS`, an entry for each class.
+
+What has no entry, or computes what its operator cannot, is written down operation by operation: its
+own forward is run on a :class:`~pellucid.export.value.Value`. So a layer of one's own needs nothing
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import ModelError
+from pellucid.export.value import Value
+from pellucid.layers import Conv1D, Conv2D, Layer
+from pellucid.layers.chain import Mode
+from pellucid.layers.conv import each
+from pellucid.layers.shapes import held, valid_steps
+
+Entry = Callable[[Any, Value, Value | None], Value | None]
+"""From a layer, A[l-1] and the lengths, (m,), if there are any, to A[l], (n[l], m); None where the
+operator does not compute what this layer does."""
+
+
+def through(layers: Sequence[Layer], A: Value, lengths: Value | None = None) -> Value:
+    """Return what leaves the last of these layers, (n[L], m)."""
+    for layer in layers:
+        A = _written(layer, A, lengths)
+        lengths = None if lengths is None else _lengths_after(layer, lengths)
+        if lengths is not None:
+            A = held(A, valid_steps(lengths, layer.output_shape))
+    return A
+
+
+def steps_left(layers: Sequence[Layer], lengths: Value) -> Value | None:
+    """Return how many steps of each example leave the last of these layers, (m,)."""
+    left: Value | None = lengths
+    for layer in layers:
+        left = None if left is None else _lengths_after(layer, left)
+    return left
+
+
+def _written(layer: Layer, A: Value, lengths: Value | None) -> Value:
+    """A layer as its operator, or else as its own forward does it."""
+    made: Any = None
+    try:
+        entry = OPERATORS.get(type(layer))
+        if entry is not None:
+            made = entry(layer, A, lengths)
+        if made is None:
+            given: dict[str, Any] = {"lengths": lengths, "mode": Mode()}
+            made = layer.forward(A, **{name: given[name] for name in layer.needs})[0]
+        known, reason = isinstance(made, Value), ""
+    except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
+        known, reason = False, f": {error}"
+    else:
+        reason = "" if known else ", as it does not compute with the array API"
+    if not known:
+        g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
+        raise ModelError(
+            f"{layer.where()}{g} cannot be exported to ONNX{reason.rstrip('.')}. Write it with "
+            "the functions of the array API that Pellucid's own activations use, or take "
+            "one of those."
+        )
+    written: Value = made
+    return written
+
+
+def _lengths_after(layer: Layer, lengths: Value) -> Value | None:
+    """The steps that are left: what no file can do is refuse an example that is too short."""
+    if not isinstance(layer, Conv1D):
+        after: Value | None = layer.lengths_after(lengths)
+        return after
+    (f,), (s,), (pads,) = each(layer.size, 1), each(layer.stride, 1), layer.pads()
+    return (lengths + (sum(pads) - f)).with_("Div", s) + 1
+
+
+# An example's places as ONNX has them: (m, channels, rows, columns) -------------------------------
+
+
+def _channels_first(A: Value, shape: tuple[int, ...]) -> Value:
+    """From (n, m) to (m, channels, rows, columns), the tensor likewise."""
+    volume = A.T.reshape(A.shape[1], *shape)
+    last = volume.ndim - 1
+    volume = volume.transpose(0, last, *range(1, last))
+    return volume.arranged(tuple(range(volume.ndim)))
+
+
+def _unrolled(Z: Value) -> Value:
+    """From (m, channels, rows, columns) to (n, m)."""
+    rows = Z.transpose(0, *range(2, Z.ndim), 1)
+    return rows.reshape(rows.shape[0], -1).T
+
+
+def _activated(layer: Layer, Z: Value) -> Value:
+    """g of (m, channels, rows, columns), in which a g that mixes units mixes the channels."""
+    axes = (1, 0, *range(2, Z.ndim))
+    A: Value = layer.activation(Z.transpose(*axes)).transpose(*axes)  # type: ignore[misc]
+    return A
+
+
+def _convolution(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    if A.dtype != np.float32:  # ONNX Runtime has Conv in no other type
+        return None
+    W, b, n_axes = layer.parameters["W"], layer.parameters["b"], layer.n_axes
+    size = each(layer.size, n_axes)
+    filters = W.reshape(len(W), *size, -1)
+    filters = filters.transpose(0, n_axes + 1, *range(1, n_axes + 1))
+    x = _channels_first(A, layer.input_shape)
+    before, behind = zip(*layer.pads(), strict=True)
+    Z = A.graph.add(
+        "Conv",
+        x,
+        *(_parameter(A, array, whole) for array, whole in ((filters, W), (b.ravel(), b))),
+        dtype=A.dtype,
+        shape=(A.shape[1], *layer.output_shape[-1:], *layer.output_shape[:-1]),
+        order=tuple(range(n_axes + 2)),
+        kernel_shape=size,
+        strides=each(layer.stride, n_axes),
+        pads=[*before, *behind],
+        group=layer.groups,
+    )
+    return _unrolled(_activated(layer, Z))
+
+
+def _parameter(A: Value, array: Any, whole: Any) -> Value:
+    """A parameter in the form of an operator, under its own name."""
+    order = tuple(range(array.ndim))
+    return A.graph.constant(array, A.dtype, order=order, name=A.graph.name_of(whole))
+
+
+OPERATORS: dict[type[Layer], Entry] = {
+    Conv1D: _convolution,
+    Conv2D: _convolution,
+}
+"""Each layer that ONNX has an operator for. A new one is an entry here."""
