@@ -15,16 +15,20 @@ from pellucid.layers.affine import Affine
 from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
+from pellucid.layers.pool import AveragePool, GlobalPool, MaxPool
 from pellucid.layers.scale import Scale
 
 __all__ = [
     "LAYERS",
     "Affine",
+    "AveragePool",
     "Conv1D",
     "Conv2D",
     "Dense",
+    "GlobalPool",
     "Layer",
     "LayerCache",
+    "MaxPool",
     "Scale",
     "layer_from_dict",
 ]
@@ -35,6 +39,9 @@ LAYERS: dict[str, type[Layer]] = {
         Dense,
         Conv1D,
         Conv2D,
+        MaxPool,
+        AveragePool,
+        GlobalPool,
         Scale,
     )
 }

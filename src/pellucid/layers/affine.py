@@ -13,7 +13,7 @@ from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
-from pellucid.layers.shapes import by_place, unrolled
+from pellucid.layers.shapes import by_place, over_places, unrolled
 
 
 class Affine(Layer):
@@ -102,9 +102,7 @@ class Affine(Layer):
             if cache.mask is not None:
                 dA = dA * cache.mask
             dZ = g.backward(by_place(dA, n), by_place(cache.Z, n), by_place(cache.A, n))
-        dZ = by_place(dZ, n)
-        xp = dZ.__array_namespace__()
-        dW, dP = self.product_backward(dZ, W, P, inputs)
-        db = xp.sum(dZ, axis=1, keepdims=True) / m
+        dW, dP = self.product_backward(by_place(dZ, n), W, P, inputs)
+        dZ = unrolled(dZ, cache.A_prev.shape[1])
         dA_prev = self.leave(dP) if inputs else None
-        return dA_prev, {"dZ": unrolled(dZ, cache.A_prev.shape[1]), "dW": dW / m, "db": db}
+        return dA_prev, {"dZ": dZ, "dW": dW / m, "db": over_places(dZ, n) / m}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pellucid._shown import plain
 from pellucid.activations import Activation
@@ -11,9 +11,9 @@ from pellucid.checks import is_whole
 from pellucid.initializers import Initializer
 from pellucid.layers.affine import Affine
 from pellucid.layers.base import Array
-from pellucid.layers.patches import Pairs, Patches, patches, places_along
-
-Size = int | tuple[int, ...]
+from pellucid.layers.patches import Pairs, Patches, patches
+from pellucid.layers.shapes import place_by_place
+from pellucid.layers.windows import Size, check_axes, checked_size, each, places, steps_left
 
 
 class Convolution(Affine):
@@ -60,8 +60,8 @@ class Convolution(Affine):
         if n_filters % groups:
             raise ValueError(f"{name}: {n_filters} filters cannot be shared among {groups} groups.")
         self.n_filters, self.groups, self.padding = int(n_filters), int(groups), padding
-        self.size = checked_size(name, "size", size, self.n_axes)
-        self.stride = checked_size(name, "stride", stride, self.n_axes)
+        self.size = checked_size(self, "size", size, self.n_axes)
+        self.stride = checked_size(self, "stride", stride, self.n_axes)
 
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         n = input_shape[-1] // self.groups
@@ -75,10 +75,10 @@ class Convolution(Affine):
             raise ValueError(
                 f"{self!r}: {input_shape[-1]} channels cannot be shared among {self.groups} groups."
             )
-        return (*places(self, input_shape), self.n_filters)
+        return (*places(self, input_shape, self.pads()), self.n_filters)
 
     def lengths_after(self, lengths: Array) -> Array:
-        return steps_left(self, lengths)
+        return steps_left(self, lengths, self.pads()[0])
 
     def pads(self) -> Pairs:
         """How much padding stands before and behind each axis."""
@@ -88,21 +88,22 @@ class Convolution(Affine):
         return ((p, p),) * self.n_axes
 
     def enter(self, A_prev: Array) -> Array:
-        return self._patches().enter(A_prev)
+        seen = self._patches().enter(A_prev)
+        return seen.reshape(-1, seen.shape[2]).T
 
     def leave(self, dP: Array) -> Array:
-        return self._patches().leave(dP)
+        return self._patches().leave(dP.T)
 
     def product(self, W: Array, P: Array) -> Array:
         if self.groups == 1:
-            return W @ P
+            return place_by_place(W, P)
         parts = zip(self._filters(W), self._channels(P), strict=True)
         xp = P.__array_namespace__()
         return xp.concat([Wj @ Pj for Wj, Pj in parts], axis=0)
 
     def product_backward(self, dZ: Array, W: Array, P: Array, inputs: bool) -> tuple[Array, Array]:
         if self.groups == 1:
-            return super().product_backward(dZ, W, P, inputs)
+            return dZ @ P.T, place_by_place(W.T, dZ) if inputs else None
         xp, n = dZ.__array_namespace__(), self.input_shape[-1] // self.groups
         dZs, Ws, Ps = self._filters(dZ), self._filters(W), self._channels(P)
         dW = xp.concat([dZj @ Pj.T for dZj, Pj in zip(dZs, Ps, strict=True)], axis=0)
@@ -206,64 +207,3 @@ class Conv1D(Convolution):
     def examples(cls) -> Iterator[tuple[Conv1D, tuple[int, ...]]]:
         yield cls(3, 2, "tanh"), (5, 2)
         yield cls(2, 3, "sigmoid", stride=2, padding="same"), (6, 1)
-
-
-# For every layer with a window, pools too ---------------------------------------------------------
-
-
-def each(value: Size, n_axes: int) -> tuple[int, ...]:
-    """Return one number for each axis."""
-    return value if isinstance(value, tuple) else (value,) * n_axes
-
-
-def checked_size(name: str, argument: str, value: Any, n_axes: int) -> Size:
-    """Return a size or stride: a number, or one for each axis."""
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    if len(numbers) not in (1, n_axes) or not all(is_whole(n, 1) for n in numbers):
-        pair = ", or a pair of them" if n_axes == 2 else ""
-        raise ValueError(
-            f"{name}: {argument} must be an integer of 1 or more{pair}; got {plain(value)!r}."
-        )
-    found = tuple(int(n) for n in numbers)
-    return found[0] if len(set(found)) == 1 else found
-
-
-def check_axes(layer: Any, input_shape: tuple[int, ...], n_axes: int) -> None:
-    """Refuse an input that has not one axis more than the window."""
-    if len(input_shape) == n_axes + 1:
-        return
-    expected = "(rows, columns, channels)" if n_axes == 2 else "(steps, features)"
-    hint = ""
-    if len(input_shape) == n_axes:
-        with_one = ", ".join(map(str, (*input_shape, 1)))
-        hint = f" Where there is one channel, write ({with_one})."
-    raise ValueError(f"{layer!r} expects inputs of shape {expected}; got {input_shape}.{hint}")
-
-
-def places(layer: Any, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return how many places a layer's window has along each axis, 1 or more."""
-    n_axes = layer.n_axes
-    size, stride = each(layer.size, n_axes), each(layer.stride, n_axes)
-    found = [
-        places_along(*along) for along in zip(input_shape, size, stride, layer.pads(), strict=False)
-    ]
-    if min(found) < 1:
-        seen, there = (" x ".join(map(str, n)) for n in (size, input_shape[:-1]))
-        raise ValueError(
-            f"{layer!r}: the window of {seen} is larger than what enters, {there}. Take a smaller "
-            "size, or padding='same'."
-        )
-    return tuple(found)
-
-
-def steps_left(layer: Any, lengths: Array) -> Array:
-    """Return how many steps of each example a window leaves; refuse examples that are too short."""
-    (f,), (s,), (pads,) = each(layer.size, 1), each(layer.stride, 1), layer.pads()
-    left = (lengths + sum(pads) - f) // s + 1
-    if int(left.min()) < 1:
-        k = int(left.argmin())
-        raise ValueError(
-            f"{layer.where()} sees {f} steps at once; lengths[{k}] is {int(lengths[k])}. Leave "
-            "such examples out, or take padding='same'."
-        )
-    return left

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Array = Any
 Pairs = tuple[tuple[int, int], ...]
 
+AT_ONCE = 2**17
+"""So many numbers are added up at once: they stay in a core's cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patches:
@@ -22,10 +25,10 @@ class Patches:
 
     Attributes
     ----------
-    entries : array of int, (places, f f n_C)
+    entries : array of int, (places, f f n_C), or with channels apart (f f, n[l])
         Which entry of the column stands there, in the order row, column, channel; n, the number of
         entries, where it is padding.
-    visits : array of int, (n, most)
+    visits : array of int, (most, n)
         Where each entry stands in the ``entries``, numbered row by row; their number where it
         stands in fewer windows than others.
 
@@ -40,30 +43,46 @@ class Patches:
     visits: NDArray[np.int64]
 
     def enter(self, A_prev: Array) -> Array:
-        """Return (f f n_C, m places): each column a patch of the (n, m) that entered."""
-        rows, (n, m) = A_prev.T, A_prev.shape
-        if int(self.entries.max()) == n:
-            rows = _with_zero(rows)
-        return rows[:, self.entries].reshape(m * len(self.entries), -1).T
+        """Return (m, *entries.shape): of each example of (n, m), what the windows see."""
+        return _taken(A_prev.T, self.entries)
 
     def leave(self, dP: Array) -> Array:
-        """Return (n, m): for each entry the sum over the patches that it stands in."""
-        rows = _with_zero(dP.T.reshape(-1, self.entries.size))
+        """Return (n, m) of (m, *entries.shape): each entry is the sum over where it stands."""
+        rows = dP.reshape(-1, self.entries.size)
+        m, some = rows.shape[0], max(1, AT_ONCE // self.visits.size)
         xp = rows.__array_namespace__()
-        return xp.sum(rows[:, self.visits], axis=2).T
+        if m <= some:
+            return xp.sum(_taken(rows, self.visits), axis=1).T
+        sums = [xp.sum(_taken(rows[k : k + some], self.visits), axis=1) for k in range(0, m, some)]
+        return xp.concat(sums, axis=0).T
 
 
-def _with_zero(rows: Array) -> Array:
-    """The rows with one entry more, 0: what stands for padding."""
-    xp = rows.__array_namespace__()
-    return xp.concat([rows, xp.zeros((rows.shape[0], 1), dtype=rows.dtype)], axis=1)
+def _taken(rows: Array, at: NDArray[np.int64]) -> Array:
+    """Return (m, *at.shape): what stands at these places in each row, and 0 behind its end."""
+    xp, (m, n) = rows.__array_namespace__(), rows.shape
+    if int(at.max()) == n:
+        rows = xp.concat([rows, xp.zeros((m, 1), dtype=rows.dtype)], axis=1)
+    return xp.take(rows, at, axis=1)
 
 
 @functools.lru_cache(maxsize=64)
 def patches(
-    shape: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], padding: Pairs
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: Pairs,
+    *,
+    apart: bool = False,
 ) -> Patches:
-    """Return the windows; ``padding`` is how much stands before and behind each axis."""
+    """Return the windows; ``padding`` is how much stands before and behind each axis.
+
+    With ``apart=True`` each channel has windows of its own, and ``entries`` is (f f, n[l]): a
+    column for each number of the output.
+
+    >>> patches((4, 1), (2,), (2,), ((0, 0),), apart=True).entries
+    array([[0, 2],
+           [1, 3]])
+    """
     n, grids = math.prod(shape), []
     for axis, (length, f, s, pads) in enumerate(zip(shape, size, stride, padding, strict=False)):
         places = np.arange(places_along(length, f, s, pads)) * s - pads[0]
@@ -80,20 +99,23 @@ def patches(
         inside &= ((grid >= 0) & (grid < length)).reshape(form)
     entries += np.arange(shape[-1])
     entries = np.where(inside, entries, n)
-    flat = entries.reshape(math.prod(d[0] for d in dims), -1)
+    entries = entries.reshape(math.prod(d[0] for d in dims), -1, shape[-1])
+    if apart:
+        entries = entries.swapaxes(0, 1)
+    flat = np.ascontiguousarray(entries).reshape(len(entries), -1)
     return Patches(flat, _visits(flat, n))
 
 
 def _visits(entries: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Where each of n entries stands, a row each, filled up with the number of all."""
+    """Where each of n entries stands, a column each, filled up with the number of all."""
     flat = entries.ravel()
     order = np.argsort(flat, kind="stable")
     counts = np.bincount(flat, minlength=n + 1)
-    visits = np.full((n, int(counts[:n].max(initial=1))), flat.size, np.int64)
+    visits = np.full((int(counts[:n].max(initial=1)), n), flat.size, np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)])
     seen = flat[order] < n
-    rows = flat[order][seen]
-    visits[rows, np.arange(flat.size)[seen] - starts[rows]] = order[seen]
+    columns = flat[order][seen]
+    visits[np.arange(flat.size)[seen] - starts[columns], columns] = order[seen]
     return visits
 
 

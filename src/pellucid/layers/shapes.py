@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 Array = Any
 
 
@@ -32,6 +34,26 @@ def unrolled(A: Array, m: int) -> Array:
            [5, 6, 7, 8]])
     """
     return A if A.shape[1] == m else A.T.reshape(m, -1).T
+
+
+def place_by_place(W: Array, P: Array) -> Array:
+    """Return W P with the numbers of a place side by side in memory, as P should have them.
+
+    NumPy alone would put those of a unit side by side, and unrolling them would be a copy.
+    """
+    return np.matmul(W, P, order="F") if isinstance(P, np.ndarray) else W @ P
+
+
+def over_places(A: Array, n: int) -> Array:
+    """Return (n, 1): the sum of (places n, m) over examples and places.
+
+    >>> over_places(np.array([[1, 5], [2, 6], [3, 7], [4, 8]]), 2)
+    array([[16],
+           [20]])
+    """
+    xp = A.__array_namespace__()
+    total = xp.sum(A, axis=1, keepdims=True)
+    return total if total.shape[0] == n else xp.sum(by_place(total, n), axis=1, keepdims=True)
 
 
 def n_places(shape: tuple[int, ...]) -> int:

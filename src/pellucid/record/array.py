@@ -124,6 +124,10 @@ class Functions:
         """Return the values in another dtype."""
         return x.astype(dtype)
 
+    def take(self, x: Any, at: Any, *, axis: int) -> Any:
+        """Return what stands at these places of an axis."""
+        return x[(slice(None),) * axis + (at,)]
+
 
 def first(inputs: Any) -> Any:
     """Return the first of the inputs that records."""
