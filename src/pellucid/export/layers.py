@@ -14,10 +14,11 @@ import numpy as np
 
 from pellucid.errors import ModelError
 from pellucid.export.value import Value
-from pellucid.layers import Conv1D, Conv2D, Layer
+from pellucid.layers import AveragePool, Conv1D, Conv2D, GlobalPool, Layer, MaxPool
 from pellucid.layers.chain import Mode
-from pellucid.layers.conv import each
+from pellucid.layers.pool import WindowPool
 from pellucid.layers.shapes import held, valid_steps
+from pellucid.layers.windows import each, steps_seen
 
 Entry = Callable[[Any, Value, Value | None], Value | None]
 """From a layer, A[l-1] and the lengths, (m,), if there are any, to A[l], (n[l], m); None where the
@@ -70,11 +71,13 @@ def _written(layer: Layer, A: Value, lengths: Value | None) -> Value:
 
 def _lengths_after(layer: Layer, lengths: Value) -> Value | None:
     """The steps that are left: what no file can do is refuse an example that is too short."""
-    if not isinstance(layer, Conv1D):
-        after: Value | None = layer.lengths_after(lengths)
-        return after
-    (f,), (s,), (pads,) = each(layer.size, 1), each(layer.stride, 1), layer.pads()
-    return (lengths + (sum(pads) - f)).with_("Div", s) + 1
+    after: Value | None
+    if isinstance(layer, (Conv1D, WindowPool)):
+        pads = layer.pads()[0] if isinstance(layer, Conv1D) else (0, 0)
+        after = steps_seen(layer, lengths, pads)
+    else:
+        after = layer.lengths_after(lengths)
+    return after
 
 
 # An example's places as ONNX has them: (m, channels, rows, columns) -------------------------------
@@ -86,6 +89,11 @@ def _channels_first(A: Value, shape: tuple[int, ...]) -> Value:
     last = volume.ndim - 1
     volume = volume.transpose(0, last, *range(1, last))
     return volume.arranged(tuple(range(volume.ndim)))
+
+
+def _first_channels(A: Value, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """(m, channels, rows, columns)."""
+    return (A.shape[1], shape[-1], *shape[:-1])
 
 
 def _unrolled(Z: Value) -> Value:
@@ -115,14 +123,41 @@ def _convolution(layer: Any, A: Value, lengths: Value | None) -> Value | None:
         x,
         *(_parameter(A, array, whole) for array, whole in ((filters, W), (b.ravel(), b))),
         dtype=A.dtype,
-        shape=(A.shape[1], *layer.output_shape[-1:], *layer.output_shape[:-1]),
-        order=tuple(range(n_axes + 2)),
+        shape=_first_channels(A, layer.output_shape),
+        order=x.order,
         kernel_shape=size,
         strides=each(layer.stride, n_axes),
         pads=[*before, *behind],
         group=layer.groups,
     )
     return _unrolled(_activated(layer, Z))
+
+
+def _pool(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    of_mean = isinstance(layer, AveragePool)
+    if of_mean and A.dtype != np.float32:  # ONNX Runtime has AveragePool in no other type
+        return None
+    x, n_axes = _channels_first(A, layer.input_shape), len(layer.input_shape) - 1
+    made = x.graph.add(
+        "AveragePool" if of_mean else "MaxPool",
+        x,
+        dtype=A.dtype,
+        shape=_first_channels(A, layer.output_shape),
+        order=x.order,
+        kernel_shape=each(layer.size, n_axes),
+        strides=each(layer.stride, n_axes),
+    )
+    return _unrolled(made)
+
+
+def _global_pool(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    if A.dtype != np.float32 or lengths is not None:  # padding is not to count
+        return None
+    x = _channels_first(A, layer.input_shape)
+    operator = "GlobalMaxPool" if layer.kind == "max" else "GlobalAveragePool"
+    ones = (1,) * (x.ndim - 2)
+    made = x.graph.add(operator, x, dtype=A.dtype, shape=(*x.shape[:2], *ones), order=x.order)
+    return _unrolled(made)
 
 
 def _parameter(A: Value, array: Any, whole: Any) -> Value:
@@ -134,5 +169,8 @@ def _parameter(A: Value, array: Any, whole: Any) -> Value:
 OPERATORS: dict[type[Layer], Entry] = {
     Conv1D: _convolution,
     Conv2D: _convolution,
+    MaxPool: _pool,
+    AveragePool: _pool,
+    GlobalPool: _global_pool,
 }
 """Each layer that ONNX has an operator for. A new one is an entry here."""

@@ -133,6 +133,9 @@ class Value(Compared):
             "with the array API: xp.where(condition, x, y)"
         )
 
+    def __floordiv__(self, other: int) -> Value:
+        return self.with_("Div", other)  # of whole numbers of 0 or more
+
     def __getitem__(self, at: Any) -> Value:
         return _take(self, at)
 
@@ -228,15 +231,9 @@ class _Functions(Functions):
             return np.concatenate(arrays, axis=axis)
         return values[0].graph.concatenate(list(arrays), axis)
 
-    @staticmethod
-    def take(x: Any, indices: Any, axis: int) -> Any:
-        """Return the entries at these places of an axis."""
-        return x[(slice(None),) * (range(len(x.shape))[axis]) + (indices,)]
-
-    @staticmethod
-    def repeat(x: Any, repeats: int, axis: int) -> Any:
+    def repeat(self, x: Any, repeats: int, axis: int) -> Any:
         """Return each entry of an axis several times."""
-        return _Functions.take(x, np.repeat(np.arange(x.shape[axis]), repeats), axis)
+        return self.take(x, np.repeat(np.arange(x.shape[axis]), repeats), axis=axis)
 
     @staticmethod
     def zeros(shape: Any, dtype: Any = np.float64) -> Any:

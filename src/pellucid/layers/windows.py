@@ -60,13 +60,18 @@ def places(layer: Any, input_shape: tuple[int, ...], pads: Pairs) -> tuple[int, 
 
 def steps_left(layer: Any, lengths: Array, pads: tuple[int, int]) -> Array:
     """Return how many steps of each example a window leaves; refuse examples that are too short."""
-    (f,), (s,) = each(layer.size, 1), each(layer.stride, 1)
-    left = (lengths + sum(pads) - f) // s + 1
-    if int(left.min()) < 1:
-        k = int(left.argmin())
+    left = steps_seen(layer, lengths, pads)
+    if left.shape[0] and int(left.min()) < 1:
+        k, (f,) = int(left.argmin()), each(layer.size, 1)
         mend = ", or take padding='same'" if hasattr(layer, "padding") else ""
         raise ValueError(
             f"{layer.where()} sees {f} steps at once; lengths[{k}] is {int(lengths[k])}. Leave "
             f"such examples out{mend}."
         )
     return left
+
+
+def steps_seen(layer: Any, lengths: Array, pads: tuple[int, int]) -> Array:
+    """Return at how many places a window stands in each example, 0 or less where it is too long."""
+    (f,), (s,) = each(layer.size, 1), each(layer.stride, 1)
+    return (lengths + sum(pads) - f) // s + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +52,14 @@ class NetworkPredictor:
         A network: class 1 where a >= 0.5; an MLPClassifier: the second class where a > 0.5.
         ``lengths``, (m,), are the steps that each row has.
         """
-        X = columns_of(rows, self.network.input_shape)
+        X, task = columns_of(rows, self.network.input_shape), self._task()
+        n = self.network.output_shape[-1]
         if self.classes is None:
             found = self.network.predict(X, lengths=lengths)
-            n = len(np.atleast_2d(found)) // math.prod(self.network.output_shape[:-1])
         else:
             A = self.network.forward(X, lengths=lengths)
-            by_places = by_place(A, self.network.output_shape[-1])
-            found = self._task().answers(by_places, at_half=False)
-            n = len(np.atleast_2d(found))
+            found = task.answers(by_place(A, n), at_half=False)
+        n = 1 if task.output_per_class and not task.several else n  # the number of a class
         found = self._by_rows(found, X.shape[1], n)
         if n == 1:
             found = found[..., 0]
