@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from pellucid import Dense, Network
+from pellucid import Dense, Network, train
+from pellucid.activations import Tanh
 from pellucid.errors import ModelError, SettingsError
 from pellucid.export import export, verify
 from pellucid.export import onnx as exporter
@@ -22,11 +24,15 @@ from pellucid.export.value import XP, Rows, Value
 from pellucid.layers import (
     LAYERS,
     AveragePool,
+    BatchNorm,
     Conv1D,
     Conv2D,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
+    Parallel,
+    Residual,
 )
 from pellucid.persistence.predictor import NetworkPredictor
 
@@ -40,6 +46,10 @@ WRITTEN_AS = {
     "MaxPool": {"MaxPool"},
     "AveragePool": {"AveragePool"},
     "GlobalPool": {"GlobalAveragePool", "GlobalMaxPool"},
+    "BatchNorm": {"BatchNormalization"},
+    "LayerNorm": {"LayerNormalization"},
+    "Residual": {"Add"},
+    "Parallel": {"Concat"},
 }
 """The operators by which readers of a file in float32 know each layer."""
 
@@ -153,6 +163,50 @@ def test_lenet_is_what_others_would_write() -> None:
 def test_chains_of_them(layers: list[Layer], shape: tuple[int, ...], dtype: str) -> None:
     net = filled(Network([*layers, Dense(2, "identity")], shape, dtype=dtype))
     agrees(net, np.random.default_rng(0).normal(size=(7, net.n_inputs)).astype(dtype))
+
+
+def test_pictures_stay_as_onnx_has_them_from_layer_to_layer() -> None:
+    block = [Conv2D(4, 3, "tanh", padding="same"), BatchNorm(), Conv2D(4, 3, padding="same")]
+    sizes = Parallel([Conv2D(2, 1), [Conv2D(3, 3, padding="same"), BatchNorm()], []])
+    layers: list[Layer] = [Conv2D(4, 3), Residual(block), sizes, MaxPool(2), GlobalPool()]
+    net = filled(Network([*layers, Dense(2, "softmax")], (7, 6, 2), seed=0))
+    made = agrees(net, np.random.default_rng(0).normal(size=(3, 84)).astype(np.float32))
+    assert made.operators.count("Transpose") == 1, made.operators  # of what enters
+    assert made.operators.count("BatchNormalization") == 2
+    assert made.sizes["gamma2"] == (4,)
+
+
+@each_dtype
+def test_batch_norm_goes_by_what_training_found(dtype: str) -> None:
+    layers: list[Layer] = [Conv1D(3, 2, "tanh"), BatchNorm(), Dense(2, "softmax")]
+    net, rng = Network(layers, (5, 2), seed=0, dtype=dtype), np.random.default_rng(0)
+    X = rng.normal(3, 2, size=(40, 10)).astype(dtype)
+    before = net.forward(X.T)
+    train(net, X.T, rng.integers(0, 2, 40), loss="cce", epochs=5, learning_rate=0.01)
+    assert np.abs(net.layers[1].statistics["mean"]).min() > 0.01
+    agrees(net, X)
+    assert np.abs(net.forward(X.T) - before).max() > 0.01
+
+
+@each_dtype
+@pytest.mark.parametrize("split", [None, [1, 1]])
+def test_lengths_through_layers_that_hold_layers(split: list[int] | None, dtype: str) -> None:
+    inside = Residual([Conv1D(2, 3, "tanh", padding="same"), LayerNorm()])
+    beside = [Conv1D(3, 2), Dense(2, "elu", each_step=True)], Conv1D(2, 2, "sigmoid")
+    layers: list[Layer] = [Conv1D(2, 2), inside, Parallel(beside, split=split), GlobalPool()]
+    net = filled(Network([*layers, Dense(3, "softmax")], (7, 2), dtype=dtype))
+    agrees(net, sequences(2, dtype), LENGTHS)
+
+
+def test_a_layer_inside_of_another_is_named() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class OnlyNumpy(Tanh):
+        def __call__(self, Z: Any) -> Any:
+            return np.tanh(Z)
+
+    net = Network([Residual([Dense(3, OnlyNumpy())]), Dense(2)], 3)
+    with pytest.raises(ModelError, match=r"^layer 1 \(Dense 3 -> 3\) with the .* to ONNX"):
+        File(net)
 
 
 # What comes out: a class, or one for each step ----------------------------------------------------

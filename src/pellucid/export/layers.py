@@ -14,7 +14,18 @@ import numpy as np
 
 from pellucid.errors import ModelError
 from pellucid.export.value import Value
-from pellucid.layers import AveragePool, Conv1D, Conv2D, GlobalPool, Layer, MaxPool
+from pellucid.layers import (
+    AveragePool,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    MaxPool,
+    Parallel,
+    Residual,
+)
 from pellucid.layers.chain import Mode
 from pellucid.layers.pool import WindowPool
 from pellucid.layers.shapes import held, valid_steps
@@ -54,6 +65,8 @@ def _written(layer: Layer, A: Value, lengths: Value | None) -> Value:
             given: dict[str, Any] = {"lengths": lengths, "mode": Mode()}
             made = layer.forward(A, **{name: given[name] for name in layer.needs})[0]
         known, reason = isinstance(made, Value), ""
+    except ModelError:  # of a layer inside of this one
+        raise
     except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
         known, reason = False, f": {error}"
     else:
@@ -71,21 +84,34 @@ def _written(layer: Layer, A: Value, lengths: Value | None) -> Value:
 
 def _lengths_after(layer: Layer, lengths: Value) -> Value | None:
     """The steps that are left: what no file can do is refuse an example that is too short."""
-    after: Value | None
+    if isinstance(layer, Residual):
+        return steps_left(layer.layers, lengths)
+    if isinstance(layer, Parallel):
+        return steps_left(layer.branches[0], lengths)  # all leave as many
+    left: Value | None
     if isinstance(layer, (Conv1D, WindowPool)):
-        pads = layer.pads()[0] if isinstance(layer, Conv1D) else (0, 0)
-        after = steps_seen(layer, lengths, pads)
+        left = steps_seen(layer, lengths, layer.pads()[0] if isinstance(layer, Conv1D) else (0, 0))
     else:
-        after = layer.lengths_after(lengths)
-    return after
+        left = layer.lengths_after(lengths)
+    return left
 
 
 # An example's places as ONNX has them: (m, channels, rows, columns) -------------------------------
 
 
+def _places(A: Value, shape: tuple[int, ...]) -> Value:
+    """From (n, m) to (m, rows, columns, channels), the tensor likewise."""
+    return A.T.reshape(A.shape[1], *shape)
+
+
+def _flat(x: Value) -> Value:
+    """The inverse of :func:`_places`."""
+    return x.reshape(x.shape[0], -1).T
+
+
 def _channels_first(A: Value, shape: tuple[int, ...]) -> Value:
     """From (n, m) to (m, channels, rows, columns), the tensor likewise."""
-    volume = A.T.reshape(A.shape[1], *shape)
+    volume = _places(A, shape)
     last = volume.ndim - 1
     volume = volume.transpose(0, last, *range(1, last))
     return volume.arranged(tuple(range(volume.ndim)))
@@ -98,8 +124,12 @@ def _first_channels(A: Value, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 def _unrolled(Z: Value) -> Value:
     """From (m, channels, rows, columns) to (n, m)."""
-    rows = Z.transpose(0, *range(2, Z.ndim), 1)
-    return rows.reshape(rows.shape[0], -1).T
+    return _flat(Z.transpose(0, *range(2, Z.ndim), 1))
+
+
+def _ways(shape: tuple[int, ...]) -> tuple[Callable[..., Value], Callable[..., Value]]:
+    """How what is pictures, or is not, is added or joined, and back."""
+    return (_channels_first, _unrolled) if len(shape) == 3 else (_places, _flat)
 
 
 def _activated(layer: Layer, Z: Value) -> Value:
@@ -160,6 +190,48 @@ def _global_pool(layer: Any, A: Value, lengths: Value | None) -> Value | None:
     return _unrolled(made)
 
 
+def _batch_norm(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    if A.dtype != np.float32:  # the operator's epsilon is float32
+        return None
+    x = _channels_first(A, layer.input_shape)
+    numbers = [*layer.parameters.values(), *layer.statistics.values()]
+    taken = [_parameter(A, array.ravel(), array) for array in numbers]
+    how = {"shape": x.shape, "order": x.order, "epsilon": layer.epsilon}
+    return _unrolled(A.graph.add("BatchNormalization", x, *taken, dtype=A.dtype, **how))
+
+
+def _layer_norm(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    if A.dtype != np.float32 or A.graph.opsets[""] < 17:  # which has no LayerNormalization
+        return None
+    x = _places(A, layer.input_shape)
+    taken = [_parameter(A, array.ravel(), array) for array in layer.parameters.values()]
+    how = {"shape": x.shape, "order": x.order, "epsilon": layer.epsilon}
+    made = A.graph.add("LayerNormalization", x, *taken, dtype=A.dtype, axis=-1, **how)
+    return _flat(made)
+
+
+def _residual(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    F = through(layer.layers, A, lengths)
+    enter, leave = _ways(layer.input_shape)
+    return leave(enter(A, layer.input_shape) + enter(F, layer.input_shape))
+
+
+def _parallel(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    shares, shapes, start = [A] * len(layer.branches), [], 0
+    if layer.split is not None:
+        x = _places(A, layer.input_shape)
+        for k, n in enumerate(layer.split):
+            shares[k] = _flat(x[..., start : start + n])
+            start += n
+    for k, branch in enumerate(layer.branches):
+        n = layer.input_shape[-1] if layer.split is None else layer.split[k]
+        shapes.append(branch[-1].output_shape if branch else (*layer.input_shape[:-1], n))
+    made = [through(*each, lengths) for each in zip(layer.branches, shares, strict=True)]
+    enter, leave = _ways(layer.output_shape)
+    parts = [enter(*each) for each in zip(made, shapes, strict=True)]
+    return leave(A.graph.concatenate(parts, 1 if enter is _channels_first else -1))
+
+
 def _parameter(A: Value, array: Any, whole: Any) -> Value:
     """A parameter in the form of an operator, under its own name."""
     order = tuple(range(array.ndim))
@@ -172,5 +244,9 @@ OPERATORS: dict[type[Layer], Entry] = {
     MaxPool: _pool,
     AveragePool: _pool,
     GlobalPool: _global_pool,
+    BatchNorm: _batch_norm,
+    LayerNorm: _layer_norm,
+    Residual: _residual,
+    Parallel: _parallel,
 }
 """Each layer that ONNX has an operator for. A new one is an entry here."""
