@@ -8,6 +8,7 @@ from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.layers.base import Array
 from pellucid.layers.patches import Pairs, places_along
+from pellucid.layers.shapes import Places
 
 Size = int | tuple[int, ...]
 """One number for each axis, or one for all."""
@@ -55,6 +56,16 @@ def places(layer: Any, input_shape: tuple[int, ...], pads: Pairs) -> tuple[int, 
             f"{layer!r}: the window of {seen} is larger than what enters, {there}. Take a smaller "
             f"size{mend}."
         )
+    return tuple(found)
+
+
+def seen_from(layer: Any, places: Places, pads: Pairs) -> Places:
+    """Return the places of what enters that a window sees from these places of the output."""
+    found, size, stride = [], each(layer.size, len(pads)), each(layer.stride, len(pads))
+    along = zip(places, size, stride, pads, layer.input_shape, strict=False)
+    for (first, end), f, s, (before, _), n in along:
+        start = min(max(first * s - before, 0), n)
+        found.append((start, max(min((end - 1) * s - before + f, n), start)))
     return tuple(found)
 
 
