@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import Any
 
 import report
 import sklearn.datasets
-from report_format import table
+from report_format import table, with_part
 
 RESULTS = Path(__file__).parent / "results"
-BEGIN, END = "<!-- benchmarks/front_table.py writes this part: begin -->", "<!-- end -->"
 
 
 def peers() -> dict[str, dict[str, Any]]:
@@ -109,10 +107,7 @@ def _about(results: dict[str, Any], count: int) -> str:
 
 def written(page: str) -> str:
     """Return a page with the table between its markers."""
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"the page has no line {BEGIN!r} with {END!r} below it")
-    return pattern.sub(lambda _: f"{BEGIN}\n{text()}\n{END}", page)
+    return with_part(page, "benchmarks/front_table.py", text())
 
 
 if __name__ == "__main__":

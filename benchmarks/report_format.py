@@ -58,3 +58,12 @@ def met(holds: bool) -> str:
 def without_paths(text: str) -> str:
     """A message without the names of this machine's folders."""
     return re.sub(r"(/[\w.+-]+){2,}/?", "…", text)
+
+
+def with_part(page: str, script: str, text: str) -> str:
+    """Return the page with the text where it says that this script writes."""
+    begin, end = f"<!-- {script} writes this part: begin -->", "<!-- end -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(page):
+        raise ValueError(f"the page has no line {begin!r} with {end!r} below it")
+    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)

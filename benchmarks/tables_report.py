@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from report_format import with_part
 
-BEGIN, END = "<!-- tables.py writes this part: begin -->", "<!-- end -->"
 PEERS = {"mlp": "scikit-learn's MLP", "boosting": "HistGradientBoosting"}
 METHODS = {"pellucid": "Pellucid", **PEERS}
 Results = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -16,12 +15,7 @@ Results = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 def write(page: Path, document: dict[str, Any], tuned: list[str], samples: list[str]) -> None:
     """Replace what stands between the markers of the page."""
-    part = f"{BEGIN}\n{text(document, tuned, samples)}\n{END}"
-    before = page.read_text()
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if not pattern.search(before):
-        raise ValueError(f"{page} has no line {BEGIN!r} with {END!r} below it.")
-    page.write_text(pattern.sub(lambda _: part, before))
+    page.write_text(with_part(page.read_text(), "tables.py", text(document, tuned, samples)))
 
 
 def text(document: dict[str, Any], tuned: list[str], samples: list[str]) -> str:

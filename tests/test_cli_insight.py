@@ -94,6 +94,11 @@ def test_slides_and_the_optimizers_step(run: Run, refused: Refused) -> None:
     message = refused("trace", "--preset", "xor", "--optimizer", "adm")
     assert "did you mean 'adam'" in message
     assert "name one" in refused("trace", "--preset", "xor", "--learning-rate", "0.1")
+    third = run("trace", "--preset", "xor", "--optimizer", "adam", "--step", "3").stdout
+    assert "alpha 0.0547449 / 0.271" in third
+    data = run("trace", "--preset", "xor", "--optimizer", "adam", "--step", "3", "--json").stdout
+    assert json.loads(data)["state"]["step"] == 2
+    assert "name it with --optimizer" in refused("trace", "--preset", "xor", "--step", "2")
 
 
 def test_rows_without_a_target_keep_their_number(run: Run, refused: Refused, iris: str) -> None:

@@ -25,6 +25,7 @@ several steps (or places), L_i is the mean of the losses of the steps that examp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,18 @@ class Gradients:
     def dZ(self) -> dict[int, Array]:
         """The derivative of each example's loss by Z[l]."""
         return self._of("dZ")
+
+    def _repr_html_(self) -> str:
+        """Each array with its shape, its bounds and its size, for a notebook; small ones whole."""
+        rows = []
+        for letter in ("dW", "db", "ds", "dZ", "dA"):
+            found = self.dA if letter == "dA" else self._of(letter)
+            rows += [_row(f"{letter}[{l}]", found[l]) for l in sorted(found, reverse=True)]
+        if self.dX is not None:
+            rows.append(_row("dX", self.dX))
+        names = ("", "shape", "smallest", "largest", "root mean square", "numbers")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def forward(
@@ -300,3 +313,33 @@ def _there(cache: Cache, Y: Array) -> Array:
     """Y with 0 where the outputs are padding."""
     valid = cache.caches[-1].valid
     return Y if valid is None else held(Y, valid)
+
+
+SMALL = 24
+"""Numbers of an array that a notebook shows one by one."""
+
+
+def _row(name: str, array: Array) -> str:
+    """A row of the table of gradients."""
+    xp, shape = array.__array_namespace__(), " x ".join(map(str, array.shape))
+    size = math.prod(array.shape)
+    largest = float(xp.max(xp.abs(array))) if size else 0.0
+    scale = largest if 0 < largest < math.inf else 1.0  # a square may overflow where dW does not
+    mean = float(xp.sum((array / scale) ** 2, dtype=xp.float64)) / max(size, 1)
+    sizes = (float(xp.min(array)), float(xp.max(array)), scale * math.sqrt(mean)) if size else ()
+    cells = [shape, *(f"{each:.4g}" for each in sizes)]
+    return "".join(
+        [f"<tr><th>{name}</th>", *(f"<td>{cell}</td>" for cell in cells), _numbers(array), "</tr>"]
+    )
+
+
+def _numbers(array: Array) -> str:
+    """The numbers of a small array as a table in the table."""
+    if math.prod(array.shape) > SMALL or len(array.shape) != 2:
+        return "<td></td>"
+    rows, columns = array.shape
+    lines = (
+        "".join(f"<td>{float(array[row, column]):.4g}</td>" for column in range(columns))
+        for row in range(rows)
+    )
+    return f"<td><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></td>"

@@ -29,7 +29,8 @@ class LayerCache:
 
     ``steps`` holds what a recurrent layer computes at each step, by its letter: ``steps["Z"][2]``
     is Z<3>. ``arrays`` holds what else a layer keeps, by its letter. ``inner`` are the caches of
-    the layers inside. ``valid`` tells which entries of a padded sequence's output are there.
+    the layers inside. Of padded sequences ``lengths`` are the steps of each example that came in,
+    and ``valid`` tells which entries of the output are there.
     """
 
     A_prev: Array
@@ -41,6 +42,7 @@ class LayerCache:
     arrays: dict[str, Array] = field(default_factory=dict)
     inner: list[LayerCache] = field(default_factory=list)
     valid: Array = None
+    lengths: Array = None
 
 
 class Layer:

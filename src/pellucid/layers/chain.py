@@ -118,7 +118,7 @@ def forward(
         given = {"lengths": lengths, "mode": mode}
         A, cache = layer.forward(A, mask, **{name: given[name] for name in layer.needs})
         if lengths is not None:
-            lengths = layer.lengths_after(lengths)
+            cache.lengths, lengths = lengths, layer.lengths_after(lengths)
         if lengths is not None:
             cache.valid = valid_steps(lengths, layer.output_shape)
             A = cache.output = held(A, cache.valid)

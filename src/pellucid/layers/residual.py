@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pellucid.layers import chain
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import PREDICTING, Mode
@@ -74,6 +76,9 @@ class Residual(Layer):
             cls([Dense(2, "tanh"), cls(Dense(2, "sigmoid")), Dropout(0.2), Dense(4, "identity")]),
             (4,),
         )
+
+    def example_inputs(self, m: int, rng: np.random.Generator) -> np.ndarray:
+        return self.layers[0].example_inputs(m, rng)
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = chain.shape_after(self.layers, input_shape)

@@ -18,6 +18,7 @@ from pellucid.layers.chain import leaves, lengths_after, place
 from pellucid.layers.shapes import by_place, held, n_places, unrolled, valid_steps
 from pellucid.losses import Loss, check_targets, check_weights, one_hot
 from pellucid.losses import loss as find_loss
+from pellucid.network.from_torch import read
 from pellucid.network.given import (
     check_cast,
     check_names,
@@ -139,6 +140,29 @@ class Network:
         for layer, arrays in zip(made.leaves, parameters, strict=True):
             layer.parameters = arrays
         check_names(made.leaves)
+        return made
+
+    @classmethod
+    def from_torch(cls, module: Any, input_shape: int | tuple[int, ...]) -> Network:
+        """Return the network that a PyTorch nn.Sequential is, with a copy of its weights.
+
+        ``input_shape`` is that of an example here, channels last: (28, 28, 1) where PyTorch takes
+        (m, 1, 28, 28). An activation becomes that of the Linear or convolution before it, a Dropout
+        its share of units left out. Weights come in our order, the columns of a Linear behind a
+        Flatten too. What cannot be read is refused by name.
+
+        >>> import torch  # doctest: +SKIP
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Sigmoid())  # doctest: +SKIP
+        >>> Network.from_torch(model, 2)  # doctest: +SKIP
+        <Network 2-1, 3 parameters, float32>
+        """
+        found = read(module, checked_shape(input_shape, None))
+        dtype = "float64" if found.float64 else "float32"
+        made = cls(found.layers, input_shape, "zeros", dtype=dtype)
+        for layer, arrays in zip(made.leaves, found.arrays, strict=True):
+            for letter, array in arrays.items():
+                own = layer.parameters | layer.statistics
+                put(f"{letter}[{layer.number}]", own[letter], array)
         return made
 
     @property

@@ -15,12 +15,14 @@ Z[1][0, 0] = exp(1/10 sum_j W[1][0, j] X[j, 0])
 from __future__ import annotations
 
 from pellucid.record.array import Array, Changing, Functions, Key, Recorded, as_array, opaque, plain
-from pellucid.record.cell import Cell, Factor, cell_of
-from pellucid.record.formula import latex, mathml
+from pellucid.record.cell import Cell, Factor, adding_up, cell_of
+from pellucid.record.formula import GREEK, latex, mathml
 from pellucid.record.operations import OPERATIONS, Operation
-from pellucid.record.show import Matrix, Part, formula, name, parts, shown
+from pellucid.record.show import DIGITS, Matrix, Part, formula, name, parts, shown
 
 __all__ = [
+    "DIGITS",
+    "GREEK",
     "OPERATIONS",
     "Array",
     "Cell",
@@ -32,6 +34,7 @@ __all__ = [
     "Operation",
     "Part",
     "Recorded",
+    "adding_up",
     "as_array",
     "cell_of",
     "formula",

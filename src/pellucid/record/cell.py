@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from pellucid.record.array import Array, Key
 from pellucid.record.formula import mathml
-from pellucid.record.show import MINUS, OVER, formula, name, shown, simplified
+from pellucid.record.show import DIGITS, MINUS, OVER, Matrix, Part, formula, name, shown, simplified
 
 SHOWN = 6
 """Terms of a long sum that are written out."""
@@ -20,6 +20,9 @@ DEEPEST = 2
 
 MOST_DIGITS = 10
 """Of a number, where fewer do not add up."""
+
+IN_VIEW, MOST_IN_VIEW = 8, 7
+"""Rows or columns of a matrix that a reader adds up, and the digits of its numbers at most."""
 
 At = tuple[Any, ...]
 """Where an entry stands: numbers, or the letter that a sum goes over."""
@@ -108,7 +111,7 @@ class _Symbols:
 
     numeric = False
 
-    def __init__(self, digits: int = 4, depth: int = 0) -> None:
+    def __init__(self, digits: int = DIGITS, depth: int = 0) -> None:
         self.digits, self.depth = digits, depth
 
     def deeper(self) -> Self:
@@ -371,12 +374,31 @@ def _origin(x: Array, at: At) -> tuple[Array, At] | None:
 def _digits(x: Array, at: At, top: bool) -> int:
     """How many digits of what goes in are shown, for it to come to what is shown of the result."""
     expected = shown(x.values[at])
-    for digits in range(4, MOST_DIGITS):
+    for digits in range(DIGITS, MOST_DIGITS):
         with np.errstate(all="ignore"):
             found = _worked_out(x, at, digits, top)
         if found is None or shown(found) == expected:
-            return 4 if found is None else digits
+            return DIGITS if found is None else digits
     return MOST_DIGITS
+
+
+def adding_up(x: Array, found: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Return the parts of a sum over columns or rows, in so many digits that it adds up.
+
+    Where one array is added up, all of it is in view, and 7 digits are enough. Products are left
+    as they are: whoever wants one worked out asks for its cell.
+    """
+    words = " ".join(each for each in found if isinstance(each, str))
+    matrices = [each for each in found if isinstance(each, Matrix)]
+    if " of the " not in words or len(matrices) != 1 or max(matrices[0].values.shape) > IN_VIEW:
+        return found
+    same = simplified(x, named=True)
+    digits = max(_digits(same, at, same is x) for at in np.ndindex(x.shape))
+    if not DIGITS < digits <= MOST_IN_VIEW:
+        return found
+    return tuple(
+        replace(each, digits=digits) if isinstance(each, Matrix) else each for each in found
+    )
 
 
 def _worked_out(x: Array, at: At, digits: int, top: bool = False) -> float | None:

@@ -24,6 +24,13 @@ _TOKEN = re.compile(
 _LATEX = {"*": r"\ast ", "|": "|", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#",
           "_": r"\_", "$": r"\$", "~": r"\sim ", ",": r",\;", "\\": r"\backslash "}  # fmt: skip
 _MATHML = {"*": "∗", "-": "−", "'": "′"}
+_LETTERS = (
+    ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
+    ("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
+)
+GREEK = dict(zip(sum(_LETTERS, ()), "αβγδεζηθικλμνξπρστυφχψ", strict=True)) | {"omega": "ω"}
+"""Greek letters by their names."""
+_GREEK = re.compile(rf"({'|'.join(GREEK)})(?:_?([a-z]|\d+))?")
 
 
 def latex(formula: str) -> str:
@@ -48,16 +55,24 @@ def latex(formula: str) -> str:
         elif kind == "sum":
             parts.append(rf"\sum_{(token['sum'] or '')[-1:]}")
         elif kind == "power":
+            if parts and set("^'") & set(parts[-1]):  # TeX takes one exponent of one thing
+                parts[-1] = f"{{{parts[-1]}}}"
             parts.append(f"^{{{token['power']}}}")
+        elif kind == "number":
+            digits, _, power = (token["number"] or "").partition("e")
+            if power:
+                times = "" if digits == "1" else rf"{digits}\cdot"
+                digits = f"{times}{{10^{{{int(power)}}}}}"
+            parts.append(digits)
         elif kind == "indexed":
             parts.append(f"{token['indexed']}_{token['index']}")
         elif kind == "word":
-            word = (token["word"] or "").replace("_", r"\_")
-            parts.append(word if len(word) == 1 else rf"\mathrm{{{word}}}")
+            parts.append(_word(token["word"] or ""))
         elif kind == "space":
             parts.append(" ")
         else:
-            parts.append(_LATEX.get(token[kind] or "", token[kind] or ""))
+            sign = token["symbol"] or ""
+            parts.append(_LATEX.get(sign, sign if sign.isascii() else rf"\text{{{sign}}}"))
     text = "".join(parts)
     return re.sub(r"(?<=[\w}]) (?=[\w{\\](?!ast|sum))", r"\\,", text)
 
@@ -78,7 +93,8 @@ def mathml(formula: str) -> str:
             if each[:1] == "_":
                 text = f"<msubsup>{letter}<mi>{each[1:]}</mi>{layer}</msubsup>"
             text += "<mo>′</mo>" if token["prime"] else ""
-            parts.append(f"<msup>{text}<mi>T</mi></msup>" if token["T"] else text)
+            raised = f"<mrow>{text}</mrow>" if token["prime"] else text
+            parts.append(f"<msup>{raised}<mi>T</mi></msup>" if token["T"] else text)
         elif kind == "name":
             text = f"<mi>{(token['name'] or '').replace('L', 'ℒ')}</mi>"
             each = token["nameexample"] or ""
@@ -91,11 +107,17 @@ def mathml(formula: str) -> str:
             parts.append(f"<msub><mo>∑</mo><mi>{(token['sum'] or '')[-1:]}</mi></msub>")
         elif kind == "power":
             base = parts.pop() if parts else "<mrow/>"
+            base = f"<mrow>{base}</mrow>" if base.endswith("<mo>′</mo>") else base
             parts.append(f"<msup>{base}<mrow>{mathml(token['power'] or '')}</mrow></msup>")
         elif kind == "indexed":
             parts.append(f"<msub><mi>{token['indexed']}</mi><mi>{token['index']}</mi></msub>")
         elif kind == "word":
-            parts.append(f"<mi>{escape(token['word'] or '')}</mi>")
+            word = token["word"] or ""
+            greek = _GREEK.fullmatch(word)
+            text = f"<mi>{GREEK[greek[1]] if greek else escape(word)}</mi>"
+            if greek and greek[2]:
+                text = f"<msub>{text}{mathml(greek[2])}</msub>"
+            parts.append(text)
         elif kind == "number":
             parts.append(f"<mn>{token['number']}</mn>")
         elif kind == "space":
@@ -111,6 +133,14 @@ def _tokens(formula: str) -> Iterator[tuple[str, dict[str, str | None]]]:
         groups = found.groupdict()
         kinds = ("array", "name", "number", "sum", "power", "indexed", "space", "word", "symbol")
         yield next(kind for kind in kinds if groups[kind] is not None), groups
+
+
+def _word(word: str) -> str:
+    greek = _GREEK.fullmatch(word)
+    if greek:
+        return f"\\{greek[1]}_{{{greek[2]}}}" if greek[2] else f"{{\\{greek[1]}}}"
+    word = word.replace("_", r"\_")
+    return word if len(word) == 1 else rf"\mathrm{{{word}}}"
 
 
 def _letter(array: str | None) -> str:

@@ -13,14 +13,21 @@ from numpy.typing import NDArray
 from pellucid.record.array import Array, Key
 from pellucid.record.operations import OPERATIONS
 
+DIGITS = 4
+"""Of a number, where nothing asks for more."""
+
 
 @dataclass(frozen=True)
 class Matrix:
-    """A named array inside a formula; ``transposed`` where the formula has its transpose."""
+    """A named array inside a formula; ``transposed`` where the formula has its transpose.
+
+    Of its numbers so many ``digits`` are shown.
+    """
 
     key: Key
     values: NDArray[Any]
     transposed: bool = False
+    digits: int = DIGITS
 
     @property
     def shown(self) -> NDArray[Any]:
@@ -56,13 +63,13 @@ def name(key: Key) -> str:
     return letter if letter in ("X", "dX", "Y", "w", "L", "J") else f"{letter}[{number}]"
 
 
-def shown(value: Any, digits: int = 4) -> str:
+def shown(value: Any, digits: int = DIGITS) -> str:
     """Return a number in four digits; in more where it is nearly 1, for 1 - a to be seen.
 
-    >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460)
-    ('0.1235', '-30', '1e-13', '0.9999546')
+    >>> shown(0.123456), shown(-30.0), shown(1e-13), shown(0.99995460), shown(-0.0)
+    ('0.1235', '-30', '1e-13', '0.9999546', '0')
     """
-    number = float(np.asarray(value))
+    number = float(np.asarray(value)) + 0.0  # -0 is 0
     text = f"{number:.{digits}g}"
     return f"{number:.{max(7, digits)}g}" if text in ("1", "-1") else text
 

@@ -222,6 +222,11 @@ def train(
         parts = rows_of_parts(data.m, validation_fraction, validation_rows, seed)
         data, validation = data.parts(*parts, dtype=network.dtype)
     if class_weight is not None:
+        if len(network.output_shape) > 1:
+            raise ValueError(
+                "class_weight is for one class an example; this network answers at each step. "
+                "Weigh the examples: sample_weight."
+            )
         data.multiply_weights(
             class_weights(data.targets, network.n[-1], class_weight), network.dtype
         )

@@ -18,7 +18,7 @@ from pellucid import propagation
 from pellucid.losses import Loss
 from pellucid.training import facts
 from pellucid.training.facts.columns import ROWS, take_rows
-from pellucid.training.measure import PROBE, one_thread, probe, sample, start_of
+from pellucid.training.measure import PROBE, one_thread, sample, start_of
 
 if TYPE_CHECKING:
     from pellucid.engines import Examples
@@ -37,12 +37,19 @@ LAYERS = 100
 
 
 class Part(NamedTuple):
-    """Examples (n[0], k), targets (n[L], k) and weights, or None."""
+    """Examples (n[0], k), targets (n[L], k), weights or None; of padded sequences the lengths."""
 
     X: NDArray[Any]
     Y: NDArray[Any]
     weight: NDArray[Any] | None
     lengths: NDArray[np.int64] | None = None
+    lengths_after: NDArray[np.int64] | None = None
+    """The steps that the outputs have."""
+
+    def take(self, rows: Any) -> Part:
+        """Return some of the examples."""
+        taken: list[Any] = [None if each is None else each[..., rows] for each in self]
+        return Part(*taken)
 
 
 class Kept:
@@ -50,6 +57,7 @@ class Kept:
 
     def __init__(self, network: Network, data: Examples, loss: Loss) -> None:
         self.loss, self._network = loss, weakref.ref(network)
+        self.output_shape = network.output_shape
         self.take(network, data)
         self.validation: Part | None = None
         self.outputs: list[NDArray[Any]] | None = None
@@ -119,7 +127,9 @@ class Kept:
     def class_means(self) -> list[float] | None:
         """Return the mean weight of each class's rows; None without weights, or without classes."""
         Y, w = self.train.Y, self.train.weight
-        if w is None or not np.isin(Y, (0, 1)).all() or not (len(Y) == 1 or (Y.sum(0) == 1).all()):
+        if w is None or len(self.output_shape) > 1 or not np.isin(Y, (0, 1)).all():
+            return None
+        if len(Y) > 1 and not (Y.sum(0) == 1).all():
             return None
         numbers = _class_numbers(Y)
         rows = [w[numbers == k] for k in range(max(len(Y), 2))]
@@ -133,12 +143,10 @@ class Kept:
         return network
 
     def _measured(self, network: Network) -> dict[str, Any]:
-        return sample(
-            network,
-            probe(*self.train[:2], PROBE if self.small else PROBE // 4),
-            self.loss,
-            self.start,
-        )
+        m = self.train.X.shape[1]
+        few = self.train.take(take_rows(m, PROBE if self.small else PROBE // 4))
+        XY = np.asfortranarray(few.X), np.asfortranarray(few.Y)
+        return sample(network, XY, self.loss, self.start, few.lengths)
 
     def _answers(self, network: Network) -> list[NDArray[Any]]:
         parts = [each for each in (self.train, self.validation) if each is not None]
@@ -158,10 +166,11 @@ def part(data: Examples, network: Network, size: int | None = None) -> Part:
     columns = chosen if data.rows is None else data.rows[chosen]
     X, Y = data.X[:, columns], data.Y[..., columns]
     lengths = None if data.lengths is None else data.lengths[columns]
+    after = None if lengths is None else network.lengths_after(lengths)
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=network.dtype)
     Y = network.dense_targets(Y)
     w = None if data.weight is None else data.weight[columns].astype(np.float64)
-    return Part(X, Y, w if w is None or not w.any() else w / w.max(), lengths)
+    return Part(X, Y, w if w is None or not w.any() else w / w.max(), lengths, after)
 
 
 def _answers(network: Network, few: Part) -> NDArray[Any]:

@@ -17,12 +17,13 @@ from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
 from pellucid.engines.contract import Examples
 from pellucid.layers import Layer, LayerCache
-from pellucid.layers.shapes import by_place, valid_steps
+from pellucid.layers.shapes import by_place
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
 from pellucid.propagation import Cache, Gradients
 from pellucid.training.facts.columns import take_rows
+from pellucid.training.facts.target import by_steps
 
 FLAT = 0.02
 """Share of its largest slope below which a unit of a bounded activation is saturated."""
@@ -37,15 +38,19 @@ ALIKE = 1e-5
 """Units whose W, b and dW differ by less than this share are the same unit."""
 
 
-def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> dict[str, Any]:
+def measure(
+    network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss, lengths: Any = None
+) -> dict[str, Any]:
     """Return the statistics of one forward and backward pass.
 
     ``"J"`` and, under ``"layers"``, what
     :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
-    example) and ``saturated`` (units that are flat for 95 % of the examples).
+    example) and ``saturated`` (units that are flat for 95 % of the examples). Of a convolution the
+    units are its filters, and every place counts as an example; so do the steps of a sequence,
+    those that ``lengths``, (m,), say are there.
     """
     with np.errstate(all="ignore"):
-        cache = propagation.forward(network.layers, X, training=True)
+        cache = propagation.forward(network.layers, X, lengths=lengths, training=True)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
         return {"J": float(J), "layers": of_pass(cache, gradients)}
@@ -80,7 +85,7 @@ def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any
     without any has none of this.
     """
     found: dict[str, Any] = {"layer": layer.number, **_named(layer.activation)}
-    found |= {"units": math.prod(layer.output_shape)}
+    found |= {"units": layer.output_shape[-1]}
     letter = weights_of(layer)
     if letter is not None:
         W = layer.parameters[letter]
@@ -145,25 +150,42 @@ def norm(array: NDArray[Any]) -> float:
 
 
 def _of_layer(layer: Layer, kept: LayerCache, got: dict[str, Any]) -> dict[str, Any]:
-    A, Z, letter = kept.A, kept.Z, weights_of(layer)
+    letter = weights_of(layer)
     dW = None if letter is None else got["d" + letter]
     found = of_parameters(layer, dW)
     if dW is not None:
         found["dW_norm"] = norm(dW)
-    dies = layer.activation is not None and layer.activation.dies
-    return found | {
-        "Z_rms": norm(Z) / math.sqrt(Z.size),
-        "dead": len(A) - int(np.count_nonzero(A.any(axis=1))) if dies else 0,
-        "saturated": _saturated(layer.activation, kept),
-    }
+    (Z, A), g = _by_unit(layer, kept), layer.activation
+    found |= {"Z_rms": norm(Z) / math.sqrt(max(Z.size, 1)), "dead": 0, "saturated": 0}
+    if g is not None and A is not None:
+        found["dead"] = len(A) - int(np.count_nonzero(A.any(axis=1))) if g.dies else 0
+        found["saturated"] = _saturated(g, Z, A)
+    return found
 
 
-def _saturated(g: Activation | None, kept: LayerCache) -> int:
+def _by_unit(layer: Layer, kept: LayerCache) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Z and A with a row for each unit or filter, a column for each place or step that is there.
+
+    A is None where a unit has several Z, as one with gates.
+    """
+    n, g = layer.output_shape[-1], layer.activation
+    if kept.Z is not None:
+        Z, A = by_place(kept.Z, n), by_place(kept.A, n)
+        there = slice(None) if kept.valid is None else kept.valid[::n].T.ravel()
+        return Z[:, there], A[:, there]
+    steps = kept.steps.get("Z", [np.empty((0, 0))])
+    if kept.lengths is not None:
+        steps = [Z[:, kept.lengths > t] for t, Z in enumerate(steps)]
+    Z = np.concatenate(steps, axis=1)
+    return Z, None if g is None or len(Z) != n else g(Z)
+
+
+def _saturated(g: Activation, Z: NDArray[Any], A: NDArray[Any]) -> int:
     """How many units have almost no slope for 95 % of the examples."""
-    if g is None or g.range is None or not g.range.bounded or g.steepest is None:
+    if g.range is None or not g.range.bounded or g.steepest is None:
         return 0
-    ones = np.broadcast_to(kept.A.dtype.type(1), kept.A.shape)
-    slope = np.abs(g.backward(ones, kept.Z, kept.A))
+    ones = np.broadcast_to(A.dtype.type(1), A.shape)
+    slope = np.abs(g.backward(ones, Z, A))
     flat = np.count_nonzero(slope < FLAT * g.steepest, axis=1)
     return int(np.count_nonzero(flat >= 0.95 * slope.shape[1]))
 
@@ -193,13 +215,14 @@ def sample(
     few: tuple[NDArray[Any], NDArray[Any]],
     loss: Loss,
     start: Mapping[str, NDArray[Any]],
+    lengths: Any = None,
 ) -> dict[str, Any]:
     """Return the statistics of a few examples, and how far each W is from where it started.
 
     ``start`` is what :func:`start_of` returned then; empty, the training has not begun.
     """
     with one_thread():
-        found = measure(network, *few, loss)
+        found = measure(network, *few, loss, lengths)
     now = {layer.number: layer for layer in network.leaves if layer.computes_Z}
     for layer in found["layers"]:
         letter = weights_of(now[layer["layer"]])
@@ -216,18 +239,12 @@ def by_step(network: Network, data: Examples, A: NDArray[Any]) -> tuple[NDArray[
 
     Only steps that are there are judged.
     """
-    Y, n = data.targets, network.output_shape[-1]
-    if len(A) == n:
-        return Y, A
-    steps, lengths = len(A) // n, data.lengths
+    if len(A) == network.output_shape[-1]:
+        return data.targets, A
+    lengths = data.lengths
     if lengths is not None:
         lengths = network.lengths_after(lengths if data.rows is None else lengths[data.rows])
-    there = np.ones((steps, A.shape[1]), bool)
-    if lengths is not None:
-        there = valid_steps(lengths, (steps, 1))
-    chosen = there.T.ravel()
-    Y = Y.T.ravel() if len(Y) == steps and n > 1 else by_place(Y, n)
-    return Y[..., chosen], by_place(A, n)[:, chosen]
+    return by_steps(data.targets, A, network.output_shape[-1], lengths)
 
 
 def start_of(network: Network) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,9 @@ HELP_ORDER = 60
 FORMATS = {".html": "html", ".tex": "latex", ".txt": "text", ".svg": "svg"}
 """The ending of --out and what is written: a method of the trace."""
 
+MOST_STEPS = 10_000
+"""Of --step: the steps before it are made, not shown."""
+
 
 def trace(
     model: Annotated[
@@ -50,6 +53,10 @@ def trace(
     learning_rate: Annotated[
         float | None, typer.Option(help="Its learning rate.", show_default="its own")
     ] = None,
+    step: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_STEPS, help="Which of its steps, all on the same examples."),
+    ] = 1,
     network: Annotated[
         int, typer.Option(min=1, help="Which network of an ensemble, counted from 1.")
     ] = 1,
@@ -76,6 +83,7 @@ def trace(
     Examples:
       pellucid trace --preset and-gate
       pellucid trace --preset xor --cell 'dW[1][0, 1]'
+      pellucid trace --preset xor --optimizer adam --step 3
       pellucid trace iris.pellucid sample:iris --row 5 --out pass.html
     """
     if preset == "list":
@@ -87,9 +95,12 @@ def trace(
             raise SettingsError(("out", "writes the whole trace; leave out --json and --cell."))
     if slides and (out is None or out.suffix.lower() != ".tex"):
         raise SettingsError(("slides", "writes a .tex file; name it with --out."))
-    step = {"optimizer": optimizer, "learning_rate": learning_rate}
+    if step > 1 and optimizer is None:
+        raise SettingsError(("step", "is of an optimizer; name it with --optimizer."))
+    by = {"optimizer": optimizer, "learning_rate": learning_rate}
     try:
-        found = _trace(model, data, row, preset, network, header, step)
+        found = _trace(model, data, row, preset, network, header, by)
+        found = found.next(step - 1) if step > 1 else found
     except ValueError as error:
         if isinstance(error, SettingsError) or (optimizer, learning_rate) == (None, None):
             raise

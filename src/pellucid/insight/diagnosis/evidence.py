@@ -25,7 +25,7 @@ from pellucid.training.facts.target import (
     table,
     target_of,
 )
-from pellucid.training.measure import activation_of, measure, of_layers, probe
+from pellucid.training.measure import PROBE, activation_of, measure, of_layers, probe
 
 PARAMETERS, LOSSES, STATISTICS = "parameters", "loss curves", "statistics"
 FACTS, KEPT, DATA = "facts of the data", "some rows of the training", "data"
@@ -199,7 +199,9 @@ def _from_network(found: Evidence, run: TrainingRun, network: Network) -> None:
     parts = _parts_compared(run, network, found, Y)
     facts.of_network(found, loss, *parts, thirds=take_rows(Y.shape[1])[::3])
     few, few_Y = (each.astype(network.dtype) for each in probe(X, Y))
-    found.layers = measure(network, few, few_Y, loss)["layers"]
+    lengths = run.lengths[0]
+    lengths = None if lengths is None else lengths[take_rows(X.shape[1], PROBE)]
+    found.layers = measure(network, few, few_Y, loss, lengths)["layers"]
 
 
 def _is_of(sample: dict[str, Any], layers: list[dict[str, Any]]) -> bool:
@@ -216,7 +218,8 @@ def _parts_compared(
     """(A[L], Y, weights) of the training data, and of the validation data or what stood for it."""
     assert run.data is not None
     assert found.target is not None
-    X, (w, wv) = run.data[0], run.weights
+    X, (w, wv), (steps, steps_v) = run.data[0], run.weights, run.lengths
+    A = network.forward(X, lengths=steps)
 
     def part(A: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> tuple[Any, Any, Any]:
         if w is None and found.target and found.target.task != "regression":
@@ -227,8 +230,8 @@ def _parts_compared(
         Xv, Yv = run.validation
         Yv = as_columns(Yv, network.n[-1])
         if Yv is not None:
-            return part(network.forward(X), Y, w), part(network.forward(Xv), Yv, wv)
-    return part(network.forward(X), Y, w), None
+            return part(A, Y, w), part(network.forward(Xv, lengths=steps_v), Yv, wv)
+    return part(A, Y, w), None
 
 
 def _made_up(target: Target, network: Network) -> NDArray[Any]:

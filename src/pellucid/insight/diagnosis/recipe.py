@@ -55,6 +55,7 @@ class Recipe:
     """Arguments of :func:`pellucid.train`."""
     dtype: Any
     seed: int
+    input_shape: tuple[int, ...]
     target: Target
     start: tuple[tuple[float, float, float], ...] = ()
     """Mean and standard deviation of each W at the start, and the mean of each b."""
@@ -137,10 +138,9 @@ class Recipe:
 
     def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
         """Train; what diverges or cannot be trained raises ValueError."""
-        n = len(learned[0])
         network = Network(
             self.layers,
-            n,
+            self._shape(len(learned[0])),
             self._initializer(),
             seed=self.seed,
             dtype=self.dtype,
@@ -168,7 +168,7 @@ class Recipe:
         n, m = X.shape
         sums = 0
         layers = [layer.unbuilt() for layer in self.layers]
-        place(layers, (n,))
+        place(layers, self._shape(n))
         for layer in leaves(layers):
             shapes = layer.parameter_shapes(layer.input_shape)
             widest = max((row for _, row in shapes.values()), default=1)
@@ -176,6 +176,10 @@ class Recipe:
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
         slower = max(self.slower, SLOWER if is_custom(self.loss) else 1)
         return float(6 * sums * m + PER_STEP * steps * slower)
+
+    def _shape(self, n: int) -> tuple[int, ...]:
+        """The shape of an example with so many inputs: without some of its columns it has none."""
+        return self.input_shape if n == math.prod(self.input_shape) else (n,)
 
     def fits(self, X: NDArray[Any]) -> bool:
         """Whether the fewest epochs are done in the time of a trial."""
@@ -210,6 +214,8 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     known = known and s["optimizer"] != "unknown"  # steps of another rule
     if network is None or run.loss is None or e.target is None or not known:
         return None
+    if run.lengths[0] is not None:  # a trial takes no lengths
+        return None
     last = [*takewhile(lambda layer: type(layer) is Dense, reversed(network.layers))][::-1]
     if not last:  # an output layer of one's own
         return None
@@ -243,6 +249,7 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
         settings,
         network.dtype,
         network.seed,
+        network.input_shape,
         e.target,
         start,
         kept.first() if kept else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ class TrainingRun:
     renamed: Callable[[Settings], dict[str, Any]] = dict
     weights: Pair = (None, None)
     """What each training and validation row counts, where that is known."""
+    lengths: Pair = (None, None)
+    """The steps of each training and validation row, of sequences that are padded."""
 
     @property
     def kept(self) -> Any:
@@ -130,18 +133,25 @@ def training_run_of(
 
 
 def with_kept_rows(found: TrainingRun) -> TrainingRun:
-    """Return the run with the rows that its training has kept, where none are given."""
+    """Return the run with the rows that its training has kept, where none are given.
+
+    Those with an answer at each step stay with the training, whose facts tell of them.
+    """
     kept = found.history.kept if found.history else None
     if kept is None or found.data is not None:
         return found
+    found = replace(found, network=found.network or kept.network())
+    if len(kept.output_shape) > 1:
+        return found
     parts = [each for each in (kept.train, kept.validation) if each is not None]
-    pairs = [(X, plain_targets(Y, kept.loss)) for X, Y, *_ in parts]
+    pairs = [(each.X, plain_targets(each.Y, kept.loss)) for each in parts]
+    held_out = parts[1] if len(parts) > 1 else None
     return replace(
         found,
-        network=found.network or kept.network(),
         data=pairs[0],
-        validation=pairs[1] if len(pairs) > 1 else found.validation,
-        weights=(parts[0].weight, parts[1].weight if len(parts) > 1 else None),
+        validation=pairs[1] if held_out else found.validation,
+        weights=(parts[0].weight, held_out and held_out.weight),
+        lengths=(parts[0].lengths, held_out and held_out.lengths),
     )
 
 
@@ -277,6 +287,12 @@ def _loss(loss: str | Loss | None, history: History | None, network: Network | N
 def _checked(X: Any, Y: Any, network: Network | None, name: str) -> Pair:
     """X as (n[0], m) and Y as (n[L], m) or (m,) arrays; one clear message for other shapes."""
     X = network.checked_X(X) if network is not None else X
+    if network is not None and len(network.output_shape) > 1:
+        raise ValueError(
+            f"diagnose: {name} are for networks with one answer for each example; this one has "
+            f"one at each of {math.prod(network.output_shape[:-1])} steps. Leave them out: "
+            "diagnose(history) reads what the training has kept."
+        )
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
     Y = np.asarray(Y)
     if X.ndim != 2 or X.shape[1] == 0 or X.dtype.kind not in "biuf":

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, labels, picked
-from pellucid.record import Matrix, mathml, name, shown
+from pellucid.insight.trace.text import count, labels, picked, shapes
+from pellucid.record import DIGITS, Matrix, mathml, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 ROWS, COLUMNS = 8, 8
@@ -70,6 +70,11 @@ def fragment(trace: Trace) -> str:
     return "".join([*parts, "</div>"])
 
 
+def step_fragment(step: Step) -> str:
+    """Return what one step shows of itself in a notebook's cell."""
+    return f'<div class="pellucid-trace"><style>{_STYLE}</style>{_section(step)}</div>'
+
+
 def _section(step: Step) -> str:
     blocks = [*map(_part, step.parts), f"<mo>=</mo>{_matrix(step.values)}"]
     numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
@@ -110,25 +115,25 @@ def _names(names: list[str]) -> str:
 
 def _part(part: str | Matrix) -> str:
     if isinstance(part, Matrix):
-        return _matrix(part.shown)
+        return _matrix(part.shown, part.digits)
     return f"<mspace width='0.3em'/>{mathml(part)}<mspace width='0.3em'/>"
 
 
-def _matrix(values: NDArray[Any]) -> str:
+def _matrix(values: NDArray[Any], digits: int = DIGITS) -> str:
     if values.ndim == 0:
         return f"<mn>{escape(shown(values))}</mn>"
     rows, columns = picked(len(values), ROWS), picked(values.shape[1], COLUMNS)
     lines = []
     for row in rows:
-        cells = "".join(f"<mtd>{_cell(values, row, column)}</mtd>" for column in columns)
+        cells = "".join(f"<mtd>{_cell(values, row, column, digits)}</mtd>" for column in columns)
         lines.append(f"<mtr>{cells}</mtr>")
     return f"<mrow><mo>[</mo><mtable>{''.join(lines)}</mtable><mo>]</mo></mrow>"
 
 
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
     if row is None or column is None:
         return f"<mo>{'⋱' if row is None and column is None else '⋮' if row is None else '⋯'}</mo>"
-    return f"<mn>{shown(values[row, column]).replace('-', '−')}</mn>"
+    return f"<mn>{shown(values[row, column], digits).replace('-', '−')}</mn>"
 
 
 def _math(formula: str, more: str = "") -> str:

@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, labels, picked
-from pellucid.record import Matrix, latex, name, shown
+from pellucid._shown import visible
+from pellucid.insight.trace.text import count, labels, picked, shapes
+from pellucid.record import DIGITS, GREEK, Matrix, latex, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
-ROWS, COLUMNS = 6, 6
-"""Larger matrices show their first rows and columns, and the last."""
+MOST = 6, 6
+"""Rows and columns of a matrix: of a larger one the first are shown and the last."""
+
+PAGE = 140
+"""Digits, roughly, beside each other on a line: with more of them it is broken."""
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    '"': r"\textquotedbl{}",
 }
-_HEAD = r"""\documentclass[a4paper]{article}
+_MATH = {sign: rf"\{name}" for name, sign in GREEK.items()} | {
+    "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "→": r"\to", "←": r"\leftarrow",
+    "∞": r"\infty", "∑": r"\sum", "∂": r"\partial", "−": "-", "ϵ": r"\epsilon",
+}  # fmt: skip
+_SPECIAL |= {sign: rf"\ensuremath{{{written}}}" for sign, written in _MATH.items()}
+_FONTS = r"""\ifdefined\Umathchar\else % not for lualatex and xelatex
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage[margin=1.5cm]{geometry}
-\usepackage{amsmath,graphicx}
-\setlength{\parindent}{0pt}
+\fi
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+"""
+_FITTED = r"""\setlength{\parindent}{0pt}
 % a formula is made narrower where the page is too narrow for it
 \newcommand{\fitted}[1]{\par\smallskip\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}%
 {!}{$\displaystyle #1$}\par\smallskip}
-\begin{document}
 """
+_LACKING = r"""\ifdefined\Umathchar\else\makeatletter % letters that pdflatex may not know
+\newcommand{\lacking}[3]{\@ifundefined{u8:\detokenize{#1}}{\DeclareUnicodeCharacter{#2}{#3}}{}}
+"""
+
+
+def whole(kind: str, packages: str, lines: list[str]) -> str:
+    """Return a document of lines; pdflatex, which knows few letters, is told of the others."""
+    body = "\n".join([r"\begin{document}", *lines, "\\end{document}\n"])
+    others = [
+        rf"\lacking{{{c}}}{{{ord(c):04X}}}{{{_in_its_place(c)}}}"
+        for c in sorted(set(body))
+        if not c.isascii()
+    ]
+    told = "\n".join([*others, "\\makeatother\\fi\n"])
+    return f"{kind}\n{_FONTS}{packages}{_FITTED}{_LACKING + told if others else ''}{body}"
+
+
+def _in_its_place(character: str) -> str:
+    """What stands for a letter that pdflatex does not know; ``?`` where nothing is like it."""
+    alike = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    unseen = unicodedata.category(character) in ("Mn", "Cf")
+    return escaped(alike) or ("" if unseen else "?")
 
 
 def document(trace: Trace) -> str:
@@ -40,7 +74,7 @@ def document(trace: Trace) -> str:
     n = "-".join(map(str, trace.network.n))
     title = f"\\section*{{{escaped(trace.title)}}}\n" if trace.title else ""
     lines = [
-        _HEAD + title,
+        title,
         f"{n}, {count(trace.cache.X.shape[1])}, loss {escaped(trace.loss.name)}, "
         f"$J = {_number(trace.J)}$.",
         *(
@@ -52,21 +86,64 @@ def document(trace: Trace) -> str:
         lines.append(f"\n\\subsection*{{{heading}}}")
         for step in steps:
             lines += step_lines(step)
-    return "\n".join([*lines, "\\end{document}\n"])
+    packages = "\\usepackage[margin=1.5cm]{geometry}\n\\usepackage{amsmath,graphicx}\n"
+    return whole(r"\documentclass[a4paper]{article}", packages, lines)
 
 
-def step_lines(step: Step) -> list[str]:
-    """Return the lines of one step: its formula, what it is, the numbers."""
-    right = r"\,".join(_matrix(p.shown) if isinstance(p, Matrix) else latex(p) for p in step.parts)
-    return [
-        "\n" + _fitted(latex(step.formula)),
-        rf"{escaped(step.why)} ({escaped(shapes(step))})",
-        _fitted(f"{latex(name(step.key))} = {right} = {_matrix(step.values)}"),
-    ]
+def step_lines(
+    step: Step, widest: int = PAGE, most: Sequence[tuple[int, int]] = (MOST,), highest: int = 100
+) -> list[str]:
+    """Return the lines of one step: its formula, what it is, the numbers.
+
+    Of ``most``, pairs of rows and columns of a matrix, the first is taken with which the numbers
+    are not higher than so many rows, or else the last.
+    """
+    why = rf"{escaped(step.why)} ({escaped(shapes(step))})"
+    for each in most:
+        numbers = _numbers(step, widest, each)
+        if sum(height for _, height in numbers) <= highest:
+            break
+    return ["\n" + _fitted(latex(step.formula)), why, *(_fitted(line) for line, _ in numbers)]
+
+
+def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, int]]:
+    """The result and what it is made of, on as many lines as its width asks for: their heights."""
+    blocks = []
+    for part in step.parts:
+        if isinstance(part, Matrix):
+            how = (part.shown, most, part.digits)
+            blocks.append((_matrix(*how), *_size(*how)))
+        else:
+            blocks.append((latex(part), 1, len(part)))
+    rows, columns = _size(step.values, most)
+    blocks.append((f"= {_matrix(step.values, most)}", rows, columns + 2))
+    lines, used = [(f"{latex(name(step.key))} =", 1)], 4
+    for k, (text, height, width) in enumerate(blocks):
+        if k and used + width > widest:
+            lines.append((r"\qquad", 1))
+            used = 4
+        line, high = lines.pop()
+        space = r"\," if k and not text.startswith("=") else " "
+        lines.append((f"{line}{space}{text}", max(high, height)))
+        used += width
+    return lines
+
+
+def _size(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> tuple[int, int]:
+    """How many rows of a matrix are shown, and how wide it is, in digits."""
+    if values.ndim == 0:
+        return 1, len(shown(values))
+    rows, columns = picked(len(values), most[0]), picked(values.shape[1], most[1])
+    widths = (
+        max((len(shown(values[row, column], digits)) for row in rows if row is not None), default=1)
+        for column in columns
+        if column is not None
+    )
+    return len(rows), sum(widths) + 2 * len(columns)
 
 
 def _names(names: list[str]) -> str:
-    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, ROWS))
+    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, MOST[0]))
     return rf"\begin{{array}}{{l}}{rows}\end{{array}}" if names else ""
 
 
@@ -74,25 +151,25 @@ def _fitted(formula: str) -> str:
     return f"\\fitted{{{formula}}}"
 
 
-def _matrix(values: NDArray[Any]) -> str:
+def _matrix(values: NDArray[Any], most: tuple[int, int] = MOST, digits: int = DIGITS) -> str:
     if values.ndim == 0:
         return _number(values)
-    rows, columns = picked(len(values), ROWS), picked(values.shape[1], COLUMNS)
-    lines = [" & ".join(_cell(values, row, column) for column in columns) for row in rows]
+    rows, columns = picked(len(values), most[0]), picked(values.shape[1], most[1])
+    lines = [" & ".join(_cell(values, row, column, digits) for column in columns) for row in rows]
     return r"\begin{bmatrix}" + r" \\ ".join(lines) + r"\end{bmatrix}"
 
 
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
     if row is None or column is None:
         both = row is None and column is None
         return r"\ddots" if both else r"\vdots" if row is None else r"\cdots"
-    return _number(values[row, column])
+    return _number(values[row, column], digits)
 
 
-def _number(value: Any) -> str:
+def _number(value: Any, digits: int = DIGITS) -> str:
     r"""``1.2 \cdot 10^{-5}`` for 1.2e-05."""
     return re.sub(
-        r"e([-+])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", shown(value)
+        r"e([-+])0*(\d+)", lambda e: rf" \cdot 10^{{{e[1].strip('+')}{e[2]}}}", shown(value, digits)
     )
 
 
@@ -102,4 +179,5 @@ def escaped(text: str) -> str:
     >>> escaped("50 % of_all")
     '50 \\% of\\_all'
     """
-    return "".join(_SPECIAL.get(c, c) for c in text)
+    text = re.sub(r"([-<>,'`])(?=\1)", "\\1\0", visible(" ".join(text.split())))
+    return "".join(_SPECIAL.get(c, c) for c in text).replace("\0", "{}")  # -- stays two

@@ -23,6 +23,7 @@ from pellucid.record import (
     Matrix,
     Operation,
     Part,
+    adding_up,
     as_array,
     formula,
     name,
@@ -59,18 +60,10 @@ class Step:
     why: str = ""
     recorded: Array = field(default_factory=lambda: Array(np.zeros((0, 0))), repr=False)
 
+    def _repr_html_(self) -> str:
+        from pellucid.insight.trace.html import step_fragment
 
-def shapes(step: Step, times: str = "x") -> str:
-    """Return the shape of the result and of what is put in, for the dimension check.
-
-    ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
-    """
-    given = [
-        f"{name(p.key)}{'^T' if p.transposed else ''} {times.join(map(str, p.shown.shape))}"
-        for p in step.parts
-        if isinstance(p, Matrix)
-    ]
-    return f"{times.join(map(str, step.values.shape))}: {', '.join(dict.fromkeys(given))}"
+        return step_fragment(self)
 
 
 class Pass:
@@ -180,7 +173,7 @@ class Pass:
         before = ""
         if result is layer.given and key[0].startswith("dA"):
             before = f"dL/d{name(key)[1:]}{' * w' if self._weighted else ''} = "
-        parts = parts_of(result)
+        parts = adding_up(result, parts_of(result))
         if key[0] == "L":
             parts = self._of_the_loss(layer)
             if "," not in self._loss.formula:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.record import Matrix, name, shown
+from pellucid.record import DIGITS, Matrix, name, shown
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 NARROWEST = 40
@@ -50,14 +51,32 @@ def count(m: int) -> str:
     return f"{m} example{'' if m == 1 else 's'}"
 
 
-def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
-    most = COLUMNS
-    while most > 1:
-        lines = _beside([[f"{title} ="], matrix(values, ROWS, most)])
-        if max(map(len, lines)) <= width:
+def shapes(step: Step, times: str = "x") -> str:
+    """Return the shape of the result and of what is put in, for the dimension check.
+
+    ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
+    """
+    given = [
+        f"{name(p.key)}{'^T' if p.transposed else ''} {times.join(map(str, p.shown.shape))}"
+        for p in step.parts
+        if isinstance(p, Matrix)
+    ]
+    return f"{times.join(map(str, step.values.shape))}: {', '.join(dict.fromkeys(given))}"
+
+
+def _given(title: str, values: NDArray[Any], width: int, digits: int = DIGITS) -> list[str]:
+    for most, exact in _tries():
+        lines = _beside([[f"{title} ="], matrix(values, ROWS, most, digits if exact else DIGITS)])
+        if max(map(len, lines)) <= width or most == 2:
             break
-        most -= 1
     return lines
+
+
+def _tries() -> Iterator[tuple[int, bool]]:
+    """How many columns are tried: all, then with the digits that are usual, then fewer."""
+    yield COLUMNS, True
+    for columns in range(COLUMNS, 0, -1):
+        yield columns, False
 
 
 def labels(names: list[str], most: int) -> list[str]:
@@ -78,15 +97,16 @@ def _labelled(lines: list[str], names: list[str], width: int) -> list[str]:
 def _step(step: Step, width: int) -> list[str]:
     """The formula, then the same with the numbers put in, side by side if they fit."""
     lines = _fitted(f"{step.formula}    ({shapes(step)})", width)
+    adds_up = any(isinstance(part, Matrix) and part.digits > DIGITS for part in step.parts)
     for columns in range(COLUMNS, 0, -1):
         blocks = [
-            matrix(part.shown, ROWS, columns) if isinstance(part, Matrix) else [part]
+            matrix(part.shown, ROWS, columns, part.digits) if isinstance(part, Matrix) else [part]
             for part in step.parts
         ]
         laid = _beside([*blocks, ["="], matrix(step.values, ROWS, columns)])
         if max(map(len, laid)) + 2 <= width:
             return lines + ["  " + line for line in laid]
-        if columns <= 3:
+        if columns <= 3 or adds_up:
             break
     return lines + _stacked(step, width)
 
@@ -97,13 +117,15 @@ def _stacked(step: Step, width: int) -> list[str]:
     for part in step.parts:
         if isinstance(part, Matrix):
             title = name(part.key) + ("^T" if part.transposed else "")
-            lines += ["  " + line for line in _given(title, part.shown, width - 2)]
+            lines += ["  " + line for line in _given(title, part.shown, width - 2, part.digits)]
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
     return lines + ["  " + line for line in _given(name(step.key), step.values, width - 2)]
 
 
-def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Block:
+def matrix(
+    values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS, digits: int = DIGITS
+) -> Block:
     """Return a matrix as lines of one length.
 
     >>> print("\\n".join(matrix(np.array([[1.0, -0.5], [0.25, 3.0]]))))
@@ -113,9 +135,12 @@ def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Bl
     ['[0  1  ...  39]']
     """
     if values.ndim < 2:
-        return [shown(values)] if values.ndim == 0 else matrix(values[np.newaxis], rows, columns)
+        whole = values.ndim == 0
+        return [shown(values)] if whole else matrix(values[np.newaxis], rows, columns, digits)
     picked_rows, picked_columns = picked(len(values), rows), picked(values.shape[1], columns)
-    cells = [[_cell(values, row, column) for column in picked_columns] for row in picked_rows]
+    cells = [
+        [_cell(values, row, column, digits) for column in picked_columns] for row in picked_rows
+    ]
     widths = [max(len(line[k]) for line in cells) for k in range(len(picked_columns))]
     return [
         "[" + "  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) + "]"
@@ -123,8 +148,8 @@ def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Bl
     ]
 
 
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
-    return "..." if row is None or column is None else shown(values[row, column])
+def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
+    return "..." if row is None or column is None else shown(values[row, column], digits)
 
 
 def picked(count: int, most: int) -> list[int | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid._catalogue import did_you_mean
+from pellucid.checks import is_whole
+from pellucid.engines.contract import State
 from pellucid.insight.gradient_check import check_network
 from pellucid.insight.trace.check import TraceCheck, check_trace
 from pellucid.insight.trace.passes import Pass, Step
-from pellucid.insight.trace.update import update_steps
+from pellucid.insight.trace.update import session_after, start_of, update_steps
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -36,6 +39,8 @@ class Trace:
         What is computed, in the order in which it is. Beside them ``cost`` has the steps to L, the
         loss of each example, and J; ``unfused`` those to dA[L] and dZ[L] by the chain rule, where
         output activation and loss go straight to dZ[L]; ``update`` those of the optimizer.
+    state : State or None
+        What the optimizer remembers before its step, and how many steps it has done.
     arrays : dict
         Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
     """
@@ -52,10 +57,12 @@ class Trace:
         l2: float = 0.0,
         optimizer: str | Optimizer | None = None,
         learning_rate: float | None = None,
+        state: State | str | PathLike[str] | None = None,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
         title: str = "",
     ) -> None:
+        network = network.copy()  # the trace stays what it is where the network is trained on
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
         for layer in network.layers:
@@ -65,13 +72,13 @@ class Trace:
                     "holds all its gradients against differences."
                 )
         cache = network.forward(X, cache=True)
-        given = cache.X
+        given = cache.X.copy("K")
         if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
         _, targets, self.weight = network._checked_targets(cache, Y, self.loss, sample_weight)
-        self.Y: NDArray[Any] = targets
+        self.Y: NDArray[Any] = targets.copy("K")
         done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
         self.cache, self.gradients = done.cache, done.gradients
         self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
@@ -84,20 +91,53 @@ class Trace:
             "X": _checked_names("inputs", inputs, network.n_inputs),
             "Y": _checked_names("outputs", outputs, network.n[-1]),
         }
-        self.update = self._update(optimizer, learning_rate)
+        self.optimizer, self.learning_rate = self._step_by(optimizer, learning_rate, state)
+        self.state, self.update = None, []
+        if self.optimizer is not None:
+            self.state = start_of(network, self.optimizer, state)
+            by_layer, rate = self.gradients.by_layer, self.learning_rate
+            self.update = update_steps(network.layers, by_layer, self.optimizer, rate, self.state)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
-    def _update(self, optimizer: str | Optimizer | None, rate: float | None) -> list[Step]:
+    def _step_by(
+        self, optimizer: str | Optimizer | None, rate: float | None, state: Any
+    ) -> tuple[Optimizer | None, float]:
+        """The optimizer and alpha."""
         if optimizer is None:
-            if rate is not None:
-                raise ValueError("learning_rate is for the step of an optimizer; name one.")
-            return []
+            for what, given in (("learning_rate", rate), ("state", state)):
+                if given is not None:
+                    raise ValueError(f"{what} is for the step of an optimizer; name one.")
+            return None, 0.0
         by = find_optimizer(optimizer)
         if isinstance(by, LBFGS):
             raise ValueError("lbfgs takes a line search, no step that one pass could show.")
-        rate = by.default_learning_rate if rate is None else rate
-        return update_steps(self.network.layers, self.gradients.by_layer, by, float(rate))
+        return by, float(by.default_learning_rate if rate is None else rate)
+
+    def next(self, steps: int = 1) -> Trace:
+        """Return the trace after so many steps of the optimizer, on the same examples.
+
+        >>> from pellucid.insight.trace import preset
+        >>> first = preset("xor").trace(optimizer="adam")
+        >>> second = first.next()
+        >>> second.state.step, second.update[2].formula
+        (1, 'W[1] := W[1] - (alpha 0.0447102 / 0.19) v_dW[1] / (sqrt(s_dW[1]) + 1e-08)')
+
+        Raises
+        ------
+        ValueError
+            Where the trace has no optimizer.
+        """
+        if self.optimizer is None:
+            raise ValueError("next is a step of an optimizer; name one: trace(..., optimizer=...).")
+        if not is_whole(steps) or steps < 0:
+            raise ValueError(f"steps must be a whole number of 0 or more; got {steps!r}.")
+        network, state = session_after(self, int(steps))
+        return Trace(
+            network, self.cache.X, self.Y, self.loss, sample_weight=self.weight, l1=self.l1,
+            l2=self.l2, optimizer=self.optimizer, learning_rate=self.learning_rate, state=state,
+            inputs=self.names["X"], outputs=self.names["Y"], title=self.title,
+        )  # fmt: skip
 
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
@@ -211,6 +251,13 @@ class Trace:
             "J": self.J,
             "losses": self.losses.tolist(),
             "arrays": {name(key): values.tolist() for key, values in self.arrays.items()},
+            "update": {name(step.key): step.values.tolist() for step in self.update},
+            "state": None
+            if self.state is None
+            else {
+                "step": self.state.step,
+                "slots": {key: slot.tolist() for key, slot in self.state.slots.items()},
+            },
             "steps": [
                 {"result": name(step.key), "formula": step.formula, "why": step.why}
                 for step in [*self.forward, *self.cost, *self.backward, *self.update]
@@ -238,6 +285,7 @@ def trace(
     l2: float = 0.0,
     optimizer: str | Optimizer | None = None,
     learning_rate: float | None = None,
+    state: State | str | PathLike[str] | None = None,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
     title: str = "",
@@ -255,9 +303,12 @@ def trace(
     l1, l2 : float
         The penalties of J.
     optimizer : str, Optimizer or None
-        Whose first step is shown after the pass, with what it remembers (momentum's v, Adam's v and
-        s); ``learning_rate`` is its alpha, None its own default.
+        Whose step is shown after the pass, with what it remembers (momentum's v, Adam's v and s);
+        ``learning_rate`` is its alpha, None its own default.
     learning_rate : float or None
+    state : State, path or None
+        What the optimizer remembers from steps before: ``Trace.state``, ``session.state()``, or the
+        folder of a checkpoint. None: this is its first step. :meth:`Trace.next` goes on from here.
     inputs, outputs : sequence of str
         What each row of X and of Y is, such as ("romance", "action"); shown beside them.
     title : str
@@ -279,8 +330,8 @@ def trace(
     check_network(network, "trace")
     return Trace(
         network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
-        optimizer=optimizer, learning_rate=learning_rate, inputs=inputs, outputs=outputs,
-        title=title,
+        optimizer=optimizer, learning_rate=learning_rate, state=state, inputs=inputs,
+        outputs=outputs, title=title,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from pellucid.training.facts.target import (
     Table,
     Target,
     best_constant,
+    by_steps,
     classes_of,
     mean_loss,
     table,
@@ -291,10 +292,15 @@ def of_parts(kept: Any, outputs: list[NDArray[Any]], known: Facts | None = None)
     ``known`` are those of another network of the same ensemble, whose data are the same.
     """
     found = Facts(kept.m)
-    parts = [_fewer(kept.train, outputs[0])]
+    n = kept.output_shape[-1]
+    parts = [_fewer(kept.train, outputs[0], n)]
     if kept.validation is not None:
-        parts.append(_fewer(kept.validation, outputs[1]))
+        parts.append(_fewer(kept.validation, outputs[1], n))
     X, Y, _, _ = parts[0]
+    if len(outputs[0]) != n:  # an answer at each step: no rows to compare columns of
+        found.target = target_of(plain_targets(Y, kept.loss), kept.loss)
+        of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
+        return found
     if known is not None:
         found = dataclasses.replace(known, m=kept.m)
         of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
@@ -311,10 +317,17 @@ def of_parts(kept: Any, outputs: list[NDArray[Any]], known: Facts | None = None)
     return found
 
 
-def _fewer(part: Any, outputs: NDArray[Any]) -> tuple[Any, Any, Any, Any]:
-    X, Y, w = part
-    rows = take_rows(X.shape[1], FEW)
-    return X[:, rows], Y[:, rows], None if w is None else w[rows], outputs[:, rows]
+def _fewer(part: Any, outputs: NDArray[Any], n: int) -> tuple[Any, Any, Any, Any]:
+    """Some rows: X, Y, weights and outputs; these with a column for each step, n outputs each."""
+    rows = take_rows(part.X.shape[1], FEW)
+    X, Y, w, _, lengths = part.take(rows)
+    A = outputs[:, rows]
+    if n == len(A):
+        return X, Y, w, A
+    steps = np.full(len(rows), len(A) // n) if lengths is None else lengths
+    Y, A = by_steps(Y, A, n, lengths)
+    w = (1.0 if w is None else w) / steps  # the loss of an example is the mean over its steps
+    return X, Y, np.repeat(w, steps), A
 
 
 def plain_targets(Y: NDArray[Any], loss: Loss | None) -> NDArray[Any]:

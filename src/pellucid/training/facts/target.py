@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.layers.shapes import by_place, valid_steps
 from pellucid.losses import Loss, one_hot
 
 _SQUARES = ("half_squared_error", "mean_squared_error")
@@ -143,6 +144,25 @@ def as_columns(Y: NDArray[Any], n_outputs: int) -> NDArray[Any] | None:
     if np.all((Y == Y.astype(int)) & (Y >= 0) & (Y < n_outputs)):
         return one_hot(Y.astype(int), n_outputs, np.float64)
     return None
+
+
+def by_steps(
+    Y: NDArray[Any], A: NDArray[Any], n: int, lengths: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return targets and outputs with a column for each step that is there, n outputs each.
+
+    ``lengths``, (m,), are the steps that the outputs have. Y may hold class numbers, (steps, m).
+
+    >>> by_steps(np.array([[1, 2], [3, 0]]), np.array([[5, 6], [7, 8]]), 1, np.array([2, 1]))
+    (array([[1, 3, 2]]), array([[5, 7, 6]]))
+    """
+    steps = len(A) // n
+    Y = Y.T.ravel() if len(Y) == steps and n > 1 else by_place(Y, n)
+    A = by_place(A, n)
+    if lengths is None:
+        return Y, A
+    there = valid_steps(lengths, (steps, 1)).T.ravel()
+    return Y[..., there], A[:, there]
 
 
 def classes_of(A: NDArray[Any], target: Target) -> NDArray[np.intp]:
