@@ -16,14 +16,20 @@ from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout
+from pellucid.layers.embedding import Embedding
+from pellucid.layers.gru import GRU
+from pellucid.layers.lstm import LSTM
 from pellucid.layers.normalize import BatchNorm, LayerNorm
 from pellucid.layers.parallel import Parallel
 from pellucid.layers.pool import AveragePool, GlobalPool, MaxPool
+from pellucid.layers.recurrent import Recurrent
 from pellucid.layers.residual import Residual
 from pellucid.layers.scale import Scale
 
 __all__ = [
+    "GRU",
     "LAYERS",
+    "LSTM",
     "Affine",
     "AveragePool",
     "BatchNorm",
@@ -31,12 +37,14 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Dropout",
+    "Embedding",
     "GlobalPool",
     "Layer",
     "LayerCache",
     "LayerNorm",
     "MaxPool",
     "Parallel",
+    "Recurrent",
     "Residual",
     "Scale",
     "layer_from_dict",
@@ -52,6 +60,10 @@ LAYERS: dict[str, type[Layer]] = {
         MaxPool,
         AveragePool,
         GlobalPool,
+        Embedding,
+        Recurrent,
+        GRU,
+        LSTM,
         Scale,
         LayerNorm,
         BatchNorm,

@@ -98,6 +98,7 @@ def _by_example(trace: Trace, step: float, tolerance: float) -> dict[str, Compar
     for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
         l = layer.number
         by_g = kept.A is kept.output and (layer.activation is not None or kept.Z is kept.A)
+        by_g = by_g and not kept.steps  # Z<t> acts on the steps after it, too
         if layer.computes_Z and by_g and "dZ" in gradients.by_layer[k]:
             hold(f"dZ{l}", gradients.dZ[l], k, "Z", kept.Z)
         if k == last and l not in gradients.dA:

@@ -285,6 +285,7 @@ class _Layer:
     def forward(self, A_prev: Array, mask: Any = None, **given: Any) -> tuple[Array, LayerCache]:
         came_in, called = A_prev.again(), self.layer.name
         try:
+            self._refuse_steps()
             output, cache = self.layer.forward(came_in, mask, **given)
         except _FAILURES:
             output, cache = self.original.forward(A_prev.values, mask, **given)
@@ -314,6 +315,7 @@ class _Layer:
     ) -> tuple[Array, dict[str, Any]]:
         self.given = None if dA is None else as_array(dA).again()
         try:
+            self._refuse_steps()
             back, found = self.layer.backward(self.given, cache, dZ=dZ, m=m, inputs=inputs)
         except _FAILURES:
             back, found = self.original.backward(
@@ -326,6 +328,11 @@ class _Layer:
         }
         self.goes_back = _as_recorded(back, called, came, cache.A_prev)
         return self.goes_back, self.found
+
+    def _refuse_steps(self) -> None:
+        """A formula of all steps at once would double in length with each of them."""
+        if self.layer.carried:
+            raise NotImplementedError
 
     def why(self, text: str, loss: Loss) -> str:
         """What a step is, in a sentence."""
