@@ -12,18 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.activations import ACTIVATIONS, LeakyReLU
 from pellucid.errors import ModelError
-from pellucid.export.value import Value
+from pellucid.export.value import XP, Value
 from pellucid.layers import (
+    GRU,
+    LSTM,
     AveragePool,
     BatchNorm,
     Conv1D,
     Conv2D,
+    Embedding,
     GlobalPool,
     Layer,
     LayerNorm,
     MaxPool,
     Parallel,
+    Recurrent,
     Residual,
 )
 from pellucid.layers.chain import Mode
@@ -232,10 +237,102 @@ def _parallel(layer: Any, A: Value, lengths: Value | None) -> Value | None:
     return leave(A.graph.concatenate(parts, 1 if enter is _channels_first else -1))
 
 
-def _parameter(A: Value, array: Any, whole: Any) -> Value:
-    """A parameter in the form of an operator, under its own name."""
+def _embedding(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    W = layer.parameters["W"]
+    table = W if layer.padding is None else np.where(np.arange(W.shape[1]) == layer.padding, 0, W)
+    words = A.T.alone("Round").astype(np.int64)
+    taken = A.graph.add(
+        "Gather",
+        _parameter(A, table.T, W),
+        words,
+        dtype=A.dtype,
+        shape=(*words.shape, layer.n_units),
+        order=(0, 1, 2),
+    )
+    return _flat(taken)
+
+
+# Layers that go through time ----------------------------------------------------------------------
+
+_GATES = {"LSTM": [0, 2, 1, 3], "GRU": [0, 1, 2], "RNN": [0]}
+"""Our gates u, f, o, c~ and u, r, c~ in ONNX's order: i, o, f, c and z, r, h."""
+
+_STATES: dict[str, tuple[str, list[float], list[float]]] = {
+    "identity": ("Affine", [1.0], [0.0]),
+    "leaky_relu": ("LeakyRelu", [], []),
+    "relu": ("Relu", [], []),
+    "sigmoid": ("Sigmoid", [], []),
+    "tanh": ("Tanh", [], []),
+}
+"""The activations that ONNX's RNN has, and computes as we do, with alpha and beta."""
+
+
+def _recurrent(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    g = layer.activation
+    if type(g) is not ACTIVATIONS.get(g.name) or g.name not in _STATES:
+        return None
+    name, alpha, beta = _STATES[g.name]
+    how: dict[str, Any] = {"activation_alpha": alpha, "activation_beta": beta} if alpha else {}
+    if isinstance(g, LeakyReLU):
+        how["activation_alpha"] = [g.slope]
+    return _through_time("RNN", layer, A, lengths, activations=[name], **how)
+
+
+def _gru(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    after = layer.reset == "after"
+    return _through_time("GRU", layer, A, lengths, linear_before_reset=int(after))
+
+
+def _lstm(layer: Any, A: Value, lengths: Value | None) -> Value | None:
+    return _through_time("LSTM", layer, A, lengths)
+
+
+def _through_time(
+    operator: str, layer: Any, A: Value, lengths: Value | None, **how: Any
+) -> Value | None:
+    """Y, (steps, 1, m, n), or Y_h, (1, m, n), of x, (steps, m, features)."""
+    if A.dtype != np.float32:  # ONNX Runtime has them in no other type
+        return None
+    graph, n, m, T = A.graph, layer.n_units, A.shape[1], layer.input_shape[0]
+    x = _places(A, layer.input_shape).transpose(1, 0, 2).arranged((0, 1, 2))
+    taken = [x, *_through_time_parameters(operator, layer, A)]
+    if lengths is not None:
+        taken.append(lengths.astype(np.int32))
+    direction = "reverse" if layer.backwards else "forward"
+    names = graph.node(
+        operator,
+        [each.name for each in taken],
+        outputs=2,
+        hidden_size=n,
+        direction=direction,
+        **how,
+    )
+    if layer.sequences:
+        states = Value(graph, names[0], A.dtype, (T, 1, m, n), (0, 1, 2, 3))
+        return _flat(XP.squeeze(states, axis=1).transpose(1, 0, 2))
+    last: Value = XP.squeeze(Value(graph, names[1], A.dtype, (1, m, n), (0, 1, 2)), axis=0)
+    return last.T
+
+
+def _through_time_parameters(operator: str, layer: Any, A: Value) -> list[Value]:
+    """W for x<t>, R for a<t-1>, and the biases of both, the gates in ONNX's order."""
+    W, b, n = layer.parameters["W"], layer.parameters["b"], layer.n_units
+    gates, order = len(_GATES[operator]), _GATES[operator]
+    rows = W.reshape(gates, n, -1)[order]
+    biases = np.concatenate([b[: gates * n].reshape(gates, n)[order], np.zeros((gates, n))])
+    if len(b) > gates * n:  # of q, which a GRU that resets after the product has
+        biases[-1] = b[gates * n :, 0]
+    if operator == "GRU":  # ONNX's z is 1 - Gamma_u = sigmoid(-Z_u)
+        rows[0], biases[0] = -rows[0], -biases[0]
+    flat = rows.reshape(1, gates * n, -1)
+    made = ((".x", W, flat[:, :, n:]), (".a", W, flat[:, :, :n]), ("", b, biases.reshape(1, -1)))
+    return [_parameter(A, array, whole, part) for part, whole, array in made]
+
+
+def _parameter(A: Value, array: Any, whole: Any, part: str = "") -> Value:
+    """A parameter in the form of an operator, or a part of it, under its own name."""
     order = tuple(range(array.ndim))
-    return A.graph.constant(array, A.dtype, order=order, name=A.graph.name_of(whole))
+    return A.graph.constant(array, A.dtype, order=order, name=A.graph.name_of(whole) + part)
 
 
 OPERATORS: dict[type[Layer], Entry] = {
@@ -246,6 +343,10 @@ OPERATORS: dict[type[Layer], Entry] = {
     GlobalPool: _global_pool,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
+    Embedding: _embedding,
+    Recurrent: _recurrent,
+    GRU: _gru,
+    LSTM: _lstm,
     Residual: _residual,
     Parallel: _parallel,
 }

@@ -153,7 +153,7 @@ def _dense(
             continue
         g = getattr(layer, "activation", None)
         plain = type(layer) is Dense and not layer.variant
-        if not plain or g is None or not isinstance(g.spec(), str):
+        if not isinstance(layer, Dense) or not plain or g is None or not isinstance(g.spec(), str):
             what = f"the activation {g!r}" if plain else f"{layer!r:.120}"
             raise ModelError(
                 f"the lab cannot show {title}: layer {layer.number} has {what}. It shows Dense "
