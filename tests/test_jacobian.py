@@ -16,7 +16,16 @@ from pellucid import (
 )
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight import integrated_gradients, saliency
-from pellucid.layers import AveragePool, Conv1D, Conv2D, LayerNorm, MaxPool, Residual
+from pellucid.layers import (
+    LSTM,
+    AveragePool,
+    Conv1D,
+    Conv2D,
+    Embedding,
+    LayerNorm,
+    MaxPool,
+    Residual,
+)
 
 
 def differences(f, X, step=1e-6):
@@ -160,6 +169,28 @@ def test_saliency_is_a_picture_of_the_jacobian(rng):
     np.testing.assert_allclose(saliency(flat, x, 1), np.abs(jacobian(flat, x)[1]))
     with pytest.raises(ValueError, match="outputs must be 0 to 1, one for all"):
         saliency(flat, x, 2)
+
+
+def test_word_numbers_have_no_derivative_but_a_saliency(rng):
+    net = Network([Embedding(5, 3), LSTM(4), Dense(2, "softmax")], (6,), seed=0, dtype="float64")
+    X, lengths = rng.integers(0, 5, (6, 4)), np.array([6, 2, 3, 4])
+    for look in (
+        lambda: jacobian(net, X),
+        lambda: input_gradients(net, X, [0, 1, 0, 1], "cce"),
+        lambda: integrated_gradients(net, X, 0),
+    ):
+        with pytest.raises(ValueError, match=r"word numbers, by which .* insight\.saliency looks"):
+            look()
+    found = saliency(net, X, 1, lengths=lengths)
+    assert found.shape == (6, 4)
+    E = net.forward(X, cache=True, lengths=lengths).A[1]
+    rest = Network(net.layers[1:], (6, 3), dtype="float64")
+    rest.put_parameters(
+        {f"{k[0]}{int(k[1]) - 1}": v for k, v in net.parameters.items() if k != "W1"}
+    )
+    expected = np.abs(jacobian(rest, E, lengths=lengths)[1]).reshape(6, 3, 4).max(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert not found[2:, 1].any()
 
 
 # What cannot be -----------------------------------------------------------------------------------

@@ -16,14 +16,18 @@ from pellucid import Dense, MLPClassifier, Network, Scale
 from pellucid.insight import Response, responds_to
 from pellucid.insight.responds import _path_to
 from pellucid.layers import (
+    GRU,
     LAYERS,
+    LSTM,
     AveragePool,
     Conv1D,
     Conv2D,
+    Embedding,
     Layer,
     LayerNorm,
     MaxPool,
     Parallel,
+    Recurrent,
     Residual,
     chain,
 )
@@ -220,6 +224,46 @@ def test_every_number_in_the_field_of_a_window_counts(rng):
             (int(a), int(b) + 1) for a, b in zip(seen.min(axis=0), seen.max(axis=0), strict=True)
         ]
         assert tuple(found) == field
+
+
+# Sequences and words ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", [Recurrent(3), GRU(3), LSTM(3)], ids=repr)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_units_that_go_through_time(layer: Any, backwards: bool, rng: Any) -> None:
+    made = type(layer)(3, sequences=True, backwards=backwards)
+    net = Network([made, Dense(2, "softmax", each_step=True)], (6, 2), seed=0, dtype="float64")
+    X, lengths = rng.normal(size=(12, 50)), rng.integers(1, 7, 50)
+    A = net.forward(X, cache=True, lengths=lengths).caches[0].output.reshape(6, 3, 50)[:, 1]
+    A = np.where(np.arange(6)[:, None] < lengths, A, -np.inf)
+    found = responds_to(net, 1, 1, X, k=3, lengths=lengths)
+    first = found.best[0]
+    assert first.a == A.max()
+    step = int(A[:, first.example].argmax())
+    assert first.place == (step,)
+    assert first.field == (((step, 6),) if backwards else ((0, step + 1),))
+    assert found.maximising is not None
+    assert found.maximising.shape == (6, 2)  # from the step that knows them all
+    assert found.z > A.max()
+
+
+def test_words_are_found_and_none_is_the_best_of_all():
+    net = Network([Embedding(5, 2), Conv1D(1, 2, "identity"), Dense(1)], (4,), dtype="float64")
+    net.W[1] = [[0, 0, 9, 0, 0], [0, 0, 0, 9, 0]]
+    net.W[2] = [[1, 0, 0, 1]]  # word 2, then word 3
+    X = np.array([[0, 1, 2, 3], [2, 2, 2, 2]]).T
+    found = responds_to(net, 2, 0, X)
+    assert found.best[0].patch.tolist() == [2, 3]
+    assert (found.best[0].example, found.best[0].place, found.best[0].a) == (0, (2,), 18)
+    assert found.maximising is None
+    assert "steps 2 to 3: a = 18" in found.text()
+    assert "no input is the best" in found.text()
+    assert found.html().count("<li>") == 2
+    assert "<code>2 3</code>" in found.html()
+    assert json.loads(json.dumps(found.to_dict()))["maximising"] is None
+    (word,) = responds_to(net, 1, 1, X, k=1).best
+    assert word.patch.tolist() == [3]
 
 
 # Inside of other layers ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.insight.gradient_check import check_network
-from pellucid.layers import chain
+from pellucid.layers import Embedding, chain
 from pellucid.layers.shapes import held, valid_steps
 from pellucid.losses import Loss
 from pellucid.network import Network
@@ -205,7 +205,7 @@ def _check(network: Any, what: str) -> None:
 
 
 def _takes_words(network: Network) -> bool:
-    return network.layers[0].name == "embedding"
+    return isinstance(network.layers[0], Embedding)
 
 
 def _of_outputs(network: Network, outputs: Any, m: int) -> NDArray[Any]:

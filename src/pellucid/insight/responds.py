@@ -15,7 +15,7 @@ from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.insight.gradient_check import check_network
 from pellucid.insight.responds_shown import as_html, as_text
-from pellucid.layers import Layer, LayerCache, Parallel, Residual, chain
+from pellucid.layers import Embedding, Layer, LayerCache, Parallel, Residual, chain
 from pellucid.layers.chain import PREDICTING
 from pellucid.layers.shapes import Places, by_place, held, unrolled, valid_steps
 from pellucid.network import Network
@@ -188,7 +188,7 @@ def responds_to(
     lengths = None if lengths is None else network.checked_lengths(lengths, m)
     best = _best(network, path, unit, X, lengths, k)
     size, maximising, z = _size(X, network.input_shape, lengths), None, math.nan
-    if network.layers[0].name != "embedding":
+    if not isinstance(network.layers[0], Embedding):
         maximising, z = _ascend(network, path, unit, size, steps, seed)
     what = "channel" if len(leaf.output_shape) > 1 else "unit"
     names = getattr(leaf, "names", None)

@@ -56,8 +56,9 @@ def as_html(found: Response) -> str:
     items = [(each.patch, _words(each), f"a = {each.a:.4g}") for each in found.best]
     if found.maximising is not None:
         items.append((found.maximising, "of all inputs", _of_all(found)))
+    drawn = _numbers if found.maximising is None else _drawn
     shown = "".join(
-        f"<li>{_drawn(patch, words)}<span>{escape(words)}<br>{escape(number)}</span></li>"
+        f"<li>{drawn(patch, words)}<span>{escape(words)}<br>{escape(number)}</span></li>"
         for patch, words, number in items
     )
     return (
@@ -95,6 +96,11 @@ def _scaled(patch: NDArray[Any]) -> NDArray[np.float64]:
     patch = patch.astype(np.float64)
     low, high = float(patch.min()), float(patch.max())
     return np.full(patch.shape, 0.5) if high == low else (patch - low) / (high - low)
+
+
+def _numbers(patch: NDArray[Any], words: str) -> str:
+    """Word numbers, as they are."""
+    return f"<code>{' '.join(f'{value:g}' for value in patch.ravel())}</code><br>"
 
 
 def _drawn(patch: NDArray[Any], words: str) -> str:
