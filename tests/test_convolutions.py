@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 import zlib
 from itertools import product
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from pellucid import Dense, Network, check_gradients, train
 from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU
+from pellucid.engines import reference
 from pellucid.layers import AveragePool, Conv1D, Conv2D, GlobalPool, Layer, MaxPool, patches
 
 COURSE = np.array(
@@ -198,6 +200,38 @@ def test_examples_are_added_up_in_parts(monkeypatch: pytest.MonkeyPatch, rng: An
     for at_once in (1, 2 * patches.patches((6, 6, 2), (3, 3), (1, 1), ((1, 1),) * 2).visits.size):
         monkeypatch.setattr(patches, "AT_ONCE", at_once)
         np.testing.assert_array_equal(layer.backward(dA, layer.forward(A_prev)[1])[0], whole)
+
+
+def test_many_patches_are_made_of_fewer_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass takes as many rows as keep the patches small, and the sum over blocks is the same."""
+    layers = [Conv2D(2, 5, padding="same"), MaxPool(2), Dense(2, "softmax")]
+    rng = seeded("blocks")
+    net, trained, answers = drawn(layers, (12, 12, 4), rng), [], []
+    X, labels = rng.normal(size=(net.n_inputs, 50)), rng.integers(0, 2, 50)
+    assert [layer.numbers for layer in net.layers] == [144 * 25 * 4, 4 * 36 * 2, 72]
+    assert reference.rows_at_once(net.leaves) == 1024
+    rng = seeded("blocks")
+    X, labels, trained, answers = (
+        rng.normal(size=(net.n_inputs, 50)),
+        rng.integers(0, 2, 50),
+        [],
+        [],
+    )
+    for most, rows in ((2**25, 1024), (7 * 144 * 25 * 4, 7), (1, 1)):
+        monkeypatch.setattr(reference, "NUMBERS", most)
+        assert reference.rows_at_once(net.leaves) == rows
+        again = net.copy()
+        train(again, X, labels, loss="cce", epochs=2, batch_size=25, seed=0)
+        trained.append(again.parameters)
+        tracemalloc.start()
+        answers.append(net.copy().forward(X))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * 8 * min(rows, 50) * 144 * 25 * 4 + 10**6
+    for other in (1, 2):
+        np.testing.assert_allclose(answers[other], answers[0], rtol=1e-12)
+        for name, array in trained[0].items():
+            np.testing.assert_allclose(trained[other][name], array, rtol=1e-9)
 
 
 # --- against central differences ---

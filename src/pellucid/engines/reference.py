@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ from pellucid.propagation import Gradients
 BLOCK = 1024
 """Rows of a forward or backward pass at most; a larger mini-batch is a sum over blocks."""
 
+NUMBERS = 2**25
+"""Numbers of one layer's work at most, such as the patches of a convolution: else fewer rows."""
+
 
 class ReferenceEngine(Engine):
     """Runs any layer, loss and optimizer."""
@@ -56,12 +60,13 @@ class ReferencePredictor(Predictor):
 
     def __init__(self, network: HasLayers) -> None:
         self._layers, self._dtype = network.layers, network.dtype
+        self._block = rows_at_once(network.leaves)
 
     def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
         n_outputs, m = math.prod(self._layers[-1].output_shape), X.shape[1]
         A = np.empty((n_outputs, m), dtype=self._dtype, order="F")
-        for start in range(0, m, BLOCK):
-            block = slice(start, start + BLOCK)
+        for start in range(0, m, self._block):
+            block = slice(start, start + self._block)
             steps = None if lengths is None else lengths[block]
             cache = propagation.forward(self._layers, take(X, block, self._dtype), lengths=steps)
             A[:, block] = cache.chain_caches[-1].output
@@ -78,7 +83,8 @@ class ReferenceSession(Session):
         self._interrupted = job.interrupted
         self.chain, self.layers = job.network.layers, job.network.leaves
         self.dtype = job.network.dtype
-        self._block = sys.maxsize if any(k.mixes_examples for k in self.layers) else BLOCK
+        self._rows = rows_at_once(self.layers)
+        self._block = sys.maxsize if any(k.mixes_examples for k in self.layers) else self._rows
         self.objective, self.optimizer = job.objective, job.optimizer
         self.batch_size, self.seed = job.batch_size, job.seed
         self._n_outputs = math.prod(self.layers[-1].output_shape)
@@ -168,8 +174,8 @@ class ReferenceSession(Session):
         w = None if examples.weight is None else examples.weight[columns]
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, m, BLOCK):
-                block = slice(start, min(start + BLOCK, m))
+            for start in range(0, m, self._rows):
+                block = slice(start, min(start + self._rows, m))
                 part = _part(columns, block)
                 X, lengths = take(examples.X, part, self.dtype), _lengths(examples, part)
                 cache = propagation.forward(self.chain, X, lengths=lengths)
@@ -303,6 +309,11 @@ class ReferenceSession(Session):
             for letter in layer.parameters:
                 squares += float(np.sum(np.square(gradients["d" + letter], dtype=np.float64)))
         return min(1.0, bound / math.sqrt(squares)) if squares > 0 else 1.0
+
+
+def rows_at_once(layers: Iterable[Layer]) -> int:
+    """Return how many rows a pass takes."""
+    return max(1, min(BLOCK, NUMBERS // max(layer.numbers for layer in layers)))
 
 
 def take(X: Data, rows: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

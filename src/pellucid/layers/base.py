@@ -178,6 +178,14 @@ class Layer:
         return [""] * len(self.inner)
 
     @property
+    def numbers(self) -> int:
+        """How many numbers a pass makes of one example at most: engines take fewer examples then.
+
+        Unless overridden, those of the input or of the output.
+        """
+        return max(math.prod(self.input_shape), math.prod(self.output_shape))
+
+    @property
     def fan_in(self) -> int | None:
         """How many inputs a unit adds up, z = w a_prev + b; None where it computes otherwise.
 

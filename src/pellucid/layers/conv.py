@@ -91,6 +91,10 @@ class Convolution(Affine):
     def field(self, places: Places) -> Places:
         return seen_from(self, places, self.pads())
 
+    @property
+    def numbers(self) -> int:
+        return max(super().numbers, self._patches().entries.size)
+
     def pads(self) -> Pairs:
         """How much padding stands before and behind each axis."""
         if self.padding == "same":

@@ -89,6 +89,10 @@ class WindowPool(Pool):
     def field(self, places: Places) -> Places:
         return seen_from(self, places, ((0, 0),) * len(places))
 
+    @property
+    def numbers(self) -> int:
+        return max(super().numbers, self._windows().entries.size)
+
     def seen(self, A_prev: Array) -> Array:
         return self._windows().enter(A_prev)
 
