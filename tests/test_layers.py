@@ -23,6 +23,10 @@ EXAMPLES = [(layer, shape) for entry in LAYERS.values() for layer, shape in entr
 each_example = pytest.mark.parametrize(("layer", "shape"), EXAMPLES, ids=repr)
 
 
+WITHOUT_ONNX: set[str] = set()
+"""The layers that cannot be exported to ONNX."""
+
+
 def network(layer: Layer, shape: tuple[int, ...], dtype: str = "float64") -> Network:
     """The layer, and an output layer; parameters that no layer starts from."""
     net = Network([layer, Dense(2, "softmax")], shape, seed=1, dtype=dtype)
@@ -116,15 +120,15 @@ def test_onnx_answers_the_same_or_it_is_refused_by_name(
 ) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     net, path = network(layer, shape, "float32"), tmp_path / "net.onnx"
-    try:
-        export(net, path)
-    except ModelError as error:
-        assert type(layer).__name__ in str(error)  # noqa: PT017 - either may be
+    if type(layer).__name__ in WITHOUT_ONNX:
+        with pytest.raises(ModelError, match=type(layer).__name__):
+            export(net, path)
         return
+    export(net, path)
     X = data(layer, shape)[0].astype(np.float32)
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"X": np.ascontiguousarray(X.T)})
-    np.testing.assert_allclose(found, net.forward(X).T, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, net.forward(X).T, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("entry", LAYERS.values(), ids=list(LAYERS))

@@ -16,6 +16,7 @@ from pellucid.activations import Activation
 from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
+from pellucid.layers.shapes import Places
 
 Array = Any
 
@@ -156,6 +157,18 @@ class Layer:
         Unless overridden: all of them where the layer keeps the shape, else none.
         """
         return lengths if self.output_shape == self.input_shape else None
+
+    def field(self, places: Places) -> Places:
+        """Return the places of what enters on which these places of the output depend.
+
+        (first, last + 1) along each axis but the last, of (rows, columns, channels) or (steps,
+        features). Unless overridden it is all of them.
+
+        >>> from pellucid.layers import Conv1D
+        >>> Conv1D(1, 3, stride=2).build((9, 1)).field(((1, 2),))
+        ((2, 5),)
+        """
+        return tuple((0, n) for n in self.input_shape[:-1])
 
     def learn_statistics(self, cache: LayerCache) -> None:
         """Change ``statistics`` after a step of training; unless overridden there are none."""

@@ -12,8 +12,16 @@ from pellucid.initializers import Initializer
 from pellucid.layers.affine import Affine
 from pellucid.layers.base import Array
 from pellucid.layers.patches import Pairs, Patches, patches
-from pellucid.layers.shapes import place_by_place
-from pellucid.layers.windows import Size, check_axes, checked_size, each, places, steps_left
+from pellucid.layers.shapes import Places, place_by_place
+from pellucid.layers.windows import (
+    Size,
+    check_axes,
+    checked_size,
+    each,
+    places,
+    seen_from,
+    steps_left,
+)
 
 
 class Convolution(Affine):
@@ -79,6 +87,9 @@ class Convolution(Affine):
 
     def lengths_after(self, lengths: Array) -> Array:
         return steps_left(self, lengths, self.pads()[0])
+
+    def field(self, places: Places) -> Places:
+        return seen_from(self, places, self.pads())
 
     @property
     def numbers(self) -> int:

@@ -13,7 +13,7 @@ from pellucid.checks import is_whole
 from pellucid.initializers import Initializer, Normal
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
-from pellucid.layers.shapes import by_place, held, unrolled
+from pellucid.layers.shapes import Places, by_place, held, unrolled
 
 NEAR = 1e-3
 """What is as near to a whole number is taken for it: word numbers come as floats."""
@@ -111,6 +111,9 @@ class Embedding(Layer):
                 f"{self!r} expects inputs of shape (steps,), a word number each; got {input_shape}."
             )
         return (*input_shape, self.n_units)
+
+    def field(self, places: Places) -> Places:
+        return places
 
     def lengths_after(self, lengths: Array) -> Array:
         return lengths

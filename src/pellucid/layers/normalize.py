@@ -12,7 +12,7 @@ from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import PREDICTING, Mode
-from pellucid.layers.shapes import by_place, held, unrolled, valid_steps
+from pellucid.layers.shapes import Places, by_place, held, unrolled, valid_steps
 
 SMALLEST = 1e-30
 """An epsilon below that is lost in float32."""
@@ -45,6 +45,9 @@ class Normalization(Layer):
 
     def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
         return np.ones(shape) if letter == "gamma" else np.zeros(shape)
+
+    def field(self, places: Places) -> Places:
+        return places
 
     def lengths_after(self, lengths: Array) -> Array:
         return lengths

@@ -12,6 +12,7 @@ from pellucid.layers.chain import PREDICTING, Mode
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout
 from pellucid.layers.normalize import LayerNorm
+from pellucid.layers.shapes import Places, around
 
 
 class Residual(Layer):
@@ -94,6 +95,9 @@ class Residual(Layer):
         super().place(input_shape, number)
         chain.place(self.layers, self.input_shape, number)
         self.number = self.layers[-1].number
+
+    def field(self, places: Places) -> Places:
+        return around([places, chain.field(self.layers, places)])
 
     def lengths_after(self, lengths: Array) -> Array:
         return chain.lengths_after(self.layers, lengths)

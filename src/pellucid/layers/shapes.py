@@ -8,11 +8,14 @@ step; :func:`by_place` gives each place a column of its own, with an entry for e
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 Array = Any
+Places = tuple[tuple[int, int], ...]
+"""From and to, along each axis of places: rows and columns, or steps."""
 
 
 def by_place(A: Array, n: int) -> Array:
@@ -59,6 +62,16 @@ def over_places(A: Array, n: int) -> Array:
 def n_places(shape: tuple[int, ...]) -> int:
     """Return how many places a shape has: (28, 28, 6) has 784, (10,) is one place."""
     return math.prod(shape[:-1])
+
+
+def around(several: Sequence[Places]) -> Places:
+    """Return the smallest range of places that holds all of these.
+
+    >>> around([((2, 3), (0, 4)), ((1, 2), (1, 5))])
+    ((1, 3), (0, 5))
+    """
+    along = zip(*several, strict=True)
+    return tuple((min(a for a, _ in each), max(b for _, b in each)) for each in along)
 
 
 def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:

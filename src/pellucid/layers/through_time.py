@@ -11,7 +11,7 @@ from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import Mode
-from pellucid.layers.shapes import held
+from pellucid.layers.shapes import Places, held
 
 State = Mapping[str, Array]
 
@@ -94,6 +94,12 @@ class ThroughTime(Layer):
                 "a step is (steps, 1); word numbers go through an Embedding first."
             )
         return (input_shape[0], self.n_units) if self.sequences else (self.n_units,)
+
+    def field(self, places: Places) -> Places:
+        if not self.sequences:
+            return super().field(places)
+        ((first, end),) = places
+        return ((first, self.input_shape[0]),) if self.backwards else ((0, end),)
 
     def lengths_after(self, lengths: Array) -> Array:
         return lengths if self.sequences else None

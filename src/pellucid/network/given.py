@@ -123,6 +123,22 @@ def checked_X(X: Data, shape: tuple[int, ...], where: Callable[[], str]) -> Data
     raise ValueError(f"{where()} expects X of shape {expected}; got {X.shape}.{hint}")
 
 
+def columns_of(rows: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return rows, (m, n[0]) or (m, *shape), as X, (n[0], m)."""
+    X, n = np.asarray(rows), math.prod(shape)
+    if X.shape[1:] == shape and len(shape) > 1:
+        return X.reshape(len(X), n).T
+    if X.ndim == 2:
+        return X.T
+    expected = f"(m, n[0]) = (m, {n})"
+    if len(shape) > 1:
+        expected += f" or (m, {', '.join(map(str, shape))})"
+    hint = " For one row pass [row]." if X.shape in ((n,), shape) else ""
+    raise ValueError(
+        f"rows must have the shape {expected}, one row per example; got {X.shape}.{hint}"
+    )
+
+
 def checked_lengths(lengths: Any, shape: tuple[int, ...], m: int) -> NDArray[np.int64]:
     """Return how many steps each of m examples has, 1 to as many as the network takes."""
     if len(shape) == 3 or shape == (1,):

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.layers.shapes import by_place
 from pellucid.network import Network
+from pellucid.network.given import columns_of
 from pellucid.persistence.folder import ModelFolder
 from pellucid.persistence.labels import label_array
 from pellucid.persistence.networks import network_from_model
@@ -18,6 +20,10 @@ from pellucid.tasks import Task, task_of
 @dataclass
 class NetworkPredictor:
     """Predictions of a network for rows, (m, n[0]): a row is an example.
+
+    A row may also have the network's ``input_shape``: (m, rows, columns, channels), (m, steps,
+    features). Where each step has outputs, so have the answers, (m, steps) or (m, steps, n); those
+    of steps that are not there are 0.
 
     Attributes
     ----------
@@ -40,23 +46,30 @@ class NetworkPredictor:
     classes: NDArray[Any] | None = None
     several: bool = False
 
-    def predict(self, rows: Any) -> NDArray[Any]:
+    def predict(self, rows: Any, *, lengths: Any = None) -> NDArray[Any]:
         """Return the class or number of each row, as the saved model's own predict does.
 
         A network: class 1 where a >= 0.5; an MLPClassifier: the second class where a > 0.5.
+        ``lengths``, (m,), are the steps that each row has.
         """
-        X = _rows(rows).T
+        X, task = columns_of(rows, self.network.input_shape), self._task()
+        n = self.network.output_shape[-1]
         if self.classes is None:
-            found = self.network.predict(X)
-            return found if found.ndim == 1 else (found[0] if len(found) == 1 else found.T)
-        found = self._task().answers(self.network.forward(X), at_half=False)
-        if self.several:
-            return found.T
-        labels: NDArray[Any] = self.classes[np.minimum(found.ravel(), len(self.classes) - 1)]
+            found = self.network.predict(X, lengths=lengths)
+        else:
+            A = self.network.forward(X, lengths=lengths)
+            found = task.answers(by_place(A, n), at_half=False)
+        n = 1 if task.output_per_class and not task.several else n  # the number of a class
+        found = self._by_rows(found, X.shape[1], n)
+        if n == 1:
+            found = found[..., 0]
+        if self.classes is None or self.several:
+            return found
+        labels: NDArray[Any] = self.classes[np.minimum(found, len(self.classes) - 1)]
         return labels
 
-    def predict_proba(self, rows: Any) -> NDArray[Any]:
-        """Return the probability of each class (or label) for each row."""
+    def predict_proba(self, rows: Any, *, lengths: Any = None) -> NDArray[Any]:
+        """Return the probability of each class (or label) for each row, and for each step."""
         probabilities = self._task().probabilities
         if probabilities is None:
             g = self.network.layers[-1].activation
@@ -64,20 +77,22 @@ class NetworkPredictor:
                 f"the output is {g.name if g else 'a number'}, which is not a probability; use "
                 "predict."
             )
-        return np.ascontiguousarray(probabilities(self.network.forward(_rows(rows).T)).T)
+        X, n = columns_of(rows, self.network.input_shape), self.network.output_shape[-1]
+        A = self.network.forward(X, lengths=lengths)
+        p = probabilities(by_place(A, n))
+        found = self._by_rows(p, X.shape[1], len(p))
+        if lengths is not None:
+            left = self.network.lengths_after(np.asarray(lengths))
+            if left is not None:
+                found = found * (np.arange(found.shape[1]) < left[:, None])[..., None]
+        return np.ascontiguousarray(found)
+
+    def _by_rows(self, answers: NDArray[Any], m: int, n: int) -> NDArray[Any]:
+        """From a column for each example, or for each of its steps, to (m, ..., n)."""
+        return np.atleast_2d(answers).T.reshape(m, *self.network.output_shape[:-1], n)
 
     def _task(self) -> Task:
-        return task_of(self.network.layers[-1].activation, self.network.n[-1])
-
-
-def _rows(rows: Any) -> NDArray[Any]:
-    X = np.asarray(rows)
-    if X.ndim != 2:
-        raise ValueError(
-            f"rows must have the shape (m, n[0]), one row per example; got {X.shape}. For one row "
-            "pass [row]."
-        )
-    return X
+        return task_of(self.network.layers[-1].activation, self.network.output_shape[-1])
 
 
 def from_folder(folder: ModelFolder) -> NetworkPredictor:
@@ -99,6 +114,8 @@ def classes_of(folder: ModelFolder, network: Network) -> NDArray[Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"its class labels are wrong: {error}") from None
     several = fitted.get("target_type") == "multilabel-indicator" or len(classes) > 2
-    if not len(classes) or network.n[-1] != (len(classes) if several else 1):
-        raise folder.damaged(f"{len(classes)} classes do not fit {network.n[-1]} outputs")
+    if not len(classes) or network.output_shape[-1] != (len(classes) if several else 1):
+        raise folder.damaged(
+            f"{len(classes)} classes do not fit {network.output_shape[-1]} outputs"
+        )
     return classes

@@ -112,8 +112,8 @@ class Functions:
     bool, float32, float64 = (np.dtype(name) for name in ("bool", "float32", "float64"))
     asarray: Callable[..., Any] = staticmethod(np.asarray)
     finfo = staticmethod(np.finfo)
-    ones = staticmethod(np.ones)
-    zeros = staticmethod(np.zeros)
+    ones: Callable[..., Any] = staticmethod(np.ones)
+    zeros: Callable[..., Any] = staticmethod(np.zeros)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in OPERATIONS:
