@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pellucid
 from pellucid import Dense, Network, load, load_predictor, save, trace, train
 from pellucid.engines import ENGINES, Job, Objective
 from pellucid.errors import ModelError
@@ -129,6 +130,11 @@ def test_onnx_answers_the_same_or_it_is_refused_by_name(
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"X": np.ascontiguousarray(X.T)})
     np.testing.assert_allclose(found, net.forward(X).T, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("entry", LAYERS.values(), ids=list(LAYERS))
+def test_it_is_a_public_name(entry: type[Layer]) -> None:
+    assert getattr(pellucid, entry.__name__) is entry
 
 
 @pytest.mark.parametrize("entry", LAYERS.values(), ids=list(LAYERS))
