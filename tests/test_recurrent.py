@@ -168,9 +168,7 @@ def test_it_is_what_loops_give(kind: str, sequences: bool, backwards: bool) -> N
 
 
 @each_way
-def test_float32_stays_float32_and_an_example_lies_contiguous(
-    kind: str, sequences: bool, backwards: bool
-) -> None:
+def test_float32_stays_float32(kind: str, sequences: bool, backwards: bool) -> None:
     net = Network([KINDS[kind](3, sequences=sequences, backwards=backwards)], (4, 2), seed=0)
     X = np.ones((8, 5), np.float32)
     for lengths in (None, np.array([1, 4, 2, 3, 4])):
@@ -179,7 +177,6 @@ def test_float32_stays_float32_and_an_example_lies_contiguous(
         arrays = [*cache.A.values(), gradients.dX, gradients.dW[1], gradients.db[1]]
         arrays += [each for steps in cache.caches[0].steps.values() for each in steps]
         assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
-    assert not sequences or net.forward(X, cache=True).A[1].T.flags.c_contiguous
 
 
 # --- central differences ---

@@ -104,6 +104,7 @@ class ThroughTime(Layer):
 
     @property
     def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: not from the last step to the first."""
         return not self.backwards
 
     @property
@@ -124,7 +125,7 @@ class ThroughTime(Layer):
             now = self.step(x[t], before)
             made[t] = before = now if lengths is None else _kept(t < lengths, now, before)
         steps = {letter: [each[letter] for each in made] for letter in before}
-        A, Z = (all_steps(steps[letter]) if self.sequences else before[letter] for letter in "aZ")
+        A, Z = (joined(steps[letter]) if self.sequences else before[letter] for letter in "aZ")
         output = A if mask is None else A * mask
         Z = Z if self.activation else None
         cache = LayerCache(A_prev, output, Z, A, mask, steps, {"lengths": lengths})
@@ -160,7 +161,7 @@ class ThroughTime(Layer):
                 d = {k: back.get(k, 0) + held(array, t >= lengths) for k, array in d.items()}
             dW, db = dW + dW_t, db + db_t
         found = {"dZ": joined(dZs), "dW": dW / m, "db": db / m}
-        return all_steps(dx) if inputs else None, found
+        return joined(dx) if inputs else None, found
 
     def _zeros(self, like: Array) -> dict[str, Array]:
         """The state from which a sequence starts: a<0> = 0."""
@@ -201,11 +202,6 @@ def parts(A: Array, count: int) -> list[Array]:
 def joined(arrays: list[Array]) -> Array:
     """Return the arrays below one another."""
     return arrays[0].__array_namespace__().concat(arrays, axis=0)
-
-
-def all_steps(arrays: list[Array]) -> Array:
-    """Return the steps below one another; in memory an example lies contiguous."""
-    return arrays[0].__array_namespace__().concat([each.T for each in arrays], axis=1).T
 
 
 def _kept(there: Array, now: State, before: State) -> dict[str, Array]:
