@@ -18,7 +18,7 @@ from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.diagnosis.backward import wrong_gradients
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules import KINDS, RULES
-from pellucid.insight.diagnosis.rules.rule import step_sizes
+from pellucid.insight.diagnosis.rules.rule import THROUGH_TIME, step_sizes
 from pellucid.insight.trace.presets import PRESETS
 from pellucid.losses import LOSSES
 from pellucid.losses import loss as find_loss
@@ -415,6 +415,7 @@ def test_every_rule_is_tested() -> None:
     tested = {*PLANTED, "symmetry", "oscillation", "divergence", "batch_too_small"}
     tested |= {"constant_answer"}  # test_diagnosis_constant.py
     tested |= {"weights_set_back"}  # test_record_training.py
+    tested |= {"dead_filters", "saturated_gates", *THROUGH_TIME}  # test_diagnosis_shapes.py
     assert set(KINDS) == tested
     assert all(rule.why.endswith((".", ")")) or ":" in rule.why for rule in RULES)
     assert all(kind in KINDS for rule in RULES for kind in rule.explains)

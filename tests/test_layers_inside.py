@@ -203,16 +203,27 @@ def test_insight_finds_its_way(net, made, monkeypatch):
         np.testing.assert_allclose(found[:, j], difference[:, 0], rtol=1e-6, atol=1e-9)
 
 
-def test_advice_is_tried_with_layers_inside(made):
+def test_advice_is_tried_with_layers_inside(made, monkeypatch):
+    starts: list[Network] = []
+
+    def watched(network: Network, *given: Any, **how: Any) -> Any:
+        starts.append(network.copy())
+        return train(network, *given, **how)
+
+    monkeypatch.setattr("pellucid.insight.diagnosis.recipe.train", watched)
     X, y = made[0], (made[1] > 0).astype(int)
     layers = [BatchNorm(), Residual([Dense(4, "tanh"), Dropout(0.1)]), Dense(1, "sigmoid")]
     net = Network(layers, 4, seed=0)
+    start = net.copy()
+    start.statistics["mean0"][...] = start.gamma[0][...] = 0.1  # not as any other would start
+    net.put_parameters(start.copy_parameters())
     history = train(net, X, y, loss="bce", epochs=4, learning_rate=1e-4)
     before = net.copy()
     report = diagnose(history, X, y, network=net)
     assert report.tried is not None, report
     assert report.tried.after > report.tried.before
     assert same(net, before)
+    assert any(same(each, start) for each in starts)
 
 
 def test_a_hand_written_loop_is_recorded(net, made):

@@ -78,7 +78,9 @@ def test_a_filter_is_a_unit_at_all_of_its_places() -> None:
 def test_the_facts_of_answers_at_each_step_are_those_of_the_curves() -> None:
     history = _trained(OF_STEPS, JUNK, AT_EACH_STEP, lengths=LENGTHS, metrics=["accuracy"])
     facts = history.facts
-    assert set(facts) == {"m", "target", "scores", "outputs", "answers"}
+    of_answers = {"m", "target", "scores", "outputs", "answers"}
+    assert set(facts) == {*of_answers, "columns", "seen_again"}  # no reference: no rows to learn
+    assert facts["columns"]["word"] == "feature"
     assert facts["target"]["task"] == "multiclass"
     assert len(facts["target"]["shares"]) == 3
     assert facts["scores"]["train"] == pytest.approx(history["accuracy"][-1], abs=0.01)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.activations import ACTIVATIONS
+from pellucid.augmentations import AUGMENTATIONS
 from pellucid.graph import OPERATIONS
 from pellucid.initializers import INITIALIZERS
 from pellucid.insight.diagnosis.rules import RULES
@@ -47,6 +48,7 @@ def page() -> str:
         "Optimizers", OPTIMIZERS, {"Formula": "formula"}, {"Usual learning rate": rates}
     )
     parts += _section("Schedules", SCHEDULES, {"Formula": "formula"})
+    parts += _section("Augmentations", AUGMENTATIONS, {"Formula": "formula"})
     parts += [
         "\n## Tasks\n",
         *_rows(

@@ -46,6 +46,7 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 
 _ROOMS = (
     "activations",
+    "augmentations",
     "callbacks",
     "checks",
     "engines",

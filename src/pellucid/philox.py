@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pellucid.checks import is_whole
 
-WEIGHTS, DROPOUT, ORDER, SPLIT = range(4)
+WEIGHTS, DROPOUT, ORDER, SPLIT, AUGMENT = range(5)
 """The streams: one for each purpose, so that no purpose disturbs another."""
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -57,6 +57,16 @@ def words(
     counter[1], counter[2], counter[3] = layer, step & 0xFFFFFFFF, stream
     drawn = philox(counter, seed).T.ravel()
     return drawn[start - 4 * first :][:count]
+
+
+def of_rows(
+    seed: int, rows: NDArray[np.integer[Any]], *, stream: int, layer: int = 0, step: int = 0
+) -> NDArray[np.uint32]:
+    """Return the four words of each row number, (4, k): those of elements 4 row to 4 row + 3."""
+    counter = np.empty((4, len(rows)), dtype=np.uint32)
+    counter[0] = rows
+    counter[1], counter[2], counter[3] = layer, step & 0xFFFFFFFF, stream
+    return philox(counter, seed)
 
 
 def uniform(seed: int, shape: tuple[int, ...], **where: Any) -> NDArray[np.float64]:

@@ -63,7 +63,8 @@ class Layer:
     ``mixes_examples``, True where an example's output depends on the others in its mini-batch;
     ``each_step``, True where a step of the output comes from that step alone, or from it and what
     is ``carried`` from step to step, letters of the cache's ``steps``: such a layer can be run a
-    step at a time, by ``net.step``.
+    step at a time, by ``net.step``;
+    ``unit``, what a row of Z by place is called: a convolution has filters.
 
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
@@ -94,6 +95,7 @@ class Layer:
     mixes_examples: ClassVar[bool] = False
     each_step: bool = False
     carried: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = "unit"
     activation: Activation | None = None
     dropout: float = 0.0
     inner: Sequence[Layer] = ()

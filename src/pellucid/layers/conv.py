@@ -32,6 +32,7 @@ class Convolution(Affine):
     """
 
     n_axes: ClassVar[int]
+    unit = "filter"
 
     def __init__(
         self,

@@ -95,6 +95,7 @@ class Parallel(Layer):
 
     @property
     def inner(self) -> Sequence[Layer]:  # type: ignore[override]
+        """The layers inside, in the order of their numbers."""
         return [layer for branch in self.branches for layer in branch]
 
     def marks(self) -> list[str]:

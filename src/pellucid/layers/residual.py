@@ -57,6 +57,7 @@ class Residual(Layer):
 
     @property
     def inner(self) -> Sequence[Layer]:  # type: ignore[override]
+        """The layers inside, in the order of their numbers."""
         return self.layers
 
     @classmethod
@@ -81,7 +82,7 @@ class Residual(Layer):
         return self.layers[0].example_inputs(m, rng)
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        shape = chain.shape_after(self.layers, input_shape)
+        shape = tuple(chain.shape_after(self.layers, input_shape))
         if shape != input_shape:
             asked, got = (" x ".join(map(str, each)) for each in (input_shape, shape))
             raise ValueError(

@@ -148,8 +148,10 @@ class Network:
 
         ``input_shape`` is that of an example here, channels last: (28, 28, 1) where PyTorch takes
         (m, 1, 28, 28). An activation becomes that of the Linear or convolution before it, a Dropout
-        its share of units left out. Weights come in our order, the columns of a Linear behind a
-        Flatten too. What cannot be read is refused by name.
+        its share of units left out, a BatchNorm between a layer and its activation a part of the
+        layer, as it predicts. Of what a recurrent module returns the outputs at each step go on.
+        Weights come in our order, the columns of a Linear behind a Flatten too. What cannot be read
+        is refused by name.
 
         >>> import torch  # doctest: +SKIP
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Sigmoid())  # doctest: +SKIP

@@ -39,6 +39,7 @@ from pellucid.training.arguments import (
     order_of,
     rows_of_parts,
 )
+from pellucid.training.augment import Augment, changes_of
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
 from pellucid.training.run import EarlyStopping, Run
@@ -75,6 +76,7 @@ def train(
     validation_fraction: float = 0.0,
     validation_rows: Any = None,
     lengths: Any = None,
+    augment: Any = None,
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | str | None = None,
     l1: float = 0.0,
@@ -118,7 +120,7 @@ def train(
     optimizer : str or Optimizer
         By name or with its coefficients: ``Momentum(beta=0.8)``. "lbfgs" takes the whole batch; an
         epoch is one of its iterations. It has no use for learning_rate, batch_size and shuffle,
-        and refuses dropout, schedule, gradient_clip and a layer's learning_rate_factor.
+        and refuses dropout, augment, schedule, gradient_clip and a layer's learning_rate_factor.
     learning_rate : float or None
         alpha; None takes the optimizer's usual one.
     epochs : int
@@ -136,6 +138,13 @@ def train(
         Or the examples of X to hold out, by their numbers. X is copied neither way.
     lengths : array of int, shape (m,), or None
         How many steps each sequence has; None: all. The steps behind them change nothing.
+    augment : str, Augmentation, callable, list of those or None
+        What chance does to each training example in each epoch: "shift", "flip"
+        (:data:`pellucid.augmentations.AUGMENTATIONS`), or a function of (X, rng) that returns an
+        example of X's shape: X is one example of the network's ``input_shape``, of a padded
+        sequence the steps that are there, and ``rng`` a ``numpy.random.Generator``. What is done
+        depends on the seed, the epoch and the example's place in X alone. Validation data, metrics
+        and statistics see the examples as they are.
     sample_weight : array of shape (m,) or None
         How much each example counts, 0 or more; None is 1 for all. J is the weighted mean.
     class_weight : dict, "balanced" or None
@@ -205,6 +214,7 @@ def train(
     check(TRAINING, asked)
     callbacks = with_statistics(callbacks_of(callbacks), statistics)
     metrics = metrics_of(metrics)
+    changes = changes_of(augment)
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)
@@ -251,6 +261,7 @@ def train(
         validation,
         metrics,
         early_stopping_of(early_stopping),
+        augment=Augment(changes, network, data, seed) if changes else None,
     )
     run.note_settings()
     if resume is not None:

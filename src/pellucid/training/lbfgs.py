@@ -26,6 +26,7 @@ def check(run: Run) -> None:
         for name, asked, reason in (
             ("dropout", any(k.dropout for k in layers), "J must be the same at every pass"),
             (" and ".join(mixing), mixing, "it learns its statistics step by step"),
+            ("augment", run.augment is not None, "J must be the same at every pass"),
             ("learning_rate_factor", any(f != 1 for f in factors), "it has no learning rate"),
             ("schedule", run.schedule != Constant(), "it has no learning rate"),
             (

@@ -122,18 +122,28 @@ def _learning_rates(run: Run) -> NDArray[np.float64]:
 def _steps(
     run: Run, session: Session, callbacks: list[Callback], rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Do an epoch's steps: all in one call, or one by one where a callback wants to see each."""
+    """Do an epoch's steps: all in one call, or one by one where a callback wants to see each.
+
+    With augmented examples, which are made on the way, some steps a call.
+    """
     order = run.order(run.epoch)
     watching = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     size = 1 if watching else len(rates)
+    if run.augment is not None:
+        size = min(size, run.augment.steps(run.batch_size))
     costs: list[NDArray[np.float64]] = []
     for first in range(0, len(rates), size):
-        last = first + size
-        done = session.run(run.data, order, first, last, learning_rate=rates[first:last])
+        last = min(first + size, len(rates))
+        if run.augment is None:
+            done = session.run(run.data, order, first, last, learning_rate=rates[first:last])
+        else:
+            part = slice(first * run.batch_size, last * run.batch_size)
+            data = run.augment.examples(run.data, order, part, run.epoch)
+            done = session.run(data, None, 0, last - first, learning_rate=rates[first:last])
         costs.append(done)
         for callback in watching if len(done) else ():
             callback.on_batch_end(run, first, float(done[-1]))
-        if len(done) < size or np.isinf(done[-1]) or (watching and run.history.stopped):
+        if len(done) < last - first or np.isinf(done[-1]) or (watching and run.history.stopped):
             break
     return np.concatenate(costs)
 

@@ -17,7 +17,8 @@ from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.activations import activation as find_activation
 from pellucid.engines.contract import Examples
 from pellucid.layers import Layer, LayerCache
-from pellucid.layers.shapes import by_place
+from pellucid.layers.chain import leaves
+from pellucid.layers.shapes import by_place, n_places
 from pellucid.losses import Loss
 from pellucid.metrics import METRICS
 from pellucid.network import Network
@@ -60,17 +61,25 @@ def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:
     """Return for each layer what :func:`measure` says of it, of a pass that is there already."""
     each = zip(cache.layers, cache.caches, gradients.by_layer, strict=True)
     found = [_of_layer(layer, kept, got) for layer, kept, got in each if layer.computes_Z]
-    return _bent(cache.layers, found)
+    return _bent(cache.chain, found)
 
 
 def of_layers(layers: Sequence[Layer]) -> list[dict[str, Any]]:
     """Return what :func:`of_parameters` says of each layer that computes a Z."""
-    return _bent(layers, [of_parameters(layer) for layer in layers if layer.computes_Z])
+    return _bent(layers, [of_parameters(layer) for layer in leaves(layers) if layer.computes_Z])
 
 
 def _bent(layers: Sequence[Layer], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Say of each layer whether one without a Z before it is more than a factor for each unit."""
-    bent = {layer.number + 1 for layer in layers if not layer.computes_Z and layer.fan_in is None}
+    """Say of each layer whether more than a factor for each unit is between it and the one before.
+
+    That is a layer without a Z, such as a pool, or a way around it, as in a Residual.
+    """
+    bent: set[int] = set()
+    for layer in layers:
+        if layer.inner:
+            bent |= {layer.number + 1, *(each.number for each in leaves(layer.inner))}
+        elif not layer.computes_Z and layer.fan_in is None:
+            bent.add(layer.number + 1)
     for each in found:
         each |= {"bent": True} if each["layer"] in bent else {}
     return found
@@ -79,6 +88,7 @@ def _bent(layers: Sequence[Layer], found: list[dict[str, Any]]) -> list[dict[str
 def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any]:
     """Return what a layer says of itself, and what its parameters alone do.
 
+    ``units`` are counted once, at however many ``places`` they are computed.
     ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W and b
     from the first unit's, and where they are alike of its dW, relative to the largest entry; 0
     where all units are the same. W are the layer's weights, the first of ``penalised``; a layer
@@ -86,6 +96,8 @@ def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any
     """
     found: dict[str, Any] = {"layer": layer.number, **_named(layer.activation)}
     found |= {"units": layer.output_shape[-1]}
+    found |= {} if layer.unit == "unit" else {"unit": layer.unit}
+    found |= {} if (places := n_places(layer.output_shape)) == 1 else {"places": places}
     letter = weights_of(layer)
     if letter is not None:
         W = layer.parameters[letter]
@@ -98,7 +110,7 @@ def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any
             "W_norm": norm(W),
             "W_std": norm(W - mean) / math.sqrt(W.size),
             "W_mean": mean,
-            "alike": _unlikeness(W, layer.parameters.get("b"), dW),
+            "alike": _unlikeness(found["units"], W, layer.parameters.get("b"), dW),
         }
     if "b" in layer.parameters:
         found["b_mean"] = float(layer.parameters["b"].mean())
@@ -190,21 +202,27 @@ def _saturated(g: Activation, Z: NDArray[Any], A: NDArray[Any]) -> int:
     return int(np.count_nonzero(flat >= 0.95 * slope.shape[1]))
 
 
-def _unlikeness(W: NDArray[Any], b: NDArray[Any] | None, dW: NDArray[Any] | None) -> float:
-    if len(W) < 2:
+def _unlikeness(
+    units: int, W: NDArray[Any], b: NDArray[Any] | None, dW: NDArray[Any] | None
+) -> float:
+    units = units if len(W) % units == 0 else len(W)  # with gates a unit has several rows
+    if units < 2:
         return 1.0
     some = slice(None, None, -(-W.shape[1] // COLUMNS))
-    units = [W[:, some]] if b is None or len(b) != len(W) else [W[:, some], b]
-    unlike = _from_first(np.concatenate(units, axis=1))
+    rows = [W[:, some]] if b is None or len(b) != len(W) else [W[:, some], b]
+    unlike = _from_first(np.concatenate(rows, axis=1), units)
     if dW is None or unlike > ALIKE:
         return unlike
-    return max(unlike, _from_first(dW[:, some]))
+    return max(unlike, _from_first(dW[:, some], units))
 
 
-def _from_first(units: NDArray[Any]) -> float:
-    """The largest difference from the first row, relative to the largest entry."""
-    largest = float(np.abs(units).max())
-    return float(np.abs(units - units[:1]).max()) / largest if largest > 0 else 0.0
+def _from_first(rows: NDArray[Any], units: int) -> float:
+    """The largest difference of a unit's rows from the first one's, relative to the largest entry.
+
+    Where a unit has several, as with gates, the rows of one gate stand together.
+    """
+    each, largest = rows.reshape(-1, units, rows.shape[1]), float(np.abs(rows).max())
+    return float(np.abs(each - each[:, :1]).max()) / largest if largest > 0 else 0.0
 
 
 # At one moment of a training ----------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pellucid.metrics import Metric
 from pellucid.network import Network
 from pellucid.optimizers import Optimizer
 from pellucid.schedules import Schedule
+from pellucid.training.augment import Augment
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Run:
     ``epoch`` counts the epochs done, ``J`` is the cost of the latest; ``learning_rate`` is alpha
     before the schedule and may be set; ``state`` is the optimizer's memory, before and after;
     ``best`` holds the parameters of the best epoch so far; ``validation_output`` is A[L] of the
-    validation data after the latest epoch; ``memory`` is what the schedule and the early stopping
+    validation data after the latest epoch; ``augment`` what is done to the training examples;
+    ``memory`` is what the schedule and the early stopping
     remember.
     """
 
@@ -100,6 +102,7 @@ class Run:
     J: float = math.nan
     best: dict[str, NDArray[Any]] = field(default_factory=dict)
     validation_output: NDArray[Any] | None = None
+    augment: Augment | None = None
     memory: dict[str, dict[str, float]] = field(
         default_factory=lambda: {"schedule": {}, "stopping": {}}
     )
@@ -137,6 +140,7 @@ class Run:
             "label_smoothing": self.objective.label_smoothing,
             "clip_norm": self.objective.clip_norm,
             "clip_value": self.objective.clip_value,
+            "augment": None if self.augment is None else self.augment.spec(),
             "seed": self.seed,
         }
 

@@ -73,13 +73,21 @@ class Evidence(Facts):
         return self.functions.get(layer["layer"]) or activation_of(layer)
 
     @property
+    def plain(self) -> bool:
+        """Whether all its layers have units alone: their number is what may be changed."""
+        layers = self.layers or (self.samples[-1]["layers"] if self.samples else [])
+        return not any({"places", "unit", "steps"} & each.keys() for each in layers)
+
+    @property
     def output(self) -> Activation:
         """g[L]; one of which nothing is known where there is no network."""
         return self.functions[max(self.functions)] if self.functions else Activation()
 
     def column(self, j: int) -> str:
-        """The name of a column, or its number as an input."""
-        return f"column {short(repr(self.names[j]))}" if j < len(self.names) else f"input {j + 1}"
+        """The name of a column, or its number as an input, channel or feature."""
+        word = self.columns.word if self.columns else ""
+        named = j < len(self.names) and not word
+        return f"column {short(repr(self.names[j]))}" if named else f"{word or 'input'} {j + 1}"
 
     def class_(self, k: int) -> str:
         """A class by its label, or its number."""
@@ -123,17 +131,20 @@ def _from_data(found: Evidence, run: TrainingRun, task: str | None, compare: boo
     found.target.is_input = facts.is_input(X, Y)
     rows = take_rows(X.shape[1])
     w, wv = run.weights
+    shape = run.network.input_shape if run.network else ()
 
     def table_of(X: NDArray[Any], Y: NDArray[Any], w: NDArray[Any] | None) -> Table:
         assert found.target is not None
-        made = table(X, Y, found.target, w, run.loss)
+        made = table(facts.some_entries(X, shape), Y, found.target, w, run.loss)
         if w is None and made.classes:
             made.weight = _by_class(run, made.y, made.classes)
         return made
 
     train = table_of(X[:, rows], Y[..., rows], None if w is None else w[rows])
     held_out = None if run.validation is None else table_of(*run.validation, wv)
-    facts.of_columns(found, train, held_out)
+    given = [X] if run.validation is None else [X, run.validation[0]]
+    inputs = list(zip(given, run.lengths, strict=False))
+    facts.of_columns(found, train, held_out, inputs, shape)
     if run.validation is not None:
         whole = run.kept.m if run.kept else found.m
         found.seen_again = facts.seen_again(whole, X, run.validation[0])

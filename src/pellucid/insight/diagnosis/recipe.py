@@ -22,11 +22,12 @@ from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
 from pellucid.layers.chain import leaves, place
+from pellucid.layers.shapes import by_place, unrolled
 from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.tasks import TASKS
-from pellucid.training import train
+from pellucid.training import facts, train
 from pellucid.training.facts.target import Target, as_columns
 
 OPERATIONS = 2e10
@@ -114,14 +115,21 @@ class Recipe:
         output = _like(self.output, n_units=units, activation=g)
         return replace(self, output=output, class_numbers=True)
 
-    def data(self, pair: Pair, like: Pair) -> Pair:
-        """Return X and Y as the recipe takes them, scaled by the rows of ``like``."""
+    def data(self, pair: Pair, like: Pair, lengths: Any = None) -> Pair:
+        """Return X and Y as the recipe takes them, scaled by the rows of ``like``.
+
+        ``lengths`` are those of ``like``. The channels of a picture are scaled as columns are.
+        """
         (X, Y), (X0, Y0) = pair, like
         kept = np.setdiff1d(np.arange(len(X)), self.drop_columns)
         X, X0 = X[kept].astype(np.float64), X0[kept].astype(np.float64)
         if self.standardise:
+            shape, m = self._shape(len(X)), X.shape[1]
+            if len(shape) > 1:
+                X, X0 = by_place(X, shape[-1]), facts.at_places((X0, lengths), shape)
             spread = X0.std(axis=1, keepdims=True)
             X = (X - X0.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+            X = unrolled(X, m)
         Y = np.atleast_2d(Y) if self.target.task == "regression" else Y
         if self.standardise_target:
             Y0 = np.atleast_2d(Y0).astype(np.float64)
@@ -136,8 +144,13 @@ class Recipe:
         """The layers of its network."""
         return [*self.before, *self.hidden, self.output]
 
-    def carry_out(self, learned: Pair, held_out: Pair | None) -> tuple[Network, History]:
-        """Train; what diverges or cannot be trained raises ValueError."""
+    def carry_out(
+        self, learned: Pair, held_out: Pair | None, lengths: Pair | tuple[None, None] = (None, None)
+    ) -> tuple[Network, History]:
+        """Train; what diverges or cannot be trained raises ValueError.
+
+        ``lengths`` are those of both, where sequences are padded.
+        """
         network = Network(
             self.layers,
             self._shape(len(learned[0])),
@@ -155,7 +168,8 @@ class Recipe:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             history = train(
-                network, *learned, loss=self.loss, validation_data=held_out, n_threads=1,
+                network, *learned, loss=self.loss, lengths=lengths[0],
+                validation_data=held_out and (*held_out, None, lengths[1]), n_threads=1,
                 **self.affordable(learned[0]),
             )  # fmt: skip
         return network, history
@@ -214,8 +228,6 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     known = known and s["optimizer"] != "unknown"  # steps of another rule
     if network is None or run.loss is None or e.target is None or not known:
         return None
-    if run.lengths[0] is not None:  # a trial takes no lengths
-        return None
     last = [*takewhile(lambda layer: type(layer) is Dense, reversed(network.layers))][::-1]
     if not last:  # an output layer of one's own
         return None
@@ -239,7 +251,8 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
         settings["class_weight"] = dict(enumerate(run.class_weight.tolist()))
     kept = run.history.kept if run.history else None
     start: tuple[tuple[float, float, float], ...] = ()
-    if e.begun and all({"W_mean", "b_mean"} <= x.keys() for x in e.begun):
+    of_one_bias = all({"W_mean", "b_mean"} <= x.keys() and "steps" not in x for x in e.begun)
+    if e.begun and of_one_bias:  # that of a forget gate starts higher than others
         start = tuple((x["W_mean"], x["W_std"], x["b_mean"]) for x in e.begun)
     found = Recipe(
         tuple(before),
@@ -256,13 +269,15 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
     )
     if run.data is None or all(type(layer) is Scale for layer in before):
         return found
-    found = replace(found, slower=_slower(network, run.data, run.loss, s["batch_size"]))
+    found = replace(found, slower=_slower(network, run, run.loss, s["batch_size"]))
     return found if found.fits(run.data[0]) else None
 
 
-def _slower(network: Network, data: Pair, loss: Loss, batch_size: int | None) -> float:
+def _slower(network: Network, run: TrainingRun, loss: Loss, batch_size: int | None) -> float:
     """How many times as much a step of this network costs, as a power of 10: it is timed."""
-    X, Y = (part[..., :batch_size].astype(network.dtype) for part in data)
+    assert run.data is not None
+    X, Y = (part[..., :batch_size].astype(network.dtype) for part in run.data)
+    lengths = None if run.lengths[0] is None else run.lengths[0][:batch_size]
     targets = as_columns(Y, network.n[-1])
     if targets is None:  # no scores, and so no trials
         return SLOWER
@@ -270,7 +285,7 @@ def _slower(network: Network, data: Pair, loss: Loss, batch_size: int | None) ->
     with np.errstate(all="ignore"):  # it may have diverged
         for _ in range(3):
             begin = time.perf_counter()
-            network.backward(network.forward(X, cache=True), targets, loss)
+            network.backward(network.forward(X, cache=True, lengths=lengths), targets, loss)
             seconds.append(time.perf_counter() - begin)
     return float(SLOWER * 10 ** max(0, math.ceil(math.log10(min(seconds) / QUICK))))
 

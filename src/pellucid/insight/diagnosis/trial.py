@@ -12,7 +12,14 @@ from pellucid.insight.diagnosis.evidence import Evidence, gather, of_data
 from pellucid.insight.diagnosis.finding import Diagnosis, Finding, Tried
 from pellucid.insight.diagnosis.recipe import OPERATIONS, Pair, Recipe, recipe_of
 from pellucid.insight.diagnosis.rules import findings
-from pellucid.insight.diagnosis.rules.rule import mean_recall, noise, noise_of_recall
+from pellucid.insight.diagnosis.rules.rule import (
+    DEAD,
+    FLAT,
+    THROUGH_TIME,
+    mean_recall,
+    noise,
+    noise_of_recall,
+)
 from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.training.facts.columns import take_rows
 
@@ -35,7 +42,7 @@ CLOSE = 0.01
 
 SYMPTOMS = (
     "stopped_too_early", "learning_rate_too_low", "batch_too_large", "batch_too_small",
-    "underfitting", "oscillation", "dead_units", "saturated_units",
+    "underfitting", "oscillation", *DEAD, *FLAT, *THROUGH_TIME,
 )  # fmt: skip
 """Findings that say no more than that it could go better: not where nothing better was found."""
 OF_THE_DATA = ("leak", "drift")
@@ -68,15 +75,16 @@ class Trials:
         assert run.data is not None
         X, Y = run.data
         rows = take_rows(X.shape[1], ROWS)
-        self.learned: Pair = X[:, rows], Y[..., rows]
         self.held_out: Pair | None = run.validation
+        steps, self.lengths = run.lengths[0], run.lengths
         if self.held_out is None and len(rows) >= ENOUGH:
             third = np.arange(len(rows)) % 3 == 0
-            X, Y = self.learned
-            self.learned, self.held_out = (
-                (X[:, ~third], Y[..., ~third]),
-                (X[:, third], Y[..., third]),
-            )
+            rows, others = rows[~third], rows[third]
+            self.held_out = X[:, others], Y[..., others]
+            self.lengths = None, None if steps is None else steps[others]
+        self.learned: Pair = X[:, rows], Y[..., rows]
+        if steps is not None:
+            self.lengths = steps[rows], self.lengths[1]
         self.done: dict[str, Outcome] = {}
         self.spent = 0.0
 
@@ -107,14 +115,15 @@ class Trials:
         failed = Outcome(fix, -1.0, np.inf)
         self.spent += min(recipe.work(self.learned), OPERATIONS)
         try:
-            learned = recipe.data(self.learned, self.learned)
-            held_out = self.held_out and recipe.data(self.held_out, self.learned)
-            network, history = recipe.carry_out(learned, held_out)
+            like, steps = self.learned, self.lengths[0]
+            learned = recipe.data(self.learned, like, steps)
+            held_out = self.held_out and recipe.data(self.held_out, like, steps)
+            network, history = recipe.carry_out(learned, held_out, self.lengths)
         except (ArithmeticError, LookupError, TypeError, ValueError):  # layers of one's own refuse
             return failed
         if history.stopped == "diverged":
             return failed
-        run = TrainingRun(network, history, learned, held_out, recipe.loss)
+        run = TrainingRun(network, history, learned, held_out, recipe.loss, lengths=self.lengths)
         task = "regression" if recipe.target.task == "regression" else "classification"
         known = of_data(run, task, compare=False)
         for name in ("reference", "pooled", "without_best_column"):
@@ -189,7 +198,7 @@ def _best_of(trials: Trials, sofar: Outcome, found: list[Finding]) -> Outcome | 
     What usually helps is tried where what the findings suggest is not enough.
     """
     best = sofar
-    for fix in _suggested(found):
+    for fix in _suggested(found, trials.known.plain):
         outcome = trials.outcome({**sofar.fix, **fix})
         if outcome.better(best):
             best = outcome
@@ -201,15 +210,19 @@ def _best_of(trials: Trials, sofar: Outcome, found: list[Finding]) -> Outcome | 
     return None if best is sofar else best
 
 
-def _suggested(found: list[Finding]) -> list[dict[str, Any]]:
-    """What the findings suggest, together and one by one; against overfitting also in part."""
+def _suggested(found: list[Finding], plain: bool) -> list[dict[str, Any]]:
+    """What the findings suggest, together and one by one; against overfitting also in part.
+
+    Where not all layers are ``plain``, their sizes stay.
+    """
     serious = [f for f in found if f.severity != "info" and f.fix]
     together = [Diagnosis(list(serious)).suggest()] if serious else []
     singles = [dict(f.fix) for f in serious] if len(serious) > 1 else []
-    if any(f.kind == "class_imbalance" for f in serious):
+    if any(f.kind == "class_imbalance" for f in serious) and plain:
         singles.append({**together[0], "hidden_layer_sizes": [8]})
     if any(f.kind == "overfitting" for f in serious):
-        singles += [{"early_stopping": 20, "hidden_layer_sizes": [n]} for n in (16, 64)]
+        widths = (16, 64) if plain else ()
+        singles += [{"early_stopping": 20, "hidden_layer_sizes": [n]} for n in widths]
         singles.append({"early_stopping": 5})
     return together + singles
 
@@ -229,8 +242,9 @@ def _usual(trials: Trials, sofar: Outcome, found: list[Finding]) -> Iterator[dic
     adam = {"optimizer": "adam", "learning_rate": 0.005, "epochs": max(100, epochs),
             "batch_size": 32}  # fmt: skip
     yield {**first, **adam}
-    layers = {"activation": "relu", "initializer": "he_normal", "hidden_layer_sizes": [64, 64]}
-    yield {**first, **layers, **adam}
+    if trials.known.plain:
+        layers = {"activation": "relu", "initializer": "he_normal", "hidden_layer_sizes": [64, 64]}
+        yield {**first, **layers, **adam}
 
 
 def _judged(trials: Trials, found: list[Finding], before: Outcome, best: Outcome) -> Diagnosis:

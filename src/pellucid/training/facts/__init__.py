@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.losses import Loss
+from pellucid.training.facts.channels import Inputs, at_places, channels_of, compare_channels
 from pellucid.training.facts.columns import (
     COLUMNS,
     Columns,
@@ -41,6 +42,7 @@ __all__ = [
     "Answers",
     "Facts",
     "Scores",
+    "at_places",
     "is_input",
     "of_columns",
     "of_network",
@@ -48,6 +50,7 @@ __all__ = [
     "parted",
     "plain_targets",
     "seen_again",
+    "some_entries",
 ]
 
 NEAR_CHANCE = 0.25
@@ -171,14 +174,38 @@ def _made(kind: Any, value: Any) -> Any:
 # Of the data alone --------------------------------------------------------------------------------
 
 
-def of_columns(found: Facts, train: Table, held_out: Table | None) -> None:
-    """Add what the columns are like, and how those of the validation data differ."""
-    found.columns = columns_of(train)
-    if held_out is None or found.target is None:
-        return
-    compare_columns(found.columns, train.X, held_out.X)
-    y, yv = (np.atleast_2d(each.y.T)[0].astype(float) for each in (train, held_out))
-    found.target.drift = drift(y, yv, train.X.shape[1] + 1)
+def of_columns(
+    found: Facts,
+    train: Table,
+    held_out: Table | None,
+    inputs: Sequence[Inputs] = (),
+    shape: tuple[int, ...] = (),
+) -> None:
+    """Add what the columns are like, and how those of the validation data differ.
+
+    Where examples have a shape, these are the channels of their ``inputs``.
+    """
+    if len(shape) > 1:
+        of_channels(found, inputs, shape)
+    else:
+        found.columns = columns_of(train)
+        if held_out is not None:
+            compare_columns(found.columns, train.X, held_out.X)
+    if held_out is not None and found.target is not None and found.columns is not None:
+        y, yv = (np.atleast_2d(each.y.T)[0].astype(float) for each in (train, held_out))
+        found.target.drift = drift(y, yv, len(found.columns.scale) + 1)
+
+
+def of_channels(found: Facts, inputs: Sequence[Inputs], shape: tuple[int, ...]) -> None:
+    """Add what the channels of pictures or sequences are like; the first are those of training."""
+    found.columns = channels_of(inputs[0], shape)
+    if len(inputs) > 1:
+        compare_channels(found.columns, inputs[0], inputs[1], shape)
+
+
+def some_entries(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return what simple learners learn from: of large pictures some pixels, evenly spread."""
+    return X[take_rows(len(X), COLUMNS)] if len(shape) > 1 else X
 
 
 def compare(found: Facts, train: Table, held_out: Table, learn: Any, narrowest: int = 0) -> None:
@@ -186,7 +213,6 @@ def compare(found: Facts, train: Table, held_out: Table, learn: Any, narrowest: 
 
     ``narrowest`` is the width of the network's narrowest layer, for an auto-encoder.
     """
-    assert found.columns is not None
     assert found.target is not None
     if found.target.is_input:
         found.reference = of_inner_width(train, held_out, narrowest or train.X.shape[1])
@@ -195,8 +221,9 @@ def compare(found: Facts, train: Table, held_out: Table, learn: Any, narrowest: 
     chance = 1 / max(train.classes, 1) if train.classes else 0.0
     if found.reference.weighted < chance + NEAR_CHANCE:
         found.pooled = pooled(_together(train, held_out), learn)
-    best = int(np.argmax(found.columns.alone))
-    if found.columns.alone[best] > 0.9 and len(train.X.T) > 1:
+    alone = found.columns.alone if found.columns else []
+    best = int(np.argmax(alone)) if alone else 0
+    if alone and alone[best] > 0.9 and len(train.X.T) > 1:
         rest = [dataclasses.replace(each, X=np.delete(each.X, best, axis=1))
                 for each in (train, held_out)]  # fmt: skip
         found.without_best_column = learn(*rest).score
@@ -291,43 +318,47 @@ def of_parts(kept: Any, outputs: list[NDArray[Any]], known: Facts | None = None)
 
     ``known`` are those of another network of the same ensemble, whose data are the same.
     """
-    found = Facts(kept.m)
+    found, shape = Facts(kept.m), kept.input_shape
     n = kept.output_shape[-1]
     parts = [_fewer(kept.train, outputs[0], n)]
     if kept.validation is not None:
         parts.append(_fewer(kept.validation, outputs[1], n))
-    X, Y, _, _ = parts[0]
-    if len(outputs[0]) != n:  # an answer at each step: no rows to compare columns of
-        found.target = target_of(plain_targets(Y, kept.loss), kept.loss)
-        of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
-        return found
-    if known is not None:
+    answers, inputs = [part[:3] for part in parts], [part[3] for part in parts]
+    if known is not None and len(outputs[0]) == n:
         found = dataclasses.replace(known, m=kept.m)
-        of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
+        of_network(found, kept.loss, *answers)
         return found
+    X, Y = inputs[0][0], answers[0][1]
     found.target = target_of(plain_targets(Y, kept.loss), kept.loss)
-    found.target.is_input = is_input(X, Y)
-    tables = [table(X[:COLUMNS], Y, found.target, w, kept.loss) for X, Y, w, _ in parts]
-    train, held_out = tables if len(tables) == 2 else (tables[0], None)
-    of_columns(found, train, held_out)
-    of_network(found, kept.loss, *[(A, Y, w) for _, Y, w, A in parts])
-    if held_out is not None:
+    of_network(found, kept.loss, *answers)
+    if kept.validation is not None:
         found.seen_again = seen_again(kept.m, kept.train.X, kept.validation.X)
+    if len(outputs[0]) != n:  # an answer at each step: no rows for simple learners
+        if len(shape) > 1:
+            of_channels(found, inputs, shape)
+        return found
+    found.target.is_input = is_input(X, Y)
+    tables = [
+        table(some_entries(X, shape)[:COLUMNS], Y, found.target, w, kept.loss)
+        for (_, Y, w), (X, _) in zip(answers, inputs, strict=True)
+    ]
+    train, held_out = tables if len(tables) == 2 else (tables[0], None)
+    of_columns(found, train, held_out, inputs, shape)
     parted(found, train, held_out, quick, min(A.shape[0] for A in outputs))
     return found
 
 
-def _fewer(part: Any, outputs: NDArray[Any], n: int) -> tuple[Any, Any, Any, Any]:
-    """Some rows: X, Y, weights and outputs; these with a column for each step, n outputs each."""
+def _fewer(part: Any, outputs: NDArray[Any], n: int) -> tuple[Any, Any, Any, Inputs]:
+    """Some rows: outputs, Y and weights, a column for each step, n outputs each; X and lengths."""
     rows = take_rows(part.X.shape[1], FEW)
-    X, Y, w, _, lengths = part.take(rows)
-    A = outputs[:, rows]
+    X, Y, w, lengths, after = part.take(rows)
+    A, inputs = outputs[:, rows], (X, lengths)
     if n == len(A):
-        return X, Y, w, A
-    steps = np.full(len(rows), len(A) // n) if lengths is None else lengths
-    Y, A = by_steps(Y, A, n, lengths)
+        return A, Y, w, inputs
+    steps = np.full(len(rows), len(A) // n) if after is None else after
+    Y, A = by_steps(Y, A, n, after)
     w = (1.0 if w is None else w) / steps  # the loss of an example is the mean over its steps
-    return X, Y, np.repeat(w, steps), A
+    return A, Y, np.repeat(w, steps), inputs
 
 
 def plain_targets(Y: NDArray[Any], loss: Loss | None) -> NDArray[Any]:

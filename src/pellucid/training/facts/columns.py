@@ -17,6 +17,7 @@ ROWS = 2000
 """Rows that are looked at."""
 COLUMNS = 1000
 """Columns whose relation to the target is looked at, the first ones."""
+WORDS = ("", "channel", "feature")
 NEIGHBOURS = 5
 RARELY = 0.05
 """A column of which a smaller share than this is not 0 moves little, whatever its values are."""
@@ -50,6 +51,9 @@ class Columns:
     moved: list[float] = field(default_factory=list)
     """How far the validation's mean is from the training's, in standard deviations of either, or
     how much wider one is than the other (a logarithm), whichever is more."""
+    word: str = ""
+    """"channel" or "feature" where a column is one, at all places of a picture or a sequence: one
+    of ``WORDS``."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a rule could speak of, as plain data: a few columns of each kind."""
@@ -62,7 +66,9 @@ class Columns:
             "constant": [j for j in range(n) if self.constant[j]],
             "twin": [[j, k] for j, k in enumerate(self.twin) if j != k],
             "placeholder": [list(map(_rounded, each)) for each in self.placeholder],
-        } | {name: _largest(getattr(self, name)) for name in _SPARSE}
+            **{name: _largest(getattr(self, name)) for name in _SPARSE},
+            **({"word": self.word} if self.word else {}),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Columns:
@@ -86,6 +92,9 @@ class Columns:
                 values[j] = value
             setattr(found, name, values)
         found.copy = found.copy or [0.0] * n
+        found.word = data.get("word", "")
+        if found.word not in WORDS:
+            raise ValueError(f"word = {found.word!r:.40}")
         return found
 
 
@@ -120,21 +129,27 @@ def take_rows(m: int, most: int = ROWS) -> NDArray[np.intp]:
 
 def columns_of(table: Table) -> Columns:
     """Return the facts of every column of a table of a few thousand rows."""
-    X = table.X
+    X, found = table.X, columns_of_values(table.X)
+    columns = [*enumerate(zip(X.T, found.constant, strict=True))]
+    found.copy = np.where(found.constant, 0.0, _copy(X, table)).tolist()
+    found.lattice = [0.0 if same else _lattice(x) for _, (x, same) in columns]
+    found.alone = [0.0 if same or j >= COLUMNS else alone(x, table) for j, (x, same) in columns]
+    return found
+
+
+def columns_of_values(X: Floats) -> Columns:
+    """Return what the values of each column alone are like."""
     given = (X != 0).sum(axis=0)
     nonzero = np.maximum(given, 1)
     scale = np.sqrt((X**2).sum(axis=0) / nonzero)
     constant = X.std(axis=0) <= 1e-6 * np.maximum(scale, 1e-300)
-    columns = [*enumerate(X.T)]
     return Columns(
         scale.tolist(),
         (given < RARELY * len(X)).tolist(),
         constant.tolist(),
-        np.where(constant, 0.0, _copy(X, table)).tolist(),
+        [0.0] * X.shape[1],
         _placeholders(X),
         _twins(X, constant),
-        [0.0 if constant[j] else _lattice(x) for j, x in columns],
-        [0.0 if constant[j] or j >= COLUMNS else alone(x, table) for j, x in columns],
     )
 
 
@@ -240,12 +255,17 @@ def _vote(near: NDArray[Any], classes: int) -> NDArray[Any]:
 
 def compare_columns(found: Columns, train: Floats, held_out: Floats) -> None:
     """Add how columns of validation rows differ from those of training rows."""
+    add_moved(found, train, held_out)
+    n = len(found.moved)
+    found.drift = [drift(train[:, j], held_out[:, j], n + 1) for j in range(n)]
+
+
+def add_moved(found: Columns, train: Floats, held_out: Floats) -> None:
+    """Add how far the values of each column have moved."""
     spreads = [np.maximum(X.std(axis=0), 1e-300) for X in (train, held_out)]
     apart = np.abs(train.mean(axis=0) - held_out.mean(axis=0)) / np.minimum(*spreads)
     moved = np.maximum(apart, np.abs(np.log(spreads[0] / spreads[1])))
     found.moved = np.where(found.constant, 0.0, np.minimum(moved, 1e6)).tolist()
-    n = len(found.moved)
-    found.drift = [drift(train[:, j], held_out[:, j], n + 1) for j in range(n)]
 
 
 def drift(x: Floats, other: Floats, tests: int) -> float:

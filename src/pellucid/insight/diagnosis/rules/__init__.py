@@ -15,6 +15,7 @@ from pellucid.insight.diagnosis.rules import (
     standstill,
     start,
     task,
+    time,
 )
 from pellucid.insight.diagnosis.rules.rule import Detection, Rule
 
@@ -25,9 +26,13 @@ RULES: tuple[Rule, ...] = (
     *data.RULES,
     *start.RULES,
     *restraint.RULES,
+    time.EXPLODING,
     gradients.EXPLODING,
-    gradients.DEAD_FROM_START,
+    *gradients.DEAD_FROM_START,
     gradients.SATURATED_FROM_START,
+    time.STUCK,
+    time.VANISHING,
+    time.TOO_LONG,
     gradients.VANISHING,
     learning.ASCENT,
     *standstill.RULES,
@@ -35,7 +40,7 @@ RULES: tuple[Rule, ...] = (
     learning.DIVERGENCE,
     learning.SMALL_BATCHES,
     fit.TOO_NARROW,
-    gradients.DEAD,
+    *gradients.DEAD_SINCE,
     gradients.SATURATED,
     *learning.RULES,
     *fit.RULES,

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 
 from pellucid.insight.diagnosis.evidence import Evidence
-from pellucid.insight.diagnosis.rules.rule import TRAINING, Detection, Rule, hurts, percent
+from pellucid.insight.diagnosis.rules.rule import (
+    TRAINING,
+    Detection,
+    Rule,
+    at_chance,
+    hurts,
+    percent,
+)
 
 SCALES = 20.0
 """Ratio of two columns' sizes, or of one to 1, that gradient descent cannot serve with one rate."""
@@ -62,7 +69,8 @@ def _scales(e: Evidence) -> list[Detection]:
             "warning",
             _names(e, sorted({low, high})),
             f"the values of {e.column(high)} are near {sizes[high]:.3g}{others}",
-            "Standardise: subtract each column's mean and divide by its standard deviation.",
+            f"Standardise: subtract each {e.columns.word or 'column'}'s mean and divide by its "
+            "standard deviation.",
             {"standardise": True},
         )
     ]
@@ -92,8 +100,13 @@ def _constants(e: Evidence) -> list[Detection]:
         return []
     return [
         Detection("info", _names(e, found), "the same value in every row",
-             "Leave it out." if len(found) == 1 else "Leave them out.", {"drop_columns": found})
+             "Leave it out." if len(found) == 1 else "Leave them out.", _without(e, found))
     ]  # fmt: skip
+
+
+def _without(e: Evidence, columns: list[int]) -> dict[str, list[int]]:
+    """What leaves columns out; the channels of a picture are no columns of X."""
+    return {} if e.columns is None or e.columns.word else {"drop_columns": columns}
 
 
 def _duplicates(e: Evidence) -> list[Detection]:
@@ -106,7 +119,7 @@ def _duplicates(e: Evidence) -> list[Detection]:
             _names(e, [j for j, _ in twins]),
             f"{e.column(twins[0][0])} is {e.column(twins[0][1])} in another unit of measurement",
             "Keep one of the two.",
-            {"drop_columns": [j for j, _ in twins]},
+            _without(e, [j for j, _ in twins]),
         )
     ]
 
@@ -186,8 +199,8 @@ def nothing(e: Evidence) -> list[Detection]:
     if t is not None and t.values == 1:
         one = f"it has the value {t.low:g} in every row"
         return [Detection("warning", "the target", one, "Check which column is the target.")]
-    if r is None or t is None:
-        return []
+    if r is None or t is None or (not e.plain and at_chance(e)):
+        return []  # of pictures and sequences simple learners may learn nothing
     if t.task == "regression":
         chance, error = 0.0, 1 / math.sqrt(r.rows)
         reached = max(r.score, s.validation if s and s.validation is not None else -1.0)
@@ -246,11 +259,12 @@ def _scaled_otherwise(e: Evidence) -> list[Detection]:
     away = [j for j in far if e.columns.moved[j] < BEYOND or e.columns.drift[j] > 0]
     if len(away) < max(len(varying) / 2, 1):
         return []
+    columns = f"{e.columns.word or 'column'}s"
     return [
         Detection(
             "warning",
             _names(e, away),
-            f"in {len(away)} of {len(varying)} columns the validation values are more than "
+            f"in {len(away)} of {len(varying)} {columns} the validation values are more than "
             f"{ELSEWHERE:g} standard deviations away from the training values, or vary "
             f"{math.exp(ELSEWHERE):.0f} times as much: the two are scaled differently",
             "Fit the scaler on the training rows, and use the same one for validation, test and "

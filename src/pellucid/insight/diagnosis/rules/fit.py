@@ -7,6 +7,9 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    AT_CHANCE,
+    DEAD,
+    FLAT,
     GAP,
     SHORT,
     Detection,
@@ -16,11 +19,13 @@ from pellucid.insight.diagnosis.rules.rule import (
     epochs_of,
     gap,
     hurts,
+    longer,
     mean_recall,
     noise,
     noise_of_recall,
     percent,
     shortfall,
+    sizes,
     sums_alone,
 )
 
@@ -34,8 +39,6 @@ BENT = 0.1
 """So much better than a straight line: the data are curved."""
 SURE = 3.0
 """The same of a network that is sure of wrong answers too; its J is as much below the least."""
-AT_CHANCE = 0.98
-"""J of the network relative to that of a constant answer, from which nothing was learned."""
 EQUAL = 0.05
 """Outputs that vary by less than this share of the targets are equal."""
 COIN = 0.005
@@ -91,7 +94,7 @@ def _overfits(e: Evidence) -> list[Detection]:
             f"epoch {epochs_of(e)[best]}",
             f"the validation loss is lowest there, {least:.3g}, and {at_end:.3g} at the end, while "
             f"J went down to {J[-1]:.3g}" + (f"; {_both_scores(e)}" if apart is not None else ""),
-            *(_EARLIER if sure and not serious else _FEWER),
+            *(_EARLIER if sure and not serious else _fewer(e)),
         )
     ]
 
@@ -100,10 +103,14 @@ _EARLIER: tuple[str, dict[str, Any]] = (
     "Stop early: the network is certain even when it is wrong, so its probabilities mislead.",
     {"early_stopping": 20},
 )
-_FEWER: tuple[str, dict[str, Any]] = (
-    "Stop early, or use more examples, fewer units, l2 or dropout.",
-    {"early_stopping": 20, "hidden_layer_sizes": [16]},
-)
+
+
+def _fewer(e: Evidence) -> tuple[str, dict[str, Any]]:
+    units = "units" if e.plain else "units or filters"
+    return (
+        f"Stop early, or use more examples, fewer {units}, l2 or dropout.",
+        {"early_stopping": 20} | sizes(e, [16]),
+    )
 
 
 def _by_heart(e: Evidence) -> list[Detection]:
@@ -112,7 +119,7 @@ def _by_heart(e: Evidence) -> list[Detection]:
         return []
     assert e.reference is not None
     evidence = f"{_both_scores(e)} ({compared(e)})"
-    return [Detection("warning", "all epochs", evidence, *_FEWER)]
+    return [Detection("warning", "all epochs", evidence, *_fewer(e))]
 
 
 def _both_scores(e: Evidence) -> str:
@@ -130,7 +137,7 @@ def _lost_score(e: Evidence) -> float:
 def too_narrow(e: Evidence) -> list[Detection]:
     """No hidden layer, or one of a single unit: the answer follows one straight line."""
     r, widths = e.reference, [each["units"] for each in (e.layers or [])[:-1]]
-    if not sums_alone(e.layers):  # a layer of one's own need not follow a line
+    if not sums_alone(e.layers) or not e.plain:  # these need not follow a line
         return []
     if r is None and not widths and _stays(e):
         return [Detection("warning", "0 hidden units", _one_answer(e), *_A_LAYER)]
@@ -159,14 +166,15 @@ def _underfits(e: Evidence) -> list[Detection]:
     assert e.reference is not None
     widths = [each["units"] for each in (e.layers or [])[:-1]]
     more = [max(64, 2 * width) for width in widths] or [64]
+    fix: dict[str, Any] = {"hidden_layer_sizes": more, "activation": "relu"}
     return [
         Detection(
             "warning",
-            f"{sum(widths)} hidden units",
+            f"{sum(widths)} hidden units" if e.plain else "the hidden layers",
             f"the score on training data is {e.scores.train:.2f}; on held-out rows {compared(e)}",
-            "Use more units or another hidden layer, or train longer, with a higher learning rate, "
-            "less l2 or less dropout.",
-            {"hidden_layer_sizes": more, "activation": "relu"},
+            f"Use more units{'' if e.plain else ', filters'} or another hidden layer, or train "
+            "longer, with a higher learning rate, less l2 or less dropout.",
+            fix if e.plain else longer(e),
         )
     ]
 
@@ -199,7 +207,8 @@ def _constant_answer(e: Evidence) -> list[Detection]:
     advice = "Use more units, start from another seed, train longer, or raise the learning rate."
     if _stays(e) and (e.reference is None or hurts(e)):
         widths = [max(16, 4 * each["units"]) for each in (e.layers or [])[:-1]] or [16]
-        fix = {"hidden_layer_sizes": widths, "activation": "tanh"}
+        fix: dict[str, Any] = {"hidden_layer_sizes": widths, "activation": "tanh"}
+        fix = fix if e.plain else longer(e)
         return [Detection("warning", "the output", _one_answer(e), advice, fix)]
     if e.answers is None and _at_log_2(e):
         J = e.curves["loss"][-1]
@@ -246,7 +255,7 @@ TOO_NARROW = Rule(
     "underfitting",
     _UNDERFITS,
     too_narrow,
-    ("dead_units", "saturated_units", "learning_rate_too_low", "stopped_too_early",
+    (*DEAD, *FLAT, "learning_rate_too_low", "stopped_too_early",
      "batch_too_large", "class_imbalance", "underfitting", "constant_answer"),
 )  # fmt: skip
 RULES = (

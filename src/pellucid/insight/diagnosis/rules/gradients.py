@@ -8,9 +8,12 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    DEAD,
+    FLAT,
     Detection,
     Rule,
     by_heart,
+    count,
     hidden,
     hurts,
     n_weights,
@@ -91,12 +94,12 @@ def _now(e: Evidence) -> list[dict[str, Any]]:
 
 
 def _units(
-    e: Evidence, what: str, at_start: bool, words: str, do: str, fix: Any
+    e: Evidence, what: str, of: str, at_start: bool, words: str, do: str, fix: Any
 ) -> list[Detection]:
-    """Layers with units that are dead or saturated: from the start on, or only since."""
+    """Layers with units, or filters, that are dead or saturated: from the start on, or since."""
     start = {each["layer"]: _share(each, what) for each in (e.start["layers"] if e.start else [])}
     found = []
-    for layer in _now(e):
+    for layer in [each for each in _now(e) if of in ("", each.get("unit", "unit"))]:
         share, first = _share(layer, what), start.get(layer["layer"], 0.0)
         most = max(share, first)
         if (share == 0 and first < MANY) or (first >= FROM_START) != at_start:
@@ -107,7 +110,7 @@ def _units(
             Detection(
                 severity,
                 f"layer {layer['layer']}",
-                f"{layer[what]} of {layer['units']} units {words}"
+                f"{layer[what]} of {count(layer['units'], layer.get('unit', 'unit'))} {words}"
                 + (f"; at the start {percent(first)}" if e.start else ""),
                 do,
                 fix if most >= MANY else {},
@@ -116,12 +119,14 @@ def _units(
     return found
 
 
-def _dead(e: Evidence, at_start: bool) -> list[Detection]:
+def _dead(e: Evidence, at_start: bool, of: str) -> list[Detection]:
+    where = "at every place of" if of == "filter" else "for"
     return _units(
         e,
         "dead",
+        of,
         at_start,
-        "are 0 for every example, so they pass no gradient back",
+        f"are 0 {where} every example, so they pass no gradient back",
         "Use leaky ReLU, start with b = 0, or lower the learning rate.",
         {"activation": "leaky_relu", "bias": 0.0},
     )
@@ -131,6 +136,7 @@ def _saturated(e: Evidence, at_start: bool) -> list[Detection]:
     return _units(
         e,
         "saturated",
+        "",
         at_start,
         "are on the flat part of their function for nearly every example",
         "Start with smaller weights and b = 0, standardise the inputs, or use ReLU.",
@@ -154,14 +160,14 @@ VANISHING = Rule(
     'Sigmoid and tanh have "vanishing gradients" (lecture 000): each layer multiplies by '
     "g'(z), which is 1/4 at most for a sigmoid.",
     _vanishing,
-    ("learning_rate_too_high", "oscillation", "saturated_units", "dead_units", *_LATER),
+    ("learning_rate_too_high", "oscillation", *FLAT, *DEAD, *_LATER),
 )
 EXPLODING = Rule(
     "exploding_gradient",
     "dA[l-1] = W[l]^T dZ[l]: if every layer enlarges it, the product grows with each layer.",
     _exploding,
-    ("learning_rate_too_high", "oscillation", "divergence", "dead_units", "saturated_units",
-     "batch_too_small", *_LATER),
+    ("learning_rate_too_high", "oscillation", "divergence", *DEAD, *FLAT, "batch_too_small",
+     *_LATER),
 )  # fmt: skip
 _DEAD = (
     "Some ReLU units die for all inputs: the slope is 0, no gradient flows, they cannot learn "
@@ -173,9 +179,19 @@ _SATURATED = (
 )
 _ALSO = ("vanishing_gradient", *_LATER)
 _AT_START = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small", *_ALSO)
-DEAD_FROM_START = Rule("dead_units", _DEAD, partial(_dead, at_start=True), _AT_START)
+_DEAD_FILTERS = (
+    "A filter is one unit at every place. Where it is 0 at all of them no gradient flows, and it "
+    "cannot learn (lecture 003)."
+)
+DEAD_FROM_START = tuple(
+    Rule(kind, why, partial(_dead, at_start=True, of=of), _AT_START)
+    for kind, why, of in (("dead_units", _DEAD, "unit"), ("dead_filters", _DEAD_FILTERS, "filter"))
+)
 SATURATED_FROM_START = Rule(
     "saturated_units", _SATURATED, partial(_saturated, at_start=True), _AT_START
 )
-DEAD = Rule("dead_units", _DEAD, partial(_dead, at_start=False), _ALSO)
+DEAD_SINCE = tuple(
+    Rule(rule.kind, rule.why, partial(_dead, at_start=False, of=of), _ALSO)
+    for rule, of in zip(DEAD_FROM_START, ("unit", "filter"), strict=True)
+)
 SATURATED = Rule("saturated_units", _SATURATED, partial(_saturated, at_start=False), _ALSO)

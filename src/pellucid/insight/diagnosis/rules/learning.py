@@ -7,7 +7,10 @@ from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.rules.rule import (
+    DEAD,
+    FLAT,
     SHORT,
+    THROUGH_TIME,
     Detection,
     Rule,
     by_heart,
@@ -16,6 +19,7 @@ from pellucid.insight.diagnosis.rules.rule import (
     falling,
     first_J,
     hurts,
+    longer,
     neglects,
     optimizer_of,
     percent,
@@ -310,7 +314,7 @@ def _early(e: Evidence) -> list[Detection]:
         _steps(e) > FEW_STEPS / 4 or epochs > FEW_EPOCHS
     ):
         return []
-    fix: dict[str, Any] = {"epochs": max(100, 5 * epochs)}
+    fix = longer(e)
     still = f", and in the last quarter it still fell by {percent(falling(J))}"
     return [
         Detection(
@@ -331,14 +335,14 @@ TOO_HIGH = Rule(
     "learning_rate_too_high",
     "W := W - α dJ/dW: if α is too large, a step overshoots the minimum and J rises.",
     _too_high,
-    ("divergence", "oscillation", "exploding_gradient", "dead_units", "saturated_units",
+    ("divergence", "oscillation", "exploding_gradient", *DEAD, *FLAT, *THROUGH_TIME,
      "batch_too_small", "batch_too_large", "overfitting", *_WEAK),
 )  # fmt: skip
 DIVERGENCE = Rule(
     "divergence",
     "A step that overshoots makes the next gradient larger, and so on until a number is infinite.",
     _diverged,
-    ("oscillation", "dead_units", "saturated_units", "overfitting", "batch_too_small", *_WEAK),
+    ("oscillation", *DEAD, *FLAT, "overfitting", "batch_too_small", *_WEAK),
 )
 ASCENT = Rule(
     "ascent",
@@ -351,7 +355,7 @@ SMALL_BATCHES = Rule(
     "The cost of a mini-batch is a mean over B examples; over one or two it is noisy (lecture "
     "001).",
     _small_batch,
-    ("oscillation", "dead_units", "saturated_units", "overfitting", *_WEAK),
+    ("oscillation", *DEAD, *FLAT, "overfitting", *_WEAK),
 )
 RULES = (
     Rule(

@@ -42,6 +42,9 @@ class Rule:
     explains: tuple[str, ...] = ()
 
 
+DEAD = ("dead_units", "dead_filters")
+FLAT = ("saturated_units", "saturated_gates")
+THROUGH_TIME = ("vanishing_through_time", "exploding_through_time", "sequence_too_long")
 SYMPTOMS = (
     "learning_rate_too_high",
     "learning_rate_too_low",
@@ -49,8 +52,9 @@ SYMPTOMS = (
     "divergence",
     "vanishing_gradient",
     "exploding_gradient",
-    "dead_units",
-    "saturated_units",
+    *THROUGH_TIME,
+    *DEAD,
+    *FLAT,
     "stopped_too_early",
     "batch_too_large",
     "batch_too_small",
@@ -144,6 +148,24 @@ def hurts(e: Evidence, short: float = SHORT) -> bool:
     J = e.curves.get("loss", [])
     first = e.start["J"] if e.start else (J[0] if J else math.nan)
     return bool(J) and not J[-1] < (1 - LEARNED) * first
+
+
+AT_CHANCE = 0.98
+"""J of the network relative to that of a constant answer, from which nothing was learned."""
+
+
+def fails(e: Evidence) -> bool:
+    """Whether the network does worse than it could, or has learned nothing of its own data.
+
+    For pictures and sequences, where simple learners may learn nothing either.
+    """
+    return hurts(e) or at_chance(e)
+
+
+def at_chance(e: Evidence) -> bool:
+    """Whether a training has learned nothing of its own data."""
+    a = e.answers
+    return bool(e.curves) and a is not None and not a.J < AT_CHANCE * a.constant
 
 
 def answers_well(e: Evidence) -> bool:
@@ -264,6 +286,16 @@ def percent(share: float) -> str:
 def count(n: int, thing: str) -> str:
     """1 as "1 epoch", 2 as "2 epochs"."""
     return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def sizes(e: Evidence, wanted: list[int]) -> dict[str, Any]:
+    """Other sizes of the hidden layers, where these have nothing but units."""
+    return {"hidden_layer_sizes": wanted} if e.plain else {}
+
+
+def longer(e: Evidence) -> dict[str, Any]:
+    """More epochs: as many as a training that was too short needs."""
+    return {"epochs": max(100, 5 * max(epochs_of(e), default=0))}
 
 
 def compared(e: Evidence) -> str:
