@@ -14,7 +14,16 @@ from typer.testing import Result
 from pellucid import Dense, Network, save, train
 from pellucid.errors import ModelError
 from pellucid.lab.session.models import open_model
-from pellucid.layers import BatchNorm, Conv1D, Conv2D, GlobalPool, MaxPool, Residual
+from pellucid.layers import (
+    LSTM,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Embedding,
+    GlobalPool,
+    MaxPool,
+    Residual,
+)
 
 pytestmark = pytest.mark.usefixtures("here")
 Run = Callable[..., Result]
@@ -25,6 +34,7 @@ NETWORKS = {
     "sequences": ([Conv1D(4, 3, padding="same"), Dense(2, "softmax", each_step=True)], (6, 2)),
     "deep": ([Conv2D(3, 3), BatchNorm(), Residual([Conv2D(3, 3, padding="same")]), GlobalPool(),
               Dense(1, "sigmoid")], (8, 8, 1)),
+    "words": ([Embedding(5, 3), LSTM(4), Dense(2, "softmax")], (6,)),
     "masked": ([Dense(3, mask=[[1, 0], [1, 1], [0, 1]]), Dense(2, "softmax")], 2),
     "unrolled": ([Dense(3), Dense(2, "softmax")], (4, 2)),
 }  # fmt: skip
@@ -38,7 +48,8 @@ def model(name: str, here: Path) -> str:
     steps = (6,) if name == "sequences" else ()
     Y = rng.integers(0, 2, (*steps, 20))
     loss = "bce" if name == "deep" else "cce"
-    train(net, rng.normal(size=(net.n_inputs, 20)), Y, loss=loss, epochs=2)
+    X = rng.integers(0, 5, (6, 20)) if name == "words" else rng.normal(size=(net.n_inputs, 20))
+    train(net, X, Y, loss=loss, epochs=2)
     save(net, f"{name}.pellucid")
     numbers = "\n".join(",".join(f"{v:.3f}" for v in row) for row in rng.normal(size=(9, net.n[0])))
     head = ",".join(f"x{k}" for k in range(net.n[0]))
@@ -61,17 +72,18 @@ def test_export_to_c_or_every_layer_that_has_none(
         run("export", model, "--to", "c")
         return
     text = refused("export", model, "--to", "c")
-    assert "layer 1 (Conv" in text
+    assert f"layer 1 ({type(NETWORKS[name][0][0]).__name__} " in text
     assert "cannot be exported to C" in text
     assert not list(Path().glob("*.c"))
 
 
 def test_lengths_are_asked_for(run: Run, refused: Refused, here: Path) -> None:
-    for name in ("sequences", "pictures"):
+    for name in ("sequences", "words", "pictures"):
         save(Network(*NETWORKS[name]), f"{name}.pellucid")
-    run("export", "sequences.pellucid", "--lengths")
-    inputs = onnx.load("sequences.onnx").graph.input
-    assert [each.name for each in inputs] == ["X", "lengths"]
+    for name in ("sequences", "words"):
+        run("export", f"{name}.pellucid", "--lengths")
+        inputs = onnx.load(f"{name}.onnx").graph.input
+        assert [each.name for each in inputs] == ["X", "lengths"]
     text = refused("export", "pictures.pellucid", "--lengths")
     assert "--lengths are for sequences" in text
     assert not Path("pictures.onnx").exists()

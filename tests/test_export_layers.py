@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +343,13 @@ def test_lengths_with_one_output(kind: str, dtype: str) -> None:
     assert "GlobalAveragePool" not in made.operators  # which would count the padding
 
 
+def test_in_float64_a_weight_is_in_the_file_once() -> None:
+    net = filled(Network([GRU(8, sequences=True), GRU(5), Dense(2)], (30, 4), dtype="float64"))
+    X = np.random.default_rng(0).normal(size=(3, 120))
+    made = agrees(net, X)
+    assert sum(map(math.prod, made.sizes.values())) < 2 * net.n_parameters
+
+
 def test_a_file_takes_lengths_where_asked(tmp_path: Path) -> None:
     net = filled(Network([Conv1D(3, 2), GlobalPool(), Dense(3, "softmax")], (7, 2)))
     with_lengths, without = tmp_path / "with.onnx", tmp_path / "without.onnx"
@@ -351,6 +359,11 @@ def test_a_file_takes_lengths_where_asked(tmp_path: Path) -> None:
     found = verify(with_lengths, net, X.reshape(-1, 7, 2), lengths=LENGTHS)
     assert found.ok, found.summary()
     assert [each.name for each in found.inputs] == ["X", "lengths"]
+    assert found.tolerance == 1e-5
+    in_double = Network([GRU(3), Dense(3, "softmax")], (7, 2), dtype="float64")
+    export(in_double, with_lengths, lengths=True, overwrite=True)
+    assert verify(with_lengths, in_double, X, lengths=LENGTHS).tolerance == 1e-9
+    export(net, with_lengths, lengths=True, overwrite=True)
     assert verify(without, net, X).ok
     with pytest.raises(ModelError, match=r"cannot run .*it takes no lengths"):
         verify(without, net, X, lengths=LENGTHS)
@@ -380,9 +393,9 @@ def test_a_wrong_label_of_one_step_is_found(tmp_path: Path) -> None:
 # Arrays that write down what is done to them ------------------------------------------------------
 
 
-def _both(f: Any, *shapes: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _both(f: Any, *shapes: tuple[Any, ...], opset: int = 17) -> tuple[np.ndarray, np.ndarray]:
     """What f makes of arrays, and what its graph makes of them; "m" is 4."""
-    graph, rng = Graph(), np.random.default_rng(0)
+    graph, rng = Graph(opset), np.random.default_rng(0)
     values = [graph.input(f"x{k}", np.float64, shape) for k, shape in enumerate(shapes)]
     arrays = [
         rng.normal(size=[4 if n == "m" else n for n in value.shape]).astype(np.float64)
@@ -433,7 +446,8 @@ def test_moves(move: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
-def test_joined_and_filled() -> None:
+@pytest.mark.parametrize("opset", [13, 17])
+def test_joined_and_filled(opset: int) -> None:
     def f(x: Any, y: Any) -> Any:
         xp = XP if isinstance(x, Value) else np
         ones = xp.ones((2, x.shape[1]), dtype=np.float64)
@@ -441,7 +455,7 @@ def test_joined_and_filled() -> None:
 
     if not hasattr(np, "concat"):
         pytest.skip("NumPy 1 has no concat")
-    found, expected = _both(f, (2, "m"), (3, "m"))
+    found, expected = _both(f, (2, "m"), (3, "m"), opset=opset)
     np.testing.assert_array_equal(found, expected)
 
 

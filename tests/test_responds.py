@@ -338,6 +338,14 @@ def test_channels_are_colours_or_stand_side_by_side(channels, wide):
     assert struct.unpack(">II", data[16:24]) == (wide, 2)
 
 
+def test_a_unit_that_sees_padding_alone():
+    net = Network([Conv1D(1, 1, "identity", padding=1, stride=9), Dense(1)], (3, 1), seed=0)
+    found = _shown(net, np.ones((3, 2)))
+    assert found.best[0].patch.size == 0
+    assert found.z == 0
+    assert found.text().count("padding alone") == found.html().count("padding alone") == 3
+
+
 def test_sequences_are_curves_and_names_are_escaped():
     net = Network([Conv1D(1, 3), Dense(1)], (5, 2), seed=0)
     html = _shown(net, np.random.default_rng(0).normal(size=(10, 4))).html()

@@ -12,6 +12,7 @@ What is added is a :class:`~pellucid.export.value.Value`, of the lectures' shape
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,14 +92,17 @@ class Graph:
     def constant(
         self, array: Any, dtype: Any = None, *, order: Order | None = None, name: str = ""
     ) -> Value:
-        """Return an array as a value; numbers of one value are kept once.
+        """Return an array as a value; what has no name of its own is kept once.
 
         ``order`` are the axes of its tensor, ``name`` what it is called.
         """
         name = name or self.name_of(array)
+        own = name != "constant"
         array = np.asarray(array, dtype=dtype)
         order = tuple(range(array.ndim))[::-1] if order is None else order
-        key = (array.dtype.str, array.shape, array.tobytes()) if not array.ndim else id(array)
+        key: Any = id(array)
+        if array.dtype != object and not own:  # the parts of W that each step takes, for one
+            key = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
         if (key, order) not in self._constants:
             unique = self._unique(name)
             self.initializers.append(_tensor(array.transpose(order), unique))

@@ -1,7 +1,8 @@
-"""ONNX: the reference's forward pass, written down as a graph, with the table's preprocessing.
+"""ONNX: a network's forward pass, written down as a graph, with the table's preprocessing.
 
-Layers and activations need no entry here (:mod:`pellucid.export.graph` says why); a kind of column
-has one in :mod:`pellucid.export.columns`.
+A layer that ONNX has an operator for has an entry in :mod:`pellucid.export.layers`; others, and
+activations, need none (:mod:`pellucid.export.value` says why). A kind of column has one in
+:mod:`pellucid.export.columns`.
 """
 
 from __future__ import annotations

@@ -354,14 +354,14 @@ def _ascend(
     at = int(np.ravel_multi_index((*place, unit), leaf.output_shape))
     norm = size * math.sqrt(int(inside.sum()))
     noise = np.random.default_rng(seed).normal(size=inside.shape) * inside
-    x = noise * (norm / np.linalg.norm(noise))
+    x = noise * (norm / (np.linalg.norm(noise) or 1.0))
     best, best_z = x, -math.inf
     for step in range(steps + 1):
         z, dx = _z_and_dx(path, x.astype(network.dtype), at)
         if z > best_z:
             best, best_z = x, z
         length = float(np.linalg.norm(dx * inside))
-        if length == 0 or not math.isfinite(length):
+        if not inside.any() or length == 0 or not math.isfinite(length):
             break  # nothing to be gained from here
         rate = (1 - step / (steps + 1)) * norm / length
         x = x + rate * (dx * inside)

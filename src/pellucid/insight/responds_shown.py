@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from pellucid.insight.responds import Exciting, Response
 
+Scale = tuple[Any, Any]
+"""What is drawn darkest, and lightest."""
+
 LARGEST = 12
 """Rows and columns of a patch that text shows; of larger ones the shape."""
 
@@ -54,17 +57,24 @@ def as_text(found: Response) -> str:
 def as_html(found: Response) -> str:
     """Return the patches, each with its number, beside each other."""
     items = [(each.patch, _words(each), f"a = {each.a:.4g}") for each in found.best]
-    if found.maximising is not None:
-        items.append((found.maximising, "of all inputs", _of_all(found)))
     drawn = _numbers if found.maximising is None else _drawn
-    shown = "".join(
-        f"<li>{drawn(patch, words)}<span>{escape(words)}<br>{escape(number)}</span></li>"
-        for patch, words, number in items
-    )
+    sizes = [each.patch for each in found.best if each.patch.size]
+    scale = min(map(np.min, sizes), default=0.0), max(map(np.max, sizes), default=0.0)
+    parts = [_item(drawn(patch, words, scale), words, number) for patch, words, number in items]
+    patch = found.maximising
+    if patch is not None:
+        words = f"of all inputs of size {found.size:.4g}"
+        scale = (patch.min(initial=np.inf), patch.max(initial=-np.inf))
+        parts.append(_item(_drawn(patch, words, scale), words, _of_all(found)))
+    shown = "".join(parts)
     return (
         f'<div class="pellucid-responds"><style>{_STYLE}</style>'
         f"<p>What excites {escape(found.title)} most</p><ul>{shown}</ul></div>"
     )
+
+
+def _item(drawn: str, words: str, number: str) -> str:
+    return f"<li>{drawn}<span>{escape(words)}<br>{escape(number)}</span></li>"
 
 
 def _of_all(found: Response) -> str:
@@ -83,35 +93,40 @@ def _words(each: Exciting) -> str:
 
 def _shaded(patch: NDArray[Any]) -> list[str]:
     """The lines of a small patch of one channel: numbers of a sequence, shades of a picture."""
+    if not patch.size:
+        return ["padding alone"]
     if patch.ndim == 3 and patch.shape[2] == 1 and max(patch.shape) <= LARGEST:
-        steps = np.floor(_scaled(patch[:, :, 0]) * (len(SHADES) - 1e-9)).astype(int)
+        shades = _scaled(patch[:, :, 0], (patch.min(), patch.max()))
+        steps = np.floor(shades * (len(SHADES) - 1e-9)).astype(int)
         return ["".join(SHADES[k] * 2 for k in row) for row in steps]
     if patch.size <= LARGEST:
         return [" ".join(f"{value:.3g}" for value in patch.ravel())]
     return [f"{' x '.join(map(str, patch.shape))} numbers, {patch.min():.3g} to {patch.max():.3g}"]
 
 
-def _scaled(patch: NDArray[Any]) -> NDArray[np.float64]:
+def _scaled(patch: NDArray[Any], scale: Scale) -> NDArray[np.float64]:
     """The numbers from 0 to 1; a half where all are equal."""
     patch = patch.astype(np.float64)
-    low, high = float(patch.min()), float(patch.max())
+    low, high = map(float, scale)
     return np.full(patch.shape, 0.5) if high == low else (patch - low) / (high - low)
 
 
-def _numbers(patch: NDArray[Any], words: str) -> str:
+def _numbers(patch: NDArray[Any], words: str, scale: Scale) -> str:
     """Word numbers, as they are."""
     return f"<code>{' '.join(f'{value:g}' for value in patch.ravel())}</code><br>"
 
 
-def _drawn(patch: NDArray[Any], words: str) -> str:
+def _drawn(patch: NDArray[Any], words: str, scale: Scale) -> str:
+    if not patch.size:
+        return "padding alone<br>"
     if patch.ndim == 3:
-        shown = _scaled(patch)
+        shown = _scaled(patch, scale)
         if shown.shape[2] != 3:  # channel beside channel
             shown = np.concatenate(
                 [shown[:, :, [k] * 3] for k in range(min(shown.shape[2], CHANNELS))], axis=1
             )
         return _picture(shown, words)
-    return _curves(patch.reshape(len(patch), -1), words)
+    return _curves(_scaled(patch.reshape(len(patch), -1), scale), words)
 
 
 def _picture(rgb: NDArray[np.float64], words: str) -> str:
@@ -137,12 +152,11 @@ def _png(rgb: NDArray[np.uint8]) -> bytes:
     )
 
 
-def _curves(values: NDArray[Any], words: str) -> str:
+def _curves(scaled: NDArray[np.float64], words: str) -> str:
     """A curve for each feature, over the steps or units."""
-    scaled = _scaled(values)[:, :CHANNELS]
     last = max(1, len(scaled) - 1)
     curves = []
-    for curve in scaled.T:
+    for curve in scaled[:, :CHANNELS].T:
         points = [f"{WIDE * k / last:.1f},{HIGH * (1 - v):.1f}" for k, v in enumerate(curve)]
         points = points * 2 if len(points) == 1 else points
         curves.append(f'<polyline points="{" ".join(points)}"/>')
