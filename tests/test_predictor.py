@@ -18,6 +18,7 @@ from pellucid import (
     MLPClassifier,
     MLPRegressor,
     Network,
+    NetworkClassifier,
     TabularClassifier,
     TabularRegressor,
     load,
@@ -162,6 +163,8 @@ def test_a_predictor_needs_numpy_and_safetensors_alone() -> None:
         X, LABELS["multiclass"]
     ).save("drop_in")
     save(Network([Dense(2, "softmax")], 2, seed=0), "network")
+    steps = NetworkClassifier([Conv1D(2, 1)], epochs=1).fit(X[:, :, None], LABELS["binary"])
+    steps.save("of_layers")
     rows = {"number": [0.5, None], "category, missing": ["a", "new"]}
     rows |= {"number from texts": ["1.5", "NA"], "date from texts": ["03.02.2021", None]}
     code = f"""if True:
@@ -171,6 +174,7 @@ def test_a_predictor_needs_numpy_and_safetensors_alone() -> None:
         table = load_predictor("table")
         p = table.predict_proba({rows!r})
         table.predict({rows!r})
+        load_predictor("of_layers").predict([[[0.0], [1.0]]], lengths=[2])
         for name in ("drop_in", "network"):
             load_predictor(name).predict([[0.0, 1.0]])
             load_predictor(name).predict_proba([[0.0, 1.0]])

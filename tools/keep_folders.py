@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 
 from pellucid import (
     Dense,
+    EarlyStopping,
     MLPClassifier,
     MLPRegressor,
     Network,
+    NetworkClassifier,
+    NetworkRegressor,
     TabularClassifier,
     TabularRegressor,
     __version__,
@@ -35,8 +38,9 @@ from pellucid import (
     train,
 )
 from pellucid.activations import ACTIVATIONS, LeakyReLU
+from pellucid.augmentations import Shift
 from pellucid.initializers import Normal
-from pellucid.layers import LAYERS, Layer, Scale
+from pellucid.layers import LAYERS, Conv1D, Conv2D, Layer, Scale
 from pellucid.losses import Huber
 from pellucid.optimizers import AdamW
 from pellucid.tables import TrainSettings, read_table
@@ -107,15 +111,7 @@ def _activations(folder: Path) -> Any:
     return X
 
 
-def _mlp(estimator: Any, y: NDArray[Any]) -> Callable[[Path], Any]:
-    def write(folder: Path) -> Any:
-        estimator.fit(X, y).save(folder)
-        return X
-
-    return write
-
-
-def _tabular(estimator: Any, rows: Any, y: NDArray[Any]) -> Callable[[Path], Any]:
+def _fitted(estimator: Any, rows: Any, y: NDArray[Any]) -> Callable[[Path], Any]:
     def write(folder: Path) -> Any:
         estimator.fit(rows, y).save(folder)
         return rows
@@ -148,22 +144,42 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
 
 
 _MLP: dict[str, Any] = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
+_NETWORK: dict[str, Any] = {"epochs": 2, "random_state": 0}
 _TABLE: dict[str, Any] = {"hidden_layer_sizes": (3,), "epochs": 2, "batch_size": 4}
 MODELS: dict[str, Callable[[Path], Any]] = {
     "network": _network,
     "activations": _activations,
-    "mlp_binary": _mlp(MLPClassifier(**_MLP, early_stopping=True), TWO),
-    "mlp_multiclass": _mlp(MLPClassifier(**_MLP, activation="tanh", class_weight={0: 2.0}), THREE),
-    "mlp_multilabel": _mlp(MLPClassifier(**_MLP, solver="sgd"), (X > 0).astype(int)),
-    "mlp_regressor": _mlp(MLPRegressor(**_MLP, loss=Huber(delta=2.0)), NUMBERS),
-    "tabular_binary": _tabular(
+    "mlp_binary": _fitted(MLPClassifier(**_MLP, early_stopping=True), X, TWO),
+    "mlp_multiclass": _fitted(
+        MLPClassifier(**_MLP, activation="tanh", class_weight={0: 2.0}), X, THREE
+    ),
+    "mlp_multilabel": _fitted(MLPClassifier(**_MLP, solver="sgd"), X, (X > 0).astype(int)),
+    "mlp_regressor": _fitted(MLPRegressor(**_MLP, loss=Huber(delta=2.0)), X, NUMBERS),
+    "network_classifier": _fitted(
+        NetworkClassifier(
+            [Conv2D(2, 2, padding="same"), Dense(3)],
+            **_NETWORK,
+            class_weight={"yes": 2.0},
+            early_stopping=EarlyStopping(3),
+            augment=["flip", Shift(1)],
+        ),
+        PIXELS / 255,
+        TWO,
+    ),
+    "network_two_softmax": _fitted(
+        NetworkClassifier([Dense(2, "softmax")], (3,), **_NETWORK), X, TWO
+    ),
+    "network_regressor": _fitted(
+        NetworkRegressor([Conv1D(2, 2), Dense(1, "identity")], (3, 1), **_NETWORK), X, NUMBERS
+    ),
+    "tabular_binary": _fitted(
         TabularClassifier(**_TABLE, ensemble=2, class_weight={"yes": 2.0}), COLUMNS, TWO
     ),
-    "tabular_multiclass": _tabular(
+    "tabular_multiclass": _fitted(
         TabularClassifier(**_TABLE, ensemble=1, optimizer=AdamW(weight_decay=0.1)), X, THREE
     ),
-    "tabular_regressor": _tabular(TabularRegressor(**_TABLE, ensemble=2), COLUMNS, NUMBERS),
-    "tabular_images": _tabular(TabularClassifier(**_TABLE, ensemble=1), {"image": PIXELS}, TWO),
+    "tabular_regressor": _fitted(TabularRegressor(**_TABLE, ensemble=2), COLUMNS, NUMBERS),
+    "tabular_images": _fitted(TabularClassifier(**_TABLE, ensemble=1), {"image": PIXELS}, TWO),
     "tabular_from_a_file": _from_a_file,
     **{f"layer_{name}": _of_layer(kind) for name, kind in LAYERS.items()},
 }

@@ -2,7 +2,7 @@
 
 A network is a chain of layers, Z = W A + b and A = g(Z), as in the lectures; every name keeps
 their letters. Start with :class:`Network` and :func:`train`, or, with scikit-learn's signature,
-with :class:`MLPClassifier` and :class:`MLPRegressor`.
+with :class:`MLPClassifier`, or for any layers with :class:`NetworkClassifier`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _EXPORTS = {
     "History": "pellucid.history",
     "MLPClassifier": "pellucid.estimators",
     "MLPRegressor": "pellucid.estimators",
+    "NetworkClassifier": "pellucid.estimators",
+    "NetworkRegressor": "pellucid.estimators",
     "TabularClassifier": "pellucid.estimators",
     "TabularRegressor": "pellucid.estimators",
     "save": "pellucid.persistence",
@@ -89,11 +91,13 @@ _ROOMS = (
 )
 """The modules that ``import pellucid`` makes reachable; imported when first asked for too."""
 
-_DROP_IN = ("pellucid.estimators", "pellucid.persistence.predictor")
+_OF_ONE_NETWORK = ("pellucid.estimators", "pellucid.persistence.predictor")
 _READERS = {
     "network": ("pellucid.persistence.networks", "pellucid.persistence.predictor"),
-    "MLPClassifier": _DROP_IN,
-    "MLPRegressor": _DROP_IN,
+    "MLPClassifier": _OF_ONE_NETWORK,
+    "MLPRegressor": _OF_ONE_NETWORK,
+    "NetworkClassifier": _OF_ONE_NETWORK,
+    "NetworkRegressor": _OF_ONE_NETWORK,
     "tabular": ("pellucid.estimators", "pellucid.tables.model"),
 }
 """Whose ``from_folder`` makes the object of each kind of model folder for ``load`` and for

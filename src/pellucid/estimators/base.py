@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -73,6 +74,38 @@ def own_validation(X_val: Any, y_val: Any, weight: Any, pair: Any) -> tuple[Any,
             raise ValueError(f"{name} is missing; X_val and y_val come together.")
     check_consistent_length(X_val, y_val, weight)
     return X_val, y_val, weight
+
+
+def rows_of_parts(
+    m: int, fraction: float, stratify: NDArray[Any] | None, random_state: np.random.RandomState
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of the training and the validation rows, drawn as by scikit-learn."""
+    training, validation = train_test_split(
+        np.arange(m), random_state=random_state, test_size=fraction, stratify=stratify
+    )
+    if len(validation) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of "
+            "your dataset."
+        )
+    return training, validation
+
+
+@contextlib.contextmanager
+def progress_of(verbose: Any, networks: int = 1) -> Iterator[list[Callback]]:
+    """What shows the progress where it is asked for; the terminal is given back at the end."""
+    if not verbose:
+        yield []
+        return
+    from rich.console import Console
+
+    from pellucid._progress import progress
+
+    shown = progress(Console(stderr=True), networks)
+    try:
+        yield [shown]
+    finally:
+        shown.stop()
 
 
 def _warn_not_converged(run: Run) -> None:
@@ -193,6 +226,11 @@ class BaseMLP(EntryParameters, BaseEstimator):
         """Return what a model folder holds of this estimator."""
         return to_folder(self)
 
+    def _take_network(self, network: Network) -> None:
+        """Take the parameters of a network that a model folder holds."""
+        self.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
+        self.intercepts_ = [b.ravel().copy() for b in network.b.values()]
+
     def _fit(
         self,
         X: Any,
@@ -292,7 +330,8 @@ class BaseMLP(EntryParameters, BaseEstimator):
             except ValueError as error:
                 raise ValueError(f"the validation data: {error}") from None
         elif self._stops_early():
-            parts = self._rows_of_parts(y, random_state)
+            part = y if self._stratified() else None
+            parts = rows_of_parts(len(y), self.validation_fraction, part, random_state)
             data, validation = data.parts(*parts, dtype=network.dtype)
         m = data.m
         if self.class_weight is not None:
@@ -324,23 +363,6 @@ class BaseMLP(EntryParameters, BaseEstimator):
         if loss.targets == "distribution":
             Y = y.argmax(axis=1)
         return examples(network, X.T, Y, loss, weight)
-
-    def _rows_of_parts(
-        self, y: NDArray[Any], random_state: np.random.RandomState
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the numbers of the training and the validation rows, drawn as by scikit-learn."""
-        training, validation = train_test_split(
-            np.arange(len(y)),
-            random_state=random_state,
-            test_size=self.validation_fraction,
-            stratify=y if self._stratified() else None,
-        )
-        if len(validation) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                "your dataset."
-            )
-        return training, validation
 
     def _optimizer(self) -> optimizers.Optimizer:
         """The optimizer that ``optimizer``, or else scikit-learn's ``solver``, stands for."""

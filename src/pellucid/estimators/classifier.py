@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -25,13 +22,11 @@ from pellucid.estimators.base import (
     own_validation,
     steps_through_batches,
 )
-from pellucid.losses import Loss
-from pellucid.losses import loss as find_loss
-from pellucid.tasks import TASKS, Task
+from pellucid.estimators.labels import OfClasses, as_one
 from pellucid.training import Run
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(OfClasses, BaseMLP):
     """A[L] = softmax(W[L] ... g(W[1] X + b[1]) ... + b[L]), fitted by minimising cross-entropy.
 
     scikit-learn's :class:`~sklearn.neural_network.MLPClassifier`: the same parameters, attributes,
@@ -206,25 +201,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return a column of probabilities for each class, in the order of ``classes_``."""
-        A = self._forward(X)
-        if self.n_outputs_ > 1:
-            return np.ascontiguousarray(A)
-        P = np.empty((len(A), 2), dtype=A.dtype)
-        P[:, 1:] = A
-        np.subtract(1, A, out=P[:, :1])
-        return P
+        return self._probabilities(self._forward(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithm of :meth:`predict_proba`."""
         P = self.predict_proba(X)
         log: NDArray[Any] = np.log(P, out=P)
         return log
-
-    def _labels(self, A: NDArray[Any]) -> NDArray[Any]:
-        labels: NDArray[Any] = self._label_binarizer.inverse_transform(
-            A.ravel() if self.n_outputs_ == 1 else A
-        )
-        return labels
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -236,24 +219,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             dtype=self._dtypes(),
             reset=reset,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = as_one(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
+            self._fit_labels(y)
         else:
             self._check_classes(unique_labels(y))
         return X, self._columns(y)
-
-    def _columns(self, y: NDArray[Any]) -> NDArray[np.bool_]:
-        """A column for each output. The binarizer's own way to many classes takes 8 bytes each."""
-        columns: NDArray[np.bool_]
-        if self._label_binarizer.y_type_ == "multiclass":
-            numbers = np.searchsorted(self.classes_, y)
-            columns = numbers.reshape(-1, 1) == np.arange(len(self.classes_))
-        else:
-            columns = self._label_binarizer.transform(y).astype(bool)
-        return columns
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -267,46 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
 
-    def _output_activation(self) -> str:
-        return self._task().output
-
-    def _task(self) -> Task:
-        kind = self._label_binarizer.y_type_
-        return TASKS["multilabel" if kind.startswith("multilabel") else kind]
-
-    def _loss(self) -> Loss:
-        if isinstance(self.loss, str) and self.loss == "log_loss":
-            return find_loss(self._task().loss)
-        return find_loss(self.loss)
-
-    def _check_loss(self) -> None:
-        if isinstance(self.loss, str) and self.loss == "log_loss":
-            return
-        loss, g = find_loss(self.loss), self._output_activation()
-        if g not in loss.fits:
-            raise ValueError(
-                f"MLPClassifier: the loss {loss.name} is for the outputs {', '.join(loss.fits)}; "
-                f"here the output is {g} (softmax for more than two classes, else sigmoid). Use "
-                "loss='log_loss', which is right for both."
-            )
-
-    def _encode(self, y: Any) -> NDArray[Any]:
-        """Y as (n[L], m), or class numbers, from labels."""
-        y = np.asarray(y)
-        known = np.isin(y, self.classes_)
-        if not known.all():
-            raise ValueError(
-                f"y holds {y[~known].tolist()[0]!r}, which is not one of {self.classes_}."
-            )
-        rows: NDArray[Any] = self._label_binarizer.transform(y)
-        return rows.T
-
     def _stratified(self) -> bool:
         return bool(self.n_outputs_ == 1)
-
-    def _class_factors(self, y: NDArray[Any]) -> NDArray[np.float64]:
-        factors: NDArray[np.float64] = compute_sample_weight(self.class_weight, self._labels(y))
-        return factors
 
     def _validation_score(self, run: Run) -> float:
         A: Any = run.validation_output
@@ -316,8 +249,3 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Y = data.targets
         Y = np.eye(self.n_outputs_)[Y] if Y.ndim == 1 else Y.T
         return float(accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weights))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags

@@ -1,7 +1,8 @@
-"""The drop-ins as model folders: parameters, what was fitted, and the network."""
+"""Estimators as model folders: parameters, what was fitted, and the network."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,12 +13,15 @@ from sklearn.preprocessing import LabelBinarizer
 
 from pellucid._catalogue import Entry
 from pellucid.activations import activation as find_activation
+from pellucid.checks import is_whole
 from pellucid.errors import ModelError
 from pellucid.estimators.parameters import DTYPE, ENTRIES
 from pellucid.history import History
+from pellucid.layers import Layer
 from pellucid.network import Network
 from pellucid.persistence import ModelFolder, network_from_model, network_to_model
 from pellucid.persistence.predictor import classes_of
+from pellucid.training import EarlyStopping
 
 _SIZES = ("n_features_in_", "n_layers_", "n_outputs_")
 _COUNTS = ("n_iter_", "t_", "_no_improvement_count")
@@ -29,8 +33,9 @@ _FITTED = (*_SIZES, *_COUNTS, *_NUMBERS, *_CURVES, "out_activation_")
 def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the entries of model.json, the arrays and the documents of a fitted estimator.
 
-    Callbacks, a RandomState and an initializer function are code or hidden state: None is kept in
-    their place, and in that of arrays to start from. The optimizer's memory is not kept either:
+    Callbacks, a RandomState and functions of one's own are code or hidden state: None is kept in
+    their place, and in that of arrays to start from. Of ``layers`` their number is kept: they are
+    the first ones of the network. The optimizer's memory is not kept either:
     partial_fit begins anew.
     """
     description, weights = network_to_model(estimator.network_)
@@ -43,9 +48,12 @@ def to_folder(estimator: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     parameters = estimator.get_params(deep=False)
     if isinstance(parameters["initializer"], Mapping) and "name" not in parameters["initializer"]:
         parameters["initializer"] = None  # arrays, long since in the weights
+    plain = {name: _plain(value) for name, value in parameters.items()}
+    if "layers" in plain:
+        plain["layers"] = estimator._n_given
     model = {
         "kind": type(estimator).__name__,
-        "parameters": {name: _plain(value) for name, value in parameters.items()},
+        "parameters": plain,
         "fitted": fitted,
         "network": description,
     }
@@ -58,7 +66,10 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
     fitted: Mapping[str, Any] = folder.entry("fitted", dict)
     try:
         _check_fitted(fitted, network)
-        estimator = estimator_class(**_parameters(folder.entry("parameters", dict), folder))
+        parameters = _parameters(folder.entry("parameters", dict), folder)
+        if "layers" in parameters:
+            parameters["layers"] = _first(parameters["layers"], network)
+        estimator = estimator_class(**parameters)
         if not DTYPE.fits(estimator.dtype):
             raise ValueError(f"its dtype cannot be {estimator.dtype!r:.40}")
         for name in _FITTED:
@@ -70,8 +81,7 @@ def fill(estimator_class: type, folder: ModelFolder) -> Any:
             estimator.classes_ = classes_of(folder, network)
             estimator._label_binarizer = _binarizer(estimator.classes_, fitted["target_type"])
         estimator.history_ = History.from_dict(folder.document("history"))
-        estimator.coefs_ = [np.ascontiguousarray(W.T) for W in network.W.values()]
-        estimator.intercepts_ = [b.ravel().copy() for b in network.b.values()]
+        estimator._take_network(network)
         if estimator.network_.to_dict()["layers"] != network.to_dict()["layers"]:
             raise ValueError("its parameters are not those of its network")
     except (AttributeError, KeyError, TypeError, ValueError) as fault:
@@ -106,10 +116,19 @@ def _check_fitted(fitted: Mapping[str, Any], network: Network) -> None:
             raise ValueError(f"its {name} cannot be {fitted[name]!r:.40}")
 
 
+def _first(count: Any, network: Network) -> list[Layer]:
+    """The first layers of a network as they are given to an estimator; the others it added."""
+    if not is_whole(count, 0, len(network.layers)):
+        raise ValueError(f"it was given {count!r:.40} of {len(network.layers)} layers")
+    return [layer.unbuilt() for layer in network.layers[:count]]
+
+
 def _plain(value: Any) -> Any:
     """A parameter as plain data."""
     if isinstance(value, Entry):
         return value.spec()
+    if isinstance(value, EarlyStopping):
+        return dataclasses.asdict(value)
     if isinstance(value, (list, tuple)):
         plain = [_plain(each) for each in value]
         return None if any(each is None for each in plain) else plain
@@ -133,8 +152,11 @@ def _parameters(plain: Mapping[str, Any], folder: ModelFolder) -> dict[str, Any]
         found["class_weight"] = dict(weight["dict"])
     elif isinstance(weight, list):
         found["class_weight"] = [dict(each["dict"]) for each in weight]
-    if isinstance(found.get("gradient_clip"), list):
-        found["gradient_clip"] = tuple(found["gradient_clip"])
+    for name in ("gradient_clip", "input_shape", "metrics"):
+        if isinstance(found.get(name), list):
+            found[name] = tuple(found[name])
+    if isinstance(found.get("early_stopping"), dict):
+        found["early_stopping"] = EarlyStopping(**found["early_stopping"])
     if folder.activations and "activation" in found:
         g, find_own = found["activation"], partial(find_activation, own=folder.activations)
         found["activation"] = [*map(find_own, g)] if isinstance(g, list) else find_own(g)

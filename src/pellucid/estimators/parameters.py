@@ -1,4 +1,4 @@
-"""What the drop-ins' parameters may be; every fault is named at once."""
+"""What the estimators' parameters may be; every fault is named at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from pellucid._catalogue import Entry, did_you_mean
 from pellucid.activations import activation as find_activation
+from pellucid.augmentations import augmentation as find_augmentation
 from pellucid.checks import (
     CLASS_WEIGHT,
     TRAINING,
@@ -30,14 +31,18 @@ from pellucid.checks import (
 )
 from pellucid.engines import ENGINES
 from pellucid.initializers import initializer as find_initializer
+from pellucid.layers import Layer
 from pellucid.losses import loss as find_loss
+from pellucid.network.given import checked_shape
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import gradient_bounds
-from pellucid.training.arguments import callbacks_of
+from pellucid.training.arguments import callbacks_of, early_stopping_of, metrics_of
+from pellucid.training.augment import changes_of
 
 ENTRIES: dict[str, Callable[[Any], Any]] = {
     "activation": find_activation,
+    "augment": find_augmentation,
     "initializer": find_initializer,
     "loss": find_loss,
     "optimizer": find_optimizer,
@@ -50,9 +55,12 @@ LOSS_NAMES = {"squared_error": "half_squared_error"}
 """scikit-learn's names of losses beside ours."""
 
 
-def check_parameters(estimator: Any) -> None:
-    """Raise one InvalidParameterError, a ValueError, that names every parameter which cannot be."""
-    faults = faults_of(_CHECKS, estimator.get_params(deep=False))
+def check_parameters(estimator: Any, checks: Mapping[str, Fault] | None = None) -> None:
+    """Raise one InvalidParameterError, a ValueError, that names every parameter which cannot be.
+
+    ``checks`` are those of the drop-ins unless given.
+    """
+    faults = faults_of(_CHECKS if checks is None else checks, estimator.get_params(deep=False))
     if faults:
         told = " ".join(f"{name} {fault}" for name, fault in faults)
         raise InvalidParameterError(f"{type(estimator).__name__}: {told}")
@@ -220,3 +228,39 @@ _CHECKS: dict[str, Fault] = {
     "n_threads": TRAINING["n_threads"],
     "engine": one_of(("auto", *ENGINES)),
 }
+
+
+def _layers(value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return f"must be a list of layers such as [Conv2D(8, 3)]; got {value!r:.80}."
+    for position, layer in enumerate(value, start=1):
+        if not isinstance(layer, Layer):
+            hint = " Make an object of it: add ()." if isinstance(layer, type) else ""
+            return f"must be a list of layers; entry {position} is {layer!r:.80}.{hint}"
+    return ""
+
+
+def _refused(name: str, find: Callable[[Any], Any]) -> Fault:
+    """The check for what a function takes, whose message may begin with the parameter's name."""
+
+    def fault(value: Any) -> str:
+        message = refused_by(find, value)
+        told = message.removeprefix("Network: ").removeprefix("augment: ")
+        return told.removeprefix(f"{name} ") if told.startswith(name) else known_to(find)(value)
+
+    return fault
+
+
+NETWORK_CHECKS: dict[str, Fault] = {
+    **_CHECKS,
+    **TRAINING,
+    "layers": _layers,
+    "input_shape": _refused(
+        "input_shape", lambda value: value is None or checked_shape(value, None)
+    ),
+    "optimizer": known_to(find_optimizer),
+    "early_stopping": _refused("early_stopping", early_stopping_of),
+    "augment": _refused("augment", changes_of),
+    "metrics": known_to(metrics_of),
+}
+"""The checks of NetworkClassifier and NetworkRegressor: those of a training."""

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
@@ -18,13 +16,11 @@ from pellucid.estimators.base import (
     own_validation,
     steps_through_batches,
 )
-from pellucid.estimators.parameters import LOSS_NAMES
-from pellucid.losses import Loss
-from pellucid.losses import loss as find_loss
+from pellucid.estimators.labels import OfNumbers, as_one
 from pellucid.training import Run
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(OfNumbers, BaseMLP):
     """A[L] = W[L] ... g(W[1] X + b[1]) ... + b[L], fitted by minimising 1/2 sum (a - y)^2.
 
     scikit-learn's :class:`~sklearn.neural_network.MLPRegressor`: the same parameters, attributes,
@@ -130,8 +126,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return A[L]: (m,) for one output, else (m, n[L])."""
-        A = self._forward(X)
-        return A.ravel() if A.shape[1] == 1 else np.ascontiguousarray(A)
+        return self._predictions(self._forward(X))
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -144,29 +139,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             dtype=self._dtypes(),
             reset=reset,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
-
-    def _output_activation(self) -> str:
-        return "exp" if self._loss().name == "poisson" else "identity"
-
-    def _loss(self) -> Loss:
-        return find_loss(
-            LOSS_NAMES.get(self.loss, self.loss) if isinstance(self.loss, str) else self.loss
-        )
-
-    def _check_loss(self) -> None:
-        loss = self._loss()
-        if loss.targets not in ("real", "non-negative"):
-            raise ValueError(
-                f"MLPRegressor: the loss {loss.name} is for probabilities; use MLPClassifier, or a "
-                "loss for numbers, such as 'squared_error'."
-            )
-
-    def _encode(self, y: Any) -> NDArray[Any]:
-        rows: NDArray[Any] = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-        return rows.reshape(-1, 1).T if rows.ndim == 1 else rows.T
+        return X, as_one(y)
 
     def _validation_score(self, run: Run) -> float:
         A: Any = run.validation_output

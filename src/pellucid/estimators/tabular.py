@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +14,6 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pellucid import persistence, philox
-from pellucid.callbacks import Callback
 from pellucid.checks import (
     SEED,
     TRAINING,
@@ -30,7 +27,7 @@ from pellucid.checks import (
 )
 from pellucid.engines import permutation
 from pellucid.errors import DataError, DataWarning, SettingsError
-from pellucid.estimators.base import keep_parameters
+from pellucid.estimators.base import keep_parameters, progress_of
 from pellucid.estimators.given import Given, classes_of, one_column
 from pellucid.estimators.parameters import VERBOSE, EntryParameters
 from pellucid.history import History
@@ -184,7 +181,7 @@ class _Tabular(EntryParameters, BaseEstimator):
             warnings.warn(warning, DataWarning, stacklevel=3)
         if given.X_val is not None:
             self._validate_on(plan, named, given)
-        with self._progress(len(plan.networks)) as shown:
+        with progress_of(self.verbose, len(plan.networks)) as shown:
             model = fit(plan, [*callbacks_of(self.callbacks), *shown], self.n_threads)
         model.data["named"] = named
         return model
@@ -202,22 +199,6 @@ class _Tabular(EntryParameters, BaseEstimator):
         if weights is not None:
             weights = weights_of(weights, len(t), "sample_weight_val")
         plan.validate_on(Z, t, weights)
-
-    @contextlib.contextmanager
-    def _progress(self, networks: int) -> Iterator[list[Callback]]:
-        """What shows the progress where it is asked for; the terminal is given back at the end."""
-        if not self.verbose:
-            yield []
-            return
-        from rich.console import Console
-
-        from pellucid._progress import progress
-
-        shown = progress(Console(stderr=True), networks)
-        try:
-            yield [shown]
-        finally:
-            shown.stop()
 
     def _keep(self, model: TableModel) -> None:
         """Set the fitted attributes."""

@@ -118,7 +118,7 @@ def open_lab(model: Any, X: Any, Y: Any) -> LabPage:
     ----------
     model : Network, or a fitted estimator
         Of Dense layers (a Scale is worked into the W behind it); MLPClassifier, MLPRegressor,
-        TabularClassifier, TabularRegressor.
+        NetworkClassifier, NetworkRegressor, TabularClassifier, TabularRegressor.
     X, Y : array
         For a Network as :func:`pellucid.train` takes them, (n[0], m) and (n[L], m) or class
         numbers, (m,); for an estimator rows and labels or numbers, as ``fit`` does.
@@ -178,14 +178,15 @@ def _fitted(estimator: Any, X: Any, y: Any) -> tuple[Model, Dataset]:
         return made, add_rows(columns, Z, t, "Your data", count(len(Z), "row"))
     if not hasattr(estimator, "network_"):
         raise TypeError(
-            "open_lab takes a Network, or a fitted MLPClassifier, MLPRegressor, TabularClassifier "
-            f"or TabularRegressor; got {estimator!r:.80}."
+            "open_lab takes a Network, or a fitted MLPClassifier, MLPRegressor, NetworkClassifier, "
+            "NetworkRegressor, TabularClassifier or TabularRegressor; got "
+            f"{estimator!r:.80}."
         )
     binarizer = getattr(estimator, "_label_binarizer", None)
     several = getattr(binarizer, "y_type_", "") == "multilabel-indicator"
     predictor = NetworkPredictor(estimator.network_, getattr(estimator, "classes_", None), several)
-    parameters = estimator.get_params(deep=False)
-    settings = {"batch_size": 200, "learning_rate": parameters["learning_rate_init"]}
+    rate = estimator.history_.settings.get("learning_rate", 0.001)
+    settings = {"batch_size": 200, "learning_rate": rate}
     names = getattr(estimator, "feature_names_in_", ())
     made = model_of(predictor, f"your {type(estimator).__name__}", settings, list(names))
     X = np.asarray(X, dtype=np.float64).T

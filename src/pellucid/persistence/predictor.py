@@ -113,9 +113,9 @@ def classes_of(folder: ModelFolder, network: Network) -> NDArray[Any]:
         classes = label_array(labels["values"], labels["dtype"])
     except (KeyError, TypeError, ValueError) as error:
         raise folder.damaged(f"its class labels are wrong: {error}") from None
-    several = fitted.get("target_type") == "multilabel-indicator" or len(classes) > 2
-    if not len(classes) or network.output_shape[-1] != (len(classes) if several else 1):
-        raise folder.damaged(
-            f"{len(classes)} classes do not fit {network.output_shape[-1]} outputs"
-        )
+    n = network.output_shape[-1]
+    task = task_of(network.layers[-1].activation, n)
+    fits = n == task.n_outputs(len(classes)) and (len(classes) < 3 or task.output_per_class)
+    if not len(classes) or not fits:
+        raise folder.damaged(f"{len(classes)} classes do not fit {n} outputs")
     return classes

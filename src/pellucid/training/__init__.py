@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from pellucid.training.arguments import (
     misfit,
     order_of,
     rows_of_parts,
+    warn,
 )
 from pellucid.training.augment import Augment, changes_of
 from pellucid.training.checkpoints import Checkpoints, restore
@@ -268,11 +268,11 @@ def train(
         restore(run, resume)
     fault = misfit(network, loss)
     if fault:
-        warnings.warn(fault, UserWarning, stacklevel=2)
+        warn(fault)
     saver = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
     run_training(run, callbacks, engine=engine, n_threads=n_threads, checkpoints=saver)
     if run.history.stopped == "diverged":
-        warnings.warn(run.history.message + ".", DivergenceWarning, stacklevel=2)
+        warn(run.history.message + ".", DivergenceWarning)
     return run.history
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from typing import Any
@@ -159,6 +161,14 @@ def check_class_weight(class_weight: Any, n_classes: int) -> None:
             f"class_weight must give classes 0 to {n_classes - 1} finite factors of 0 or more; "
             f"got {dict(class_weight)!r}."
         )
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line outside of Pellucid that led here: a call of train, or of an estimator."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "pellucid":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def misfit(network: Network, loss: Loss) -> str:

@@ -180,7 +180,7 @@ def _check_history(history: History) -> None:
 def _drop_in(
     estimator: Any, data: Pair | None, validation: Pair | None, loss: str | Loss | None
 ) -> TrainingRun:
-    """An MLPClassifier or MLPRegressor: X holds rows, Y the labels as fit takes them."""
+    """An estimator around one network: X holds rows, Y the labels as fit takes them."""
     network = estimator.network_  # raises NotFittedError
 
     def columns(pair: Pair | None) -> Pair | None:
@@ -197,7 +197,7 @@ def _drop_in(
         estimator._loss() if loss is None else find_loss(loss),
         tuple(map(str, getattr(estimator, "feature_names_in_", ()))),
         tuple(np.asarray(getattr(estimator, "classes_", ())).tolist()),
-        renamed=partial(_for_drop_in, estimator),
+        renamed=partial(_for_drop_in, estimator) if hasattr(estimator, "solver") else dict,
     )
 
 
@@ -218,8 +218,8 @@ def _for_drop_in(estimator: Any, fix: Settings) -> dict[str, Any]:
 def _whole(estimator: Any) -> History | None:
     """Its history; after warm starts or partial fits the curve of all of them, nothing else."""
     history: History | None = getattr(estimator, "history_", None)
-    J = estimator.loss_curve_
-    if history is None or history.stopped == "diverged" or len(J) == history.epochs:
+    J = getattr(estimator, "loss_curve_", None)
+    if J is None or history is None or history.stopped == "diverged" or len(J) == history.epochs:
         return history
     rate = history.curves.get("learning_rate", [history.settings.get("learning_rate", 0.0)])[-1]
     rates = [rate] * len(J)
