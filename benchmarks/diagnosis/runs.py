@@ -267,7 +267,7 @@ def training_run_of(result: Result) -> TrainingRun:
 
 def run(spec: Spec) -> Result:
     """Return the run, from disk where it was done before; its evidence is as new as the code."""
-    result = _kept(CACHE / "runs" / spec.key, lambda: _carry_out(spec))
+    result = kept(CACHE / "runs" / spec.key, lambda: _carry_out(spec))
 
     def evidence() -> Evidence:
         kind = task(spec.table)
@@ -277,16 +277,17 @@ def run(spec: Spec) -> Result:
                 training_run_of(result), "regression" if kind == "regression" else "classification"
             )
 
-    result.evidence = _kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)
+    result.evidence = kept(CACHE / f"evidence-{_VERSION}" / spec.key, evidence)
     return result
 
 
 def metric(spec: Spec) -> float:
     """Return the held-out metric of a run, without its evidence."""
-    return float(_kept(CACHE / "runs" / spec.key, lambda: _carry_out(spec)).metric)
+    return float(kept(CACHE / "runs" / spec.key, lambda: _carry_out(spec)).metric)
 
 
-def _kept(path: Path, make: Any) -> Any:
+def kept(path: Path, make: Any) -> Any:
+    """Return what is kept in a file, made where there is none."""
     if path.exists():
         return pickle.loads(path.read_bytes())
     made = make()
@@ -304,7 +305,7 @@ def _cached_reference(train: Table, held_out: Table) -> reference.Reference:
     key = hashlib.sha256(
         (inspect.getsource(reference) + repr(train.loss)).encode() + parts
     ).hexdigest()[:20]
-    return _kept(CACHE / "references" / key, lambda: reference.reference(train, held_out))
+    return kept(CACHE / "references" / key, lambda: reference.reference(train, held_out))
 
 
 evidence_module.reference = _cached_reference

@@ -25,6 +25,7 @@ from pellucid.network import Network
 from pellucid.propagation import Cache, Gradients
 from pellucid.training.facts.columns import take_rows
 from pellucid.training.facts.target import by_steps
+from pellucid.training.through_time import through_time
 
 FLAT = 0.02
 """Share of its largest slope below which a unit of a bounded activation is saturated."""
@@ -48,13 +49,15 @@ def measure(
     :func:`of_parameters` says and ``dW_norm``, ``Z_rms``, ``dead`` (units that are 0 for every
     example) and ``saturated`` (units that are flat for 95 % of the examples). Of a convolution the
     units are its filters, and every place counts as an example; so do the steps of a sequence,
-    those that ``lengths``, (m,), say are there.
+    those that ``lengths``, (m,), say are there. Of a recurrent layer there is also what
+    :func:`~pellucid.training.through_time.through_time` says.
     """
     with np.errstate(all="ignore"):
         cache = propagation.forward(network.layers, X, lengths=lengths, training=True)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
-        return {"J": float(J), "layers": of_pass(cache, gradients)}
+        layers, back = of_pass(cache, gradients), through_time(cache, gradients, Y, loss)
+        return {"J": float(J), "layers": [each | back.get(each["layer"], {}) for each in layers]}
 
 
 def of_pass(cache: Cache, gradients: Gradients) -> list[dict[str, Any]]:

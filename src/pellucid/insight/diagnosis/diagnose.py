@@ -25,7 +25,8 @@ def diagnose(
     loss: str | Loss | None = None,
     task: str | None = None,
     network: Network | None = None,
-    validation_data: tuple[Any, Any] | None = None,
+    validation_data: tuple[Any, ...] | None = None,
+    lengths: Any = None,
     try_advice: bool = True,
 ) -> Diagnosis:
     """Say what is wrong with a training, a network or its data, why, and what to change.
@@ -55,13 +56,17 @@ def diagnose(
     network : Network, optional
         The trained network, beside a history.
     validation_data : tuple, optional
-        (Xv, Yv) that were not trained on; without them a third of the rows serves the comparison.
+        (Xv, Yv) that were not trained on, or (Xv, Yv, weights, lengths) as ``train`` takes them;
+        without them a third of the rows serves the comparison.
+    lengths : array of int, shape (m,), optional
+        How many steps each sequence of X has.
     try_advice : bool
-        Train with what is advised, a few seconds at most, on the rows that are given or that the
+        Train with what is advised, some seconds at most, on the rows that are given or that the
         training has kept: what does not help there is not advised, and ``suggest()`` returns the
         settings that helped most. Layers of your own stay as they are but for their ``activation``
         and ``dropout``: "hidden_layer_sizes" are then the Dense layers after them. How much is
-        tried with them depends on how long a step takes on this machine.
+        tried with them depends on how long a step takes on this machine. In a network with filters
+        or steps no sizes are changed.
 
     Returns
     -------
@@ -89,14 +94,15 @@ def diagnose(
     if (X is None) != (Y is None):
         given, lacking = ("X", "Y") if Y is None else ("Y", "X")
         raise ValueError(f"diagnose: {given} is given without {lacking}; pass both or neither.")
+    steps_v = None
     if validation_data is not None:
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            what = type(validation_data).__name__
-            raise ValueError(f"diagnose: validation_data must be a pair (Xv, Yv); got {what}.")
-        if X is None:
-            raise ValueError("diagnose: validation_data is given without X and Y; pass them too.")
+        validation_data, steps_v = _pair_and_lengths(validation_data)
+    for name, extra in (("validation_data", validation_data), ("lengths", lengths)):
+        if extra is not None and X is None:
+            raise ValueError(f"diagnose: {name} is given without X and Y; pass them too.")
     data = None if X is None else (X, Y)
-    run = with_kept_rows(training_run_of(subject, data, validation_data, loss, network))
+    steps = lengths, steps_v
+    run = with_kept_rows(training_run_of(subject, data, validation_data, loss, network, steps))
     data_alone = of_data(run, task)
     first = gather(run, task, data_alone)
     each = [findings(first)]
@@ -115,6 +121,15 @@ def diagnose(
     if tried is not None:
         tried = replace(tried, settings=run.renamed(tried.settings))
     return Diagnosis(found, looked_at, run.more(), tried)
+
+
+def _pair_and_lengths(given: Any) -> tuple[tuple[Any, Any], Any]:
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 4):
+        raise ValueError(
+            "diagnose: validation_data must be a pair (Xv, Yv), or (Xv, Yv, weights, lengths); got "
+            f"{type(given).__name__}."
+        )
+    return (given[0], given[1]), given[3] if len(given) == 4 else None
 
 
 def _together(each: list[list[Finding]]) -> list[Finding]:

@@ -19,9 +19,9 @@ from pellucid.activations import activation as find_activation
 from pellucid.history import History
 from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.training_run import TrainingRun
-from pellucid.layers import Dense, Scale
+from pellucid.layers import LAYERS, Dense, Scale
 from pellucid.layers.base import Layer
-from pellucid.layers.chain import leaves, place
+from pellucid.layers.chain import leaves, place, walk
 from pellucid.layers.shapes import by_place, unrolled
 from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
@@ -36,6 +36,9 @@ engine, which a custom loss and layers of one's own need, as ten times that."""
 PER_STEP, SLOWER = 3e5, 10
 QUICK = 3e-4
 """Seconds of such a step with layers of one's own; a longer one counts 10 or 100 times as much."""
+OF_A_LAYER, OF_A_STEP = 3.0, 4.0
+"""What the reference engine's calls for a layer of ours count as, in steps of the fused one; and
+those for each step of a recurrent layer."""
 FEWEST = 5
 """Epochs of a trial at least."""
 
@@ -90,7 +93,7 @@ class Recipe:
             each["initializer"] = None
         new = replace(
             new,
-            before=tuple(_like(layer, **each) for layer in new.before),
+            before=tuple(_changed(layer, each) for layer in new.before),
             hidden=tuple(_like(layer, **each) for layer in new.hidden),
         )
         if "initializer" in fix:
@@ -184,9 +187,12 @@ class Recipe:
         layers = [layer.unbuilt() for layer in self.layers]
         place(layers, self._shape(n))
         for layer in leaves(layers):
-            shapes = layer.parameter_shapes(layer.input_shape)
-            widest = max((row for _, row in shapes.values()), default=1)
-            sums += (widest + 1) * math.prod(layer.output_shape)
+            shapes = layer.parameter_shapes(layer.input_shape).values()
+            widest = max((row for _, row in shapes), default=1)
+            often = math.prod(layer.output_shape)
+            if layer.carried:
+                often = layer.input_shape[0] * max(rows for rows, _ in shapes)
+            sums += (widest + 1) * often
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
         slower = max(self.slower, SLOWER if is_custom(self.loss) else 1)
         return float(6 * sums * m + PER_STEP * steps * slower)
@@ -198,6 +204,10 @@ class Recipe:
     def fits(self, X: NDArray[Any]) -> bool:
         """Whether the fewest epochs are done in the time of a trial."""
         return FEWEST * self._of_an_epoch(X) <= OPERATIONS
+
+    def in_full(self, X: NDArray[Any]) -> bool:
+        """Whether a trial may take all the epochs that are asked for."""
+        return bool(self.affordable(X)["epochs"] == self.settings["epochs"])
 
     def affordable(self, X: NDArray[Any]) -> dict[str, Any]:
         """Return the settings, with as few epochs as a trial may take."""
@@ -274,7 +284,13 @@ def recipe_of(run: TrainingRun, e: Evidence) -> Recipe | None:
 
 
 def _slower(network: Network, run: TrainingRun, loss: Loss, batch_size: int | None) -> float:
-    """How many times as much a step of this network costs, as a power of 10: it is timed."""
+    """How many times as much a step of this network costs.
+
+    Of layers of ours it is counted; with others it is timed, as a power of 10.
+    """
+    if all(type(layer) is LAYERS.get(layer.name) for layer in walk(network.layers)):
+        each = (OF_A_STEP * k.input_shape[0] if k.carried else OF_A_LAYER for k in network.leaves)
+        return sum(each)
     assert run.data is not None
     X, Y = (part[..., :batch_size].astype(network.dtype) for part in run.data)
     lengths = None if run.lengths[0] is None else run.lengths[0][:batch_size]
@@ -298,6 +314,12 @@ def _like(layer: L, **changed: Any) -> L:
     ):
         setattr(made, name, changed[name])
     return made
+
+
+def _changed(layer: L, each: dict[str, Any]) -> L:
+    """A layer before the Dense ones; what is good for g between layers is not so between steps."""
+    kept = {"activation"} if layer.carried else set()
+    return _like(layer, **{name: value for name, value in each.items() if name not in kept})
 
 
 def _numbers(Y: NDArray[Any], like: NDArray[Any]) -> NDArray[np.intp]:

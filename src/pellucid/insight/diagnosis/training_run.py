@@ -14,6 +14,7 @@ import numpy as np
 
 from pellucid.history import History
 from pellucid.insight.diagnosis.unwrap import refusal, unwrapped
+from pellucid.layers.shapes import held, valid_steps
 from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -98,8 +99,12 @@ def training_run_of(
     validation: Pair | None,
     loss: str | Loss | None,
     network: Network | None,
+    lengths: tuple[Any, Any] = (None, None),
 ) -> TrainingRun:
-    """Return the run that a history, network, estimator, table model or folder stands for."""
+    """Return the run that a history, network, estimator, table model or folder stands for.
+
+    ``lengths`` are those of the data and of the validation data, of histories and networks.
+    """
     history = None
     if isinstance(given, type):
         raise refusal(given)
@@ -126,9 +131,16 @@ def training_run_of(
     else:
         raise refusal(given)
     found.loss = _loss(loss, found.history, found.network)
-    found.data = None if data is None else _checked(*data, found.network, "X, Y")
+    steps: list[Any] = []
+    if data is not None:
+        found.data, of_X = _checked(*data, found.network, "X, Y", lengths[0])
+        steps.append(of_X)
     if validation is not None:
-        found.validation = _checked(*validation, found.network, "validation_data")
+        found.validation, of_Xv = _checked(
+            *validation, found.network, "validation_data", lengths[1]
+        )
+        steps.append(of_Xv)
+    found.lengths = (*steps, None, None)[:2]
     return found
 
 
@@ -187,7 +199,7 @@ def _drop_in(
         if pair is None:
             return None
         X, Y = estimator._checked_rows(pair[0]), estimator._encode(pair[1])
-        return _checked(X.T, np.asarray(Y, dtype=network.dtype), network, "X, y")
+        return _checked(X.T, np.asarray(Y, dtype=network.dtype), network, "X, y")[0]
 
     return TrainingRun(
         network,
@@ -250,7 +262,7 @@ def _table_model(
         if pair is None:
             return None
         y = as_learned(model, pair[1], getattr(pair[0], "source", "y"))
-        return _checked(model.inputs(pair[0]).T, y, network, "X, y")
+        return _checked(model.inputs(pair[0]).T, y, network, "X, y")[0]
 
     return TrainingRun(
         network,
@@ -284,8 +296,13 @@ def _loss(loss: str | Loss | None, history: History | None, network: Network | N
     return find_loss(task_of(network.layers[-1].activation, network.n[-1]).loss)
 
 
-def _checked(X: Any, Y: Any, network: Network | None, name: str) -> Pair:
-    """X as (n[0], m) and Y as (n[L], m) or (m,) arrays; one clear message for other shapes."""
+def _checked(
+    X: Any, Y: Any, network: Network | None, name: str, lengths: Any = None
+) -> tuple[Pair, Any]:
+    """X as (n[0], m) and Y as (n[L], m) or (m,) arrays; one clear message for other shapes.
+
+    And the lengths, (m,) or None; steps that are not there become 0 in X.
+    """
     X = network.checked_X(X) if network is not None else X
     if network is not None and len(network.output_shape) > 1:
         raise ValueError(
@@ -309,8 +326,13 @@ def _checked(X: Any, Y: Any, network: Network | None, name: str) -> Pair:
             f"diagnose: Y of {name} must be numbers of shape (n[L], m) = ({outputs}, "
             f"{X.shape[1]}) or ({X.shape[1]},); got shape {Y.shape}, dtype {Y.dtype}."
         )
+    if lengths is not None:
+        if network is None:
+            raise ValueError("diagnose: lengths need the network that they are for (network=...).")
+        lengths = network.checked_lengths(lengths, X.shape[1])
+        X = held(X, valid_steps(lengths, network.input_shape))
     if not (np.isfinite(X).all() and np.isfinite(Y).all()):
         raise ValueError(
             f"diagnose: {name} hold NaN or infinity. Remove those examples or fill the values in."
         )
-    return X, Y
+    return (X, Y), lengths

@@ -265,6 +265,8 @@ def _without_help(trials: Trials, f: Finding, before: Outcome, symptoms: Contain
     if f.severity != "warning" or not f.fix or f.kind in OF_THE_DATA:
         return f
     rows = trials.learned[0].shape[1]
+    if "epochs" in f.fix and not trials.recipe.changed(f.fix).in_full(trials.learned[0]):
+        return f  # there was no room for so many
     if f.kind in symptoms:
         note = f"Tried on {rows} rows, this does not help: {f.advice}"
         return replace(f, severity="info", advice=note, fix={})
