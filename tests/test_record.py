@@ -47,7 +47,7 @@ EXPRESSIONS = {
     "X.reshape(1, 4)": "reshape(X)",
     "np.clip(A - Y, -0.5, 0.5)": "A[2] - Y",
     "np.clip(A - Y, 0, 0.5)": "clip(A[2] - Y, 0, 0.5)",
-    "np.concatenate([A, Y])": "concat(A[2], Y)",
+    "np.concatenate([A, Y])": "[A[2]; Y]",
     "np.einsum('ij,jk->ik', W, X)": "einsum(W[1], X)",
     "1.0 * A + 0.0 * Y": "A[2]",
     "X.astype('float32') * 2": "2 X",
@@ -90,7 +90,7 @@ def test_the_table_serves_numbers_graphs_and_onnx():
     assert OPERATIONS["matmul"].onnx == "MatMul"
     for name, each in OPERATIONS.items():
         assert each.name == name
-        assert each.kind in ("each", "sum", "matmul", "move")
+        assert each.kind in ("each", "sum", "matmul", "move", "gather")
 
 
 def test_what_numpy_alone_knows_is_one_function():

@@ -12,27 +12,36 @@ from numpy.typing import NDArray
 
 from pellucid.record.array import Array, Key
 from pellucid.record.operations import OPERATIONS
+from pellucid.record.volumes import Picture, Volume, pictures
 
 DIGITS = 4
 """Of a number, where nothing asks for more."""
+
+_WITHOUT_LAYER = ("X", "dX", "x", "dx", "Y", "w", "L", "J")
 
 
 @dataclass(frozen=True)
 class Matrix:
     """A named array inside a formula; ``transposed`` where the formula has its transpose.
 
-    Of its numbers so many ``digits`` are shown.
+    Of its numbers so many ``digits`` are shown; where it has a ``volume``, as pictures.
     """
 
     key: Key
     values: NDArray[Any]
     transposed: bool = False
     digits: int = DIGITS
+    volume: Volume | None = None
 
     @property
     def shown(self) -> NDArray[Any]:
         """The numbers as they stand in the formula."""
         return self.values.T if self.transposed else self.values
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Its pictures; none of a matrix."""
+        return pictures(self.values, self.volume) if self.volume else []
 
 
 Part = str | Matrix
@@ -54,13 +63,14 @@ JUXTAPOSED, PRODUCT, OVER, MINUS = 2.5, 2, 1.5, 1.05
 
 
 def name(key: Key) -> str:
-    """Return how an array is called: ``Z[1]``, ``X``; ``A*[1]`` is A[1] after a Scale.
+    """Return how an array is called: ``Z[1]``, ``X``, ``Z[1]<3>``; ``A*[1]`` is A[1] after a Scale.
 
-    >>> name(("dW", 2)), name(("X", 0))
-    ('dW[2]', 'X')
+    >>> name(("dW", 2)), name(("X", 0)), name(("Z", 1, 3)), name(("x", 0, 2))
+    ('dW[2]', 'X', 'Z[1]<3>', 'x<2>')
     """
-    letter, number = key
-    return letter if letter in ("X", "dX", "Y", "w", "L", "J") else f"{letter}[{number}]"
+    letter, number, *step = key
+    called = letter if letter in _WITHOUT_LAYER else f"{letter}[{number}]"
+    return f"{called}<{step[0]}>" if step else called
 
 
 def shown(value: Any, digits: int = DIGITS) -> str:
@@ -98,8 +108,12 @@ def parts(x: Array) -> tuple[Part, ...]:
 def joined(texts: Sequence[str]) -> str:
     """Return the pieces of a formula as one text."""
     text = " ".join(each for each in texts if each)
-    text = re.sub(r"(?<=\() | (?=[),^])|(?<=[\w)\]]) (?=\[(?!\d+ x ))", "", text)
+    text = re.sub(rf"(?<=[([]) | (?=[]),^;])|(?<=[\w)\]]) (?={_INDEX})", "", text)
     return re.sub(r"\| (.*?) \|", r"|\1|", text)
+
+
+_INDEX = r"\[(?:[-\d:,. ]|new|\[[\d x]+\])*\]"
+"""What is taken of an array: ``[:1, 0:2]``, ``[:, [16 x 9]]``."""
 
 
 def simplified(x: Array, *, named: bool = False) -> Array:
@@ -172,11 +186,30 @@ def pieces(x: Array) -> Pieces:
 
 def inner(x: Array, suffix: str, tight: float) -> Pieces:
     """The pieces of an input, in parentheses where it binds less tightly."""
-    x = simplified(x)
+    x = laid_out(simplified(x))
     if x.key is not None or x.operation is None:
         return _leaf(x, suffix)
     found, rank = _pieces_of(x, suffix)
     return found if rank >= tight else [Piece("(", "("), *found, Piece(")", ")")]
+
+
+def laid_out(x: Array) -> Array:
+    """Return what an array is but for how examples are laid out.
+
+    A named one has the numbers as they stand here, a column for each place or for each example.
+    """
+    of = x
+    while of.key is None and of.operation is not None and of.operation.name in LAID_OUT:
+        of = simplified(of.inputs[0])
+    named = of is not x and (of.key is not None or of.operation is None)
+    return Array(x.values, key=of.key, text=of.text) if named else of
+
+
+def at_places(x: Array) -> bool:
+    """Return whether a column of an array stands for one place of an example."""
+    if x.operation is None or (x.operation.name != "by_place" and x.key is not None):
+        return False
+    return x.operation.name == "by_place" or any(map(at_places, x.inputs))
 
 
 def _leaf(x: Array, suffix: str) -> Pieces:
@@ -225,7 +258,8 @@ def _by_template(x: Array, suffix: str) -> tuple[Pieces, float]:
     assert x.operation is not None
     shown, rank = x.operation.written or x.operation.shown, x.operation.rank
     if x.operation.name == "concat":
-        shown = f"concat({', '.join(f'{{{k}}}' for k in range(len(x.inputs)))})"
+        between = "; " if x.options.get("axis", 0) == 0 else ", "
+        shown = f"[{between.join(f'{{{k}}}' for k in range(len(x.inputs)))}]"
     found: Pieces = []
     for place, text in enumerate(re.split(r"{(\d+)}", shown)):
         if place % 2 == 0:
@@ -277,7 +311,7 @@ def _rank_of(x: Array) -> float:
 def _transpose(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     if "axes" in x.options:
         return None
-    of = simplified(x.inputs[0])
+    of = laid_out(simplified(x.inputs[0]))
     if of.operation is not None and of.key is None:
         return [*inner(of, suffix, 4.5), Piece("^T", "^T")], 4
     if of.ndim != 2:
@@ -311,15 +345,28 @@ _ALONG = {
 
 
 def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
-    """Over the examples, sum_i dZ(i); over the units, sum_j A_j."""
+    """Over the examples, sum_i dZ(i); over their places, sum_p dZ_p; over the units, sum_j A_j."""
     assert x.operation is not None
     short, long = _ALONG[x.operation.name]
     axis = x.options.get("axis")
     if suffix or x.inputs[0].ndim != 2 or not isinstance(axis, (int, np.integer)):
         return None
     over, of, each = ("i", "columns", "(i)") if axis in (1, -1) else ("j", "rows", "_j")
+    if over == "i" and at_places(x.inputs[0]):
+        over, each = "p", "_p"
     word = Piece(f"{short}_{over}", f"{long} of the {of} of")
     return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
+
+
+LAID_OUT = ("by_place", "unrolled", "held")
+"""Operations that lay examples out, and put 0 where one has no step: formulas leave them out."""
+
+
+def _only_laid_out(x: Array, suffix: str) -> tuple[Pieces, float]:
+    of = simplified(x.inputs[0])
+    if of.key is not None or of.operation is None:
+        return _leaf(Array(x.values, key=of.key, text=of.text), suffix), 9
+    return _pieces_of(of, suffix)
 
 
 def _take(x: Array, suffix: str) -> tuple[Pieces, float]:
@@ -347,6 +394,7 @@ _SPECIAL: dict[str, Callable[[Array, str], tuple[Pieces, float] | None]] = {
     "power": _power,
     "negative": _negative,
     "take": _take,
+    **dict.fromkeys(LAID_OUT, _only_laid_out),
     **dict.fromkeys(_ALONG, _reduced),
 }
 """Operations that formulas of the lectures write in a way of their own."""
