@@ -26,7 +26,7 @@ several steps (or places), L_i is the mean of the losses of the steps that examp
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,9 @@ class Cache:
 
     ``Z[l]``, ``A[l]`` and ``masks[l]`` by the lectures' numbers; ``A[0]`` is what enters layer 1
     (X, scaled where the network begins with a Scale) and ``A[l]`` what leaves layer l, dropout and
-    scaling done. ``layers`` and ``caches`` are of each layer, those inside of others in their
-    place; ``chain`` is as the network has them, with ``chain_caches``.
+    scaling done; of the last layer l inside a Residual or a Parallel it is what leaves that.
+    ``layers`` and ``caches`` are of each layer, those inside of others in their place; ``chain`` is
+    as the network has them, with ``chain_caches``.
     """
 
     chain: Sequence[Layer]
@@ -65,7 +66,7 @@ class Cache:
     @property
     def A(self) -> dict[int, Array]:
         """A[l] for l = 0 ... L."""
-        return {0: self.X} | {layer.number: c.output for layer, c in self._pairs()}
+        return {0: self.X} | dict(_outputs(self.chain, self.chain_caches))
 
     @property
     def masks(self) -> dict[int, Array]:
@@ -109,6 +110,16 @@ class Gradients:
         return self._of("ds")
 
     @property
+    def dgamma(self) -> dict[int, Array]:
+        """dJ/dgamma[l] of the LayerNorm or BatchNorm that follows layer l."""
+        return self._of("dgamma")
+
+    @property
+    def dbeta(self) -> dict[int, Array]:
+        """dJ/dbeta[l] of the LayerNorm or BatchNorm that follows layer l."""
+        return self._of("dbeta")
+
+    @property
     def dZ(self) -> dict[int, Array]:
         """The derivative of each example's loss by Z[l]."""
         return self._of("dZ")
@@ -150,6 +161,19 @@ def _leaf_caches(layers: Sequence[Layer], caches: Sequence[LayerCache]) -> list[
     for layer, cache in zip(layers, caches, strict=True):
         found += _leaf_caches(layer.inner, cache.inner) if layer.inner else [cache]
     return found
+
+
+def _outputs(layers: Sequence[Layer], caches: Sequence[LayerCache]) -> Iterator[tuple[int, Array]]:
+    """What leaves each layer, by its number; those inside of one come before it."""
+    for layer, cache in zip(layers, caches, strict=True):
+        yield from _outputs(layer.inner, cache.inner)
+        yield layer.number, cache.output
+
+
+def learn_statistics(cache: Cache) -> None:
+    """Let layers take the statistics of a pass with ``training=True`` into theirs."""
+    for layer, kept in zip(cache.layers, cache.caches, strict=True):
+        layer.learn_statistics(kept)
 
 
 def losses(cache: Cache, Y: Array, loss: Loss) -> Array:

@@ -262,7 +262,8 @@ class Session(Protocol):
 
     A step is :meth:`run`, or :meth:`gradients` and :meth:`apply`, with whatever is done to the
     gradients in between: several machines add up those of their parts of a mini-batch. Where its
-    weights sum to 0 there are no gradients, and the step is :meth:`skip`.
+    weights sum to 0 there are no gradients, and the step is :meth:`skip`. A network with a layer
+    that mixes the examples of a mini-batch, as a BatchNorm does, learns by :meth:`run` alone.
     """
 
     def run(
@@ -385,8 +386,9 @@ def check_parameters(layers: list[Layer], dtype: np.dtype[Any], *, writing: bool
     They must be of the network's dtype and of the layers' shapes; a session writes into them too.
     """
     for layer in layers:
-        for letter, shape in layer.parameter_shapes(layer.input_shape).items():
-            array = layer.parameters[letter]
+        shapes, n = layer.parameter_shapes(layer.input_shape), layer.input_shape
+        for letter, shape in [*shapes.items(), *layer.statistic_shapes(n).items()]:
+            array = (layer.parameters if letter in shapes else layer.statistics)[letter]
             fits = type(array) is np.ndarray or isinstance(array, np.memmap)
             fits = fits and (array.dtype, array.shape) == (dtype, shape) and array.flags.aligned
             if fits and (array.flags.writeable or not writing):

@@ -145,6 +145,12 @@ class ReferenceSession(Session):
         return flat
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
+        for layer in self.layers:
+            if layer.mixes_examples:
+                raise ValueError(
+                    f"{layer.where()} learns statistics of each mini-batch, which gradients alone "
+                    "do not carry: do its steps with run."
+                )
         by_layer = parameter_views(self.layers, flat, self.dtype)
         self._step += 1
         with np.errstate(over="ignore", invalid="ignore"):
@@ -176,7 +182,7 @@ class ReferenceSession(Session):
         return total / weight, A
 
     def finite(self) -> bool:
-        return all(np.isfinite(W).all() for _, _, W in self._parameters())
+        return all(np.isfinite(array).all() for array in self._arrays())
 
     def write_back(self) -> None:
         self._synced = [array.copy("K") for array in self._arrays()]
@@ -242,8 +248,8 @@ class ReferenceSession(Session):
             total += float(np.sum(each if wb is None else each * wb, dtype=np.float64))
             found = propagation.backward(cache, Yb, objective.loss, wb, m=weight)
             summed = found if summed is None else _add(summed, found)
-            for layer, kept in zip(self.layers, cache.caches, strict=True) if learn else ():
-                layer.learn_statistics(kept)
+            if learn:
+                propagation.learn_statistics(cache)
         assert summed is not None
         penalties = objective.penalties(weight if whole_weight is None else whole_weight)
         for layer, gradients in zip(self.layers, summed.by_layer, strict=True):

@@ -259,7 +259,7 @@ class BaseMLP(EntryParameters, BaseEstimator):
         drawn = Network(
             network.layers, network.n_inputs, self.initializer, seed=seed, dtype=network.dtype
         )
-        network.put_parameters(drawn.parameters)
+        network.put_parameters(drawn.parameters | drawn.statistics)
 
     def _check_sizes(self, n_features: int) -> None:
         asked = [n_features, *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]

@@ -68,7 +68,7 @@ def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
     A: Any = X
     for layer in network.layers:
         try:
-            A = propagation.forward([layer], A).caches[-1].output
+            A = propagation.forward([layer], A).chain_caches[-1].output
             known = isinstance(A, Value)
         except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
             known, reason = False, f": {error}"

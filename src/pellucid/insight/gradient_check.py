@@ -108,12 +108,13 @@ class GradientCheck:
         return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:
-        lines = ["array   derivative of  error"]
+        width = max(6, *map(len, self.arrays))
+        lines = [f"{'array':<{width}}  derivative of  error"]
         for name, each in self.arrays.items():
             wrong = "" if each.error <= self.tolerance else "  WRONG"
             error = f"{each.error:.1e}{wrong}" if each.error < math.inf else "not finite"
             few = f"  {each.too_small} of {each.count} too small to tell" if each.too_small else ""
-            lines.append(f"{name:<6}  {each.of:<13}  {error}{few}")
+            lines.append(f"{name:<{width}}  {each.of:<13}  {error}{few}")
         lines.append(self.verdict)
         lines += [f"near a kink, differences mean nothing: {place}" for place in self.near_kink]
         return "\n".join(lines)

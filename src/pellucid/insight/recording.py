@@ -250,8 +250,9 @@ class Recording:
             self._epochs[-1] += self._compared(A0, targets)
         self._some.add(A0, targets)
         self._largest = max(self._largest, given.m)
-        for name, array in self._before.parameters.items():
-            array[...] = self._network.parameters[name]
+        now = self._network.parameters | self._network.statistics
+        for name, array in (self._before.parameters | self._before.statistics).items():
+            array[...] = now[name]
 
     def end_epoch(self) -> None:
         """End an epoch: a point of the curves. From the first call on no epoch ends by itself."""
@@ -293,7 +294,7 @@ class Recording:
         if self._first is None and cosine < -SAME:
             self._first = squares
         if self._first is None:  # weights may be set within the block, before the loop
-            self._start.put_parameters(self._network.parameters)
+            self._start.put_parameters(self._network.parameters | self._network.statistics)
         epoch = _Epoch(J * X.shape[1], X.shape[1], 1, restarts=int(anew))
         if not anew and math.isfinite(product) and math.isfinite(sum(squares)):
             epoch.moved, (epoch.dW_dW, epoch.C_C) = int(squares[1] > 0), squares
@@ -321,9 +322,9 @@ class Recording:
 
     def _pass(self, net: Network, X: NDArray[Any], Y: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         """J, and every dW as one row."""
-        cache = propagation.forward(net.layers, X)
+        cache = propagation.forward(net.layers, X, training=True)
         found = propagation.backward(cache, Y, self._loss).by_layer
-        pairs = zip(net.layers, found, strict=True)
+        pairs = zip(net.leaves, found, strict=True)
         dW = [each["d" + letter] for layer, each in pairs for letter in _weights(layer)]
         return propagation.cost(cache, Y, self._loss), _row(dW)
 
@@ -377,7 +378,7 @@ class Recording:
 
 def _flat(network: Network) -> NDArray[np.float64]:
     """Every W as one row."""
-    return _row(layer.parameters[letter] for layer in network.layers for letter in _weights(layer))
+    return _row(layer.parameters[letter] for layer in network.leaves for letter in _weights(layer))
 
 
 def _weights(layer: Layer) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ One file a layer, one table, :data:`LAYERS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pellucid._catalogue import did_you_mean
@@ -15,18 +15,28 @@ from pellucid.layers.affine import Affine
 from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
+from pellucid.layers.dropout import Dropout
+from pellucid.layers.normalize import BatchNorm, LayerNorm
+from pellucid.layers.parallel import Parallel
+from pellucid.layers.residual import Residual
 from pellucid.layers.scale import Scale
 
 __all__ = [
     "LAYERS",
     "Affine",
+    "BatchNorm",
     "Conv1D",
     "Conv2D",
     "Dense",
+    "Dropout",
     "Layer",
     "LayerCache",
+    "LayerNorm",
+    "Parallel",
+    "Residual",
     "Scale",
     "layer_from_dict",
+    "with_layers",
 ]
 
 LAYERS: dict[str, type[Layer]] = {
@@ -36,6 +46,11 @@ LAYERS: dict[str, type[Layer]] = {
         Conv1D,
         Conv2D,
         Scale,
+        LayerNorm,
+        BatchNorm,
+        Dropout,
+        Residual,
+        Parallel,
     )
 }
 """Every layer by its name. A new one is a file here and a word in this table."""
@@ -60,7 +75,23 @@ def layer_from_dict(
         raise ValueError(
             f"unknown layer {name!r}{did_you_mean(name, known)}. Known are: {', '.join(known)}."
         )
+
+    def made(inside: Mapping[str, Any]) -> Layer:
+        return layer_from_dict(inside, layers, activations)
+
+    settings = {key: with_layers(value, made) for key, value in settings.items()}
     g = settings.get("activation")
     if activations and g is not None:
         settings["activation"] = find_activation(g, activations)
     return known[name](**settings)
+
+
+def with_layers(setting: Any, make: Callable[[Mapping[str, Any]], Layer]) -> Any:
+    """Return a setting in which each described layer, those in lists too, is what ``make`` says.
+
+    >>> with_layers([{"layer": "dense", "n_units": 2}, 3], layer_from_dict)
+    [Dense(2, 'relu'), 3]
+    """
+    if isinstance(setting, Mapping) and "layer" in setting:
+        return make(setting)
+    return [with_layers(each, make) for each in setting] if isinstance(setting, list) else setting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -61,8 +61,9 @@ class Layer:
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
     by the lectures' letters; ``statistics``, arrays that it keeps but does not learn by gradients.
-    ``inner`` are the layers inside of it, which then have the parameters. ``variant`` names the
-    option by which it computes otherwise than its name says, which an engine may lack.
+    ``inner`` are the layers inside of it, which then have the parameters; they stand among its
+    arguments. ``variant`` names the option by which it computes otherwise than its name says,
+    which an engine may lack.
 
     Examples
     --------
@@ -151,6 +152,10 @@ class Layer:
     def learn_statistics(self, cache: LayerCache) -> None:
         """Change ``statistics`` after a step of training; unless overridden there are none."""
 
+    def marks(self) -> list[str]:
+        """Return what stands before each layer of ``inner`` in a table; unless overridden, ""."""
+        return [""] * len(self.inner)
+
     @property
     def fan_in(self) -> int | None:
         """How many inputs a unit adds up, z = w a_prev + b; None where it computes otherwise.
@@ -197,18 +202,24 @@ class Layer:
     def settings(self) -> dict[str, Any]:
         """Return the arguments that make this layer again, as plain data.
 
-        Unless overridden they are the attributes that are called as the arguments are.
+        Unless overridden they are the attributes that are called as the arguments are; layers
+        among them are described as :meth:`to_dict` does.
         """
         found = {}
+        for name, value in self._arguments():
+            value = _each_layer(value, Layer.to_dict) if self.inner else value
+            found[name] = value.spec() if hasattr(value, "spec") else value
+        return found
+
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        """Each argument of ``__init__`` by its name, and what was given."""
         for name in inspect.signature(type(self)).parameters:
             if not hasattr(self, name):
                 raise TypeError(
                     f"{type(self).__name__}: keep the argument {name!r} as self.{name}, or "
                     "define settings()."
                 )
-            value = getattr(self, name)
-            found[name] = value.spec() if hasattr(value, "spec") else value
-        return found
+            yield name, getattr(self, name)
 
     def place(self, input_shape: tuple[int, ...], number: int) -> None:
         """Give the layer its number and its shapes."""
@@ -217,7 +228,9 @@ class Layer:
         self._check_factor_letters()
 
     def draw(self, seed: int, dtype: Any, initializer: Initializer | None = None) -> None:
-        """Give the layer its initial parameters."""
+        """Give the layer, and those inside, its initial parameters."""
+        for layer in self.inner:
+            layer.draw(seed, dtype, initializer)
         self.parameters = {}
         for letter, shape in self.parameter_shapes(self.input_shape).items():
             drawn = self.initial(letter, shape, initializer, seed)
@@ -240,8 +253,10 @@ class Layer:
         return self
 
     def unbuilt(self) -> Layer:
-        """Return a copy with the settings alone."""
+        """Return a copy with the settings alone, and such copies of the layers inside."""
         made = copy.copy(self)
+        for name, value in self._arguments() if self.inner else ():
+            setattr(made, name, _each_layer(value, Layer.unbuilt))
         made.number, made.input_shape, made.output_shape = 0, (), ()
         made.parameters, made.statistics = {}, {}
         made.learning_rate_factor = copy.copy(self.learning_rate_factor)
@@ -255,8 +270,9 @@ class Layer:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers the layer learns."""
-        return sum(math.prod(value.shape) for value in self.parameters.values())
+        """How many numbers the layer learns, and those inside."""
+        own: int = sum(math.prod(value.shape) for value in self.parameters.values())
+        return own + sum(layer.n_parameters for layer in self.inner)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layer's name and settings, for a model file."""
@@ -307,11 +323,19 @@ class Layer:
             raise ValueError(f"{type(self).__name__}: {name} must be 0 or more; got {value!r}.")
 
     def __repr__(self) -> str:
-        shown = []
+        shown, settings = [], self.settings()
         for key, parameter in inspect.signature(type(self)).parameters.items():
-            value = self.settings().get(key, parameter.default)
+            value = settings.get(key, parameter.default)
+            value = getattr(self, key, value) if self.inner else value
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 shown.append(repr(value))
             elif value != parameter.default:
                 shown.append(f"{key}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _each_layer(value: Any, do: Callable[[Layer], Any]) -> Any:
+    """An argument in which each layer, those in lists too, is what ``do`` makes of it."""
+    if isinstance(value, Layer):
+        return do(value)
+    return [_each_layer(each, do) for each in value] if isinstance(value, list) else value

@@ -5,11 +5,16 @@ A network is a chain; so is what stands inside a Residual or a Parallel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pellucid._shown import plain
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.shapes import held, valid_steps
+
+MOST_DEEP = 20
+"""Layers may stand inside each other so deep."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,10 @@ class Mode:
     training: bool = False
 
 
+PREDICTING = Mode()
+"""Nothing is dropped, and layers take the statistics that they have kept."""
+
+
 def leaves(layers: Iterable[Layer]) -> list[Layer]:
     """Return the layers, and in place of one that holds others these.
 
@@ -32,6 +41,50 @@ def leaves(layers: Iterable[Layer]) -> list[Layer]:
     [Scale(), Dense(2, 'relu')]
     """
     return [leaf for layer in layers for leaf in (leaves(layer.inner) if layer.inner else [layer])]
+
+
+def walk(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield the layers, and those inside of one before it.
+
+    >>> from pellucid.layers import Dense, Residual
+    >>> list(walk([Residual([Dense(2)])]))
+    [Dense(2, 'relu'), Residual([Dense(2, 'relu')])]
+    """
+    for layer in layers:
+        yield from walk(layer.inner)
+        yield layer
+
+
+def checked(argument: str, layers: Any) -> list[Layer]:
+    """Return what shall stand inside a layer, as a list; ``argument`` is what it was given as."""
+    given = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    for position, layer in enumerate(given, start=1):
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"{argument} must be a list of layers such as Dense(4, 'tanh'); entry {position} "
+                f"is {plain(layer)!r:.80}."
+            )
+        if _depth(layer) >= MOST_DEEP:
+            raise ValueError(f"{argument}: layers may stand {MOST_DEEP} deep inside each other.")
+    return given
+
+
+def _depth(layer: Layer) -> int:
+    return 1 + max(map(_depth, layer.inner), default=0)
+
+
+def shape_after(layers: Iterable[Layer], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of what leaves the last layer, of that of what enters the first."""
+    for layer in layers:
+        shape = layer.output_shape_for(shape)
+    return shape
+
+
+def lengths_after(layers: Iterable[Layer], lengths: Array) -> Array:
+    """Return how many steps of each example are left after the layers, as a layer does."""
+    for layer in layers:
+        lengths = None if lengths is None else layer.lengths_after(lengths)
+    return lengths
 
 
 def place(layers: Iterable[Layer], shape: tuple[int, ...], number: int = 0) -> tuple[int, ...]:

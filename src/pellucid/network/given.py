@@ -13,7 +13,8 @@ from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.engines.contract import Data
 from pellucid.initializers import Initializer
-from pellucid.layers import Layer
+from pellucid.layers import LAYERS, Layer
+from pellucid.layers.chain import leaves
 
 
 def checked_shape(input_shape: Any, n_inputs: Any) -> tuple[int, ...]:
@@ -44,10 +45,13 @@ def checked_layers(layers: Iterable[Layer]) -> list[Layer]:
                 f"{layer!r}."
             )
     for position, layer in enumerate(layers[:-1], start=1):
-        if layer.activation is not None and layer.activation.output_only:
-            raise ValueError(
-                f"entry {position}, {layer!r}: {layer.activation.name} is for the output layer."
-            )
+        for leaf in leaves([layer]):
+            if leaf.activation is not None and leaf.activation.output_only:
+                inside = "" if leaf is layer else f", in it {leaf!r}"
+                raise ValueError(
+                    f"entry {position}, {layer!r}{inside}: {leaf.activation.name} is for the "
+                    "output layer."
+                )
     if not layers[-1].computes_Z:
         raise ValueError(f"the last layer must compute a Z, such as Dense; got {layers[-1]!r}.")
     if layers[-1].dropout:
@@ -56,22 +60,33 @@ def checked_layers(layers: Iterable[Layer]) -> list[Layer]:
 
 
 def check_names(layers: Iterable[Layer]) -> None:
-    """Refuse parameters of one name: a layer without a Z has the number of the one before."""
+    """Refuse what has one name twice: a layer without a Z has the number of the one before.
+
+    That are parameters, statistics, and the draws by which units are dropped.
+    """
     of: dict[str, Layer] = {}
     for layer in layers:
-        for letter in layer.parameters:
-            name = f"{letter}{layer.number}"
+        have = {
+            f"{letter}{layer.number}": f"have a parameter {letter}{layer.number}"
+            for letter in [*layer.parameters, *layer.statistics]
+        }
+        if layer.dropout:
+            have[f"mask {layer.number}"] = "drop units, by the same draws"
+        for name, what in have.items():
             if name in of:
-                mend = "put a layer with a Z, such as Dense, between them"
-                if type(of[name]) is not type(layer):
-                    mend = (
-                        f"take another letter, or let {type(layer).__name__} count as a layer l: "
-                        "computes_Z = True"
-                    )
                 raise ValueError(
-                    f"{of[name].where()} and {layer.where()} both have a parameter {name}; {mend}."
+                    f"{of[name].where()} and {layer.where()} both {what}; {_mend(of[name], layer)}."
                 )
             of[name] = layer
+
+
+def _mend(one: Layer, other: Layer) -> str:
+    mend = "put a layer with a Z, such as Dense, between them"
+    own = next((k for k in (one, other) if type(k) is not LAYERS.get(k.name)), None)
+    if own is None or type(one) is type(other):
+        return mend
+    name = type(own).__name__
+    return f"{mend}, take another letter in {name}, or let it count as a layer l: computes_Z = True"
 
 
 def is_function(initializer: Any) -> bool:

@@ -14,7 +14,7 @@ from pellucid.engines import predictor_of
 from pellucid.engines.contract import Data, Predictor
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers import Layer, layer_from_dict
-from pellucid.layers.chain import leaves, place
+from pellucid.layers.chain import leaves, lengths_after, place
 from pellucid.layers.shapes import by_place, held, n_places, unrolled, valid_steps
 from pellucid.losses import Loss, check_targets, check_weights, one_hot
 from pellucid.losses import loss as find_loss
@@ -138,6 +138,7 @@ class Network:
         place(made.layers, made.input_shape)
         for layer, arrays in zip(made.leaves, parameters, strict=True):
             layer.parameters = arrays
+        check_names(made.leaves)
         return made
 
     @property
@@ -180,6 +181,16 @@ class Network:
     def s(self) -> ParametersByLayer:
         """s[l] of the Scale that follows layer l (0: the inputs), writable."""
         return ParametersByLayer("s", self.leaves)
+
+    @property
+    def gamma(self) -> ParametersByLayer:
+        """gamma[l] of the LayerNorm or BatchNorm that follows layer l (0: the inputs), writable."""
+        return ParametersByLayer("gamma", self.leaves)
+
+    @property
+    def beta(self) -> ParametersByLayer:
+        """beta[l] of the LayerNorm or BatchNorm that follows layer l (0: the inputs), writable."""
+        return ParametersByLayer("beta", self.leaves)
 
     @property
     def parameters(self) -> dict[str, NDArray[Any]]:
@@ -294,6 +305,13 @@ class Network:
         loss, Y, w = self._checked_targets(cache, Y, loss, sample_weight)
         return propagation.backward(cache, Y, loss, w, l1=l1, l2=l2, inputs=inputs)
 
+    def learn_statistics(self, cache: Cache) -> None:
+        """Let each BatchNorm learn the mean and variance of a pass with ``training=True``.
+
+        For a loop of one's own, once a step; :func:`pellucid.train` does so itself.
+        """
+        propagation.learn_statistics(cache)
+
     def loss(
         self,
         X: Data,
@@ -336,7 +354,7 @@ class Network:
         return as_html(self._dimensions(), repr(self))
 
     def _dimensions(self) -> list[tuple[str, ...]]:
-        return dimensions(self.input_shape, self.leaves, self.n_parameters)
+        return dimensions(self.input_shape, self.layers, self.n_parameters)
 
     def copy(self) -> Network:
         """Return a network with the same layers and a copy of the parameters."""
@@ -376,9 +394,7 @@ class Network:
 
     def lengths_after(self, lengths: Any) -> Any:
         """Return how many steps of each example the outputs have, (m,); None where it is one."""
-        for layer in self.layers:
-            lengths = None if lengths is None else layer.lengths_after(lengths)
-        return lengths
+        return lengths_after(self.layers, lengths)
 
     def _dense(self, X: Data) -> NDArray[Any]:
         X = X.toarray(order="F") if hasattr(X, "toarray") else X

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from pellucid.layers import Layer
@@ -17,29 +17,38 @@ def dimensions(
     input_shape: tuple[int, ...], layers: Sequence[Layer], n_parameters: int
 ) -> list[Row]:
     """Return the rows of the table, the inputs first, a total last."""
-    rows: list[Row] = [("0", "input", _units(input_shape), "", "", "", _array(input_shape), "0")]
-    for layer in layers:
+    first: Row = ("0", "input", _units(input_shape), "", "", "", _array(input_shape), "0")
+    total: Row = ("total", *[""] * 6, str(n_parameters))
+    return [first, *_rows(layers, [""] * len(layers)), total]
+
+
+def _rows(layers: Sequence[Layer], marks: Sequence[str]) -> Iterator[Row]:
+    """A row for each layer; those inside of one below it, further to the right."""
+    for layer, mark in zip(layers, marks, strict=True):
+        if layer.inner:
+            shape = layer.output_shape
+            yield "", mark + layer.name, _units(shape), "", "", "", _array(shape), ""
+            deeper = " " * (len(mark) + 2)
+            yield from _rows(layer.inner, [deeper + each for each in layer.marks()])
+            continue
         shapes = {letter: str(array.shape) for letter, array in layer.parameters.items()}
-        g = layer.activation.name if layer.activation else ""
-        g += f", dropout {layer.dropout:g}" if layer.dropout else ""
+        told = [layer.activation.name] if layer.activation else []
+        told += [f"dropout {layer.dropout:g}"] if layer.dropout else []
         weights = [
             each if name == "W" else f"{name} {each}"
             for name, each in shapes.items()
             if name != "b"
         ]
-        rows.append(
-            (
-                str(layer.number),
-                layer.name,
-                _units(layer.output_shape),
-                g,
-                ", ".join(weights),
-                shapes.get("b", ""),
-                _array(layer.output_shape),
-                str(layer.n_parameters),
-            )
+        yield (
+            str(layer.number),
+            mark + layer.name,
+            _units(layer.output_shape),
+            ", ".join(told),
+            ", ".join(weights),
+            shapes.get("b", ""),
+            _array(layer.output_shape),
+            str(layer.n_parameters),
         )
-    return [*rows, ("total", *[""] * 6, str(n_parameters))]
 
 
 def as_text(rows: Sequence[Row], right: Sequence[int] = (2, 7)) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.checks import is_whole
 from pellucid.errors import ModelError
-from pellucid.layers import LAYERS, Layer, layer_from_dict
-from pellucid.layers.chain import leaves
+from pellucid.layers import LAYERS, Layer, layer_from_dict, with_layers
+from pellucid.layers.chain import MOST_DEEP, leaves, walk
 from pellucid.network import Network
 from pellucid.persistence.folder import MEND, MODEL_JSON, Arrays, ModelFolder
 from pellucid.persistence.strict_json import decode, encode
 
 MAX_LAYERS = 10_000
 MAX_NETWORKS = 1000
+
+_DEEPEST = 5 * MOST_DEEP
+"""Dicts and lists inside each other: of a layer inside another there are up to three."""
 
 T = TypeVar("T")
 
@@ -56,12 +60,14 @@ def from_folder(folder: ModelFolder) -> Network:
 
 def network_to_model(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return a network as plain data and arrays; refuse what could not be read back."""
-    for layer in network.layers:
+    every = list(walk(network.layers))
+    for layer in every:
         _check_known(layer)
+    own = {k.name: type(k).__name__ for k in every if type(k) is not LAYERS.get(k.name)}
     description = network.to_dict()
-    for layer, entry in zip(network.layers, description["layers"], strict=True):
-        if type(layer) is not LAYERS.get(layer.name):
-            entry["class"] = type(layer).__name__  # so that a message can name what is missing
+    for entry in described(description["layers"]):
+        if entry["layer"] in own:
+            entry["class"] = own[entry["layer"]]  # so that a message can name what is missing
     return description, network.parameters | network.statistics
 
 
@@ -146,16 +152,18 @@ def _place(folder: ModelFolder, where: str, layers: list[Layer], shape: tuple[in
     """Give the layers their shapes, in which nothing is allocated yet."""
     number = 0
     for layer in layers:
+        own = [type(each) for each in walk([layer]) if type(each) is not LAYERS.get(each.name)]
         try:
             layer.place(shape, number + layer.computes_Z)
             for leaf in leaves([layer]):
                 dict(leaf.parameter_shapes(leaf.input_shape))
         except Exception as error:
-            if type(layer) is LAYERS.get(layer.name):
+            if not own:
                 raise ModelError(f"{where} is wrong: {error} {MEND}") from None
+            names = " or ".join(dict.fromkeys(each.__name__ for each in own))
             raise ModelError(
-                f"{folder.path}: the class {type(layer).__name__} that was given does not fit: it "
-                f"cannot say its shapes for inputs of shape {shape} ({_said(error)})."
+                f"{folder.path}: the class {names} that was given does not fit: it cannot say its "
+                f"shapes for inputs of shape {shape} ({_said(error)})."
             ) from error
         shape, number = tuple(layer.output_shape), layer.number
 
@@ -165,15 +173,19 @@ def _said(error: Exception) -> str:
 
 
 def _check_known(layer: Layer) -> None:
-    """Refuse a layer, or an activation, that loading could not make again."""
-    g, name = layer.activation, type(layer).__name__
+    """Refuse a layer, or an activation, that loading could not make again.
+
+    Of a layer that holds others these have been found to be known before.
+    """
+    g, name, every = layer.activation, type(layer).__name__, list(walk([layer]))
+    functions = [each.activation for each in every if each.activation is not None]
     try:
-        own = by_name("layers", [type(layer)], Layer, LAYERS)
-        own_g = by_name("activations", [type(g)] if g else [], Activation, ACTIVATIONS)
-        described = decode(encode(layer.to_dict()))
-        again = layer_from_dict(described, own, own_g)
+        own = by_name("layers", dict.fromkeys(map(type, every)), Layer, LAYERS)
+        own_g = by_name("activations", dict.fromkeys(map(type, functions)), Activation, ACTIVATIONS)
+        entry = decode(encode(layer.to_dict()))
+        again = layer_from_dict(entry, own, own_g)
         fault = ""
-        if type(again) is not type(layer) or decode(encode(again.to_dict())) != described:
+        if type(again) is not type(layer) or decode(encode(again.to_dict())) != entry:
             fault = f"{name} made of its settings() has others"
         elif again.activation != g:
             fault = f"made of its settings() it has the activation {again.activation!r}"
@@ -214,6 +226,15 @@ def _checked_description(
         if not holds:
             shown = repr(description.get(name))
             raise ModelError(f"{where}: {name!r} should be {expected}; it is {shown[:60]}. {MEND}")
+    try:
+        count = sum(1 for _ in described(entries))
+    except ValueError as error:
+        raise ModelError(f"{where} is wrong: {error} {MEND}") from None
+    if count > MAX_LAYERS:
+        raise ModelError(
+            f"{where}: 'layers' should be at most {MAX_LAYERS} layers, those inside of others "
+            f"counted; they are {count}. {MEND}"
+        )
     layers = []
     for position, entry in enumerate(cast(list[Any], entries), start=1):
         here = f"{where}: entry {position} of its layers"
@@ -238,13 +259,41 @@ def _is_shape(given: Any) -> bool:
     )
 
 
+def described(entries: Any) -> Iterator[dict[str, Any]]:
+    """Yield the description of each layer in plain data, and of those inside; refuse deep ones.
+
+    >>> [each["layer"] for each in described([{"layer": "a", "layers": [{"layer": "b"}]}])]
+    ['a', 'b']
+    """
+    waiting = [(entries, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ValueError(f"layers may stand {MOST_DEEP} deep inside each other.")
+        if isinstance(value, dict) and "layer" in value:
+            yield value
+        parts = value.values() if isinstance(value, dict) else value
+        waiting += [(each, depth + 1) for each in parts if isinstance(each, (dict, list))]
+
+
 class _MissingClassError(ModelError):
     """A folder names a class of somebody's own, and nobody gave it."""
 
 
 def _made(here: str, entry: dict[str, Any], folder: ModelFolder) -> Layer:
     """A layer as described; what a class of one's own raises becomes a ValueError."""
-    description = dict(entry)
+
+    def inside(setting: str, entry: Mapping[str, Any]) -> Layer:
+        try:
+            return _made(f"{here}, in its {setting!r:.60},", dict(entry), folder)
+        except _MissingClassError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"in its {setting!r:.60}: {error}") from None
+
+    description = {
+        setting: with_layers(value, partial(inside, setting)) for setting, value in entry.items()
+    }
     name, own_class = entry.get("layer"), description.pop("class", None)
     own = folder.layers.get(name) if isinstance(name, str) else None
     if own_class is not None and own is None:

@@ -52,7 +52,7 @@ def draw(network: Network) -> Drawing:
     >>> [len(column.circles) for column in drawing.columns]
     [2, 6, 1]
     """
-    layers = [layer for layer in network.layers if layer.computes_Z]
+    layers = [layer for layer in network.leaves if layer.computes_Z]
     g = ["", *(layer.activation.name if layer.activation else "" for layer in layers)]
     n = network.n
     numbers: list[int | None] = list(range(len(n)))

@@ -166,7 +166,7 @@ def _dimensions(first: Network) -> list[Content]:
     rows: list[Content] = [
         {"l": "0", "kind": "input", "g": "", "n": first.n_inputs, "W": "", "b": "", "parameters": 0}
     ]
-    for layer in first.layers:
+    for layer in first.leaves:
         shapes = {letter: str(array.shape) for letter, array in layer.parameters.items()}
         g = layer.activation.name if layer.activation else ""
         rows.append(
@@ -174,7 +174,7 @@ def _dimensions(first: Network) -> list[Content]:
                 "l": str(layer.number),
                 "kind": layer.name,
                 "g": g + (f", dropout {layer.dropout:g}" if layer.dropout else ""),
-                "n": layer.output_shape[0],
+                "n": math.prod(layer.output_shape),
                 "W": shapes.get("W", f"s {shapes['s']}" if "s" in shapes else ""),
                 "b": shapes.get("b", ""),
                 "parameters": layer.n_parameters,

@@ -18,8 +18,10 @@ from pellucid.engines import Session
 from pellucid.engines.contract import State, check_state
 from pellucid.errors import ModelError
 from pellucid.history import History
+from pellucid.layers.chain import walk
 from pellucid.network import Network
 from pellucid.persistence.folder import MEND
+from pellucid.persistence.strict_json import decode, encode
 from pellucid.training.run import Run
 
 WAIT = 60.0
@@ -57,7 +59,7 @@ def restore(run: Run, path: str | Path) -> None:
     """Put a run where the checkpoint left it; ModelError, and nothing done, where that is odd."""
     network, training, slots, best = persistence.load_checkpoint(
         path,
-        layers=dict.fromkeys(type(layer) for layer in run.network.leaves),
+        layers=dict.fromkeys(type(layer) for layer in walk(run.network.layers)),
         activations=dict.fromkeys(
             type(layer.activation) for layer in run.network.leaves if layer.activation is not None
         ),
@@ -82,7 +84,7 @@ def restore(run: Run, path: str | Path) -> None:
     fault = next(_faults(run, network, training, history, slots, best), "")
     if fault:
         raise _odd(path, fault)
-    run.network.put_parameters(network.parameters)
+    run.network.put_parameters(network.parameters | network.statistics)
     run.epoch, run.learning_rate = training["epoch"], training["learning_rate"]
     run.memory, run.best = training["memory"], dict(best or {})
     run.state = State(training["step"], dict(slots))
@@ -125,7 +127,7 @@ def _faults(
     if not known or not all(isinstance(k, dict) and _can_be(k, epoch) for k in memory.values()):
         yield f"its memory is {memory!r:.80}"
     finite = {f"best {name}": array for name, array in (best or {}).items()}
-    for name, array in {**network.parameters, **finite}.items():
+    for name, array in {**network.parameters, **network.statistics, **finite}.items():
         if not np.isfinite(array).all():
             yield f"{name} holds NaN or infinity"
     for name, array in slots.items():
@@ -151,7 +153,7 @@ def asked(run: Run) -> dict[str, Any]:
     """Return what must be the same when a training goes on: all but the number of epochs."""
     settings = {k: each for k, each in run.history.settings.items() if k not in _NOT_ASKED}
     return {
-        "layers": run.network.to_dict()["layers"],
+        "layers": decode(encode(run.network.to_dict()["layers"])),  # as it is read back
         "dtype": run.network.dtype.name,
         "inputs": run.network.n_inputs,
         **settings,

@@ -20,10 +20,12 @@ def check(run: Run) -> None:
     """Refuse what L-BFGS cannot do, all at once, before anything is changed."""
     layers, objective = run.network.leaves, run.objective
     factors = [k.rate_factor(letter) for k in layers for letter in k.parameters]
+    mixing = sorted({type(k).__name__ for k in layers if k.mixes_examples})
     faults = [
         f"{name} ({reason})"
         for name, asked, reason in (
             ("dropout", any(k.dropout for k in layers), "J must be the same at every pass"),
+            (" and ".join(mixing), mixing, "it learns its statistics step by step"),
             ("learning_rate_factor", any(f != 1 for f in factors), "it has no learning rate"),
             ("schedule", run.schedule != Constant(), "it has no learning rate"),
             (

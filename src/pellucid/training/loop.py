@@ -152,7 +152,8 @@ def _mean(run: Run, costs: NDArray[np.float64]) -> float:
 
 def _finite(run: Run) -> bool:
     """Whether what the network holds are finite numbers."""
-    return all(np.isfinite(array).all() for array in run.network.parameters.values())
+    arrays = run.network.parameters | run.network.statistics
+    return all(np.isfinite(array).all() for array in arrays.values())
 
 
 def _undo_diverged(run: Run, session: Session, steps: int, rate: float) -> None:

@@ -45,7 +45,7 @@ def measure(network: Network, X: NDArray[Any], Y: NDArray[Any], loss: Loss) -> d
     example) and ``saturated`` (units that are flat for 95 % of the examples).
     """
     with np.errstate(all="ignore"):
-        cache = propagation.forward(network.layers, X)
+        cache = propagation.forward(network.layers, X, training=True)
         gradients = propagation.backward(cache, Y, loss)
         J = propagation.cost(cache, Y, loss)
         return {"J": float(J), "layers": of_pass(cache, gradients)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from pellucid import propagation
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight.gradient_check import in_float64
-from pellucid.layers import LAYERS
+from pellucid.layers import LAYERS, Layer
+from pellucid.layers.chain import leaves, walk
 from pellucid.losses import Loss, is_custom
 from pellucid.network import Network
 
@@ -23,11 +25,11 @@ STEP = 1e-5
 
 def of_ones_own(network: Network, loss: Loss) -> bool:
     """Whether a layer, an activation or the loss is none of Pellucid's tables."""
-    functions = [layer.activation for layer in network.layers if layer.activation is not None]
+    functions = [layer.activation for layer in network.leaves if layer.activation is not None]
     return (
         is_custom(loss)
         or any(type(g) is not ACTIVATIONS.get(g.name) for g in functions)
-        or any(type(layer) is not LAYERS.get(layer.name) for layer in network.layers)
+        or any(type(layer) is not LAYERS.get(layer.name) for layer in walk(network.layers))
     )
 
 
@@ -64,12 +66,15 @@ def wrong_gradients(network: Network, Y: NDArray[Any], loss: Loss) -> dict[str, 
 def _differences(
     net: Network, Y: NDArray[Any], loss: Loss, rng: np.random.Generator
 ) -> dict[str, float]:
-    for layer in net.layers:
+    for layer in net.leaves:
         for letter, array in layer.parameters.items():
             weights = layer.computes_Z and letter in layer.penalised
             size = math.sqrt(array.shape[-1] if weights else 4)
             array[...] = rng.normal(size=array.shape) / size
-    X = 1.5 * rng.normal(size=(net.n_inputs, Y.shape[1]))
+    first = net.layers[0]
+    X = first.example_inputs(Y.shape[1], rng)
+    if type(first).example_inputs is Layer.example_inputs:  # any numbers suit it
+        X = 1.5 * X
 
     def J(A: NDArray[Any] = X, after: int = 0) -> float:
         return float(propagation.cost(propagation.forward(net.layers[after:], A), Y, loss))
@@ -78,10 +83,12 @@ def _differences(
     with np.errstate(all="ignore"):
         cache = propagation.forward(net.layers, X)
         gradients, cost = propagation.backward(cache, Y, loss), J()
-        for k, (layer, got) in enumerate(zip(net.layers, gradients.by_layer, strict=True), 1):
-            for letter, array in layer.parameters.items():
-                name = f"d{letter}[{layer.number}]"
-                found[name] = _difference(array, got["d" + letter], J, cost, rng)
+        by_leaf = iter(zip(net.leaves, gradients.by_layer, strict=True))
+        for k, layer in enumerate(net.layers, 1):
+            for leaf, got in islice(by_leaf, len(leaves([layer]))):
+                for letter, array in leaf.parameters.items():
+                    name = f"d{letter}[{leaf.number}]"
+                    found[name] = _difference(array, got["d" + letter], J, cost, rng)
             if k < len(net.layers) and net.layers[k].number > layer.number:  # no Scale of its own
                 A, dA = cache.A[layer.number].copy(), gradients.dA[layer.number] / Y.shape[1]
                 after = partial(J, A, k)

@@ -173,11 +173,11 @@ def _from_history(found: Evidence, run: TrainingRun) -> None:
 
 def _from_network(found: Evidence, run: TrainingRun, network: Network) -> None:
     found.looked_at.append(PARAMETERS)
-    found.layers = of_layers(network.layers)
+    found.layers = of_layers(network.leaves)
     found.activations = [each["g"] for each in found.layers]
     found.functions = {
         layer.number: layer.activation or Activation()
-        for layer in network.layers
+        for layer in network.leaves
         if layer.computes_Z
     }
     if found.samples and _is_of(found.samples[-1], found.layers):

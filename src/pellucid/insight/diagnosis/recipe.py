@@ -21,6 +21,7 @@ from pellucid.insight.diagnosis.evidence import Evidence
 from pellucid.insight.diagnosis.training_run import TrainingRun
 from pellucid.layers import Dense, Scale
 from pellucid.layers.base import Layer
+from pellucid.layers.chain import leaves, place
 from pellucid.losses import Loss, is_custom
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
@@ -147,7 +148,8 @@ class Recipe:
         for l, b in network.b.items():
             if self.start:
                 b[...] = self.start[min(l, len(self.start)) - 1][2]
-        shapes = {name: array.shape for name, array in network.parameters.items()}
+        arrays = network.parameters | network.statistics
+        shapes = {name: array.shape for name, array in arrays.items()}
         if self.first and shapes == {name: array.shape for name, array in self.first.items()}:
             network.put_parameters(self.first)
         with warnings.catch_warnings():
@@ -165,11 +167,12 @@ class Recipe:
     def _of_an_epoch(self, X: NDArray[Any]) -> float:
         n, m = X.shape
         sums = 0
-        shape: tuple[int, ...] = (n,)
-        for layer in self.layers:
-            widest = max((row for _, row in layer.parameter_shapes(shape).values()), default=1)
-            shape = layer.output_shape_for(shape)
-            sums += (widest + 1) * math.prod(shape)
+        layers = [layer.unbuilt() for layer in self.layers]
+        place(layers, (n,))
+        for layer in leaves(layers):
+            shapes = layer.parameter_shapes(layer.input_shape)
+            widest = max((row for _, row in shapes.values()), default=1)
+            sums += (widest + 1) * math.prod(layer.output_shape)
         steps = -(-m // min(self.settings.get("batch_size") or m, m))
         slower = max(self.slower, SLOWER if is_custom(self.loss) else 1)
         return float(6 * sums * m + PER_STEP * steps * slower)

@@ -135,7 +135,7 @@ def with_kept_rows(found: TrainingRun) -> TrainingRun:
     if kept is None or found.data is not None:
         return found
     parts = [each for each in (kept.train, kept.validation) if each is not None]
-    pairs = [(X, plain_targets(Y, kept.loss)) for X, Y, _ in parts]
+    pairs = [(X, plain_targets(Y, kept.loss)) for X, Y, *_ in parts]
     return replace(
         found,
         network=found.network or kept.network(),

@@ -65,6 +65,12 @@ class Trace:
         network = network.copy()  # the trace stays what it is where the network is trained on
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
+        for layer in network.layers:
+            if layer.inner:
+                raise ValueError(
+                    f"{layer.where()} cannot be traced, as it holds other layers. check_gradients "
+                    "holds all its gradients against differences."
+                )
         cache = network.forward(X, cache=True)
         given = cache.X.copy("K")
         if not np.isfinite(given).all():

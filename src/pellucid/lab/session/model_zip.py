@@ -68,7 +68,7 @@ def _healthy(e: Experiment) -> Network:
     s = e.settings
     layers = [Dense(k.units, k.activation, dropout=k.dropout) for k in s.layers]
     made = Network([*layers, Dense(len(e.Y), s.output)], len(e.X), "zeros", s.seed)
-    made.put_parameters(e.network.parameters)
+    made.put_parameters(e.network.parameters | e.network.statistics)
     return made
 
 
