@@ -135,6 +135,8 @@ def _unchanged(x: Array) -> Array | None:
     operation, inputs = x.operation.name, x.inputs
     if operation in ("same", "astype"):
         return inputs[0]
+    if operation == "held" and np.array_equal(x.values, inputs[0].values, equal_nan=True):
+        return inputs[0]
     if operation == "where":
         condition = np.asarray(inputs[0].values) > 0
         chosen = inputs[1] if condition.all() else inputs[2] if not condition.any() else None

@@ -55,6 +55,7 @@ class Trace:
         sample_weight: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        lengths: Any = None,
         optimizer: str | Optimizer | None = None,
         learning_rate: float | None = None,
         state: State | str | PathLike[str] | None = None,
@@ -65,22 +66,17 @@ class Trace:
         network = network.copy()  # the trace stays what it is where the network is trained on
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
-        for layer in network.layers:
-            if layer.inner:
-                raise ValueError(
-                    f"{layer.where()} cannot be traced, as it holds other layers. check_gradients "
-                    "holds all its gradients against differences."
-                )
-        cache = network.forward(X, cache=True)
-        given = cache.X.copy("K")
+        cache = network.forward(X, cache=True, lengths=lengths)
+        given, self.lengths = cache.X.copy("K"), cache.lengths
         if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
         _, targets, self.weight = network._checked_targets(cache, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets.copy("K")
-        done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
-        self.cache, self.gradients = done.cache, done.gradients
+        terms = (self.weight, self.l1, self.l2, self.lengths)
+        done = Pass(network.layers, given, self.Y, self.loss, *terms)
+        self.cache, self.gradients, self.volumes = done.cache, done.gradients, done.volumes
         self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
         self.J = propagation.cost(
             self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
@@ -96,7 +92,7 @@ class Trace:
         if self.optimizer is not None:
             self.state = start_of(network, self.optimizer, state)
             by_layer, rate = self.gradients.by_layer, self.learning_rate
-            self.update = update_steps(network.layers, by_layer, self.optimizer, rate, self.state)
+            self.update = update_steps(network.leaves, by_layer, self.optimizer, rate, self.state)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
@@ -135,7 +131,7 @@ class Trace:
         network, state = session_after(self, int(steps))
         return Trace(
             network, self.cache.X, self.Y, self.loss, sample_weight=self.weight, l1=self.l1,
-            l2=self.l2, optimizer=self.optimizer, learning_rate=self.learning_rate, state=state,
+            l2=self.l2, lengths=self.lengths, optimizer=self.optimizer, learning_rate=self.learning_rate, state=state,
             inputs=self.names["X"], outputs=self.names["Y"], title=self.title,
         )  # fmt: skip
 
@@ -283,6 +279,7 @@ def trace(
     sample_weight: Any = None,
     l1: float = 0.0,
     l2: float = 0.0,
+    lengths: Any = None,
     optimizer: str | Optimizer | None = None,
     learning_rate: float | None = None,
     state: State | str | PathLike[str] | None = None,
@@ -302,6 +299,8 @@ def trace(
     sample_weight : array of shape (m,) or None
     l1, l2 : float
         The penalties of J.
+    lengths : array of shape (m,) or None
+        The steps that each example has; what is padding is 0 everywhere.
     optimizer : str, Optimizer or None
         Whose step is shown after the pass, with what it remembers (momentum's v, Adam's v and s);
         ``learning_rate`` is its alpha, None its own default.
@@ -329,7 +328,7 @@ def trace(
     """
     check_network(network, "trace")
     return Trace(
-        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
+        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, lengths=lengths,
         optimizer=optimizer, learning_rate=learning_rate, state=state, inputs=inputs,
         outputs=outputs, title=title,
     )  # fmt: skip
