@@ -299,7 +299,7 @@ def _output(cache: Cache) -> tuple[Any, int, Array, Array]:
 
 
 def _steps(cache: Cache) -> Any:
-    """How many steps each L_i is the mean of, or how many of each example, (m,); None: it is one."""
+    """Of how many steps each L_i is the mean: a number, or one for each example; None: of one."""
     last, valid = cache.layers[-1], cache.caches[-1].valid
     if len(last.output_shape) == 1:
         return None

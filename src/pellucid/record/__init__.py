@@ -15,14 +15,31 @@ Z[1][0, 0] = exp(1/10 sum_j W[1][0, j] X[j, 0])
 from __future__ import annotations
 
 from pellucid.record.array import (
-    SAME, Array, Changing, Functions, Key, Recorded, as_array, opaque, plain,
+    SAME,
+    Array,
+    Changing,
+    Functions,
+    Key,
+    Recorded,
+    as_array,
+    opaque,
+    plain,
 )
 from pellucid.record.cell import Cell, Factor, cell_of
 from pellucid.record.digits import adding_up
 from pellucid.record.formula import GREEK, latex, mathml
 from pellucid.record.operations import OPERATIONS, Operation
 from pellucid.record.show import (
-    DIGITS, LAID_OUT, Matrix, Part, formula, laid_out, name, parts, shown, simplified,
+    DIGITS,
+    LAID_OUT,
+    Matrix,
+    Part,
+    formula,
+    laid_out,
+    name,
+    parts,
+    shown,
+    simplified,
 )
 from pellucid.record.volumes import Picture, Volume, pictures
 

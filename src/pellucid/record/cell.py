@@ -21,7 +21,17 @@ from pellucid.record.entries import (
     within,
 )
 from pellucid.record.formula import mathml
-from pellucid.record.show import DIGITS, MINUS, OVER, at_places, formula, name, shown, simplified
+from pellucid.record.show import (
+    DIGITS,
+    MINUS,
+    OVER,
+    at_places,
+    formula,
+    is_of_places,
+    name,
+    shown,
+    simplified,
+)
 
 SHOWN = 6
 """Terms of a sum of more than MOST_TERMS that are written out."""
@@ -302,7 +312,7 @@ def _letter(x: Array, depth: int) -> str:
         along = turned and right.key is None
     else:
         along = x.options.get("axis") in (1, -1)
-    if along and at_places(x.inputs[0]):
+    if (along and at_places(x.inputs[0])) or is_of_places(x.inputs[0]):
         return "p"
     return "i" if along else "jkl"[min(depth, 2)]
 

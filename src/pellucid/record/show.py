@@ -17,6 +17,9 @@ from pellucid.record.volumes import Picture, Volume, pictures
 DIGITS = 4
 """Of a number, where nothing asks for more."""
 
+IN_A_ROW = 6
+"""Constants in a row that are written out."""
+
 _WITHOUT_LAYER = ("X", "dX", "x", "dx", "Y", "w", "L", "J")
 
 
@@ -214,6 +217,15 @@ def at_places(x: Array) -> bool:
     return x.operation.name == "by_place" or any(map(at_places, x.inputs))
 
 
+def is_of_places(x: Array) -> bool:
+    """Return whether an array has a row for each place and nothing else: their losses."""
+    while x.operation is not None and x.operation.name in LAID_OUT:
+        if x.operation.name == "unrolled" and x.inputs[0].shape[0] == 1:
+            return True
+        x = simplified(x.inputs[0])
+    return False
+
+
 def _leaf(x: Array, suffix: str) -> Pieces:
     if x.is_number:
         number = f"{float(x.values):g}" if x.values is not None else ""
@@ -226,6 +238,8 @@ def _leaf(x: Array, suffix: str) -> Pieces:
 
 
 def _size(values: Any) -> str:
+    if np.ndim(values) == 1 and np.size(values) <= IN_A_ROW:
+        return f"[{', '.join(map(shown, values))}]"
     return f"[{' x '.join(map(str, np.shape(values)))}]"
 
 
@@ -356,6 +370,8 @@ def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     over, of, each = ("i", "columns", "(i)") if axis in (1, -1) else ("j", "rows", "_j")
     if over == "i" and at_places(x.inputs[0]):
         over, each = "p", "_p"
+    if over == "j" and is_of_places(x.inputs[0]):
+        over, of, each = "p", "places", ""
     word = Piece(f"{short}_{over}", f"{long} of the {of} of")
     return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.layers.shapes import n_places, unrolled
@@ -25,12 +26,15 @@ class Volume:
         What a column is: an example.
     by_row : bool
         Whether a row is unrolled instead, as a filter in W is.
+    lengths : tuple of int or None
+        How many steps of each example are there; those behind them are no numbers.
     """
 
     shape: tuple[int, ...]
     channel: str = "channel"
     column: str = "example"
     by_row: bool = False
+    lengths: tuple[int, ...] | None = None
 
     def fits(self, values: NDArray[Any]) -> bool:
         """Return whether the columns are unrolled of this shape, or its places stand apart."""
@@ -53,7 +57,6 @@ class Picture:
 def pictures(values: NDArray[Any], volume: Volume) -> list[Picture]:
     """Return one channel of one example after the other; a sequence runs from left to right.
 
-    >>> import numpy as np
     >>> [each.values.tolist() for each in pictures(np.arange(4).reshape(4, 1), Volume((2, 2, 1)))]
     [[[0, 1], [2, 3]]]
     >>> pictures(np.arange(8).reshape(8, 1), Volume((2, 2, 2)))[1].label
@@ -67,6 +70,9 @@ def pictures(values: NDArray[Any], volume: Volume) -> list[Picture]:
     for number, each in enumerate(values.T.reshape(m, *volume.shape)):
         whose = [f"{volume.column} {number}"] if m > 1 else []
         if each.ndim == 2:
+            if volume.lengths is not None:
+                there = np.arange(len(each)) < volume.lengths[number]
+                each = np.where(there[:, None], each, np.nan)
             found.append(Picture(each.T, *whose))
             continue
         for channel in range(each.shape[-1]):

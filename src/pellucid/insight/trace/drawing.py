@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pellucid._shown import short
 from pellucid.insight.trace.latex import escaped, step_lines, whole
-from pellucid.insight.trace.text import labels, picked
+from pellucid.insight.trace.text import labels
+from pellucid.record.layout import picked
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace

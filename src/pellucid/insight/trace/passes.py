@@ -75,12 +75,6 @@ class Step:
     def pictures(self) -> list[Picture]:
         """The pictures of the result; none of a matrix."""
         return pictures(self.values, self.volume) if self.volume else []
-    volume: Volume | None = None
-
-    @property
-    def pictures(self) -> list[Picture]:
-        """The pictures of the result; none of a matrix."""
-        return pictures(self.values, self.volume) if self.volume else []
 
     def _repr_html_(self) -> str:
         from pellucid.insight.trace.html import step_fragment
@@ -115,15 +109,15 @@ class Pass:
         lengths: NDArray[Any] | None = None,
     ) -> None:
         self._Y = Y
-        self._loss, self._weighted, self._keys = loss, weight is not None, {("X", 0)}
+        self._loss, self._weighted, self._keys = loss, weight is not None, set[Key]({("X", 0)})
         m = propagation.total_weight(X, weight)
         recording = [RecordedLayer(layer) for layer in layers]
-        self.volumes = _volumes(recording)
         w = None if weight is None else Array(weight[np.newaxis], key=("w", 0))
         given = Array(X, key=("X", 0))
         cache = propagation.forward(recording, given, lengths=lengths)  # type: ignore[arg-type]
         for layer in walk(recording):
             layer.settle()
+        self.volumes = _volumes(recording, lengths)
         self.forward = self._forward(recording)
         T, by, of = Array(Y, key=("Y", 0)), RecordedLoss(loss), Array(m, key=("m", 0))
         how: dict[str, Any] = {"l1": _number(l1, "l1"), "l2": _number(l2, "l2")}
@@ -170,9 +164,7 @@ class Pass:
                 J = J + (factor * l2 / 2) * (W**2).sum() + (factor * l1) * abs(W).sum()
         return steps + self._named(layer, ("J", 0), J)
 
-    def _unfused(
-        self, last: RecordedLayer, cache: Cache, Y: Array, w: Array | None
-    ) -> list[Step]:
+    def _unfused(self, last: RecordedLayer, cache: Cache, Y: Array, w: Array | None) -> list[Step]:
         """The output step as the chain rule has it, beside the fused one."""
         kept, g, n = cache.caches[-1], last.activation, last.output_shape[-1]
         if last.given is not None or g is None or kept.Z is None:
@@ -220,9 +212,9 @@ class Pass:
         again: bool = False,
         by: RecordedLayer | None = None,
     ) -> list[Step]:
-        """Give an array of a layer its name, ``again`` if need be; return the step that computes it.
+        """Give an array of a layer its name, ``again`` if need be; return its step.
 
-        ``by`` is the layer that does, where it is another one.
+        ``by`` is the layer that computes it, where it is another one.
         """
         while key in self._keys and not again:
             key = (f"{key[0]}*", *key[1:])
@@ -265,15 +257,15 @@ class Pass:
         return replace(part, volume=volume) if volume and volume.fits(part.values) else part
 
 
-def _volumes(layers: Sequence[RecordedLayer]) -> dict[Key, Volume]:
+def _volumes(layers: Sequence[RecordedLayer], lengths: Any) -> dict[Key, Volume]:
     """What is given, and the filters, as volumes; more are found as the arrays get their names."""
     found: dict[Key, Volume | None] = {
         (letter, layer.number): layer.volume(letter)
         for layer in walk(layers)
         for letter in layer.parameters
     }
-    found["X", 0] = found["dX", 0] = volume_of(layers[0].input_shape)
-    found["Y", 0] = volume_of(layers[-1].output_shape)
+    found["X", 0] = found["dX", 0] = volume_of(layers[0].input_shape, lengths)
+    found["Y", 0] = layers[-1].volume("A")
     return {key: volume for key, volume in found.items() if volume is not None}
 
 

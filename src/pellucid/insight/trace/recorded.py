@@ -144,8 +144,8 @@ class RecordedLayer:
         if "P" in self.computed:
             return self.computed["P"]
         enter = self.original.enter  # type: ignore[attr-defined]
-        P = enter(A_prev)
-        if P is A_prev or P.operation.name in LAID_OUT:
+        P: Array = enter(A_prev)
+        if P is A_prev or P.operation is None or P.operation.name in LAID_OUT:
             return P
         if all(each.kind == "move" for each in _operations(P, A_prev)):
             P = A_prev.whole("patches", enter=enter)
@@ -155,8 +155,9 @@ class RecordedLayer:
     def _leave(self, dP: Array) -> Array:
         enter, leave = self.original.enter, self.original.leave  # type: ignore[attr-defined]
         P = self.computed.get("P")
-        if P is None or P.operation is None or P.operation.name != "patches":
-            return leave(dP)
+        if P is None or P.operation is not OPERATIONS["patches"]:
+            dA_prev: Array = leave(dP)
+            return dA_prev
         return dP.whole("sum_over_patches", enter=enter, leave=leave)
 
     def volume(self, letter: str) -> Volume | None:
@@ -164,16 +165,21 @@ class RecordedLayer:
         filters = getattr(self.layer, "filter_shape", None)
         if letter in ("W", "dW"):
             return filters and Volume(filters, column="filter", by_row=True)
-        if letter.removeprefix("d").rstrip("*") in ("Z", "A"):
-            return volume_of(self.layer.output_shape, "channel" if filters is None else "filter")
+        if letter.removeprefix("d").rstrip("*") in ("Z", "A", "A_norm"):
+            shape, valid = self.layer.output_shape, self.cache.valid
+            lengths = None if valid is None else valid[:: shape[-1]].sum(axis=0)
+            return volume_of(shape, lengths, "channel" if filters is None else "filter")
         return None
 
 
-def volume_of(shape: tuple[int, ...], channel: str = "channel") -> Volume | None:
+def volume_of(
+    shape: tuple[int, ...], lengths: Any = None, channel: str = "channel"
+) -> Volume | None:
     """Return the volume of this shape; None where it has one place, or more axes than a picture."""
     if len(shape) not in (2, 3) or all(n == 1 for n in shape[:-1]):
         return None
-    return Volume(shape, channel)
+    left = None if lengths is None or len(shape) > 2 else tuple(map(int, lengths))
+    return Volume(shape, channel, lengths=left)
 
 
 def walk(layers: Iterable[RecordedLayer]) -> Iterator[RecordedLayer]:
@@ -277,7 +283,7 @@ class RecordedLoss:
 
     def of_each(self, cache: Cache, Y: Array) -> Array:
         """L, (m,): by the pair of output activation and loss, where there is one."""
-        found = propagation.losses(cache, Y, self)  # type: ignore[arg-type]
+        found: Array = propagation.losses(cache, Y, self)  # type: ignore[arg-type]
         found.note = f"L = {self.loss.formula}"
         return found
 

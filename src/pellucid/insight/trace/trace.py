@@ -131,7 +131,8 @@ class Trace:
         network, state = session_after(self, int(steps))
         return Trace(
             network, self.cache.X, self.Y, self.loss, sample_weight=self.weight, l1=self.l1,
-            l2=self.l2, lengths=self.lengths, optimizer=self.optimizer, learning_rate=self.learning_rate, state=state,
+            l2=self.l2, lengths=self.lengths, optimizer=self.optimizer,
+            learning_rate=self.learning_rate, state=state,
             inputs=self.names["X"], outputs=self.names["Y"], title=self.title,
         )  # fmt: skip
 

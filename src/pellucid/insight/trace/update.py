@@ -87,7 +87,7 @@ def session_after(trace: Trace, steps: int) -> tuple[Network, State]:
     session = ENGINES["reference"].start(job)
     try:
         for _ in range(steps):
-            examples = Examples(trace.cache.X, trace.Y, trace.weight)
+            examples = Examples(trace.cache.X, trace.Y, trace.weight, lengths=trace.lengths)
             session.apply(session.gradients(examples, position=None).flat, trace.learning_rate)
         return network, session.state()
     finally:
