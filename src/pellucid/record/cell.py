@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Self
 
 from pellucid.record.array import Array, Key
@@ -21,6 +22,7 @@ from pellucid.record.entries import (
     within,
 )
 from pellucid.record.formula import mathml
+from pellucid.record.layout import album
 from pellucid.record.show import (
     DIGITS,
     MINUS,
@@ -32,6 +34,7 @@ from pellucid.record.show import (
     shown,
     simplified,
 )
+from pellucid.record.volumes import Picture
 
 SHOWN = 6
 """Terms of a sum of more than MOST_TERMS that are written out."""
@@ -67,6 +70,8 @@ class Cell:
         What is added up; each term is a product. Empty where the cell is no sum of products.
     sources : list of Factor
         Every cell that it came from.
+    pictures : list of Picture
+        These cells as they lie in their volumes, where they do.
     """
 
     key: Key
@@ -77,11 +82,12 @@ class Cell:
     numbers: str
     terms: list[tuple[Factor, ...]] = field(default_factory=list)
     sources: list[Factor] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data; the sources by the names of their cells."""
         return {
-            "cell": f"{name(self.key)}[{self.row}, {self.column}]",
+            "cell": self.formula.partition(" = ")[0],
             "value": self.value,
             "formula": self.formula,
             "numbers": self.numbers,
@@ -93,10 +99,13 @@ class Cell:
             f"<div><math><mrow>{mathml(line)}</mrow></math></div>"
             for line in (self.formula, self.numbers)
         )
-        return f'<div style="overflow-x:auto">{lines}</div>'
+        drawn = "\n".join(album(self.pictures, across=ACROSS))
+        drawn = f"<pre>{escape(drawn)}</pre>" if drawn else ""
+        return f'<div style="overflow-x:auto">{lines}{drawn}</div>'
 
     def __str__(self) -> str:
-        return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
+        said = f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
+        return "\n".join([said, *(line.rstrip() for line in album(self.pictures, across=ACROSS))])
 
 
 def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
@@ -116,6 +125,10 @@ def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
         f"{name(key)}[{row}, {column}] = {symbols}", f"= {numbers} = {shown(value)}",
         _terms(same, at, same is x), list(dict.fromkeys(_sources(same, at, same is x))),
     )  # fmt: skip
+
+
+ACROSS = 2
+"""Pictures beside each other: what is multiplied."""
 
 
 class _Symbols:

@@ -121,7 +121,8 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
         else:
             blocks.append((latex(part), 1, len(part)))
     result, rows, columns = _block(step.pictures, step.values, most)
-    blocks.append((f"= {result}", rows, columns + 2))
+    named = _names(list(step.names), most[0])
+    blocks.append((f"= {result}{named}", rows, columns + 2 + max(map(len, step.names), default=0)))
     lines, used = [(f"{latex(name(step.key))} =", 1)], 4
     for k, (text, height, width) in enumerate(blocks):
         if k and used + width > widest:
@@ -172,8 +173,8 @@ def _size(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> 
     return len(rows), sum(widths) + 2 * len(columns)
 
 
-def _names(names: list[str]) -> str:
-    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, MOST[0]))
+def _names(names: list[str], most: int = MOST[0]) -> str:
+    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, most))
     return rf"\begin{{array}}{{l}}{rows}\end{{array}}" if names else ""
 
 

@@ -61,6 +61,8 @@ class Step:
         How it came about.
     volume : Volume or None
         What a column of the result is unrolled of; its ``pictures`` are laid out so.
+    names : list of str
+        What the rows of the result are called, where the layer has names for its units.
     """
 
     key: Key
@@ -70,6 +72,7 @@ class Step:
     why: str = ""
     recorded: Array = field(default_factory=lambda: Array(np.zeros((0, 0))), repr=False)
     volume: Volume | None = None
+    names: Sequence[str] = ()
 
     @property
     def pictures(self) -> list[Picture]:
@@ -238,7 +241,9 @@ class Pass:
         text = ", ".join([f"{name(key)} = {before}{written}", *notes])
         parts = tuple(self._with_volume(part, result) for part in parts)
         meant = why(by or layer, text, self._loss)
-        return [Step(key, text, parts, result.values, meant, result, self.volumes.get(key))]
+        volume = self.volumes.get(key)
+        names = layer.names or () if key[0] == "A" and volume is None else ()
+        return [Step(key, text, parts, result.values, meant, result, volume, names)]
 
     def _of_the_loss(self, last: RecordedLayer) -> tuple[Part, ...]:
         """L as a function of A and Y: written out with all its numbers it would fill a page."""

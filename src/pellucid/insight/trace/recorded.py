@@ -53,6 +53,8 @@ class RecordedLayer:
         The dA that came from behind, and dA_prev.
     out : (str, int)
         What the output is called.
+    names : list of str or None
+        What its units are called.
     """
 
     def __init__(self, layer: Layer) -> None:
@@ -71,6 +73,7 @@ class RecordedLayer:
         self.given: Array | None = None
         self.goes_back: Any = None
         self.out: Key = ("A", layer.number)
+        self.names: list[str] | None = getattr(layer, "names", None)
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.layer, attribute)

@@ -129,7 +129,10 @@ def _step(step: Step, width: int) -> list[str]:
         result = album(step.pictures, columns, across) or matrix(step.values, ROWS, columns)
         laid = beside([*blocks, ["="], result])
         if max(map(len, laid)) + 2 <= width:
-            return lines + ["  " + line for line in laid]
+            above = (len(laid) - len(result)) // 2
+            names = [*[""] * above, *_names(step)] if step.names else []
+            names += [""] * (len(laid) - len(names)) if names else []
+            return lines + _labelled(["  " + line for line in laid], names, width)
         if columns <= 3 or adds_up:
             break
     return lines + _stacked(step, width)
@@ -159,7 +162,12 @@ def _stacked(step: Step, width: int) -> list[str]:
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
     result = _given(name(step.key), step.values, width - 2, step.volume)
-    return lines + ["  " + line for line in result]
+    return lines + _labelled(["  " + line for line in result], _names(step), width)
+
+
+def _names(step: Step) -> list[str]:
+    """What the rows of the result are called."""
+    return labels(list(step.names), ROWS)
 
 
 def _fitted(text: str, width: int) -> list[str]:
