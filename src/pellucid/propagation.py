@@ -144,15 +144,17 @@ def forward(
     *,
     lengths: Array = None,
     training: bool = False,
+    states: Mapping[int, Mapping[str, Array]] | None = None,
 ) -> Cache:
     """Return the cache of a forward pass of X, (n[0], m); ``masks[l]`` are dropout masks.
 
     ``lengths``, (m,), tell how many steps of each example are there; what stands in the others does
     not matter. With ``training=True`` a BatchNorm takes the statistics of these examples.
+    ``states[l]`` is what recurrent layers start from, by letter; those not named start from 0.
     """
     if lengths is not None:
         X = held(X, valid_steps(lengths, layers[0].input_shape))
-    _, caches = chain.forward(layers, X, Mode(masks, training), lengths)
+    _, caches = chain.forward(layers, X, Mode(masks, training, states), lengths)
     return Cache(layers, X, caches, lengths)
 
 

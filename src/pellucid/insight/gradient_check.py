@@ -246,7 +246,7 @@ def sizes(
     added = (1 + np.abs(A) + np.abs(Y)).sum(axis=0) + np.abs(propagation.losses(cache, Y, loss))
     found: Floats = added if sample_weight is None else added * sample_weight
     for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
-        if kept.Z is not None and "dZ" in gradients.by_layer[k]:
+        if _all_Z(kept) is not None and "dZ" in gradients.by_layer[k]:
             dZ = gradients.by_layer[k]["dZ"]
             found = found + (np.abs(dZ) * _terms(layer, kept)).sum(axis=0)
     return found
@@ -257,9 +257,14 @@ def _terms(layer: Layer, kept: LayerCache) -> Floats:
     sized = copy.copy(layer)
     sized.parameters = {letter: np.abs(array) for letter, array in layer.parameters.items()}
     with np.errstate(all="ignore"):
-        terms = np.abs(sized.forward(np.abs(kept.A_prev))[1].Z)
-    found: Floats = np.fmax(terms, np.abs(kept.Z))
+        terms = np.abs(_all_Z(sized.forward(np.abs(kept.A_prev))[1]))
+    found: Floats = np.fmax(terms, np.abs(_all_Z(kept)))
     return found
+
+
+def _all_Z(kept: LayerCache) -> Any:
+    """Z, of a recurrent layer those of all steps below one another, as its dZ is; else None."""
+    return np.concatenate(kept.steps["Z"]) if "Z" in kept.steps else kept.Z
 
 
 def noise(size: float, step: float) -> float:
@@ -356,10 +361,9 @@ def _near_kink(cache: Cache, Y: Any, loss: Loss, l1: float) -> tuple[str, ...]:
 def _kinks(cache: Cache, Y: Any, loss: Loss, l1: float) -> Iterator[tuple[str, Floats]]:
     """Every function with a kink, and how far its arguments are from it."""
     for layer, kept in zip(cache.layers, cache.caches, strict=True):
-        if layer.activation is not None and kept.Z is not None:
-            g = layer.activation
-            for kink in g.kinks:
-                yield f"Z[{layer.number}], {g.name} at {kink:g}", kept.Z - kink
+        Z, g = _all_Z(kept), layer.activation
+        for kink in () if g is None or Z is None else g.kinks:
+            yield f"Z[{layer.number}], {g.name} at {kink:g}", Z - kink
         for letter in layer.penalised if l1 and layer.weight_decay_factor else ():
             yield f"{letter}[{layer.number}], l1 at 0", layer.parameters[letter]
     if loss.kink:

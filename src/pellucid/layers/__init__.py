@@ -16,23 +16,31 @@ from pellucid.layers.base import Layer, LayerCache
 from pellucid.layers.conv import Conv1D, Conv2D
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout
+from pellucid.layers.embedding import Embedding
+from pellucid.layers.gru import GRU
+from pellucid.layers.lstm import LSTM
 from pellucid.layers.normalize import BatchNorm, LayerNorm
 from pellucid.layers.parallel import Parallel
+from pellucid.layers.recurrent import Recurrent
 from pellucid.layers.residual import Residual
 from pellucid.layers.scale import Scale
 
 __all__ = [
+    "GRU",
     "LAYERS",
+    "LSTM",
     "Affine",
     "BatchNorm",
     "Conv1D",
     "Conv2D",
     "Dense",
     "Dropout",
+    "Embedding",
     "Layer",
     "LayerCache",
     "LayerNorm",
     "Parallel",
+    "Recurrent",
     "Residual",
     "Scale",
     "layer_from_dict",
@@ -45,6 +53,10 @@ LAYERS: dict[str, type[Layer]] = {
         Dense,
         Conv1D,
         Conv2D,
+        Embedding,
+        Recurrent,
+        GRU,
+        LSTM,
         Scale,
         LayerNorm,
         BatchNorm,

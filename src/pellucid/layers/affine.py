@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
-from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
@@ -46,13 +44,8 @@ class Affine(Layer):
         super().__init__(
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
-        if not is_number(dropout) or not 0 <= dropout < 1:
-            raise ValueError(
-                f"{type(self).__name__}: dropout must be at least 0 and below 1; got "
-                f"{plain(dropout)!r}."
-            )
         self.activation = find_activation(activation)
-        self.dropout = float(dropout)
+        self.dropout = self._checked_dropout(dropout)
         self.initializer = None if initializer is None else find_initializer(initializer)
 
     def enter(self, A_prev: Array) -> Array:

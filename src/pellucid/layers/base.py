@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from pellucid._shown import plain
 from pellucid.activations import Activation
 from pellucid.checks import is_number
 from pellucid.initializers import Initializer
@@ -56,7 +57,10 @@ class Layer:
     weights: what L1, L2 and AdamW's decay act on, and what a diagnosis looks at, the first of them
     with a row for each unit; ``needs``, what its forward takes besides: "lengths", the steps of
     each example, (m,) or None, and "mode", the :class:`~pellucid.layers.chain.Mode` of the pass;
-    ``mixes_examples``, True where an example's output depends on the others in its mini-batch.
+    ``mixes_examples``, True where an example's output depends on the others in its mini-batch;
+    ``each_step``, True where a step of the output comes from that step alone, or from it and what
+    is ``carried`` from step to step, letters of the cache's ``steps``: such a layer can be run a
+    step at a time, by ``net.step``.
 
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
@@ -85,6 +89,8 @@ class Layer:
     penalised: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
     mixes_examples: ClassVar[bool] = False
+    each_step: bool = False
+    carried: ClassVar[tuple[str, ...]] = ()
     activation: Activation | None = None
     dropout: float = 0.0
     inner: Sequence[Layer] = ()
@@ -322,6 +328,14 @@ class Layer:
                     f"{self!r}: learning_rate_factor names {letter!r}; the parameters are "
                     f"{', '.join(known)}."
                 )
+
+    def _checked_dropout(self, value: Any) -> float:
+        if not is_number(value) or not 0 <= value < 1:
+            raise ValueError(
+                f"{type(self).__name__}: dropout must be at least 0 and below 1; got "
+                f"{plain(value)!r}."
+            )
+        return float(value)
 
     def _check_factor(self, name: str, value: Any) -> None:
         if not is_number(value) or value < 0:

@@ -23,10 +23,12 @@ class Mode:
 
     ``masks[l]`` are dropout masks; ``training`` is True where a layer shall take its statistics
     from the examples at hand (BatchNorm), False where it shall take those that it has kept.
+    ``states[l]`` is what a recurrent layer starts from, by letter: a<0>, and c<0> of an LSTM.
     """
 
     masks: Mapping[int, Array] | None = None
     training: bool = False
+    states: Mapping[int, Mapping[str, Array]] | None = None
 
 
 PREDICTING = Mode()

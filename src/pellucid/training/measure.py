@@ -145,7 +145,8 @@ def norm(array: NDArray[Any]) -> float:
 
 
 def _of_layer(layer: Layer, kept: LayerCache, got: dict[str, Any]) -> dict[str, Any]:
-    A, Z, letter = kept.A, kept.Z, weights_of(layer)
+    A, letter = kept.A, weights_of(layer)
+    Z = np.concatenate(kept.steps["Z"]) if "Z" in kept.steps else kept.Z
     dW = None if letter is None else got["d" + letter]
     found = of_parameters(layer, dW)
     if dW is not None:
