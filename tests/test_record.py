@@ -34,7 +34,7 @@ EXPRESSIONS = {
     "W @ X**2 + 1": "W[1] X^2 + 1",
     "(2 * (W @ X)).T": "(2 W[1] X)^T",
     "(A - Y) @ X.T / m + (3 * l2) * W": "(1/m) (A[2] - Y) X^T + 3 l2 W[1]",
-    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j * A[2]_j)",
+    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j^2)",
     "np.sum(A * Y, axis=1, keepdims=True) / m": "(1/m) sum_i A[2](i) * Y(i)",
     "W.T @ A * 2 * X": "2 W[1]^T A[2] * X",
     "(1 - Y) / (1 - A) - Y / A": "(1 - Y) / (1 - A[2]) - Y / A[2]",

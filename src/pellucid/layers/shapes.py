@@ -7,30 +7,15 @@ step; :func:`by_place` gives each place a column of its own, with an entry for e
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
-from collections.abc import Callable
 from typing import Any
+
+from pellucid._whole import one_operation
 
 Array = Any
 
 
-def one_operation(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Let an array that records keep the function as one operation, not all that it is made of."""
-    names = list(inspect.signature(function).parameters)[1:]
-
-    @functools.wraps(function)
-    def call(A: Array, *given: Any, **named: Any) -> Array:
-        whole = getattr(A, "whole", None)
-        if whole is None:
-            return function(A, *given, **named)
-        return whole(function.__name__, **dict(zip(names, given, strict=False)), **named)
-
-    return call
-
-
-@one_operation
+@one_operation("by_place")
 def by_place(A: Array, n: int) -> Array:
     """Return (n, m places) of (places n, m): a column for each place of each example.
 
@@ -42,7 +27,7 @@ def by_place(A: Array, n: int) -> Array:
     return A if A.shape[0] == n else A.T.reshape(-1, n).T
 
 
-@one_operation
+@one_operation("unrolled")
 def unrolled(A: Array, m: int) -> Array:
     """Return (places n, m) of (n, m places): the inverse of :func:`by_place`.
 
@@ -70,7 +55,7 @@ def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
     return xp.repeat(steps, math.prod(shape[1:]), axis=0)
 
 
-@one_operation
+@one_operation("held")
 def held(A: Array, valid: Array) -> Array:
     """Return A with 0 in the steps that are padding, whatever stands there."""
     xp = A.__array_namespace__()

@@ -40,6 +40,7 @@ from pellucid.record.show import (
     parts,
     shown,
     simplified,
+    stacked,
 )
 from pellucid.record.volumes import Picture, Volume, pictures
 
@@ -75,4 +76,5 @@ __all__ = [
     "plain",
     "shown",
     "simplified",
+    "stacked",
 ]

@@ -224,6 +224,12 @@ _OF_LAYERS = (
     Operation("by_place", "{0}", by_place, kind="move"),
     Operation("unrolled", "{0}", unrolled, kind="move"),
     Operation("held", "{0}", held, kind="move"),
+    Operation(
+        "carried_on",
+        "{0}",
+        lambda now, before, there: np.where(there, now, before),
+        kind="move",
+    ),
     Operation("patches", "patches({0})", lambda A, enter: enter(A), kind="move"),
     Operation(
         "sum_over_patches",

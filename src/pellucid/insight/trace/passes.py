@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from pellucid import propagation
 from pellucid.insight.trace.recorded import (
+    Letter,
     RecordedLayer,
     RecordedLoss,
     plain_cache,
     volume_of,
     walk,
 )
+from pellucid.insight.trace.unrolled import recorded
 from pellucid.insight.trace.why import why
 from pellucid.layers import Layer
 from pellucid.layers.shapes import by_place, unrolled
-from pellucid.losses import Loss
+from pellucid.losses import Loss, pair
 from pellucid.propagation import Cache, Gradients
 from pellucid.record import (
     Array,
@@ -30,7 +32,6 @@ from pellucid.record import (
     Picture,
     Volume,
     adding_up,
-    as_array,
     formula,
     laid_out,
     name,
@@ -114,7 +115,8 @@ class Pass:
         self._Y = Y
         self._loss, self._weighted, self._keys = loss, weight is not None, set[Key]({("X", 0)})
         m = propagation.total_weight(X, weight)
-        recording = [RecordedLayer(layer) for layer in layers]
+        recording = list(map(recorded, layers))
+        recording[-1].shows_Z = pair(layers[-1].activation, loss) is not None
         w = None if weight is None else Array(weight[np.newaxis], key=("w", 0))
         given = Array(X, key=("X", 0))
         cache = propagation.forward(recording, given, lengths=lengths)  # type: ignore[arg-type]
@@ -140,8 +142,9 @@ class Pass:
         steps = []
         for layer in layers:
             steps += self._forward(layer.inner)
+            layer.before_naming()
             for letter, values in layer.computed.items():
-                steps += self._named(layer, (letter, layer.number), values)
+                steps += self._named(layer, _key(letter, layer), values)
             layer.out = steps[-1].key
         return steps
 
@@ -198,9 +201,10 @@ class Pass:
                 came = came.inputs[0] if behind is not None else came  # before it got to the layer
                 steps += self._named(layer, key, came, by=behind)
             steps += self._backward(layer.inner, behind=layer)
-            for letter, values in layer.found.items():
-                layer.found[letter] = values = as_array(values)
-                steps += self._named(layer, (letter, layer.number), values)
+            for letter, values in layer.gradients():
+                steps += self._named(layer, _key(letter, layer), values)
+            for key, values in layer.inputs_back.items():
+                steps += self._named(layer, key, values)
             behind = layer
         if dX is not None:
             steps += self._named(layers[0], ("dX", 0), dX)
@@ -223,11 +227,11 @@ class Pass:
             key = (f"{key[0]}*", *key[1:])
         self._keys.add(key)
         result = values.named(key)
-        constants = [each for each in _leaves(result) if each.key is None and each.ndim == 2]
+        constants = [each for each in made_of(result) if each.key is None and each.ndim == 2]
         for each in constants:
             each.key = ("c", sum(k[0] == "c" for k in self._keys) + 1)
             self._keys.add(each.key)
-        if (volume := layer.volume(key[0])) is not None:
+        if len(key) == 2 and (volume := layer.volume(key[0])) is not None:
             self.volumes[key] = volume
         written, notes = formula(result), list(dict.fromkeys(_notes(result)))
         before = ""
@@ -258,8 +262,17 @@ class Pass:
         if volume is None or not volume.by_row:
             if _mixes_places(result) and (result.key or ("",))[0] != "L":
                 return part
-            volume = volume or self.volumes.get(result.key or ("", 0))
+            if volume is None and part.values.shape in (result.shape, (result.shape[0], 1)):
+                volume = self.volumes.get(result.key or ("", 0))
+            if volume is None and part.values.size == result.size and not part.called:
+                volume = self.volumes.get(result.key or ("", 0))
         return replace(part, volume=volume) if volume and volume.fits(part.values) else part
+
+
+def _key(letter: Letter, layer: RecordedLayer) -> Key:
+    if isinstance(letter, str):
+        return letter, layer.number
+    return letter[0], layer.number, letter[1]
 
 
 def _volumes(layers: Sequence[RecordedLayer], lengths: Any) -> dict[Key, Volume]:
@@ -278,11 +291,15 @@ def _number(value: float, letter: str) -> Any:
     return Array(float(value), key=(letter, 0)) if value else 0.0
 
 
-def _leaves(x: Array) -> list[Array]:
-    """The arrays that an array was computed from, down to those with a name."""
+def made_of(x: Array) -> list[Array]:
+    """Return the arrays that an array was computed from, down to those with a name."""
+    same = simplified(x, named=True)
+    if same is not x and (same.key is not None or same.operation is None):
+        return [same]
     found: list[Array] = []
-    for each in x.inputs:
-        found += [each] if each.key is not None or each.operation is None else _leaves(each)
+    for each in same.inputs:
+        each = simplified(each)
+        found += [each] if each.key is not None or each.operation is None else made_of(each)
     return found
 
 

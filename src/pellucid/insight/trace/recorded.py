@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ from pellucid.record import (
     plain,
 )
 
+Letter = str | tuple[str, int]
+"""A letter, of a layer that goes through time with its step."""
+
 FAILURES = (TypeError, AttributeError, ValueError, NotImplementedError, IndexError, KeyError)
 """What code may raise that cannot work on recording arrays."""
 
@@ -37,8 +40,10 @@ FAILURES = (TypeError, AttributeError, ValueError, NotImplementedError, IndexErr
 class RecordedLayer:
     """A layer whose parameters and activation record; all else is the layer's own.
 
+    ``inside`` makes the same of the layers inside of it.
+
     Where its code cannot work on such arrays, it is run on NumPy's, and its results are shown as
-    one function of what came in. Layers inside of one record, too.
+    one function of what came in.
 
     Attributes
     ----------
@@ -51,14 +56,18 @@ class RecordedLayer:
         What came in, as the layer before returned it.
     given, goes_back : Array
         The dA that came from behind, and dA_prev.
+    inputs_back : dict of Array
+        The parts of dA_prev by their names, where it has some: dx<t>.
     out : (str, int)
         What the output is called.
     names : list of str or None
         What its units are called.
+    shows_Z : bool
+        Whether the loss is computed of its Z.
     """
 
-    def __init__(self, layer: Layer) -> None:
-        self.original, self.layer = layer, layer.with_inner(RecordedLayer)
+    def __init__(self, layer: Layer, inside: Callable[[Layer], RecordedLayer]) -> None:
+        self.original, self.layer = layer, layer.with_inner(inside)
         for kept in ("parameters", "statistics"):
             arrays = getattr(layer, kept).items()
             recorded = {letter: Array(each, key=(letter, layer.number)) for letter, each in arrays}
@@ -68,12 +77,14 @@ class RecordedLayer:
         self.layer.activation = self.activation  # type: ignore[assignment]
         if isinstance(layer, Affine):
             self.layer.enter, self.layer.leave = self._enter, self._leave  # type: ignore[attr-defined]
-        self.computed: dict[str, Array] = {}
+        self.computed: dict[Letter, Array] = {}
         self.found: dict[str, Any] = {}
         self.given: Array | None = None
         self.goes_back: Any = None
+        self.inputs_back: dict[Key, Array] = {}
         self.out: Key = ("A", layer.number)
         self.names: list[str] | None = getattr(layer, "names", None)
+        self.shows_Z = False
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.layer, attribute)
@@ -109,6 +120,14 @@ class RecordedLayer:
         for letter, values in cache.arrays.items():
             if isinstance(values, Array) and values.ndim == 2 and values.key is None:
                 self.computed[letter] = values
+
+    def before_naming(self) -> None:
+        """Get ready for what was computed to be named."""
+
+    def gradients(self) -> list[tuple[Letter, Array]]:
+        """Return what backward found, in the order in which it is shown."""
+        self.found |= {letter: as_array(values) for letter, values in self.found.items()}
+        return list(self.found.items())
 
     def settle(self) -> None:
         """Take the output as the chain has left it, with 0 in padded steps."""
@@ -208,7 +227,7 @@ def _as_recorded(values: Any, called: str, *inputs: Any) -> Array:
     return values if isinstance(values, Array) else opaque(values, called, *inputs)
 
 
-def _is_among(x: Any, arrays: dict[str, Array]) -> bool:
+def _is_among(x: Any, arrays: dict[Letter, Array]) -> bool:
     return any(each is x for each in arrays.values())
 
 
@@ -247,13 +266,17 @@ class RecordedActivation:
         values = self.g.backward(dA.values, Z.values, A.values)
         if self.mixes:
             return self._mixed(dA, Z, A, values)
+        key: Key = ("g'" + "*" * self._slopes, self.layer)
+        if Z.key is not None and len(Z.key) == 3:
+            key = ("g'", self.layer, Z.key[2])
+        else:
+            self._slopes += 1
         slope = Array(
             self.g.backward(np.ones_like(A.values), Z.values, A.values),
-            key=("g'" + "*" * self._slopes, self.layer),
+            key=key,
             text=f"g[{self.layer}]'({formula(Z) if Z.key is None else name(Z.key)})",
             note=f"g'(z) = {self.g.derivative}",
         )
-        self._slopes += 1
         return Array(values, OPERATIONS["multiply"], (dA, slope))
 
     def _mixed(self, dA: Array, Z: Array, A: Array, values: Any) -> Array:

@@ -63,7 +63,7 @@ def shapes(step: Step, times: str = "x") -> str:
     ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
     """
     given = [
-        f"{name(p.key)}{'^T' if p.transposed else ''} {times.join(map(str, p.shown.shape))}"
+        f"{p.name} {times.join(map(str, p.shown.shape))}"
         for p in step.parts
         if isinstance(p, Matrix)
     ]
@@ -156,9 +156,8 @@ def _stacked(step: Step, width: int) -> list[str]:
     lines: list[str] = []
     for part in step.parts:
         if isinstance(part, Matrix):
-            title = name(part.key) + ("^T" if part.transposed else "")
             how = (width - 2, part.volume, part.digits)
-            lines += ["  " + line for line in _given(title, part.shown, *how)]
+            lines += ["  " + line for line in _given(part.name, part.shown, *how)]
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
     result = _given(name(step.key), step.values, width - 2, step.volume)

@@ -16,14 +16,14 @@ from pellucid.engines.contract import State
 from pellucid.insight.gradient_check import check_network
 from pellucid.insight.trace.cells import picked_cell
 from pellucid.insight.trace.check import TraceCheck, check_trace
-from pellucid.insight.trace.passes import Pass, Step
+from pellucid.insight.trace.passes import Pass, Step, made_of
 from pellucid.insight.trace.update import session_after, start_of, update_steps
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.optimizers import LBFGS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
-from pellucid.record import Cell, Key, Matrix, name
+from pellucid.record import Cell, Key, name
 
 
 class Trace:
@@ -141,9 +141,9 @@ class Trace:
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
         for step in [*self.steps, *self.cost]:
-            for part in step.parts:
-                if isinstance(part, Matrix):
-                    found.setdefault(part.key, part.values)
+            for each in made_of(step.recorded):
+                if each.key is not None and each.ndim == 2:
+                    found.setdefault(each.key, each.values)
             found[step.key] = step.values
         return found
 

@@ -45,8 +45,8 @@ def _step(step: Step, phase: str, fault: Fault | None) -> State:
                 "layer": part.key[1],
                 "transposed": part.transposed,
             }
-            if isinstance(part, Matrix)
-            else part
+            if isinstance(part, Matrix) and not part.called
+            else str(getattr(part, "called", part))
             for part in step.parts
         ],
         "rows": rows,
