@@ -34,7 +34,7 @@ EXPRESSIONS = {
     "W @ X**2 + 1": "W[1] X^2 + 1",
     "(2 * (W @ X)).T": "(2 W[1] X)^T",
     "(A - Y) @ X.T / m + (3 * l2) * W": "(1/m) (A[2] - Y) X^T + 3 l2 W[1]",
-    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j * A[2]_j)",
+    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j^2)",
     "np.sum(A * Y, axis=1, keepdims=True) / m": "(1/m) sum_i A[2](i) * Y(i)",
     "W.T @ A * 2 * X": "2 W[1]^T A[2] * X",
     "(1 - Y) / (1 - A) - Y / A": "(1 - Y) / (1 - A[2]) - Y / A[2]",
@@ -47,7 +47,7 @@ EXPRESSIONS = {
     "X.reshape(1, 4)": "reshape(X)",
     "np.clip(A - Y, -0.5, 0.5)": "A[2] - Y",
     "np.clip(A - Y, 0, 0.5)": "clip(A[2] - Y, 0, 0.5)",
-    "np.concatenate([A, Y])": "concat(A[2], Y)",
+    "np.concatenate([A, Y])": "[A[2]; Y]",
     "np.einsum('ij,jk->ik', W, X)": "einsum(W[1], X)",
     "1.0 * A + 0.0 * Y": "A[2]",
     "X.astype('float32') * 2": "2 X",
@@ -90,7 +90,7 @@ def test_the_table_serves_numbers_graphs_and_onnx():
     assert OPERATIONS["matmul"].onnx == "MatMul"
     for name, each in OPERATIONS.items():
         assert each.name == name
-        assert each.kind in ("each", "sum", "matmul", "move")
+        assert each.kind in ("each", "sum", "matmul", "move", "gather")
 
 
 def test_what_numpy_alone_knows_is_one_function():

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pellucid._catalogue import Entry, lookup
+from pellucid._whole import one_operation
 
 Array = Any  # an array of any library that follows the array API standard; see propagation.py
 
@@ -554,6 +555,7 @@ def _one(array: Array) -> Array:
     return _xp(array).ones((), dtype=array.dtype)
 
 
+@one_operation("sigmoid")
 def _sigmoid(Z: Array) -> Array:
     """1 / (1 + e^-z) without overflow: e^-|z| is at most 1."""
     xp = _xp(Z)

@@ -184,10 +184,13 @@ def losses(cache: Cache, Y: Array, loss: Loss) -> Array:
     fused = pair(last.activation, loss)
     Y = by_place(_there(cache, Y), n)
     each = fused.value(Y, Z, A) if fused else loss.value(Y, A)
-    if (share := _share_of_steps(cache)) is None:
+    if (steps := _steps(cache)) is None:
         return each
-    steps = each.reshape(cache.X.shape[1], -1).T
-    return each.__array_namespace__().sum(steps * share, axis=0)
+    xp = each.__array_namespace__()
+    by_step = unrolled(xp.expand_dims(each, axis=0), cache.X.shape[1])
+    if cache.caches[-1].valid is not None:
+        by_step = held(by_step, cache.caches[-1].valid[::n])
+    return xp.sum(by_step, axis=0) / steps
 
 
 def cost(
@@ -270,9 +273,8 @@ def output_gradient(
     fused = pair(last.activation, loss)
     Y = by_place(_there(cache, Y), n)
     start = unrolled(fused.dZ(Y, Z, A) if fused else loss.derivative(Y, A), cache.X.shape[1])
-    if (share := _share_of_steps(cache)) is not None:
-        xp = start.__array_namespace__()
-        start = start * xp.repeat(share, n, axis=0)
+    if (steps := _steps(cache)) is not None:
+        start = _there(cache, start) / steps
     if sample_weight is not None:
         start = start * sample_weight
     return (None, start) if fused else (start, None)
@@ -298,21 +300,19 @@ def _output(cache: Cache) -> tuple[Any, int, Array, Array]:
     return last, n, None if kept.Z is None else by_place(kept.Z, n), by_place(A, n)
 
 
-def _share_of_steps(cache: Cache) -> Array:
-    """How much each step's loss counts in L_i, (steps, m); None where there is one step."""
-    last, kept = cache.layers[-1], cache.caches[-1]
-    steps = n_places(last.output_shape)
+def _steps(cache: Cache) -> Any:
+    """Of how many steps each L_i is the mean: a number, or one for each example; None: of one."""
+    last, valid = cache.layers[-1], cache.caches[-1].valid
     if len(last.output_shape) == 1:
         return None
-    xp, dtype = cache.X.__array_namespace__(), kept.output.dtype
-    there = xp.ones((steps, cache.X.shape[1]), dtype=dtype)
-    if kept.valid is not None:
-        there = xp.astype(kept.valid[:: last.output_shape[-1]], dtype)
-    return there / xp.sum(there, axis=0)
+    if valid is None:
+        return n_places(last.output_shape)
+    xp = valid.__array_namespace__()
+    return xp.sum(xp.astype(valid[:: last.output_shape[-1]], cache.X.dtype), axis=0)
 
 
 def _there(cache: Cache, Y: Array) -> Array:
-    """Y with 0 where the outputs are padding."""
+    """Y, or what has its shape, with 0 where the outputs are padding."""
     valid = cache.caches[-1].valid
     return Y if valid is None else held(Y, valid)
 

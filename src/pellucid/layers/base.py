@@ -283,11 +283,16 @@ class Layer:
         self.draw(seed, dtype, initializer)
         return self
 
-    def unbuilt(self) -> Layer:
-        """Return a copy with the settings alone, and such copies of the layers inside."""
+    def with_inner(self, do: Callable[[Layer], Any]) -> Self:
+        """Return a copy in which each layer inside is what ``do`` makes of it."""
         made = copy.copy(self)
         for name, value in self._arguments() if self.inner else ():
-            setattr(made, name, _each_layer(value, Layer.unbuilt))
+            setattr(made, name, _each_layer(value, do))
+        return made
+
+    def unbuilt(self) -> Layer:
+        """Return a copy with the settings alone, and such copies of the layers inside."""
+        made = self.with_inner(Layer.unbuilt)
         made.number, made.input_shape, made.output_shape = 0, (), ()
         made.parameters, made.statistics = {}, {}
         made.learning_rate_factor = copy.copy(self.learning_rate_factor)

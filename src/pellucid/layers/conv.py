@@ -78,6 +78,11 @@ class Convolution(Affine):
             n *= f
         return {"W": (self.n_filters, n), "b": (self.n_filters, 1)}
 
+    @property
+    def filter_shape(self) -> tuple[int, ...]:
+        """What a row of W is unrolled of: (f, f, n_C / groups)."""
+        return (*each(self.size, self.n_axes), self.input_shape[-1] // self.groups)
+
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         check_axes(self, input_shape, self.n_axes)
         if input_shape[-1] % self.groups:

@@ -73,13 +73,17 @@ class LSTM(ThroughTime):
         u, f, o, candidate = now["Gamma_u"], now["Gamma_f"], now["Gamma_o"], now["c~"]
         Z_u, Z_f, Z_o, Z_c = parts(now["Z"], 4)
         tanh_c = TANH(now["c"])
-        dc = d["c"] + TANH.backward(d["a"] * o, now["c"], tanh_c)
+        dc = self.called("dc", d["c"] + TANH.backward(d["a"] * o, now["c"], tanh_c))
+        du = self.called("dGamma_u", dc * candidate)
+        df = self.called("dGamma_f", dc * before["c"])
+        do = self.called("dGamma_o", d["a"] * tanh_c)
+        d_candidate = self.called("dc~", dc * u)
         dZ = joined(
             [
-                SIGMOID.backward(dc * candidate, Z_u, u),
-                SIGMOID.backward(dc * before["c"], Z_f, f),
-                SIGMOID.backward(d["a"] * tanh_c, Z_o, o),
-                TANH.backward(dc * u, Z_c, candidate),
+                SIGMOID.backward(du, Z_u, u),
+                SIGMOID.backward(df, Z_f, f),
+                SIGMOID.backward(do, Z_o, o),
+                TANH.backward(d_candidate, Z_c, candidate),
             ]
         )
         da, dx, dW, db = affine_back(dZ, self.parameters["W"], before["a"], x)

@@ -55,9 +55,10 @@ class Normalization(Layer):
     def normalized(self, A_prev: Array, mean: Array, variance: Array) -> tuple[Array, LayerCache]:
         """Return the output and the cache; mean and variance fit A_prev by place."""
         P, m = by_place(A_prev, self.input_shape[-1]), A_prev.shape[1]
-        P_norm = (P - mean) / self.std(variance)
+        A_norm = unrolled((P - mean) / self.std(variance), m)
+        P_norm = by_place(A_norm, self.input_shape[-1])
         output = unrolled(self.parameters["gamma"] * P_norm + self.parameters["beta"], m)
-        kept = {"mean": mean, "variance": variance, "A_norm": unrolled(P_norm, m)}
+        kept = {"mean": mean, "variance": variance, "A_norm": A_norm}
         return output, LayerCache(A_prev, output, arrays=kept)
 
     def std(self, variance: Array) -> Array:

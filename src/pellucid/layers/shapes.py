@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from pellucid._whole import one_operation
+
 Array = Any
 Places = tuple[tuple[int, int], ...]
 """From and to, along each axis of places: rows and columns, or steps."""
 
 
+@one_operation("by_place")
 def by_place(A: Array, n: int) -> Array:
     """Return (n, m places) of (places n, m): a column for each place of each example.
 
@@ -29,6 +32,7 @@ def by_place(A: Array, n: int) -> Array:
     return A if A.shape[0] == n else A.T.reshape(-1, n).T
 
 
+@one_operation("unrolled")
 def unrolled(A: Array, m: int) -> Array:
     """Return (places n, m) of (n, m places): the inverse of :func:`by_place`.
 
@@ -86,6 +90,7 @@ def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
     return xp.repeat(steps, math.prod(shape[1:]), axis=0)
 
 
+@one_operation("held")
 def held(A: Array, valid: Array) -> Array:
     """Return A with 0 in the steps that are padding, whatever stands there."""
     xp = A.__array_namespace__()

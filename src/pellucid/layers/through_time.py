@@ -83,6 +83,10 @@ class ThroughTime(Layer):
         """
         raise NotImplementedError
 
+    def called(self, letter: str, value: Array) -> Array:
+        """Return the value, which a step has called so; a trace shows it by this name."""
+        return value
+
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         n, rows = self.n_units, self.gates * self.n_units
         return {"W": (rows, n + input_shape[-1]), "b": (rows, 1)}

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from html import escape
 
 _TOKEN = re.compile(
-    r"(?P<array>(?:[a-z]_)?d?[A-Za-z]\**)\[(?P<layer>\d+)\](?P<prime>')?"
-    r"(?P<example>\(i\)|_[a-z])?(?P<T>\^T)?"
-    r"|(?P<name>d?[XYLJw])(?![A-Za-z])(?P<nameT>\^T)?(?P<nameexample>\(i\)|_[a-z])?"
+    r"(?P<array>(?:[a-z]_)?d?[A-Za-z]+(?:_[a-z]+)?~?\**)\[(?P<layer>\d+)\](?:<(?P<step>\d+|t)>)?"
+    r"(?P<prime>')?(?P<example>\(i\)|_[a-z])?(?P<T>\^T)?"
+    r"|(?P<name>d?(?:[XYLJw]|x(?=<\d+>)))(?![A-Za-z])(?:<(?P<namestep>\d+)>)?(?P<nameT>\^T)?"
+    r"(?P<nameexample>\(i\)|_[a-z])?"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
     r"|(?P<sum>sum_[a-z])"
     r"|(?P<space>\s+)"
@@ -30,6 +31,7 @@ _LETTERS = (
 )
 GREEK = dict(zip(sum(_LETTERS, ()), "αβγδεζηθικλμνξπρστυφχψ", strict=True)) | {"omega": "ω"}
 """Greek letters by their names."""
+_CAPITALS = {"Gamma": "Γ"}
 _GREEK = re.compile(rf"({'|'.join(GREEK)})(?:_?([a-z]|\d+))?")
 
 
@@ -44,13 +46,16 @@ def latex(formula: str) -> str:
         if kind == "array":
             each = token["example"] or ""
             raised, index = (each, "") if each == "(i)" else ("", each)
-            text = f"{_letter(token['array'])}{index}^{{[{token['layer']}]{raised}}}"
+            step = rf"\langle {token['step']} \rangle" if token["step"] else ""
+            text = f"{_letter(token['array'])}{index}^{{[{token['layer']}]{step}{raised}}}"
             text = f"{{{text}}}'" if token["prime"] else text
             parts.append(f"{{{text}}}^{{T}}" if token["T"] else text)
         elif kind == "name":
             letter = (token["name"] or "").replace("L", r"\mathcal{L}")
             each = token["nameexample"] or ""
-            letter += "^{(i)}" if each == "(i)" else each
+            raised = rf"\langle {token['namestep']} \rangle" if token["namestep"] else ""
+            raised += "(i)" if each == "(i)" else ""
+            letter += f"^{{{raised}}}" * bool(raised) + ("" if each == "(i)" else each)
             parts.append(f"{{{letter}}}^{{T}}" if token["nameT"] else letter)
         elif kind == "sum":
             parts.append(rf"\sum_{(token['sum'] or '')[-1:]}")
@@ -74,7 +79,7 @@ def latex(formula: str) -> str:
             sign = token["symbol"] or ""
             parts.append(_LATEX.get(sign, sign if sign.isascii() else rf"\text{{{sign}}}"))
     text = "".join(parts)
-    return re.sub(r"(?<=[\w}]) (?=[\w{\\](?!ast|sum))", r"\\,", text)
+    return re.sub(r"(?<=[\w}]) (?=[\w{\\[](?!ast|sum))", r"\\,", text)
 
 
 def mathml(formula: str) -> str:
@@ -83,21 +88,24 @@ def mathml(formula: str) -> str:
     for kind, token in _tokens(formula):
         if kind == "array":
             layer = f"<mrow><mo>[</mo><mn>{token['layer']}</mn><mo>]</mo></mrow>"
-            each, letter = token["example"] or "", f"<mi>{escape(token['array'] or '')}</mi>"
+            of, _, index = (token["array"] or "").partition("_")
+            each, letter = token["example"] or "", _letter_in_mathml(of)
+            if token["step"]:
+                layer = f"<mrow>{layer}{_step_in_mathml(token['step'])}</mrow>"
             if each == "(i)":
                 layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
+            index = each[1:] if each[:1] == "_" else index  # v_dW
             text = f"<msup>{letter}{layer}</msup>"
-            of, _, index = (token["array"] or "").partition("_")
-            if index:  # v_dW
-                text = f"<msubsup><mi>{of}</mi><mi>{index}</mi>{layer}</msubsup>"
-            if each[:1] == "_":
-                text = f"<msubsup>{letter}<mi>{each[1:]}</mi>{layer}</msubsup>"
+            if index:
+                text = f"<msubsup>{letter}<mi>{escape(index)}</mi>{layer}</msubsup>"
             text += "<mo>′</mo>" if token["prime"] else ""
             raised = f"<mrow>{text}</mrow>" if token["prime"] else text
             parts.append(f"<msup>{raised}<mi>T</mi></msup>" if token["T"] else text)
         elif kind == "name":
             text = f"<mi>{(token['name'] or '').replace('L', 'ℒ')}</mi>"
             each = token["nameexample"] or ""
+            if token["namestep"]:
+                text = f"<msup>{text}<mrow>{_step_in_mathml(token['namestep'])}</mrow></msup>"
             if each == "(i)":
                 text = f"<msup>{text}<mrow><mo>(</mo><mi>i</mi><mo>)</mo></mrow></msup>"
             elif each:
@@ -144,5 +152,32 @@ def _word(word: str) -> str:
 
 
 def _letter(array: str | None) -> str:
-    letter, _, index = (array or "").replace("*", r"{*}").partition("_")
-    return f"{letter}_{{{index}}}" if index else letter
+    letter, _, index = (array or "").partition("_")
+    d, of = _parted(letter.rstrip("~*"))
+    written = f"\\{of}" if _is_greek(of) else _word(of)
+    written = rf"\tilde{{{written}}}" if "~" in letter else written
+    written = d + written + "{*}" * letter.count("*")
+    return f"{written}_{{{index}}}" if index else written
+
+
+def _parted(letter: str) -> tuple[str, str]:
+    """The d of a derivative, and of what it is: dgamma."""
+    is_derivative = len(letter) > 1 and letter[0] == "d" and not _is_greek(letter)
+    return ("d", letter[1:]) if is_derivative else ("", letter)
+
+
+def _is_greek(word: str) -> bool:
+    return word in GREEK or word in _CAPITALS
+
+
+def _letter_in_mathml(letter: str) -> str:
+    plain = letter.rstrip("~*")
+    d, of = _parted(plain)
+    of = GREEK.get(of) or _CAPITALS.get(of) or of
+    text = f"<mi>{escape(d + of + letter[len(plain) :].replace('~', ''))}</mi>"
+    return f"<mover>{text}<mo>~</mo></mover>" if "~" in letter else text
+
+
+def _step_in_mathml(step: str) -> str:
+    number = f"<mn>{step}</mn>" if step.isdigit() else f"<mi>{step}</mi>"
+    return f"<mo>⟨</mo>{number}<mo>⟩</mo>"

@@ -7,11 +7,13 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import visible
-from pellucid.insight.trace.text import count, labels, picked, shapes
-from pellucid.record import DIGITS, GREEK, Matrix, latex, name, shown
+from pellucid.insight.trace.text import count, labels, shapes
+from pellucid.record import DIGITS, GREEK, Matrix, Picture, latex, name, pictures, shown
+from pellucid.record.layout import PICTURES, picked
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.passes import Step
@@ -77,10 +79,7 @@ def document(trace: Trace) -> str:
         title,
         f"{n}, {count(trace.cache.X.shape[1])}, loss {escaped(trace.loss.name)}, "
         f"$J = {_number(trace.J)}$.",
-        *(
-            _fitted(f"{a} = {_matrix(v)}{_names(trace.names[a])}")
-            for a, v in (("X", trace.cache.X), ("Y", trace.Y))
-        ),
+        *(_fitted(f"{letter} = {_given(trace, letter)}") for letter in ("X", "Y")),
     ]
     for heading, steps in trace.sections().items():
         lines.append(f"\n\\subsection*{{{heading}}}")
@@ -88,6 +87,13 @@ def document(trace: Trace) -> str:
             lines += step_lines(step)
     packages = "\\usepackage[margin=1.5cm]{geometry}\n\\usepackage{amsmath,graphicx}\n"
     return whole(r"\documentclass[a4paper]{article}", packages, lines)
+
+
+def _given(trace: Trace, letter: str) -> str:
+    values, volume = trace.Y if letter == "Y" else trace.cache.X, trace.volumes.get((letter, 0))
+    if volume is not None:
+        return _album(pictures(values, volume), MOST)[0]
+    return f"{_matrix(values)}{_names(trace.names[letter])}"
 
 
 def step_lines(
@@ -111,12 +117,12 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
     blocks = []
     for part in step.parts:
         if isinstance(part, Matrix):
-            how = (part.shown, most, part.digits)
-            blocks.append((_matrix(*how), *_size(*how)))
+            blocks.append(_block(part.pictures, part.shown, most, part.digits))
         else:
             blocks.append((latex(part), 1, len(part)))
-    rows, columns = _size(step.values, most)
-    blocks.append((f"= {_matrix(step.values, most)}", rows, columns + 2))
+    result, rows, columns = _block(step.pictures, step.values, most)
+    named = _names(list(step.names), most[0])
+    blocks.append((f"= {result}{named}", rows, columns + 2 + max(map(len, step.names), default=0)))
     lines, used = [(f"{latex(name(step.key))} =", 1)], 4
     for k, (text, height, width) in enumerate(blocks):
         if k and used + width > widest:
@@ -127,6 +133,31 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
         lines.append((f"{line}{space}{text}", max(high, height)))
         used += width
     return lines
+
+
+def _block(
+    found: list[Picture], values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS
+) -> tuple[str, int, int]:
+    """An array, how many rows it has, and how wide it is."""
+    if found:
+        return _album(found, most)
+    return _matrix(values, most, digits), *_size(values, most, digits)
+
+
+def _album(found: list[Picture], most: tuple[int, int]) -> tuple[str, int, int]:
+    """Pictures beside each other, what each is above it; of many the first."""
+    blocks, height, width = [], 0, 0
+    for each in found[:PICTURES]:
+        rows, columns = _size(each.values, most)
+        n = len(picked(each.values.shape[1], most[1]))
+        lines = _lines(each.values, most)
+        drawn = rf"\begin{{array}}{{|{'r' * n}|}}\hline {lines} \\ \hline\end{{array}}"
+        label = rf"\text{{{escaped(each.label)}}}"
+        blocks.append(rf"\overset{{{label}}}{{{drawn}}}" if each.label else drawn)
+        height, width = max(height, rows + bool(each.label)), width + max(columns, len(each.label))
+    if len(found) > PICTURES:
+        blocks.append(rf"\text{{\dots{{}} {len(found) - PICTURES} more}}")
+    return r"\;".join(blocks), height, width
 
 
 def _size(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> tuple[int, int]:
@@ -142,8 +173,8 @@ def _size(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> 
     return len(rows), sum(widths) + 2 * len(columns)
 
 
-def _names(names: list[str]) -> str:
-    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, MOST[0]))
+def _names(names: list[str], most: int = MOST[0]) -> str:
+    rows = r" \\ ".join(rf"\text{{{escaped(each)}}}" for each in labels(names, most))
     return rf"\begin{{array}}{{l}}{rows}\end{{array}}" if names else ""
 
 
@@ -154,16 +185,20 @@ def _fitted(formula: str) -> str:
 def _matrix(values: NDArray[Any], most: tuple[int, int] = MOST, digits: int = DIGITS) -> str:
     if values.ndim == 0:
         return _number(values)
+    return rf"\begin{{bmatrix}}{_lines(values, most, digits)}\end{{bmatrix}}"
+
+
+def _lines(values: NDArray[Any], most: tuple[int, int], digits: int = DIGITS) -> str:
     rows, columns = picked(len(values), most[0]), picked(values.shape[1], most[1])
     lines = [" & ".join(_cell(values, row, column, digits) for column in columns) for row in rows]
-    return r"\begin{bmatrix}" + r" \\ ".join(lines) + r"\end{bmatrix}"
+    return r" \\ ".join(lines)
 
 
 def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
     if row is None or column is None:
         both = row is None and column is None
         return r"\ddots" if both else r"\vdots" if row is None else r"\cdots"
-    return _number(values[row, column], digits)
+    return r"\cdot" if np.isnan(values[row, column]) else _number(values[row, column], digits)
 
 
 def _number(value: Any, digits: int = DIGITS) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from os import PathLike
 from typing import Any
 
@@ -15,15 +14,16 @@ from pellucid._catalogue import did_you_mean
 from pellucid.checks import is_whole
 from pellucid.engines.contract import State
 from pellucid.insight.gradient_check import check_network
+from pellucid.insight.trace.cells import picked_cell
 from pellucid.insight.trace.check import TraceCheck, check_trace
-from pellucid.insight.trace.passes import Pass, Step
+from pellucid.insight.trace.passes import Pass, Step, made_of
 from pellucid.insight.trace.update import session_after, start_of, update_steps
 from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.optimizers import LBFGS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
-from pellucid.record import Cell, Key, Matrix, cell_of, name
+from pellucid.record import Cell, Key, name
 
 
 class Trace:
@@ -55,6 +55,7 @@ class Trace:
         sample_weight: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        lengths: Any = None,
         optimizer: str | Optimizer | None = None,
         learning_rate: float | None = None,
         state: State | str | PathLike[str] | None = None,
@@ -65,22 +66,17 @@ class Trace:
         network = network.copy()  # the trace stays what it is where the network is trained on
         self.network, self.loss, self.title = network, find_loss(loss), title
         self.l1, self.l2 = float(l1), float(l2)
-        for layer in network.layers:
-            if layer.inner:
-                raise ValueError(
-                    f"{layer.where()} cannot be traced, as it holds other layers. check_gradients "
-                    "holds all its gradients against differences."
-                )
-        cache = network.forward(X, cache=True)
-        given = cache.X.copy("K")
+        cache = network.forward(X, cache=True, lengths=lengths)
+        given, self.lengths = cache.X.copy("K"), cache.lengths
         if not np.isfinite(given).all():
             raise ValueError(
                 "X holds NaN or infinity. Remove those examples or fill the values in."
             )
         _, targets, self.weight = network._checked_targets(cache, Y, self.loss, sample_weight)
         self.Y: NDArray[Any] = targets.copy("K")
-        done = Pass(network.layers, given, self.Y, self.loss, self.weight, self.l1, self.l2)
-        self.cache, self.gradients = done.cache, done.gradients
+        terms = (self.weight, self.l1, self.l2, self.lengths)
+        done = Pass(network.layers, given, self.Y, self.loss, *terms)
+        self.cache, self.gradients, self.volumes = done.cache, done.gradients, done.volumes
         self.losses: NDArray[Any] = propagation.losses(self.cache, self.Y, self.loss)
         self.J = propagation.cost(
             self.cache, self.Y, self.loss, self.weight, l1=self.l1, l2=self.l2
@@ -89,14 +85,16 @@ class Trace:
         self.unfused = done.unfused
         self.names = {
             "X": _checked_names("inputs", inputs, network.n_inputs),
-            "Y": _checked_names("outputs", outputs, network.n[-1]),
+            "Y": _checked_names("outputs", outputs, network.n[-1])
+            or getattr(network.layers[-1], "names", None)
+            or [],
         }
         self.optimizer, self.learning_rate = self._step_by(optimizer, learning_rate, state)
         self.state, self.update = None, []
         if self.optimizer is not None:
             self.state = start_of(network, self.optimizer, state)
             by_layer, rate = self.gradients.by_layer, self.learning_rate
-            self.update = update_steps(network.layers, by_layer, self.optimizer, rate, self.state)
+            self.update = update_steps(network.leaves, by_layer, self.optimizer, rate, self.state)
         self.steps: list[Step] = [*self.forward, *self.backward]
         self.arrays = self._arrays()
 
@@ -135,21 +133,35 @@ class Trace:
         network, state = session_after(self, int(steps))
         return Trace(
             network, self.cache.X, self.Y, self.loss, sample_weight=self.weight, l1=self.l1,
-            l2=self.l2, optimizer=self.optimizer, learning_rate=self.learning_rate, state=state,
+            l2=self.l2, lengths=self.lengths, optimizer=self.optimizer,
+            learning_rate=self.learning_rate, state=state,
             inputs=self.names["X"], outputs=self.names["Y"], title=self.title,
         )  # fmt: skip
 
     def _arrays(self) -> dict[Key, NDArray[Any]]:
         found: dict[Key, NDArray[Any]] = {("X", 0): self.cache.X}
         for step in [*self.steps, *self.cost]:
-            for part in step.parts:
-                if isinstance(part, Matrix):
-                    found.setdefault(part.key, part.values)
+            for each in made_of(step.recorded):
+                if each.key is not None and each.ndim == 2:
+                    found.setdefault(each.key, each.values)
             found[step.key] = step.values
         return found
 
-    def cell(self, letter: str, *, layer: int, row: int, column: int = 0) -> Cell:
+    def cell(
+        self,
+        letter: str,
+        *,
+        layer: int,
+        row: int | None = None,
+        column: int = 0,
+        at: Sequence[int] | None = None,
+        step: int | None = None,
+    ) -> Cell:
         """Return one cell and the sum that made it.
+
+        It is named by its row and column; where the column is an unrolled volume or sequence also
+        by ``at``, (row, column, channel, example) or (step, feature, example), of the weights of a
+        convolution (filter, row, column, channel). ``step`` is that of a recurrent layer, from 1.
 
         >>> from pellucid.insight.trace import preset
         >>> print(preset("and-gate").trace().cell("Z", layer=1, row=0, column=3))
@@ -161,33 +173,39 @@ class Trace:
         ValueError
             Where there is no such array, or it has no such cell.
         """
-        computed = {step.key: step for step in [*self.steps, *self.cost]}
-        if (letter, layer) not in computed:
-            raise ValueError(self._unknown(letter, layer, computed))
-        step = computed[letter, layer]
-        rows, columns = step.values.shape
-        for what, index, count in (("row", row, rows), ("column", column, columns)):
-            if not isinstance(index, Integral) or index not in range(count):
-                raise ValueError(
-                    f"{name(step.key)} has the shape {step.values.shape}: {what} must be 0 to "
-                    f"{count - 1}; got {index!r}."
-                )
-        return cell_of(step.recorded, step.key, int(row), int(column))
+        computed = {found.key: found for found in [*self.steps, *self.cost]}
+        key: Key = (letter, layer) if step is None else (letter, layer, step)
+        if key not in computed:
+            raise ValueError(self._unknown(key, computed))
+        if row is None and at is None:
+            raise TypeError("cell: name a row, and a column unless it is 0, or a place by at=.")
+        shapes = {name: values.shape for name, values in self.arrays.items()}
+        layers = self.network.leaves
+        return picked_cell(computed[key], row, column, at, shapes, self.volumes, layers)
 
-    def _unknown(self, letter: str, layer: int, computed: dict[Key, Step]) -> str:
-        if letter == "g'" and (letter, layer) in self.arrays:
+    def _unknown(self, key: Key, computed: dict[Key, Step]) -> str:
+        letter, layer, *step = key
+        if letter == "g'" and key in self.arrays:
             return (
                 f"g'[{layer}] stands in dZ[{layer}], entry by entry; its numbers are in t.arrays."
             )
-        if (letter, layer) in self.arrays:
-            return f"{name((letter, layer))} is given, not computed; its numbers are in t.arrays."
+        if key in self.arrays:
+            return f"{name(key)} is given, not computed; its numbers are in t.arrays."
         letters = list(dict.fromkeys(key[0] for key in computed))
         if letter not in letters:
             known = ", ".join(letters)
             return f"unknown array {letter!r}{did_you_mean(letter, letters)}. Known are: {known}."
-        if (letter, layer) == ("dA", self.network.L):
+        if key == ("dA", self.network.L):
             return f"{self.loss.name} goes straight to dZ[{layer}] here; there is no dA[{layer}]."
-        layers = ", ".join(str(key[1]) for key in sorted(computed) if key[0] == letter)
+        steps = sorted(each[2] for each in computed if each[:2] == key[:2] and len(each) == 3)
+        if steps:
+            return (
+                f"{name((letter, layer))} is computed step by step here: name a step, "
+                f"{steps[0]} to {steps[-1]}."
+            )
+        if step:
+            return f"there is no {name(key)}; {name((letter, layer))} has no steps of its own."
+        layers = ", ".join(str(each[1]) for each in sorted(computed) if each[0] == letter)
         return f"there is no {letter}[{layer}]; {letter} is computed in the layers: {layers}."
 
     def check(self, *, step: float = 1e-5, tolerance: float = 1e-6) -> TraceCheck:
@@ -283,6 +301,7 @@ def trace(
     sample_weight: Any = None,
     l1: float = 0.0,
     l2: float = 0.0,
+    lengths: Any = None,
     optimizer: str | Optimizer | None = None,
     learning_rate: float | None = None,
     state: State | str | PathLike[str] | None = None,
@@ -302,6 +321,8 @@ def trace(
     sample_weight : array of shape (m,) or None
     l1, l2 : float
         The penalties of J.
+    lengths : array of shape (m,) or None
+        The steps that each example has; what is padding is 0 everywhere.
     optimizer : str, Optimizer or None
         Whose step is shown after the pass, with what it remembers (momentum's v, Adam's v and s);
         ``learning_rate`` is its alpha, None its own default.
@@ -329,7 +350,7 @@ def trace(
     """
     check_network(network, "trace")
     return Trace(
-        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2,
+        network, X, Y, loss, sample_weight=sample_weight, l1=l1, l2=l2, lengths=lengths,
         optimizer=optimizer, learning_rate=learning_rate, state=state, inputs=inputs,
         outputs=outputs, title=title,
     )  # fmt: skip

@@ -29,14 +29,14 @@ def start_of(
     if isinstance(state, (str, os.PathLike)):
         _, training, slots, _ = persistence.load_checkpoint(
             state,
-            layers={type(layer) for layer in network.layers},
-            activations={type(g) for layer in network.layers if (g := layer.activation)},
+            layers={type(layer) for layer in network.leaves},
+            activations={type(g) for layer in network.leaves if (g := layer.activation)},
         )
         state = State(training.get("step", -1), slots)
     if state is None:
         slots = {
             slot_name(slot, letter, layer): np.zeros_like(array)
-            for layer in network.layers
+            for layer in network.leaves
             for letter, array in layer.parameters.items()
             for slot in optimizer.slots
         }
@@ -50,7 +50,7 @@ def start_of(
         raise ValueError(
             f"state: its step must be a whole number of 0 or more; got {state.step!r}."
         )
-    check_state(network.layers, optimizer, state.slots)
+    check_state(network.leaves, optimizer, state.slots)
     slots = {name: np.asarray(array, network.dtype) for name, array in state.slots.items()}
     return State(state.step, slots)
 
@@ -87,7 +87,7 @@ def session_after(trace: Trace, steps: int) -> tuple[Network, State]:
     session = ENGINES["reference"].start(job)
     try:
         for _ in range(steps):
-            examples = Examples(trace.cache.X, trace.Y, trace.weight)
+            examples = Examples(trace.cache.X, trace.Y, trace.weight, lengths=trace.lengths)
             session.apply(session.gradients(examples, position=None).flat, trace.learning_rate)
         return network, session.state()
     finally:

@@ -26,7 +26,7 @@ def trace_state(trace: Trace, fault: Fault | None) -> State:
 
 
 def _step(step: Step, phase: str, fault: Fault | None) -> State:
-    letter, layer = step.key
+    letter, layer = step.key[:2]
     rows, columns = step.values.shape
     broken = fault is not None and letter in fault.steps
     return {
@@ -45,8 +45,8 @@ def _step(step: Step, phase: str, fault: Fault | None) -> State:
                 "layer": part.key[1],
                 "transposed": part.transposed,
             }
-            if isinstance(part, Matrix)
-            else part
+            if isinstance(part, Matrix) and not part.called
+            else str(getattr(part, "called", part))
             for part in step.parts
         ],
         "rows": rows,
