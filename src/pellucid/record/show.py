@@ -238,9 +238,10 @@ def stacked(x: Array) -> list[Array]:
         return []
     if x.operation.name == "concat" and x.options.get("axis", 0) == 0:
         return list(x.inputs)
+    if x.operation.name != "transpose" or x.options:
+        return []
     of = x.inputs[0]
-    turned = x.operation.name == "transpose" and of.operation is not None and not x.options
-    if turned and of.operation.name == "concat" and of.options.get("axis") == 1:
+    if of.operation is not None and of.operation.name == "concat" and of.options.get("axis") == 1:
         rows = [each for each in of.inputs if each.operation and each.operation.name == "transpose"]
         return [each.inputs[0] for each in rows] if len(rows) == len(of.inputs) else []
     return []
@@ -350,7 +351,7 @@ def _added(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     for each in (terms[0], terms[1], terms[-1]):
         plus = f"+ ... {len(terms) - 3} more ... +" if each is terms[-1] else "+"
         found += [Piece("", plus)] * (len(found) > 1) + [Piece("", inner(each, "", 1)[0].part)]
-    return found, 1
+    return found, OVER
 
 
 def _terms_of(x: Array) -> list[Array]:

@@ -48,6 +48,8 @@ def as_text(trace: Trace, width: int | None) -> str:
     for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
+            if step.left_out:
+                lines += ["", left_out(step)]
             lines += ["", *_step(step, width)]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -55,6 +57,11 @@ def as_text(trace: Trace, width: int | None) -> str:
 def count(m: int) -> str:
     """Return "1 example" or "5 examples"."""
     return f"{m} example{'' if m == 1 else 's'}"
+
+
+def left_out(step: Step) -> str:
+    """Return what stands before a step where some are left out: "... 12 more steps ..."."""
+    return f"... {step.left_out} more steps ..."
 
 
 def shapes(step: Step, times: str = "x") -> str:
