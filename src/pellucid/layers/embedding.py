@@ -159,7 +159,8 @@ class Embedding(Layer):
         """Return the word number of each place; refuse what is none."""
         given = np.asarray(A_prev)
         words = np.rint(given)
-        wrong = ~(np.abs(given - words) <= NEAR) | (words < 0) | (words >= self.n_words)
+        with np.errstate(invalid="ignore"):
+            wrong = ~(np.abs(given - words) <= NEAR) | (words < 0) | (words >= self.n_words)
         if wrong.any():
             row, example = (int(k) for k in np.argwhere(wrong)[0])
             raise ValueError(

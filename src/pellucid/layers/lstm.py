@@ -60,9 +60,9 @@ class LSTM(ThroughTime):
         return drawn
 
     def step(self, x: Array, before: State) -> dict[str, Array]:
+        n = self.n_units
         Z = affine(self.parameters["W"], self.parameters["b"], before["a"], x)
-        Z_u, Z_f, Z_o, Z_c = parts(Z, 4)
-        u, f, o, candidate = SIGMOID(Z_u), SIGMOID(Z_f), SIGMOID(Z_o), TANH(Z_c)
+        (u, f, o), candidate = parts(SIGMOID(Z[:-n]), 3), TANH(Z[-n:])
         c = u * candidate + f * before["c"]
         a = o * TANH(c)
         return {"Z": Z, "Gamma_u": u, "Gamma_f": f, "Gamma_o": o, "c~": candidate, "c": c, "a": a}

@@ -108,6 +108,7 @@ class ThroughTime(Layer):
 
     @property
     def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: not from the last step to the first."""
         return not self.backwards
 
     @property
