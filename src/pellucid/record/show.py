@@ -122,7 +122,7 @@ def joined(texts: Sequence[str]) -> str:
     return re.sub(r"\| (.*?) \|", r"|\1|", text)
 
 
-_INDEX = r"\[(?:[-\d:,. ]|new|\[[\d x]+\])*\]"
+_INDEX = r"\[(?:[-\d:,. ]|new|words|\[[\d x]+\])*\]"
 """What is taken of an array: ``[:1, 0:2]``, ``[:, [16 x 9]]``."""
 
 
@@ -199,7 +199,8 @@ def _is_one(x: Array) -> bool:
 def pieces(x: Array) -> Pieces:
     """Return the formula of an array in pieces."""
     same = simplified(x, named=True)
-    return _pieces_of(x, "")[0] if same is x else inner(same, "", 0)
+    whole = same is x or (same.key is None and bool(stacked(same)))
+    return _pieces_of(same, "")[0] if whole else inner(same, "", 0)
 
 
 def inner(x: Array, suffix: str, tight: float) -> Pieces:
@@ -454,7 +455,7 @@ def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
 
 
-LAID_OUT = ("by_place", "unrolled", "held", "carried_on")
+LAID_OUT = ("by_place", "unrolled", "held", "carried_on", "by_channel", "of_patches")
 """Operations that lay examples out, and put 0 where one has no step: formulas leave them out."""
 
 

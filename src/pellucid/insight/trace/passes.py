@@ -235,7 +235,7 @@ class Pass:
         result = values.named(key)
         constants = [each for each in made_of(result) if each.key is None and each.ndim == 2]
         for each in constants:
-            each.key = ("c", sum(k[0] == "c" for k in self._keys) + 1)
+            each.key = layer.known(each) or ("c", sum(k[0] == "c" for k in self._keys) + 1)
             self._keys.add(each.key)
         if len(key) == 2 and (volume := layer.volume(key[0])) is not None:
             self.volumes[key] = volume

@@ -88,18 +88,20 @@ def _given(
     digits: int = DIGITS,
 ) -> list[str]:
     if volume is not None:
-        found, start = pictures(values, volume), [f"{title} ="]
-        laid = album(found, 1, 1)
+        found = pictures(values, volume)
         for columns, across in itertools.product(range(COLUMNS, 0, -1), range(PICTURES, 0, -1)):
-            laid = beside([start, album(found, columns, across)])
-            if max(map(len, laid)) <= width:
-                break
-        return laid
+            lines = beside([[f"{title} ="], drawn := album(found, columns, across)])
+            if max(map(len, lines)) <= width:
+                return lines
+        return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
     for most, exact in _tries():
-        lines = beside([[f"{title} ="], matrix(values, ROWS, most, digits if exact else DIGITS)])
-        if max(map(len, lines)) <= width or most == 2:
+        drawn = matrix(values, ROWS, most, digits if exact else DIGITS)
+        lines = beside([[f"{title} ="], drawn])
+        if max(map(len, lines)) <= width:
+            return lines
+        if most == 2:
             break
-    return lines
+    return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
 
 
 def _tries() -> Iterator[tuple[int, bool]]:

@@ -8,7 +8,7 @@ from pellucid.insight.trace.recorded import RecordedLayer
 from pellucid.losses import Loss, pair
 from pellucid.record import Key
 
-_NAME = r"(?:X|A\**\[\d+\])"
+_NAME = r"(?:X|A\**\[\d+\])(?:\[\d*:\d*\])?"
 _BACK = r"d(A|X)\S* = "
 _WHY = (
     (
@@ -16,10 +16,36 @@ _WHY = (
         "A weighted sum of what comes in, and the bias; a column is an example.",
     ),
     (rf"A\*+\S+ = s\S+ \* {_NAME}", "Each unit is scaled."),
+    (
+        rf"Z\S+ = \(W\S+ \* M\S+\) {_NAME} \+ b\S+",
+        "A weighted sum of what comes in by the connections that there are, where M is 1.",
+    ),
+    (
+        rf"dW\S+ = \(1/m\) dZ\S+ {_NAME}\^T \* M\S+( \+ .*)?",
+        "What came in times the error, the mean over the examples; 0 where nothing is connected.",
+    ),
+    (rf"{_BACK}\(W\S+ \* M\S+\)\^T dZ\S+", "Each unit gets the errors of the units that it feeds."),
+    (r"Z\S+ = W\S+\[:, words\]", "Of each word its column of W: a look-up."),
+    (
+        r"dW\S+ = \(1/m\) \(?sum of dZ\S+ by word\)?( \+ .*)?",
+        "For each word the sum of dZ where it stands, the mean over the examples.",
+    ),
+    (rf"{_BACK}0", "A word number has no derivative."),
+    (r"dZ\S+ = dA\S+", "It comes back as it is."),
+    (rf"{_BACK}d(A|X)\S*", "It comes back as it is."),
     (r"P\S+ = patches\(.*\)", "A column is what the filters see at one place, unrolled."),
     (
         r"Z\S+ = W\S+ P\S+ \+ b\S+",
         "Each filter times each patch, and its bias: a number for each place and filter.",
+    ),
+    (
+        r"Z\S+ = \[W.*\] \+ b\S+",
+        "Each group of filters times its channels of the patches, and the bias.",
+    ),
+    (
+        r"dW\S+ = \(1/m\) \[dZ.*",
+        "Of each group what its filters saw times the error: summed over the places, the mean over "
+        "the examples.",
     ),
     (r"Z\S+ = \[.*", "Those of all steps."),
     (r"A\[\d+\] = a\S+", "The state after the last step."),
@@ -62,13 +88,14 @@ _WHY = (
     (r"db\S+ = \(1/m\) \(.*db\[\d+\]<.*", "b is the same at each step: its steps add up."),
     (r"d(s|gamma|beta)\S+ = \(1/m\) sum_i .*", "The mean over the examples."),
     (
-        r"d(gamma|beta)\S+ = \(1/m\) sum_p .*",
+        r"d(s|gamma|beta)\S+ = \(1/m\) sum_p .*",
         "The sum over the places, the mean over the examples.",
     ),
     (rf"{_BACK}.* / sqrt\(variance.*", "Back through the normalisation."),
-    (rf"{_BACK}\[d(A|x).*", "Those of all steps."),
+    (rf"{_BACK}\[d(A|x)\S*<.*", "Those of all steps."),
+    (rf"{_BACK}\[.*", "What comes back from the branches, each to its part."),
     (
-        rf"{_BACK}sum over patches of W\S+\^T dZ\S+",
+        rf"{_BACK}sum over patches of \[?W\S+\^T dZ.*",
         "Each entry gets the errors of all filters at all places that saw it, times their weights.",
     ),
     (rf"{_BACK}dA\S+ \+ .*", "It comes back as it is, and through the layers."),
