@@ -120,6 +120,7 @@ class Dense(Affine):
 
     @property
     def variant(self) -> str:  # type: ignore[override]
+        """The option that the fused engine lacks, or ""."""
         return "each_step" if self.each_step else "" if self.mask is None else "mask"
 
     def lengths_after(self, lengths: Array) -> Array:

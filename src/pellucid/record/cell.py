@@ -302,12 +302,13 @@ def _added_up(terms: Iterator[Term], n: int, how: _Symbols) -> str:
 
 
 def _gathered(x: Array, at: At, how: _Symbols) -> Text:
-    """Over the places p where the entry had been brought, as the row j of what stands there."""
+    """Over the places p of what is gathered; of patches as the row j of what stands there."""
     of, deeper = simplified(x.inputs[0]), how.deeper()
     if not known(at):
         return _unknown(x, at, how)
     if not how.numeric:
-        return f"sum_p {_tight(_entry(of, ('j', 'p'), deeper), OVER)}", OVER
+        row = at[0] if "words" in x.options else "j"
+        return f"sum_p {_tight(_entry(of, (row, 'p'), deeper), OVER)}", OVER
     places = gathered(x, at)
     if of.operation is None or of.key is not None or of.operation.kind != "matmul":
         return " + ".join(_tight(_entry(of, place, deeper), 1) for place in places) or "0", 1

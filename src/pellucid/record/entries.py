@@ -84,10 +84,13 @@ def origin(x: Array, at: At) -> tuple[Array, At] | None:
 
 
 def gathered(x: Array, at: At) -> list[At]:
-    """Return the entries of the input that a gathering adds up: where the entry had been brought.
+    """Return the entries of the input that a gathering adds up.
 
-    It is brought there once more, alone.
+    Of patches those where the entry had been brought: it is brought there once more, alone. Of
+    words the places where the word stands.
     """
+    if "words" in x.options:
+        return [(int(at[0]), int(k)) for k in np.flatnonzero(x.options["words"] == at[1])]
     alone = np.zeros((x.shape[0], 1))
     alone[at[0]] = 1
     brought = x.options["enter"](alone)

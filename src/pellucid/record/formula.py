@@ -46,14 +46,14 @@ def latex(formula: str) -> str:
         if kind == "array":
             each = token["example"] or ""
             raised, index = (each, "") if each == "(i)" else ("", each)
-            step = rf"\langle {token['step']} \rangle" if token["step"] else ""
+            step = rf"\langle{{{token['step']}}}\rangle" if token["step"] else ""
             text = f"{_letter(token['array'])}{index}^{{[{token['layer']}]{step}{raised}}}"
             text = f"{{{text}}}'" if token["prime"] else text
             parts.append(f"{{{text}}}^{{T}}" if token["T"] else text)
         elif kind == "name":
             letter = (token["name"] or "").replace("L", r"\mathcal{L}")
             each = token["nameexample"] or ""
-            raised = rf"\langle {token['namestep']} \rangle" if token["namestep"] else ""
+            raised = rf"\langle{{{token['namestep']}}}\rangle" if token["namestep"] else ""
             raised += "(i)" if each == "(i)" else ""
             letter += f"^{{{raised}}}" * bool(raised) + ("" if each == "(i)" else each)
             parts.append(f"{{{letter}}}^{{T}}" if token["nameT"] else letter)

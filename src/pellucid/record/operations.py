@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.layers.conv import by_channel, of_patches
+from pellucid.layers.embedding import looked_up, summed_by_word
 from pellucid.layers.shapes import by_place, held, unrolled
 
 Values = NDArray[np.float64]
@@ -44,8 +46,8 @@ class Operation:
         ONNX's operator; "" where there is none.
     kind : str
         How an entry of the result comes about: "each" from the entries at its place, "sum" from
-        those along an axis, "matmul", "move" from one entry elsewhere, or "gather" from those that
-        the option ``enter``, a move, brought there.
+        those along an axis, "matmul", "move" from one entry elsewhere, or "gather" from some
+        entries, which :func:`pellucid.record.entries.gathered` knows.
     written : str
         How the lectures write it, "" where that is ``shown``.
     """
@@ -230,6 +232,8 @@ _OF_LAYERS = (
         lambda now, before, there: np.where(there, now, before),
         kind="move",
     ),
+    Operation("by_channel", "{0}", by_channel, kind="move"),
+    Operation("of_patches", "{0}", of_patches, kind="move"),
     Operation("patches", "patches({0})", lambda A, enter: enter(A), kind="move"),
     Operation(
         "sum_over_patches",
@@ -238,6 +242,8 @@ _OF_LAYERS = (
         rank=2,
         kind="gather",
     ),
+    Operation("looked_up", "{0}[:, words]", looked_up, kind="move"),
+    Operation("summed_by_word", "sum of {0} by word", summed_by_word, rank=2, kind="gather"),
 )
 """What layers do with volumes and sequences: how an example is laid out stands in no formula."""
 

@@ -122,7 +122,7 @@ def joined(texts: Sequence[str]) -> str:
     return re.sub(r"\| (.*?) \|", r"|\1|", text)
 
 
-_INDEX = r"\[(?:[-\d:,. ]|new|\[[\d x]+\])*\]"
+_INDEX = r"\[(?:[-\d:,. ]|new|words|\[[\d x]+\])*\]"
 """What is taken of an array: ``[:1, 0:2]``, ``[:, [16 x 9]]``."""
 
 
@@ -199,7 +199,8 @@ def _is_one(x: Array) -> bool:
 def pieces(x: Array) -> Pieces:
     """Return the formula of an array in pieces."""
     same = simplified(x, named=True)
-    return _pieces_of(x, "")[0] if same is x else inner(same, "", 0)
+    whole = same is x or (same.key is None and bool(stacked(same)))
+    return _pieces_of(same, "")[0] if whole else inner(same, "", 0)
 
 
 def inner(x: Array, suffix: str, tight: float) -> Pieces:
@@ -238,9 +239,10 @@ def stacked(x: Array) -> list[Array]:
         return []
     if x.operation.name == "concat" and x.options.get("axis", 0) == 0:
         return list(x.inputs)
+    if x.operation.name != "transpose" or x.options:
+        return []
     of = x.inputs[0]
-    turned = x.operation.name == "transpose" and of.operation is not None and not x.options
-    if turned and of.operation.name == "concat" and of.options.get("axis") == 1:
+    if of.operation is not None and of.operation.name == "concat" and of.options.get("axis") == 1:
         rows = [each for each in of.inputs if each.operation and each.operation.name == "transpose"]
         return [each.inputs[0] for each in rows] if len(rows) == len(of.inputs) else []
     return []
@@ -350,7 +352,7 @@ def _added(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     for each in (terms[0], terms[1], terms[-1]):
         plus = f"+ ... {len(terms) - 3} more ... +" if each is terms[-1] else "+"
         found += [Piece("", plus)] * (len(found) > 1) + [Piece("", inner(each, "", 1)[0].part)]
-    return found, 1
+    return found, OVER
 
 
 def _terms_of(x: Array) -> list[Array]:
@@ -453,7 +455,7 @@ def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
 
 
-LAID_OUT = ("by_place", "unrolled", "held", "carried_on")
+LAID_OUT = ("by_place", "unrolled", "held", "carried_on", "by_channel", "of_patches")
 """Operations that lay examples out, and put 0 where one has no step: formulas leave them out."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.text import count, labels, shapes
+from pellucid.insight.trace.text import count, labels, left_out, shapes
 from pellucid.record import DIGITS, Matrix, Picture, mathml, name, pictures, shown
 from pellucid.record.layout import PICTURES, picked
 
@@ -87,8 +87,9 @@ def _section(step: Step) -> str:
     blocks = [*map(_part, step.parts), f"<mo>=</mo>{result_shown}"]
     numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
     result = escape(name(step.key))
+    before = f"<p>{left_out(step)}</p>" if step.left_out else ""
     return (
-        f'<section aria-label="{result}"><h3 tabindex="0">{_formula(step.formula)}</h3>'
+        f'{before}<section aria-label="{result}"><h3 tabindex="0">{_formula(step.formula)}</h3>'
         f'<p class="shape">{escape(shapes(step, "×"))}</p><p>{escape(step.why)}</p>'
         f"{_numbers(numbers, f'{result} with its numbers')}</section>"
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import visible
-from pellucid.insight.trace.text import count, labels, shapes
+from pellucid.insight.trace.text import count, labels, left_out, shapes
 from pellucid.record import DIGITS, GREEK, Matrix, Picture, latex, name, pictures, shown
 from pellucid.record.layout import PICTURES, picked
 
@@ -109,7 +109,13 @@ def step_lines(
         numbers = _numbers(step, widest, each)
         if sum(height for _, height in numbers) <= highest:
             break
-    return ["\n" + _fitted(latex(step.formula)), why, *(_fitted(line) for line, _ in numbers)]
+    before = [f"\n{left_out(step)}"] if step.left_out else []
+    return [
+        *before,
+        "\n" + _fitted(latex(step.formula)),
+        why,
+        *(_fitted(line) for line, _ in numbers),
+    ]
 
 
 def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, int]]:

@@ -64,6 +64,8 @@ class Step:
         What a column of the result is unrolled of; its ``pictures`` are laid out so.
     names : list of str
         What the rows of the result are called, where the layer has names for its units.
+    left_out : int
+        How many steps of the same layer before it :meth:`Trace.sections` leaves out.
     """
 
     key: Key
@@ -74,6 +76,7 @@ class Step:
     recorded: Array = field(default_factory=lambda: Array(np.zeros((0, 0))), repr=False)
     volume: Volume | None = None
     names: Sequence[str] = ()
+    left_out: int = 0
 
     @property
     def pictures(self) -> list[Picture]:
@@ -136,6 +139,8 @@ class Pass:
         by_layer = [{k: plain(v) for k, v in found.items()} for found in gradients.by_layer]
         dA = {number: plain(each) for number, each in gradients.dA.items()}
         self.gradients = Gradients(self.cache.layers, by_layer, dA, plain(gradients.dX))
+        for step in [*self.forward, *self.cost, *self.backward, *self.unfused]:
+            _cut(step.recorded, set())
 
     def _forward(self, layers: Sequence[RecordedLayer]) -> list[Step]:
         """P, Z[l] and A[l] of every layer, from the first to the last."""
@@ -197,14 +202,15 @@ class Pass:
         steps: list[Step] = []
         for layer in reversed(layers):
             if layer.given is not None and not _is_named(layer.given):
-                key, came = (f"d{layer.out[0]}", layer.number), layer.given
+                key: Key = (f"d{layer.out[0]}", layer.number)
+                came = layer.given
                 came = came.inputs[0] if behind is not None else came  # before it got to the layer
                 steps += self._named(layer, key, came, by=behind)
             steps += self._backward(layer.inner, behind=layer)
             for letter, values in layer.gradients():
                 steps += self._named(layer, _key(letter, layer), values)
-            for key, values in layer.inputs_back.items():
-                steps += self._named(layer, key, values)
+            for part, values in layer.inputs_back.items():
+                steps += self._named(layer, part, values)
             behind = layer
         if dX is not None:
             steps += self._named(layers[0], ("dX", 0), dX)
@@ -229,7 +235,7 @@ class Pass:
         result = values.named(key)
         constants = [each for each in made_of(result) if each.key is None and each.ndim == 2]
         for each in constants:
-            each.key = ("c", sum(k[0] == "c" for k in self._keys) + 1)
+            each.key = layer.known(each) or ("c", sum(k[0] == "c" for k in self._keys) + 1)
             self._keys.add(each.key)
         if len(key) == 2 and (volume := layer.volume(key[0])) is not None:
             self.volumes[key] = volume
@@ -244,7 +250,7 @@ class Pass:
                 before, notes = f"{self._loss.formula} = ", []
         text = ", ".join([f"{name(key)} = {before}{written}", *notes])
         parts = tuple(self._with_volume(part, result) for part in parts)
-        meant = why(by or layer, text, self._loss)
+        meant = why(by or layer, key, text, self._loss)
         volume = self.volumes.get(key)
         names = layer.names or () if key[0] == "A" and volume is None else ()
         return [Step(key, text, parts, result.values, meant, result, volume, names)]
@@ -301,6 +307,21 @@ def made_of(x: Array) -> list[Array]:
         each = simplified(each)
         found += [each] if each.key is not None or each.operation is None else made_of(each)
     return found
+
+
+def _cut(x: Array, seen: set[int]) -> None:
+    """Forget how what has a name came about: its own step knows, and a long chain is no burden."""
+    if id(x) in seen:
+        return
+    seen.add(id(x))
+    x.inputs = tuple(
+        each
+        if each.key is None or each.operation is None
+        else Array(each.values, key=each.key, text=each.text, note=each.note)
+        for each in x.inputs
+    )
+    for each in x.inputs:
+        _cut(each, seen)
 
 
 def _is_named(x: Array) -> bool:

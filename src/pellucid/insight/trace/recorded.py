@@ -182,6 +182,12 @@ class RecordedLayer:
             return dA_prev
         return dP.whole("sum_over_patches", enter=enter, leave=leave)
 
+    def known(self, constant: Array) -> Key | None:
+        """Return the name of a constant of the layer: M tells which connections there are."""
+        mask = getattr(self.original, "mask", None)
+        is_mask = mask is not None and np.array_equal(constant.values, mask)
+        return ("M", self.original.number) if is_mask else None
+
     def volume(self, letter: str) -> Volume | None:
         """Return what a column of an array is unrolled of; None where it is no volume."""
         filters = getattr(self.layer, "filter_shape", None)
@@ -223,8 +229,10 @@ def plain_cache(cache: LayerCache) -> LayerCache:
 
 
 def _as_recorded(values: Any, called: str, *inputs: Any) -> Array:
-    """What a layer returned; numbers that did not record are a function of what came in."""
-    return values if isinstance(values, Array) else opaque(values, called, *inputs)
+    """What a layer returned; numbers that did not record are a function of what came in, or 0."""
+    if isinstance(values, Array):
+        return values
+    return opaque(values, called, *inputs, shown="" if np.any(values) else "0")
 
 
 def _is_among(x: Any, arrays: dict[Letter, Array]) -> bool:
@@ -260,6 +268,7 @@ class RecordedActivation:
         return Array(self.g(Z.values), function, (Z,), how, note=f"g(z) = {self.g.formula}")
 
     def backward(self, dA: Any, Z: Any, A: Any) -> Any:
+        """Return dZ, by g' where each z has its own."""
         if not isinstance(Z, Array):
             return self.g.backward(dA, Z, A)
         dA, A = as_array(dA), as_array(A)
@@ -314,6 +323,7 @@ class RecordedLoss:
         return found
 
     def value(self, Y: Array, A: Array) -> Array:
+        """Return L, as one function of A and Y where the loss cannot record."""
         try:
             found = self.loss.value(Y, A)
         except FAILURES:
@@ -323,6 +333,7 @@ class RecordedLoss:
         return found
 
     def derivative(self, Y: Array, A: Array) -> Array:
+        """Return dL/dA, as one function of A and Y where the loss cannot record."""
         try:
             found = self.loss.derivative(Y, A)
         except FAILURES:

@@ -48,6 +48,8 @@ def as_text(trace: Trace, width: int | None) -> str:
     for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
+            if step.left_out:
+                lines += ["", left_out(step)]
             lines += ["", *_step(step, width)]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -55,6 +57,11 @@ def as_text(trace: Trace, width: int | None) -> str:
 def count(m: int) -> str:
     """Return "1 example" or "5 examples"."""
     return f"{m} example{'' if m == 1 else 's'}"
+
+
+def left_out(step: Step) -> str:
+    """Return what stands before a step where some are left out: "... 12 more steps ..."."""
+    return f"... {step.left_out} more steps ..."
 
 
 def shapes(step: Step, times: str = "x") -> str:
@@ -81,18 +88,20 @@ def _given(
     digits: int = DIGITS,
 ) -> list[str]:
     if volume is not None:
-        found, start = pictures(values, volume), [f"{title} ="]
-        laid = album(found, 1, 1)
+        found = pictures(values, volume)
         for columns, across in itertools.product(range(COLUMNS, 0, -1), range(PICTURES, 0, -1)):
-            laid = beside([start, album(found, columns, across)])
-            if max(map(len, laid)) <= width:
-                break
-        return laid
+            lines = beside([[f"{title} ="], drawn := album(found, columns, across)])
+            if max(map(len, lines)) <= width:
+                return lines
+        return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
     for most, exact in _tries():
-        lines = beside([[f"{title} ="], matrix(values, ROWS, most, digits if exact else DIGITS)])
-        if max(map(len, lines)) <= width or most == 2:
+        drawn = matrix(values, ROWS, most, digits if exact else DIGITS)
+        lines = beside([[f"{title} ="], drawn])
+        if max(map(len, lines)) <= width:
+            return lines
+        if most == 2:
             break
-    return lines
+    return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
 
 
 def _tries() -> Iterator[tuple[int, bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -24,6 +25,9 @@ from pellucid.network import Network
 from pellucid.optimizers import LBFGS, Optimizer
 from pellucid.optimizers import optimizer as find_optimizer
 from pellucid.record import Cell, Key, name
+
+MOST_TIMES, TIMES = 6, 4
+"""Steps of time of which none is left out, and of more so many are shown."""
 
 
 class Trace:
@@ -216,13 +220,16 @@ class Trace:
         return check_trace(self, step=step, tolerance=tolerance)
 
     def sections(self) -> dict[str, list[Step]]:
-        """Return all steps under their headings, in the order in which they are shown."""
+        """Return the steps under their headings, in the order in which they are shown.
+
+        Of a layer that goes through many steps of time the first ones are shown and the last.
+        """
         found = {"Forward": self.forward, "Cost": self.cost, "Backward": self.backward}
         if self.unfused:
             found["The output, not fused"] = self.unfused
         if self.update:
             found["Update"] = self.update
-        return found
+        return {heading: _elided(steps) for heading, steps in found.items()}
 
     def text(self, width: int | None = None) -> str:
         """Return everything for a terminal of this width; None takes the terminal's own."""
@@ -354,6 +361,23 @@ def trace(
         optimizer=optimizer, learning_rate=learning_rate, state=state, inputs=inputs,
         outputs=outputs, title=title,
     )  # fmt: skip
+
+
+def _elided(steps: list[Step]) -> list[Step]:
+    """The steps, without those in the middle of a long time."""
+    times: dict[tuple[str, int], list[int]] = {}
+    for step in steps:
+        if len(step.key) == 3:
+            times.setdefault(step.key[:2], []).append(step.key[2])
+    found, gap = [], 0
+    for step in steps:
+        of = times.get(step.key[:2], []) if len(step.key) == 3 else []
+        if len(of) > MOST_TIMES and step.key[-1] not in [*of[: TIMES - 1], of[-1]]:
+            gap += 1
+            continue
+        found.append(replace(step, left_out=gap))
+        gap = 0
+    return found
 
 
 def _checked_names(what: str, names: Sequence[str], n: int) -> list[str]:

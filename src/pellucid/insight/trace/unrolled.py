@@ -49,10 +49,11 @@ class RecordedSteps(RecordedLayer):
             return output, cache  # its code cannot record
         whole, self.computed = self.computed, {}
         for t in self.layer.order:  # type: ignore[attr-defined]
-            self.computed |= {(letter, t + 1): each for letter, each in self._within[t + 1].items()}
             for letter, values in cache.steps.items():
                 _carry_on(values[t], self._now[t + 1][letter])
-                self.computed[letter, t + 1] = values[t]
+            made = self._within[t + 1] | {letter: each[t] for letter, each in cache.steps.items()}
+            known = {id(each) for each in [*self.computed.values(), *self._x.values()]}
+            self.computed |= {(letter, t + 1): made[letter] for letter in _in_order(made, known)}
         if (
             self.shows_Z
             and "Z" in whole
@@ -145,6 +146,25 @@ class RecordedSteps(RecordedLayer):
     def _called(self, letter: str, value: Array) -> Array:
         self._by_name[letter] = value
         return value
+
+
+def _in_order(made: State, known: set[int]) -> list[str]:
+    """The letters of a step, each after those that it was computed from.
+
+    ``known`` are the arrays, by id, behind which nothing need be looked for.
+    """
+    letters = {id(each): letter for letter, each in made.items()}
+
+    def behind(x: Array, seen: set[int]) -> set[str]:
+        found = set()
+        for each in x.inputs:
+            if id(each) not in seen:
+                seen.add(id(each))
+                found |= {letters[id(each)]} if id(each) in letters else set()
+                found |= behind(each, seen)
+        return found
+
+    return sorted(made, key=lambda letter: len(behind(made[letter], set(known))))
 
 
 def _before_held(x: Array) -> Array:
