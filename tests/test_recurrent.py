@@ -385,6 +385,14 @@ def test_the_table_of_dimensions_counts_it(kind: str) -> None:
     assert f"({rows * 5}, 1)" in row
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_numbers_of_an_example_are_all_that_is_kept_of_it(kind: str) -> None:
+    layer = KINDS[kind](5).build((7, 3))
+    _, cache = layer.forward(np.ones((21, 1)))
+    kept = sum(each.size for steps in cache.steps.values() for each in steps)
+    assert kept + 21 <= layer.numbers <= 2.5 * (kept + 21)
+
+
 @pytest.mark.parametrize("kind", [Recurrent, GRU, LSTM])
 def test_what_cannot_be_is_refused(kind: Any) -> None:
     name = kind.__name__

@@ -61,11 +61,8 @@ class ThroughTime(Layer):
                 f"{type(self).__name__}: n_units must be an integer of 1 or more; got "
                 f"{plain(n_units)!r}."
             )
-        self.n_units, self.sequences, self.backwards = (
-            int(n_units),
-            bool(sequences),
-            bool(backwards),
-        )
+        self.n_units = int(n_units)
+        self.sequences, self.backwards = bool(sequences), bool(backwards)
         self.dropout = self._checked_dropout(dropout)
         self.initializer = None if initializer is None else find_initializer(initializer)
 
@@ -111,6 +108,12 @@ class ThroughTime(Layer):
     @property
     def fan_in(self) -> int | None:
         return self.n_units + self.input_shape[-1] if self.input_shape else None
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a pass keeps of one example, those of every step."""
+        T, n_x = self.input_shape
+        return T * ((2 * self.gates + 3) * self.n_units + n_x)
 
     @property
     def each_step(self) -> bool:  # type: ignore[override]
