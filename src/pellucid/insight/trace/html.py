@@ -83,7 +83,7 @@ def step_fragment(step: Step) -> str:
 
 
 def _section(step: Step) -> str:
-    result_shown = _album(step.pictures) or _matrix(step.values) + _names(list(step.names))
+    result_shown = _album(step.pictures) or _matrix(step.shown) + _names(list(step.names))
     blocks = [*map(_part, step.parts), f"<mo>=</mo>{result_shown}"]
     numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
     result = escape(name(step.key))

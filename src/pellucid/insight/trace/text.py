@@ -136,7 +136,7 @@ def _step(step: Step, width: int) -> list[str]:
             or matrix(part.shown, ROWS, columns, part.digits)
             for part in step.parts
         ]
-        result = album(step.pictures, of_pictures, across) or matrix(step.values, ROWS, columns)
+        result = album(step.pictures, of_pictures, across) or matrix(step.shown, ROWS, columns)
         laid = beside([*blocks, ["="], result])
         if max(map(len, laid)) + 2 <= width:
             above = (len(laid) - len(result)) // 2
@@ -170,7 +170,7 @@ def _stacked(step: Step, width: int) -> list[str]:
             lines += ["  " + line for line in _given(part.name, part.shown, *how)]
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
-    result = _given(name(step.key), step.values, width - 2, step.volume)
+    result = _given(name(step.key), step.shown, width - 2, step.volume)
     return lines + _labelled(["  " + line for line in result], _names(step), width)
 
 
