@@ -43,6 +43,7 @@ _FONTS = r"""\ifdefined\Umathchar\else % not for lualatex and xelatex
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 """
 _FITTED = r"""\setlength{\parindent}{0pt}
+\setlength{\emergencystretch}{4em}
 % a formula is made narrower where the page is too narrow for it
 \newcommand{\fitted}[1]{\par\smallskip\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}%
 {!}{$\displaystyle #1$}\par\smallskip}
