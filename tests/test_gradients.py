@@ -11,10 +11,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, Scale, check_gradients, trace
+from pellucid import Dense, Network, Scale, check_gradients, propagation, trace
 from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, Sigmoid, activation
 from pellucid.insight.trace import preset
-from pellucid.layers import LAYERS, Layer
+from pellucid.layers import LAYERS, BatchNorm, Layer, LayerCache, Residual, chain
 from pellucid.losses import LOSSES, Huber, Loss, MeanSquaredError, Quantile, loss
 
 HIDDEN: list[Activation] = [entry() for entry in ACTIVATIONS.values() if not entry.output_only]
@@ -33,30 +33,52 @@ def seed_of(*words: object) -> np.random.Generator:
 
 EXAMPLES = [(layer, shape) for entry in LAYERS.values() for layer, shape in entry.examples()]
 OF_EACH = [(Dense(4, g), (3,)) for g in [*HIDDEN, activation("softmax"), activation("exp")]]
+OF_EACH += [(Residual([Dense(3, "tanh"), BatchNorm(), Dense(2, "sigmoid")]), (2,))]
+HOW = [("whole", each) for each in EXAMPLES + OF_EACH]
+HOW += [("dropout", each) for each in EXAMPLES + OF_EACH]
+HOW += [
+    ("training", each) for each in EXAMPLES + OF_EACH
+    if any(leaf.mixes_examples for leaf in chain.leaves([each[0]]))
+]  # fmt: skip
 
 
 def built_and_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator):
-    """The layer with random parameters, and an input whose Z keeps away from kinks."""
+    """The layer with random numbers in it, and an input whose Z keeps away from kinks."""
     layer = layer.unbuilt().build(shape)
-    kinks = () if layer.activation is None else layer.activation.kinks
     while True:
-        for parameter in layer.parameters.values():
-            parameter[...] = rng.normal(size=parameter.shape)
+        for leaf in chain.leaves([layer]):
+            for parameter in leaf.parameters.values():
+                parameter[...] = rng.normal(size=parameter.shape)
+            for statistic in leaf.statistics.values():
+                statistic[...] = rng.uniform(0.5, 2, size=statistic.shape)
         A_prev = layer.example_inputs(5, rng)
-        Z = layer.forward(A_prev)[1].Z
-        if Z is None or all((np.abs(Z - kink) > 1e-3).all() for kink in kinks):
+        cache = propagation.forward([layer], A_prev)
+        if not any(near_a_kink(*each) for each in zip(cache.layers, cache.caches, strict=True)):
             return layer, A_prev
 
 
-@pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
-@pytest.mark.parametrize(("layer", "shape"), EXAMPLES + OF_EACH, ids=repr)
-def test_each_layer_and_activation_with_a_random_dA(layer, shape, masked):
-    rng = seed_of(layer, masked)
-    layer, A_prev = built_and_input(layer, shape, rng)
+def near_a_kink(layer: Layer, cache: LayerCache) -> bool:
+    kinks = () if layer.activation is None or cache.Z is None else layer.activation.kinks
+    return any((np.abs(cache.Z - kink) < 1e-3).any() for kink in kinks)
+
+
+def random_mask(layer: Layer, m: int, rng: np.random.Generator) -> np.ndarray:
+    return (rng.random((math.prod(layer.output_shape), m)) > 0.5) * 2.0
+
+
+@pytest.mark.parametrize(("how", "each"), HOW, ids=repr)
+def test_each_layer_and_activation_with_a_random_dA(how, each):
+    rng = seed_of(each[0], how)
+    layer, A_prev = built_and_input(*each, rng)
     n, m = math.prod(layer.output_shape), A_prev.shape[1]
-    mask = (rng.random((n, m)) > 0.5) * 2.0 if masked and layer.computes_Z else None
+    masked = how == "dropout" and not layer.inner and (layer.computes_Z or layer.dropout)
+    mask = random_mask(layer, m, rng) if masked else None
+    masks = {k.number: random_mask(k, m, rng) for k in chain.leaves(layer.inner) if k.dropout}
+    mode = chain.Mode(masks if how == "dropout" else None, how == "training")
+    given = {"mode": mode} if "mode" in layer.needs else {}
     dA = rng.normal(size=(n, m))
-    dA_prev, gradients = layer.backward(dA, layer.forward(A_prev, mask)[1])
+    dA_prev, found = layer.backward(dA, layer.forward(A_prev, mask, **given)[1])
+    found = found if layer.inner else [found]
 
     def derivative(array: np.ndarray) -> np.ndarray:
         """The derivative of sum(dA * output) by the array."""
@@ -64,22 +86,24 @@ def test_each_layer_and_activation_with_a_random_dA(layer, shape, masked):
         for index in np.ndindex(array.shape):
             before = array[index]
             array[index] = before + step
-            above = np.sum(dA * layer.forward(A_prev, mask)[0])
+            above = np.sum(dA * layer.forward(A_prev, mask, **given)[0])
             array[index] = before - step
-            below = np.sum(dA * layer.forward(A_prev, mask)[0])
+            below = np.sum(dA * layer.forward(A_prev, mask, **given)[0])
             array[index] = before
             found[index] = (above - below) / (2 * step)
         return found
 
     np.testing.assert_allclose(dA_prev, derivative(A_prev), rtol=1e-6, atol=1e-8)
-    for letter, parameter in layer.parameters.items():
-        expected = derivative(parameter) / m
-        np.testing.assert_allclose(gradients["d" + letter], expected, rtol=1e-6, atol=1e-8)
-    weighed = layer.backward(dA, layer.forward(A_prev, mask)[1], m=2.5, inputs=False)
-    assert weighed[0] is None
-    for letter in layer.parameters:
-        same = weighed[1]["d" + letter] * 2.5
-        np.testing.assert_allclose(same, gradients["d" + letter] * m, rtol=1e-12)
+    nothing, weighed = layer.backward(
+        dA, layer.forward(A_prev, mask, **given)[1], m=2.5, inputs=False
+    )
+    assert nothing is None
+    weighed = weighed if layer.inner else [weighed]
+    for leaf, gradients, others in zip(chain.leaves([layer]), found, weighed, strict=True):
+        for letter, parameter in leaf.parameters.items():
+            expected, name = derivative(parameter) / m, "d" + letter
+            np.testing.assert_allclose(gradients[name], expected, rtol=1e-6, atol=1e-8)
+            np.testing.assert_allclose(others[name] * 2.5, gradients[name] * m, rtol=1e-12)
 
 
 # --- (b) whole networks against the reported J ---
@@ -119,8 +143,9 @@ def test_each_layer_inside_a_network(layer, shape):
     for parameter in net.parameters.values():
         parameter[...] = rng.normal(size=parameter.shape)
     X, labels = net.layers[0].example_inputs(6, rng), rng.integers(0, 2, 6)
-    check = check_gradients(net, X, labels, "cce", l2=0.1)
-    assert check.ok, check
+    for training in {False, any(leaf.mixes_examples for leaf in net.leaves)}:
+        check = check_gradients(net, X, labels, "cce", l2=0.1, training=training)
+        assert check.ok, check
 
 
 def test_scales_dropout_and_factors_together(rng):

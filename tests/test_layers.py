@@ -15,6 +15,7 @@ from pellucid.engines import ENGINES, Job, Objective
 from pellucid.errors import ModelError
 from pellucid.export import export
 from pellucid.layers import LAYERS, Layer, layer_from_dict
+from pellucid.layers.chain import leaves
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
 
@@ -28,6 +29,8 @@ def network(layer: Layer, shape: tuple[int, ...], dtype: str = "float64") -> Net
     rng = np.random.default_rng(2)
     for parameter in net.parameters.values():
         parameter[...] = rng.normal(size=parameter.shape)
+    for statistic in net.statistics.values():
+        statistic[...] = rng.uniform(0.5, 2, size=statistic.shape)
     return net
 
 
@@ -48,11 +51,15 @@ def test_it_describes_itself_and_is_counted(layer: Layer, shape: tuple[int, ...]
     assert repr(layer_from_dict(layer.to_dict())) == repr(layer)
     assert layer.to_dict()["layer"] == layer.name
     net = network(layer, shape)
-    shapes = net.layers[0].parameter_shapes(shape)
-    missing = 0 if getattr(layer, "mask", None) is None else int((layer.mask == 0).sum())
-    assert net.layers[0].n_parameters == sum(a * b for a, b in shapes.values()) - missing
+    count = 0
+    for leaf in leaves(net.layers[:1]):  # itself, unless it holds others
+        shapes = leaf.parameter_shapes(leaf.input_shape)
+        count += sum(a * b for a, b in shapes.values())
+        count -= 0 if getattr(leaf, "mask", None) is None else int((leaf.mask == 0).sum())
+        assert set(leaf.penalised) <= shapes.keys()
+        assert leaf.name in net.summary()
+    assert net.layers[0].n_parameters == count
     assert layer.name in net.summary()
-    assert set(layer.penalised) <= shapes.keys()
 
 
 @each_example
@@ -85,13 +92,19 @@ def test_it_is_saved_and_loaded_bit_for_bit(
     for name, array in net.parameters.items():
         assert again.parameters[name].tobytes("F") == array.tobytes("F")
     X = data(layer, shape)[0]
+    for name, array in net.statistics.items():
+        assert again.statistics[name].tobytes("F") == array.tobytes("F")
     np.testing.assert_array_equal(again.forward(X), net.forward(X))
     np.testing.assert_array_equal(predictor.predict(X.T), net.predict(X))
 
 
 @each_example
-def test_it_is_traced(layer: Layer, shape: tuple[int, ...]) -> None:
+def test_it_is_traced_or_refused_by_name(layer: Layer, shape: tuple[int, ...]) -> None:
     X, labels = data(layer, shape, 3)
+    if layer.inner:
+        with pytest.raises(ValueError, match=rf"\({type(layer).__name__} .* cannot be traced"):
+            trace(network(layer, shape), X, labels, "cce")
+        return
     found = trace(network(layer, shape), X, labels, "cce")
     assert found.check().ok, found.check()
     assert "As " not in found.text()  # each of its formulas has a sentence of its own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import PREDICTING, Mode
-from pellucid.layers.shapes import by_place, unrolled, valid_steps
+from pellucid.layers.shapes import by_place, held, unrolled, valid_steps
 
 SMALLEST = 1e-30
 """An epsilon below that is lost in float32."""
@@ -22,9 +21,9 @@ SMALLEST = 1e-30
 class Normalization(Layer):
     """What LayerNorm and BatchNorm share: A = gamma * A_norm + beta.
 
-    A_norm = (A_prev - mean) / sqrt(variance + epsilon); of what the mean and the variance are is
-    the layer's own. gamma and beta are (n, 1), a number for each unit, channel or feature, 1 and 0
-    at the start. Penalties leave them alone.
+    A_norm = (A_prev - mean) / sqrt(variance + epsilon); over what the mean and the variance are
+    taken is the layer's own. gamma and beta are (n, 1), a number for each unit, channel or feature,
+    1 and 0 at the start. Penalties leave them alone.
     """
 
     def __init__(
@@ -82,12 +81,12 @@ class LayerNorm(Normalization):
     Forward and backward, with a column for each example, or for each place (step, pixel) of each;
     the mean and the variance are those of the n features in a column::
 
-        mean     = (1/n) sum of a                    dA_norm = gamma * dA
-        variance = (1/n) sum of (a - mean)^2         dA_prev = (dA_norm - mean of dA_norm - A_norm
-        A_norm   = (A_prev - mean)                             * mean of dA_norm * A_norm)
-                   / sqrt(variance + epsilon)                  / sqrt(variance + epsilon)
-        A        = gamma * A_norm + beta             dgamma  = (1/m) sum of dA * A_norm
-                                                     dbeta   = (1/m) sum of dA
+        mean     = (1/n) sum of a                    dgamma  = (1/m) sum of dA * A_norm
+        variance = (1/n) sum of (a - mean)^2         dbeta   = (1/m) sum of dA
+        std      = sqrt(variance + epsilon)          dA_norm = gamma * dA
+        A_norm   = (A_prev - mean) / std
+        A        = gamma * A_norm + beta
+        dA_prev  = (dA_norm - mean of dA_norm - A_norm * (mean of dA_norm * A_norm)) / std
 
     gamma and beta are (n, 1), a number for each feature or channel, 1 and 0 at the start; the sums
     of dgamma and dbeta go over places and examples. No example changes another's output, and
@@ -167,12 +166,12 @@ class BatchNorm(Normalization):
     mean and the variance are those of the N numbers in a row, one of each place of each example
     in the mini-batch::
 
-        mean     = (1/N) sum of a                    dA_norm = gamma * dA
-        variance = (1/N) sum of (a - mean)^2         dA_prev = (dA_norm - mean of dA_norm - A_norm
-        A_norm   = (A_prev - mean)                             * mean of dA_norm * A_norm)
-                   / sqrt(variance + epsilon)                  / sqrt(variance + epsilon)
-        A        = gamma * A_norm + beta             dgamma  = (1/m) sum of dA * A_norm
-                                                     dbeta   = (1/m) sum of dA
+        mean     = (1/N) sum of a                    dgamma  = (1/m) sum of dA * A_norm
+        variance = (1/N) sum of (a - mean)^2         dbeta   = (1/m) sum of dA
+        std      = sqrt(variance + epsilon)          dA_norm = gamma * dA
+        A_norm   = (A_prev - mean) / std
+        A        = gamma * A_norm + beta
+        dA_prev  = (dA_norm - mean of dA_norm - A_norm * (mean of dA_norm * A_norm)) / std
 
     gamma and beta are (n, 1), 1 and 0 at the start; the sums of dgamma and dbeta go over places and
     examples. Padded steps count nowhere. Ioffe and Szegedy 2015. It computes no Z, so it belongs to
@@ -181,7 +180,7 @@ class BatchNorm(Normalization):
     Each step of training moves ``statistics``: mean = momentum * mean + (1 - momentum) * (that of
     the step), and the variance so, with N / (N - 1) times that of the step. All passes that are
     none of training take these: predicting, validation, the loss of a network; then
-    dA_prev = dA_norm / sqrt(variance + epsilon). They are saved with the network, and go with its
+    dA_prev = dA_norm / std. They are saved with the network, and go with its
     parameters wherever these go: into checkpoints, the best epoch of an early stopping, copies.
 
     The weight of an example counts in the loss, not in the mean and the variance: in them all
@@ -247,26 +246,23 @@ class BatchNorm(Normalization):
         self.check_input(A_prev)
         if not mode.training:
             return self.normalized(A_prev, self.statistics["mean"], self.statistics["variance"])
-        P, there = by_place(A_prev, self.input_shape[-1]), self._there(A_prev, lengths)
-        xp = P.__array_namespace__()
-        N = xp.sum(there)
-        mean = xp.sum(P * there, axis=1, keepdims=True) / N
-        variance = xp.sum((P - mean) ** 2 * there, axis=1, keepdims=True) / N
+        P, there = by_place(A_prev, self.input_shape[-1]), self._there(lengths)
+        N = P.shape[1] if there is None else int(there.sum())
+        mean = _mean(P, N)  # padded steps are 0
+        apart = P - mean if there is None else held(P - mean, there)
+        variance = _mean(apart**2, N)
         output, cache = self.normalized(A_prev, mean, variance)
-        cache.arrays |= {"N": N, "there": there}
+        cache.arrays["N"] = N
         return output, cache
 
-    def _there(self, A_prev: Array, lengths: Array) -> Array:
-        """1 for each place of each example that is no padding, (1, m places)."""
-        xp, m = A_prev.__array_namespace__(), A_prev.shape[1]
-        *steps, _ = self.input_shape
+    def _there(self, lengths: Array) -> Array:
+        """Whether each place of each example is no padding, (1, m places); None: all are there."""
         if lengths is None:
-            return xp.ones((1, m * math.prod(steps)), dtype=A_prev.dtype)
-        valid = valid_steps(lengths, (*steps, 1))
-        return xp.astype(by_place(valid, 1), A_prev.dtype)
+            return None
+        return by_place(valid_steps(lengths, (*self.input_shape[:-1], 1)), 1)
 
     def learn_statistics(self, cache: LayerCache) -> None:
-        N = float(cache.arrays.get("N", 0))
+        N = cache.arrays.get("N", 0)
         if N < 2:
             return
         learned = {"mean": 1.0, "variance": N / (N - 1)}
@@ -284,14 +280,17 @@ class BatchNorm(Normalization):
         inputs: bool = True,
     ) -> tuple[Array, dict[str, Array]]:
         self.check_gradient(dA, cache)
-        dP, there = by_place(dA, self.input_shape[-1]), cache.arrays.get("there")
-        dP = dP if there is None else dP * there
+        dP, N = by_place(dA, self.input_shape[-1]), cache.arrays.get("N")
         P_norm, dP_norm, found = self.gradients(dP, cache, m)
         if not inputs:
             return None, found
-        if there is not None:  # the mean and the variance depend on every example
-            xp, N = dP.__array_namespace__(), cache.arrays["N"]
-            mean = xp.sum(dP_norm, axis=1, keepdims=True) / N
-            along = xp.sum(dP_norm * P_norm, axis=1, keepdims=True) / N
-            dP_norm = (dP_norm - mean - P_norm * along) * there
+        if N is not None:  # the mean and the variance depend on every example
+            along = P_norm * _mean(dP_norm * P_norm, N)
+            dP_norm = dP_norm - _mean(dP_norm, N) - along
         return unrolled(dP_norm / self.std(cache.arrays["variance"]), dA.shape[1]), found
+
+
+def _mean(P: Array, N: int) -> Array:
+    """The sum of each row by N, (n, 1), added up in float64."""
+    xp = P.__array_namespace__()
+    return xp.astype(xp.sum(P, axis=1, keepdims=True, dtype=xp.float64) / N, P.dtype)

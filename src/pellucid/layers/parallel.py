@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from pellucid._shown import plain
 from pellucid.checks import is_whole
@@ -92,6 +95,7 @@ class Parallel(Layer):
 
     @property
     def inner(self) -> Sequence[Layer]:  # type: ignore[override]
+        """The layers inside, in the order of their numbers."""
         return [layer for branch in self.branches for layer in branch]
 
     def marks(self) -> list[str]:
@@ -109,6 +113,16 @@ class Parallel(Layer):
             (4, 2),
         )
         yield cls([cls([Dense(2, "tanh", each_step=True), []]), Scale()], split=[2, 1]), (3, 3)
+
+    def example_inputs(self, m: int, rng: np.random.Generator) -> np.ndarray:
+        if self.split is None:
+            return self.inner[0].example_inputs(m, rng)
+        shapes = self._input_shapes(self.input_shape)
+        found = [
+            branch[0].example_inputs(m, rng) if branch else rng.normal(size=(math.prod(shape), m))
+            for branch, shape in zip(self.branches, shapes, strict=True)
+        ]
+        return np.asarray(_together(found, self.split))
 
     def output_shape_for(self, input_shape: Shape) -> Shape:
         shapes = self._output_shapes(input_shape)

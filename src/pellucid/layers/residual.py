@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pellucid.layers import chain
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import PREDICTING, Mode
@@ -54,6 +56,7 @@ class Residual(Layer):
 
     @property
     def inner(self) -> Sequence[Layer]:  # type: ignore[override]
+        """The layers inside, in the order of their numbers."""
         return self.layers
 
     @classmethod
@@ -74,8 +77,11 @@ class Residual(Layer):
             (4,),
         )
 
+    def example_inputs(self, m: int, rng: np.random.Generator) -> np.ndarray:
+        return self.layers[0].example_inputs(m, rng)
+
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        shape = chain.shape_after(self.layers, input_shape)
+        shape = tuple(chain.shape_after(self.layers, input_shape))
         if shape != input_shape:
             asked, got = (" x ".join(map(str, each)) for each in (input_shape, shape))
             raise ValueError(

@@ -35,6 +35,7 @@ def checked_shape(input_shape: Any, n_inputs: Any) -> tuple[int, ...]:
 
 
 def checked_layers(layers: Iterable[Layer]) -> list[Layer]:
+    """Return the layers as a list; refuse what makes no network."""
     layers = list(layers)
     if not layers:
         raise ValueError("a Network needs at least one layer, such as Dense(1, 'sigmoid').")
@@ -90,6 +91,7 @@ def _mend(one: Layer, other: Layer) -> str:
 
 
 def is_function(initializer: Any) -> bool:
+    """Whether W[l] comes from a function of one's own."""
     return callable(initializer) and not isinstance(initializer, (Initializer, type))
 
 
