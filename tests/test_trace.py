@@ -68,7 +68,8 @@ def test_every_preset_is_right_and_explained(name):
     check = t.check()
     assert check.ok, check
     assert check.fused is None or check.fused < 1e-9
-    assert len(entry.inputs) == len(entry.X) == t.network.n_inputs
+    assert len(entry.X) == t.network.n_inputs
+    assert len(entry.inputs) == (len(entry.X) if len(t.network.input_shape) == 1 else 1)
     assert entry.title in t.text()
     assert entry.source.startswith("lecture 00")
 
@@ -151,7 +152,7 @@ def assert_cells(t, step):
             total = sum(float(np.prod([f.value for f in term])) for term in cell.terms)
             if step.key[0][:2] in ("dW", "db", "ds") and not t.l1 and not t.l2:
                 assert cell.value == pytest.approx(total / t.cache.X.shape[1], abs=1e-12)
-            if step.key[0] == "Z":
+            if step.key[0] == "Z" and step.volume is None:
                 b = t.arrays["b", step.key[1]][row, 0]
                 assert cell.value == pytest.approx(total + b, abs=1e-12)
 
@@ -327,7 +328,8 @@ def test_a_sum_over_the_examples_adds_up_as_it_is_shown(name):
         (of,) = (part for part in step.parts if not isinstance(part, str))
         for row, result in zip(of.values, step.values[:, 0], strict=True):
             numbers = [shown(number, of.digits) for number in row]
-            found = sum(map(float, numbers)) / len(row)
+            divided = 1 if len(step.key) == 3 else t.cache.X.shape[1]
+            found = sum(map(float, numbers)) / divided
             assert shown(found) == shown(result)
             line = " +".join(map(re.escape, numbers))
             assert re.search(line, t.text(200))

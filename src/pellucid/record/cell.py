@@ -390,13 +390,17 @@ def _terms(x: Array, at: At, top: bool = False) -> list[tuple[Factor, ...]]:
         return []
     operation = x.operation.name
     if operation in ("sum", "mean", "matmul") and count(x) is not None:
-        found = [_factors(term(x, at, k)) for k in range(count(x) or 0)]
-        return [] if None in found else [each for each in found if each is not None]
+        factors = [_factors(term(x, at, k)) for k in range(count(x) or 0)]
+        return [] if None in factors else [each for each in factors if each is not None]
     if operation in ("add", "subtract"):
         added = x.inputs if operation == "add" else x.inputs[:1]
         return [each for part in added for each in _terms(part, within(part, at))]
     if x.operation.kind in ("move", "gather"):
-        return [each for part, place in inputs(x, at) for each in _terms(part, place)]
+        entries = list(inputs(x, at))
+        found = [each for part, place in entries for each in _terms(part, place)]
+        if not found and operation == "summed_by_word":
+            found = [each for entry in entries if (each := _factors([entry])) is not None]
+        return found
     if operation in ("multiply", "divide") and any(each.is_number for each in x.inputs):
         of = next(each for each in x.inputs if not each.is_number)
         return _terms(of, within(of, at)) if operation == "multiply" or of is x.inputs[0] else []

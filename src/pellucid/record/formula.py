@@ -45,9 +45,9 @@ def latex(formula: str) -> str:
     for kind, token in _tokens(formula):
         if kind == "array":
             each = token["example"] or ""
-            raised, index = (each, "") if each == "(i)" else ("", each)
+            raised, index = (each, "") if each == "(i)" else ("", each[1:])
             step = rf"\langle{{{token['step']}}}\rangle" if token["step"] else ""
-            text = f"{_letter(token['array'])}{index}^{{[{token['layer']}]{step}{raised}}}"
+            text = f"{_letter(token['array'], index)}^{{[{token['layer']}]{step}{raised}}}"
             text = f"{{{text}}}'" if token["prime"] else text
             parts.append(f"{{{text}}}^{{T}}" if token["T"] else text)
         elif kind == "name":
@@ -94,7 +94,8 @@ def mathml(formula: str) -> str:
                 layer = f"<mrow>{layer}{_step_in_mathml(token['step'])}</mrow>"
             if each == "(i)":
                 layer = f"<mrow>{layer}<mo>(</mo><mi>i</mi><mo>)</mo></mrow>"
-            index = each[1:] if each[:1] == "_" else index  # v_dW
+            if each[:1] == "_":
+                index = ",".join(filter(None, (index, each[1:])))
             text = f"<msup>{letter}{layer}</msup>"
             if index:
                 text = f"<msubsup>{letter}<mi>{escape(index)}</mi>{layer}</msubsup>"
@@ -151,13 +152,17 @@ def _word(word: str) -> str:
     return word if len(word) == 1 else rf"\mathrm{{{word}}}"
 
 
-def _letter(array: str | None) -> str:
-    letter, _, index = (array or "").partition("_")
+def _letter(array: str | None, index: str = "") -> str:
+    """A letter with what stands below it: v_dW, A_norm, and the unit or place that is meant."""
+    letter, _, name = (array or "").partition("_")
     d, of = _parted(letter.rstrip("~*"))
     written = f"\\{of}" if _is_greek(of) else _word(of)
-    written = rf"\tilde{{{written}}}" if "~" in letter else written
+    if "~" in letter:  # {}: TeX takes what is raised of it and the exponent for one otherwise
+        written = rf"\tilde{{{written}}}{{}}"
     written = d + written + "{*}" * letter.count("*")
-    return f"{written}_{{{index}}}" if index else written
+    if not name:
+        return f"{written}_{index}" if index else written
+    return f"{written}_{{{name}{',' if index else ''}{index}}}"
 
 
 def _parted(letter: str) -> tuple[str, str]:

@@ -40,7 +40,8 @@ def trace(
     cell: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only one cell, such as 'dW[2][0, 3]', and the sum behind it."
+            metavar="NAME",
+            help="Only one cell, such as 'dW[2][0, 3]' or 'Z[1]<2>[0, 0]', and the sum behind it.",
         ),
     ] = None,
     check: Annotated[
@@ -83,6 +84,7 @@ def trace(
     Examples:
       pellucid trace --preset and-gate
       pellucid trace --preset xor --cell 'dW[1][0, 1]'
+      pellucid trace --preset edge-detector --cell 'Z[1][0, 1, 0]'
       pellucid trace --preset xor --optimizer adam --step 3
       pellucid trace iris.pellucid sample:iris --row 5 --out pass.html
     """
@@ -129,6 +131,7 @@ def _trace(
     header: bool | None,
     step: dict[str, Any],
 ) -> Trace:
+    from pellucid.insight.trace import PRESETS
     from pellucid.insight.trace import preset as find_preset
 
     if preset is not None:
@@ -141,7 +144,10 @@ def _trace(
         except ValueError as error:
             raise SettingsError(("", str(error))) from None
     if model is None or data is None:
-        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' lists them)."))
+        hint = f" {model} is one: --preset {model}." if str(model) in PRESETS else ""
+        raise SettingsError(
+            ("", f"name MODEL and DATA, or --preset NAME ('list' lists them).{hint}")
+        )
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, loaded.target)
     return _of_row(loaded, row_of(table, row), row, network, step)
@@ -169,17 +175,20 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int, step: dict[s
 
 
 def _cell(found: Trace, written: str) -> Cell:
-    """The cell that is written as in the lectures: dW[2][0, 3], or X-less dX[0, 1]."""
+    """The cell that is written as in the lectures: dW[2][0, 3], Z[1]<2>[0, 3], or dX[0, 1]."""
     import re
 
-    parts = re.fullmatch(r"\s*([A-Za-z*']+)(?:\[(\d+)\])?\[(\d+)\s*,\s*(\d+)\]\s*", written)
+    parts = re.fullmatch(
+        r"\s*([A-Za-z_~*']+)(?:\[(\d+)\])?(?:<(\d+)>)?\[(\d+(?:\s*,\s*\d+)+)\]\s*", written
+    )
     if parts is None:
         raise SettingsError(
             ("cell", f"must be written as 'dW[2][0, 3]', layer, row, column; got {written!r}.")
         )
-    letter, layer, row, column = parts.groups()
+    letter, layer, step = parts[1], int(parts[2] or 0), int(parts[3]) if parts[3] else None
+    at = [int(number) for number in parts[4].split(",")]
     try:
-        return found.cell(letter, layer=int(layer or 0), row=int(row), column=int(column))
+        return found.cell(letter, layer=layer, at=at, step=step)
     except ValueError as error:
         raise SettingsError(("cell", f"{written!r}: {error}")) from None
 

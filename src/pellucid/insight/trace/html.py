@@ -30,7 +30,7 @@ _STYLE = """
 .pellucid-trace p{margin:.2rem 0;opacity:.8}
 .pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0;display:flex;align-items:center}
 .pellucid-trace mtd{padding:.1em .5em;font-variant-numeric:tabular-nums}
-.pellucid-trace .picture{border:1px solid}
+.pellucid-trace .picture{border:1px solid;padding:.15em 0;margin:0 .15em}
 .pellucid-trace .shape{font-size:.85em}
 @media print{
  @page{size:A4;margin:15mm}
@@ -83,7 +83,7 @@ def step_fragment(step: Step) -> str:
 
 
 def _section(step: Step) -> str:
-    result_shown = _album(step.pictures) or _matrix(step.values) + _names(list(step.names))
+    result_shown = _album(step.pictures) or _matrix(step.shown) + _names(list(step.names))
     blocks = [*map(_part, step.parts), f"<mo>=</mo>{result_shown}"]
     numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
     result = escape(name(step.key))

@@ -43,6 +43,7 @@ _FONTS = r"""\ifdefined\Umathchar\else % not for lualatex and xelatex
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 """
 _FITTED = r"""\setlength{\parindent}{0pt}
+\setlength{\emergencystretch}{4em}
 % a formula is made narrower where the page is too narrow for it
 \newcommand{\fitted}[1]{\par\smallskip\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}%
 {!}{$\displaystyle #1$}\par\smallskip}
@@ -126,7 +127,7 @@ def _numbers(step: Step, widest: int, most: tuple[int, int]) -> list[tuple[str, 
             blocks.append(_block(part.pictures, part.shown, most, part.digits))
         else:
             blocks.append((latex(part), 1, len(part)))
-    result, rows, columns = _block(step.pictures, step.values, most)
+    result, rows, columns = _block(step.pictures, step.shown, most)
     named = _names(list(step.names), most[0])
     blocks.append((f"= {result}{named}", rows, columns + 2 + max(map(len, step.names), default=0)))
     lines, used = [(f"{latex(name(step.key))} =", 1)], 4

@@ -66,6 +66,8 @@ class Step:
         What the rows of the result are called, where the layer has names for its units.
     left_out : int
         How many steps of the same layer before it :meth:`Trace.sections` leaves out.
+    absent : list of int
+        The examples that are shorter; their columns keep what the step before left.
     """
 
     key: Key
@@ -77,6 +79,16 @@ class Step:
     volume: Volume | None = None
     names: Sequence[str] = ()
     left_out: int = 0
+    absent: Sequence[int] = ()
+
+    @property
+    def shown(self) -> NDArray[Any]:
+        """The result as it is shown: NaN stands where an example has no such step."""
+        found = self.values
+        if self.absent:
+            found = np.array(found)
+            found[:, list(self.absent)] = np.nan
+        return found
 
     @property
     def pictures(self) -> list[Picture]:
@@ -149,7 +161,8 @@ class Pass:
             steps += self._forward(layer.inner)
             layer.before_naming()
             for letter, values in layer.computed.items():
-                steps += self._named(layer, _key(letter, layer), values)
+                made = self._named(layer, _key(letter, layer), values)
+                steps += [replace(each, absent=layer.absent(letter)) for each in made]
             layer.out = steps[-1].key
         return steps
 

@@ -182,6 +182,10 @@ class RecordedLayer:
             return dA_prev
         return dP.whole("sum_over_patches", enter=enter, leave=leave)
 
+    def absent(self, letter: Letter) -> list[int]:
+        """Return the examples that have no such step."""
+        return []
+
     def known(self, constant: Array) -> Key | None:
         """Return the name of a constant of the layer: M tells which connections there are."""
         mask = getattr(self.original, "mask", None)

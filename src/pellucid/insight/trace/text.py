@@ -14,7 +14,6 @@ from pellucid.record.layout import (
     COLUMNS,
     PICTURES,
     ROWS,
-    Block,
     album,
     beside,
     matrix,
@@ -129,35 +128,37 @@ def _labelled(lines: list[str], names: list[str], width: int) -> list[str]:
 def _step(step: Step, width: int) -> list[str]:
     """The formula, then the same with the numbers put in, side by side if they fit."""
     lines = _fitted(f"{step.formula}    ({shapes(step)})", width)
-    adds_up = any(isinstance(part, Matrix) and part.digits > DIGITS for part in step.parts)
-    for columns, across in _layouts(step):
+    for columns, of_pictures, across in _layouts(step):
         blocks = [
-            [part] if isinstance(part, str) else _block(part, columns, across)
+            [part]
+            if isinstance(part, str)
+            else album(part.pictures, of_pictures, across)
+            or matrix(part.shown, ROWS, columns, part.digits)
             for part in step.parts
         ]
-        result = album(step.pictures, columns, across) or matrix(step.values, ROWS, columns)
+        result = album(step.pictures, of_pictures, across) or matrix(step.shown, ROWS, columns)
         laid = beside([*blocks, ["="], result])
         if max(map(len, laid)) + 2 <= width:
             above = (len(laid) - len(result)) // 2
             names = [*[""] * above, *_names(step)] if step.names else []
             names += [""] * (len(laid) - len(names)) if names else []
             return lines + _labelled(["  " + line for line in laid], names, width)
-        if columns <= 3 or adds_up:
-            break
     return lines + _stacked(step, width)
 
 
-def _layouts(step: Step) -> Iterator[tuple[int, int]]:
-    """How many columns of a matrix are tried, and how many pictures beside each other."""
+def _layouts(step: Step) -> Iterator[tuple[int, int, int]]:
+    """How many columns of a matrix are tried, and of a picture, and how many pictures in a row.
+
+    Pictures are left whole as long as there is something else to make narrower. Where a sum shall
+    add up, or three columns are too many, the arrays go below one another.
+    """
     albums = [step.pictures, *(part.pictures for part in step.parts if isinstance(part, Matrix))]
     most = max(map(len, albums))
-    for columns in range(COLUMNS, 0, -1):
-        yield from ((columns, across) for across in ((most, 1) if most > 1 else (1,)))
-
-
-def _block(part: Matrix, columns: int, across: int) -> Block:
-    found = album(part.pictures, columns, across)
-    return found or matrix(part.shown, ROWS, columns, part.digits)
+    adds_up = any(isinstance(part, Matrix) and part.digits > DIGITS for part in step.parts)
+    for columns in range(COLUMNS, COLUMNS - 1 if adds_up else 2, -1):
+        for of_pictures in dict.fromkeys((COLUMNS, columns)) if most else (columns,):
+            for across in dict.fromkeys((max(most, 1), 1)):
+                yield columns, of_pictures, across
 
 
 def _stacked(step: Step, width: int) -> list[str]:
@@ -169,7 +170,7 @@ def _stacked(step: Step, width: int) -> list[str]:
             lines += ["  " + line for line in _given(part.name, part.shown, *how)]
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
-    result = _given(name(step.key), step.values, width - 2, step.volume)
+    result = _given(name(step.key), step.shown, width - 2, step.volume)
     return lines + _labelled(["  " + line for line in result], _names(step), width)
 
 

@@ -82,6 +82,13 @@ class RecordedSteps(RecordedLayer):
         ]
         return [*by_step, *(each for each in whole if each[0] != "dZ")] if by_step else whole
 
+    def absent(self, letter: Letter) -> list[int]:
+        """Return the examples that have no such step."""
+        lengths = self.cache.arrays.get("lengths")
+        if lengths is None or isinstance(letter, str):
+            return []
+        return [int(k) for k in np.flatnonzero(lengths < letter[1])]
+
     def before_naming(self) -> None:
         """Call x<t> after what came in, where no layer before has a name for it."""
         for t, x in self._x.items():
