@@ -61,10 +61,11 @@ class Layer:
     with a row for each unit; ``needs``, what its forward takes besides: "lengths", the steps of
     each example, (m,) or None, and "mode", the :class:`~pellucid.layers.chain.Mode` of the pass;
     ``mixes_examples``, True where an example's output depends on the others in its mini-batch;
+    ``unit``, what a row of Z by place is called: a convolution has filters; ``takes``, "words"
+    where what enters are numbers of words, of which none is more than another;
     ``each_step``, True where a step of the output comes from that step alone, or from it and what
     is ``carried`` from step to step, letters of the cache's ``steps``: such a layer can be run a
-    step at a time, by ``net.step``;
-    ``unit``, what a row of Z by place is called: a convolution has filters.
+    step at a time, by ``net.step``.
 
     Attributes: ``activation``, g where it has one; ``dropout``. After ``build``: ``number``, its l;
     ``input_shape`` and ``output_shape``, tuples without the examples; ``parameters``, its arrays
@@ -93,9 +94,10 @@ class Layer:
     penalised: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
     mixes_examples: ClassVar[bool] = False
+    unit: ClassVar[str] = "unit"
+    takes: ClassVar[str] = "numbers"
     each_step: bool = False
     carried: ClassVar[tuple[str, ...]] = ()
-    unit: ClassVar[str] = "unit"
     activation: Activation | None = None
     dropout: float = 0.0
     inner: Sequence[Layer] = ()

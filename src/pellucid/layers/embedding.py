@@ -63,6 +63,7 @@ class Embedding(Layer):
     name = "embedding"
     computes_Z = True
     penalised = ("W",)
+    takes = "words"
     each_step = True
 
     def __init__(

@@ -58,6 +58,7 @@ class Kept:
     def __init__(self, network: Network, data: Examples, loss: Loss) -> None:
         self.loss, self._network = loss, weakref.ref(network)
         self.input_shape, self.output_shape = network.input_shape, network.output_shape
+        self.takes = network.leaves[0].takes
         self.take(network, data)
         self.validation: Part | None = None
         self.outputs: list[NDArray[Any]] | None = None

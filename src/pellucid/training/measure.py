@@ -100,6 +100,7 @@ def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any
     found: dict[str, Any] = {"layer": layer.number, **_named(layer.activation)}
     found |= {"units": layer.output_shape[-1]}
     found |= {} if layer.unit == "unit" else {"unit": layer.unit}
+    found |= {} if layer.takes == "numbers" else {"takes": layer.takes}
     found |= {} if (places := n_places(layer.output_shape)) == 1 else {"places": places}
     letter = weights_of(layer)
     if letter is not None:

@@ -144,7 +144,8 @@ def _from_data(found: Evidence, run: TrainingRun, task: str | None, compare: boo
     held_out = None if run.validation is None else table_of(*run.validation, wv)
     given = [X] if run.validation is None else [X, run.validation[0]]
     inputs = list(zip(given, run.lengths, strict=False))
-    facts.of_columns(found, train, held_out, inputs, shape)
+    takes = run.network.leaves[0].takes if run.network else "numbers"
+    facts.of_columns(found, train, held_out, inputs, shape, takes)
     if run.validation is not None:
         whole = run.kept.m if run.kept else found.m
         found.seen_again = facts.seen_again(whole, X, run.validation[0])

@@ -180,11 +180,15 @@ def of_columns(
     held_out: Table | None,
     inputs: Sequence[Inputs] = (),
     shape: tuple[int, ...] = (),
+    takes: str = "numbers",
 ) -> None:
     """Add what the columns are like, and how those of the validation data differ.
 
-    Where examples have a shape, these are the channels of their ``inputs``.
+    Where examples have a shape, these are the channels of their ``inputs``; of words there is
+    nothing to tell.
     """
+    if takes == "words":
+        return
     if len(shape) > 1:
         of_channels(found, inputs, shape)
     else:
@@ -343,7 +347,7 @@ def of_parts(kept: Any, outputs: list[NDArray[Any]], known: Facts | None = None)
         for (_, Y, w), (X, _) in zip(answers, inputs, strict=True)
     ]
     train, held_out = tables if len(tables) == 2 else (tables[0], None)
-    of_columns(found, train, held_out, inputs, shape)
+    of_columns(found, train, held_out, inputs, shape, kept.takes)
     parted(found, train, held_out, quick, min(A.shape[0] for A in outputs))
     return found
 

@@ -42,8 +42,13 @@ def _each(layer: dict[str, Any]) -> float:
     return float(layer["dW_norm"]) / math.sqrt(n_weights(layer))
 
 
+def _chain(e: Evidence) -> list[dict[str, Any]]:
+    """The layers at the start; not those of words, of which most dW are 0 in any mini-batch."""
+    return [each for each in weighted(e.begun) if "takes" not in each]
+
+
 def _vanishing(e: Evidence) -> list[Detection]:
-    layers = weighted(e.begun)
+    layers = _chain(e)
     if len(layers) < 3 or not hurts(e):
         return []
     share = _each(layers[0]) / max(_each(layers[-1]), 1e-300)
@@ -54,8 +59,8 @@ def _vanishing(e: Evidence) -> list[Detection]:
     return [
         Detection(
             "warning",
-            "layer 1",
-            f"at the start the entries of dW[1] are {share:.1g} of those of "
+            f"layer {layers[0]['layer']}",
+            f"at the start the entries of dW[{layers[0]['layer']}] are {share:.1g} of those of "
             f"dW[{layers[-1]['layer']}]",
             "Use ReLU with an initializer that suits it." if bounded else "Use fewer layers.",
             {"activation": "relu", "initializer": "he_normal"},
@@ -64,7 +69,7 @@ def _vanishing(e: Evidence) -> list[Detection]:
 
 
 def _exploding(e: Evidence) -> list[Detection]:
-    layers = weighted(e.begun)
+    layers = _chain(e)
     if len(layers) < 3 or not hurts(e):
         return []
     growth = _relative(layers[0]) / max(_relative(layers[-1]), 1e-300)

@@ -16,10 +16,10 @@ from pellucid.insight.diagnosis.rules.rule import (
 )
 
 FAST, FAST_GATED = 10, 5
-"""A gradient that is gone after so few steps vanishes, however short the sequences are; gates let
-it fade at half that speed from the start."""
+"""A start whose gradient is gone after so few steps makes it vanish, however short the sequences
+are. With gates it may fade faster: that of a GRU halves at each step before it has learned."""
 BEYOND = 3.0
-"""Sequences that are this many times as long as the gradient reaches."""
+"""Sequences that are this many times as long as the gradient reaches, or reached at the start."""
 GREW = 100.0
 """How much larger dZ<1> is than dZ<T>."""
 MANY = 0.5
@@ -36,29 +36,33 @@ def _now(e: Evidence) -> list[dict[str, Any]]:
     return [each for each in layers if "steps" in each]
 
 
-def _unreached(e: Evidence) -> list[tuple[dict[str, Any], int]]:
-    """The layers whose gradient never reached a third of the steps, and how many it did reach."""
+def _unreached(e: Evidence) -> list[tuple[dict[str, Any], str, bool]]:
+    """Layers whose gradient reaches a third of the steps or less, or did so when it began.
+
+    Each as it was then, with when that was; and whether that is how it started, after few steps.
+    Not where it reaches every step by now.
+    """
     found = []
-    for layer in _now(e):
+    for layer in [each for each in _now(e) if "reach" in each]:
         first = _begun(e, layer["layer"])
-        known = [each["reach"] for each in (layer, first) if "reach" in each]
-        if known and layer["steps"] >= BEYOND * max(known):
-            found.append((layer if "reach" in layer else first, max(known)))
+        began = first if "reach" in first else layer
+        least = min(began, layer, key=lambda each: int(each["reach"]))
+        if layer["steps"] < BEYOND * least["reach"] or layer["reach"] >= layer["steps"]:
+            continue
+        fast = began["reach"] <= (FAST_GATED if "gates" in layer else FAST)
+        when = "at the start " if least is first else ""
+        found.append((least, when, fast))
     return found
 
 
-def _fades(layer: dict[str, Any]) -> str:
+def _fades(layer: dict[str, Any], when: str) -> str:
     """How dZ<t> changes on the way back."""
     T, l = layer["steps"], layer["layer"]
     return (
-        f"on the way back the gradient falls from {layer['dZ_last']:.2g} in dZ[{l}]<{T}> to "
+        f"{when}the gradient falls on the way back from {layer['dZ_last']:.2g} in dZ[{l}]<{T}> to "
         f"{layer['dZ_first']:.2g} in dZ[{l}]<1>; after {count(layer['reach'], 'step')} less than 1 "
         "% of it is left"
     )
-
-
-def _fast(layer: dict[str, Any], reach: int) -> bool:
-    return reach <= (FAST_GATED if "gates" in layer else FAST)
 
 
 def _vanishing(e: Evidence) -> list[Detection]:
@@ -66,14 +70,15 @@ def _vanishing(e: Evidence) -> list[Detection]:
         Detection(
             "warning",
             f"layer {layer['layer']}",
-            _fades(layer),
-            "Start the forget gate's b at 1 or more, so that the cell keeps what it has."
+            _fades(layer, when),
+            "Start the forget gate's b at 1 or more, the update gate's below 0, so that the state "
+            "keeps what it has."
             if "gates" in layer
             else "Use an LSTM or a GRU, whose gates let the state pass unchanged, or start with "
             "larger weights.",
         )
-        for layer, reach in _unreached(e)
-        if _fast(layer, reach) and fails(e)
+        for layer, when, fast in _unreached(e)
+        if fast and fails(e)
     ]
 
 
@@ -82,12 +87,12 @@ def _too_long(e: Evidence) -> list[Detection]:
         Detection(
             "warning" if fails(e) else "info",
             f"layer {layer['layer']}",
-            f"the sequences have {layer['steps']} steps; {_fades(layer)}",
+            f"the sequences have {layer['steps']} steps; {_fades(layer, when)}",
             "Let a Conv1D with a stride make fewer steps of them, cut them into parts, or take an "
             "answer from all steps: sequences=True and a GlobalPool.",
         )
-        for layer, reach in _unreached(e)
-        if not _fast(layer, reach)
+        for layer, when, fast in _unreached(e)
+        if not fast
     ]
 
 
