@@ -18,7 +18,7 @@ from torch import nn
 from pellucid import Network, train
 
 STEPS, BATCH, WINDOW = 1000, 64, 64
-EPOCHS, PHOTOS_BATCH = 15, 32
+EPOCHS, PHOTOS_BATCH = 10, 32
 TEXT_RATE, PHOTOS_RATE = 0.003, 0.001
 
 
