@@ -111,6 +111,7 @@ class Cell:
 def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     """Return an entry of an array, which has two axes.
 
+    >>> import numpy as np
     >>> W, X = Array(np.ones((1, 2)), key=("W", 1)), Array(np.full((2, 3), 3.0), key=("X", 0))
     >>> print(cell_of(W @ X**2 + 1, ("Z", 1), 0, 0))
     Z[1][0, 0] = sum_j W[1][0, j] X[j, 0]^2 + 1
