@@ -10,9 +10,9 @@ import pytest
 from pellucid import Dense, MLPClassifier, Network, Scale, trace, train
 from pellucid.activations import ACTIVATIONS, Activation
 from pellucid.insight.trace import PRESETS, preset
-from pellucid.record.layout import matrix
 from pellucid.losses import LOSSES
 from pellucid.record import shown
+from pellucid.record.layout import matrix
 
 
 def deep(dtype="float64"):
