@@ -94,7 +94,7 @@ TASKS = {
             **ONE_CYCLE,
             "learning_rate": 0.004,
             "batch_size": 64,
-            "epochs": 8,
+            "epochs": 12,
             "augment": "shift",
         },
         99.3,

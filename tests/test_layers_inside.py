@@ -255,6 +255,13 @@ def test_a_wrong_backward_inside_is_found(made):
     assert any("dW[1]" in str(f) for f in diagnose(history).findings if f.severity == "error")
 
 
+def test_it_is_traced(net, made):
+    X, y = made
+    found = trace(net, X[:, :2], y[:2], "cce")
+    assert found.check().ok, found.check()
+    assert not any(step.why.startswith("As ") for step in found.steps)
+
+
 def test_what_cannot_take_it_says_so_by_name(net, made, tmp_path):
     X, _ = made
     with pytest.raises(ModelError, match=r"layer 0 \(BatchNorm .* cannot be exported to C"):

@@ -21,11 +21,14 @@ from pellucid.layers import (
     Conv2D,
     Dropout,
     Embedding,
+    Layer,
+    LayerCache,
     LayerNorm,
     Parallel,
     Recurrent,
     Residual,
 )
+from pellucid.record import Factor
 from test_trace import assert_cells, worked_out
 from test_trace_shown import compiled
 
@@ -466,6 +469,44 @@ def test_an_update_goes_on_through_layers_inside_of_others_with_lengths():
     assert second.lengths.tolist() == [3, 1]
     np.testing.assert_allclose(second.network.W[1], next(
         step.values for step in t.update if step.key == ("W", 1)), rtol=1e-12)  # fmt: skip
+
+
+class Largest(Layer):
+    """The larger of every two numbers: it says what it sees and how it returns, as pools do."""
+
+    def output_shape_for(self, input_shape):
+        return (input_shape[0] // 2,)
+
+    def seen(self, A_prev):
+        return A_prev.T.reshape(A_prev.shape[1], -1, 2).transpose(0, 2, 1)
+
+    def returned(self, dS):
+        return dS.transpose(0, 2, 1).reshape(dS.shape[0], -1).T
+
+    def forward(self, A_prev, mask=None):
+        A = self.seen(A_prev).max(axis=1).T
+        return A, LayerCache(A_prev, A)
+
+    def backward(self, dA, cache, *, dZ=None, m=None, inputs=True):
+        S = self.seen(cache.A_prev)
+        share = (S == S.max(axis=1, keepdims=True)).astype(dA.dtype)
+        return self.returned(share * dA.T[:, np.newaxis, :]), {}
+
+
+def test_pools_show_what_their_windows_see():
+    net = network(Dense(4, "tanh"), Largest(), Dense(1, "sigmoid"))
+    t = trace(net, drawn(2, 3), [0, 1, 1], "bce")
+    assert formulas(t)["A*", 1] == "A*[1] = max over windows of A[1]"
+    assert formulas(t)["dA", 1] == "dA[1] = sum over windows of share * dA*[1]"
+    assert t.check().ok, t.check()
+    A, dA = t.arrays["A", 1], t.arrays["dA*", 1]
+    cell = t.cell("A*", layer=1, row=1, column=2)
+    assert cell.formula == "A*[1][1, 2] = max(A[1][2, 2], A[1][3, 2])"
+    assert [f.value for f in cell.sources] == A[2:, 2].tolist()
+    larger = 2 + int(A[2:, 2].argmax())
+    back = t.cell("dA", layer=1, row=larger, column=2)
+    assert back.numbers == f"= 1 * {dA[1, 2]:.4g} = {dA[1, 2]:.4g}"
+    assert back.sources == [Factor(("dA*", 1), 1, 2, dA[1, 2])]
 
 
 # Names, masks, drawings ---------------------------------------------------------------------------

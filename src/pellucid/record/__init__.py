@@ -41,6 +41,7 @@ from pellucid.record.show import (
     shown,
     simplified,
     stacked,
+    windows,
 )
 from pellucid.record.volumes import Picture, Volume, pictures
 
@@ -77,4 +78,5 @@ __all__ = [
     "shown",
     "simplified",
     "stacked",
+    "windows",
 ]

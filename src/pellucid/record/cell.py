@@ -33,6 +33,7 @@ from pellucid.record.show import (
     name,
     shown,
     simplified,
+    windows,
 )
 from pellucid.record.volumes import Picture
 
@@ -111,6 +112,7 @@ class Cell:
 def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     """Return an entry of an array, which has two axes.
 
+    >>> import numpy as np
     >>> W, X = Array(np.ones((1, 2)), key=("W", 1)), Array(np.full((2, 3), 3.0), key=("X", 0))
     >>> print(cell_of(W @ X**2 + 1, ("Z", 1), 0, 0))
     Z[1][0, 0] = sum_j W[1][0, j] X[j, 0]^2 + 1
@@ -269,6 +271,8 @@ def _summed(x: Array, at: At, how: _Symbols) -> Text:
     """``sum_j W[1][0, j] X[j, 3]``, or term by term."""
     assert x.operation is not None
     number = x.operation.name
+    if windows(x.inputs[0]) is not None:
+        return _of_window(x, at, how)
     if count(x) is None or (number in ("max", "min") and how.numeric):
         return _unknown(x, at, how)
     if not how.numeric:
@@ -283,6 +287,22 @@ def _summed(x: Array, at: At, how: _Symbols) -> Text:
     if number == "mean":
         return f"1/{n} ({text})", 2
     return text, 1 if n > 1 else _body(x, at, 0, how, " * ")[1]
+
+
+def _of_window(x: Array, at: At, how: _Symbols) -> Text:
+    """``max(X[0, 1], X[1, 1], X[3, 1])``: what the window of a pool sees."""
+    assert x.operation is not None
+    there = [(of, place) for of, place in inputs(x, at) if _is_there(of, place)]
+    seen = [_entry(of, place, how)[0] for of, place in there]
+    if len(seen) > MOST_TERMS:
+        seen = [*seen[: SHOWN - 1], f"... {len(seen) - SHOWN} more ...", seen[-1]]
+    return f"{x.operation.name}({', '.join(seen)})", 9
+
+
+def _is_there(x: Array, at: At) -> bool:
+    """Whether what a window sees is a step that is there."""
+    is_where = x.operation is not None and x.operation.name == "where"
+    return not is_where or branch(x, at) is x.inputs[1]
 
 
 def _all_terms(x: Array, at: At) -> Iterator[Term]:
@@ -308,6 +328,8 @@ def _gathered(x: Array, at: At, how: _Symbols) -> Text:
         return _unknown(x, at, how)
     if not how.numeric:
         row = at[0] if "words" in x.options else "j"
+        if x.operation is not None and x.operation.name == "sum_over_windows":
+            return f"sum_p {formula(of)}[p]", OVER
         return f"sum_p {_tight(_entry(of, (row, 'p'), deeper), OVER)}", OVER
     places = gathered(x, at)
     if of.operation is None or of.key is not None or of.operation.kind != "matmul":

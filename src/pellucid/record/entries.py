@@ -94,6 +94,8 @@ def gathered(x: Array, at: At) -> list[At]:
     alone = np.zeros((x.shape[0], 1))
     alone[at[0]] = 1
     brought = x.options["enter"](alone)
+    if brought.ndim == 3:  # what each window sees: (examples, numbers, outputs)
+        return [(int(at[1]), int(k), int(j)) for _, k, j in np.argwhere(brought)]
     return [
         (int(row), int(at[1]) * brought.shape[1] + int(column))
         for row, column in sorted(np.argwhere(brought), key=lambda place: place[1])

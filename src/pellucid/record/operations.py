@@ -242,6 +242,15 @@ _OF_LAYERS = (
         rank=2,
         kind="gather",
     ),
+    Operation("by_window", "{0}", lambda dA: np.expand_dims(dA.T, axis=1), kind="move"),
+    Operation("windows", "windows({0})", lambda A, enter: enter(A), kind="move"),
+    Operation(
+        "sum_over_windows",
+        "sum over windows of {0}",
+        lambda dS, enter, leave: leave(dS),
+        rank=2,
+        kind="gather",
+    ),
     Operation("looked_up", "{0}[:, words]", looked_up, kind="move"),
     Operation("summed_by_word", "sum of {0} by word", summed_by_word, rank=2, kind="gather"),
 )

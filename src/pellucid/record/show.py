@@ -224,7 +224,8 @@ def laid_out(x: Array) -> Array:
     while of.key is None and of.operation is not None and of.operation.name in LAID_OUT:
         of = simplified(of.inputs[0])
     named = of is not x and (of.key is not None or of.operation is None)
-    return Array(x.values, key=of.key, text=of.text) if named else of
+    values = x.values if x.ndim == 2 else of.values
+    return Array(values, key=of.key, text=of.text) if named else of
 
 
 def stacked(x: Array) -> list[Array]:
@@ -411,6 +412,9 @@ def _transpose(x: Array, suffix: str) -> tuple[Pieces, float] | None:
     of = laid_out(simplified(x.inputs[0]))
     if stacked(x):
         return _concat(x, suffix)
+    if (pooled := _pooled(of)) is not None:
+        word, S = pooled
+        return [Piece(word, word), *inner(S.inputs[0], suffix, PRODUCT)], OVER
     found = inner(of, suffix, 4.5)
     if len(found) > 1 or not isinstance(found[0].part, Matrix):
         return [*found, Piece("^T", "^T")], 4
@@ -451,12 +455,35 @@ def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
         over, each = "p", "_p"
     if over == "j" and is_of_places(x.inputs[0]):
         over, of, each = "p", "places", ""
+    below, tight = laid_out(simplified(x.inputs[0])), float(PRODUCT)
+    if over == "p" and below.key is None and below.operation and below.operation.name in _ALONG:
+        of, each, tight = "places", "", OVER  # first over the examples: sum_p sum_i dZ(i)
     word = Piece(f"{short}_{over}", f"{long} of the {of} of")
-    return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
+    return [word, *inner(x.inputs[0], each, tight)], OVER
 
 
-LAID_OUT = ("by_place", "unrolled", "held", "carried_on", "by_channel", "of_patches")
+LAID_OUT = (
+    "by_place", "unrolled", "held", "carried_on", "by_channel", "of_patches", "by_window",
+)  # fmt: skip
 """Operations that lay examples out, and put 0 where one has no step: formulas leave them out."""
+
+
+def windows(x: Array) -> Array | None:
+    """Return what the windows of a pool see, be it with a number for steps that are not there."""
+    while x.operation is not None and x.operation.name == "where":
+        x = x.inputs[1]
+    return x if x.operation is not None and x.operation.name == "windows" else None
+
+
+def _pooled(x: Array) -> tuple[str, Array] | None:
+    """What is made of the windows of a pool, and what these see; a mean may be of those there."""
+    word = "" if x.operation is None else x.operation.name
+    if word == "divide":
+        x, word = simplified(x.inputs[0]), "mean"
+    if x.operation is None or x.operation.name not in _ALONG:
+        return None
+    S = windows(x.inputs[0])
+    return None if S is None else (f"{_ALONG[word][0]} over windows of", S)
 
 
 def _only_laid_out(x: Array, suffix: str) -> tuple[Pieces, float]:

@@ -38,6 +38,7 @@ from pellucid.record import (
     pictures,
     plain,
     simplified,
+    windows,
 )
 from pellucid.record import parts as parts_of
 
@@ -343,10 +344,13 @@ def _is_named(x: Array) -> bool:
 
 
 def _mixes_places(x: Array) -> bool:
-    """Whether sums or products go over the places of an example."""
+    """Whether sums or products go over the places of an example; windows stay where they are."""
     if x.operation is None:
         return False
-    return x.operation.kind in ("sum", "matmul", "gather") or any(
+    kept = x.operation.name == "sum_over_windows" or (
+        x.operation.kind == "sum" and windows(x.inputs[0]) is not None
+    )
+    return (x.operation.kind in ("sum", "matmul", "gather") and not kept) or any(
         _mixes_places(each) for each in x.inputs if each.key is None
     )
 

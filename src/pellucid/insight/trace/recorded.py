@@ -77,6 +77,8 @@ class RecordedLayer:
         self.layer.activation = self.activation  # type: ignore[assignment]
         if isinstance(layer, Affine):
             self.layer.enter, self.layer.leave = self._enter, self._leave  # type: ignore[attr-defined]
+        if hasattr(layer, "seen") and hasattr(layer, "returned"):
+            self.layer.seen, self.layer.returned = self._seen, self._returned  # type: ignore[attr-defined]
         self.computed: dict[Letter, Array] = {}
         self.found: dict[str, Any] = {}
         self.given: Array | None = None
@@ -181,6 +183,17 @@ class RecordedLayer:
             dA_prev: Array = leave(dP)
             return dA_prev
         return dP.whole("sum_over_patches", enter=enter, leave=leave)
+
+    def _seen(self, A_prev: Array) -> Array:
+        """What the windows of a pool see, as one operation."""
+        return A_prev.whole("windows", enter=self.original.seen)  # type: ignore[attr-defined]
+
+    def _returned(self, dS: Array) -> Array:
+        """What goes back to where it was seen: of each number its share."""
+        share = Array(dS.inputs[0].values, text="share")
+        dS = share * as_array(self.given).whole("by_window")
+        enter, leave = self.original.seen, self.original.returned  # type: ignore[attr-defined]
+        return dS.whole("sum_over_windows", enter=enter, leave=leave)
 
     def absent(self, letter: Letter) -> list[int]:
         """Return the examples that have no such step."""

@@ -111,13 +111,13 @@ class RecordedSteps(RecordedLayer):
                 letter: Array(each, key=(letter, came, step)) for letter, each in before.items()
             }
             before = self._start
-        self._x[t], self._within[t] = self._seen(x, t), {}
+        self._x[t], self._within[t] = self._input(x, t), {}
         self._by_name = self._within[t]
         now: Mapping[str, Array] = self._of.step(self.layer, self._x[t], before)
         self._now[t] = now
         return now
 
-    def _seen(self, x: Array, t: int) -> Array:
+    def _input(self, x: Array, t: int) -> Array:
         """x<t>, or a<t> of the layer before where that is the same."""
         below = stacked(laid_out(simplified(self.entered, named=True)))
         if below and len(below) == self.layer.input_shape[0]:

@@ -50,6 +50,13 @@ _WHY = (
     (r"Z\S+ = \[.*", "Those of all steps."),
     (r"A\[\d+\] = a\S+", "The state after the last step."),
     (r"A\[\d+\] = \[a\[.*", "The states of all steps."),
+    (rf"A\*+\S+ = max over windows of {_NAME}", "The largest number that each window sees."),
+    (rf"A\*+\S+ = mean over windows of {_NAME}", "The mean of what each window sees."),
+    (
+        rf"{_BACK}sum over windows of share \* dA\S+",
+        "Each number gets its share of the error of every window that saw it: the largest all of "
+        "it, or all the same.",
+    ),
     (rf"A\*+\S+ = {_NAME} \+ .*", "What came in, and what the layers made of it."),
     (r"A\*+\S+ = \[.*", "What the branches gave, the units of one below those of the other."),
     (rf"A\*+\S+ = {_NAME}", "It goes on as it is: nothing is dropped but in training."),
