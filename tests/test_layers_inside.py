@@ -21,6 +21,7 @@ from pellucid import (
     load,
     load_predictor,
     save,
+    trace,
     train,
 )
 from pellucid.engines import simd
