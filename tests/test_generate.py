@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, Network, Scale, train
-from pellucid.layers import GRU, LSTM, Conv1D, Embedding, Layer, Recurrent
+from pellucid.layers import (
+    GRU,
+    LSTM,
+    BatchNorm,
+    Conv1D,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Parallel,
+    Recurrent,
+    Residual,
+)
 
 
 def of_words(*layers: Layer, T: int = 6, n_words: int = 5, seed: int = 0) -> Network:
@@ -200,3 +212,25 @@ def test_a_song_is_learned_by_heart() -> None:
           seed=0)  # fmt: skip
     found = net.generate(song[:6], 60, temperature=0.5, seed=0)
     np.testing.assert_array_equal(found, song[6:66])
+
+
+def test_norms_dropout_and_branches_go_a_step_at_a_time(rng: np.random.Generator) -> None:
+    layers = [
+        LayerNorm(),
+        Residual([GRU(2, sequences=True), Dropout(0.5), Dense(3, "tanh", each_step=True)]),
+        BatchNorm(),
+        Parallel([LSTM(2, sequences=True), Recurrent(3, sequences=True)]),
+        Dense(2, "tanh", each_step=True),
+    ]
+    net = Network(layers, (5, 3), seed=0, dtype="float64")
+    for array in (net.parameters | net.statistics).values():
+        array[...] = rng.uniform(0.5, 1, size=array.shape)
+    X, states, found = rng.normal(size=(5, 3, 4)), None, []
+    for x in X:
+        A, states = net.step(x, states)
+        found.append(A)
+    np.testing.assert_allclose(np.concatenate(found), net.forward(X), rtol=1e-12)
+    assert len(states) == 3
+    mixed = Network([Residual([Scale()]), GRU(2), Dense(1)], (5, 3), seed=0)
+    with pytest.raises(ValueError, match=r"Residual .* cannot be run a step at a time"):
+        mixed.step(X[0])

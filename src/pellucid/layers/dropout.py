@@ -39,6 +39,7 @@ class Dropout(Layer):
     """
 
     name = "dropout"
+    each_step = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -26,6 +26,8 @@ class Normalization(Layer):
     1 and 0 at the start. Penalties leave them alone.
     """
 
+    each_step = True
+
     def __init__(
         self,
         *,

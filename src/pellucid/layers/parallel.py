@@ -104,6 +104,11 @@ class Parallel(Layer):
             found += [f"{number}: " if k == 0 else "   " for k in range(len(branch))]
         return found
 
+    @property
+    def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: each layer inside can."""
+        return all(layer.each_step for layer in self.inner)
+
     @classmethod
     def examples(cls) -> Iterator[tuple[Parallel, Shape]]:
         yield cls([Dense(2, "tanh"), [Dense(3, "sigmoid"), Scale()], []]), (2,)

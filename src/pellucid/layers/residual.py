@@ -60,6 +60,11 @@ class Residual(Layer):
         """The layers inside, in the order of their numbers."""
         return self.layers
 
+    @property
+    def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: each layer inside can."""
+        return all(layer.each_step for layer in self.inner)
+
     @classmethod
     def examples(cls) -> Iterator[tuple[Residual, tuple[int, ...]]]:
         yield cls([Dense(3, "tanh")]), (3,)
