@@ -562,7 +562,7 @@ def test_bad_input() -> None:
         diagnose(42)
     with pytest.raises(TypeError, match="got the class MLPClassifier"):
         diagnose(MLPClassifier)
-    with pytest.raises(ValueError, match=r"must be a pair \(Xv, Yv\); got ndarray"):
+    with pytest.raises(ValueError, match=r"must be a pair \(Xv, Yv\), or .*; got ndarray"):
         diagnose(net, X, CURVED, validation_data=XV)
     with pytest.raises(ValueError, match="validation_data is given without X and Y"):
         diagnose(net, validation_data=(XV, CURVED_V))

@@ -332,7 +332,8 @@ def test_a_sum_over_the_examples_adds_up_as_it_is_shown(name):
             found = sum(map(float, numbers)) / divided
             assert shown(found) == shown(result)
             line = " +".join(map(re.escape, numbers))
-            assert re.search(line, t.text(200))
+            if len(numbers) <= 8:  # more columns are shown in part
+                assert re.search(line, t.text(200))
             assert all(n.replace("-", "−") in t.html() for n in numbers)
 
 
