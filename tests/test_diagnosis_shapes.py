@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid import Dense, History, Network, diagnose, train
+from pellucid import Dense, History, Network, NetworkClassifier, diagnose, train
 from pellucid.insight import Diagnosis, Finding
 from pellucid.insight.diagnosis.evidence import gather
 from pellucid.insight.diagnosis.recipe import recipe_of
@@ -236,3 +236,20 @@ def test_what_stands_beside_a_way_around_is_not_a_chain() -> None:
         True,
         False,
     ]
+
+
+# Estimators ---------------------------------------------------------------------------------------
+
+
+def test_an_estimator_of_any_layers_is_diagnosed() -> None:
+    pictures, lies = np.moveaxis(X.reshape(8, 8, 1, M), -1, 0), np.where(Y, "lies", "stands")
+    good = NetworkClassifier([*CONV], epochs=25, learning_rate=0.005, random_state=0)
+    good.fit(pictures, lies)
+    assert serious(diagnose(good)) == []
+    assert serious(diagnose(good, pictures, lies)) == []
+    slow = NetworkClassifier([*CONV], epochs=25, learning_rate=1e-6, random_state=0)
+    report = diagnose(slow.fit(pictures, lies))
+    assert serious(report)[0] == "learning_rate_too_low"
+    assert report.tried is not None
+    better = NetworkClassifier([*CONV], random_state=0, **{"epochs": 25} | report.suggest())
+    assert better.fit(pictures, lies).score(pictures, lies) > 0.95

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import FAULTS
+from shapes_faults import FAULTS as SHAPES_FAULTS
 
 HERE = Path(__file__).parent
 PARTS = {"tuning": False, "test": True}
@@ -40,7 +41,7 @@ def share(those: Iterable[bool], interval: bool = True) -> str:
     return f"{text}, {100 * sum(hits) / len(hits):.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def pooled(results: dict[str, Any]) -> list[str]:
+def pooled(results: dict[str, Any], *, cured: bool = True) -> list[str]:
     """The table of the goals, for both parts."""
     lines = [
         "| | tuning part | test part | to reach |",
@@ -58,6 +59,8 @@ def pooled(results: dict[str, Any]) -> list[str]:
         for test in PARTS.values()
     ]
     lines.append(f"| healthy runs with a warning or error | {' | '.join(cells)} | ≤ 2 % |")
+    if not cured:
+        return lines
     cells = [share(p["cured"] for p in those if "cured" in p) for those in planted.values()]
     lines.append(f"| cured by the suggested settings | {' | '.join(cells)} | – |")
     return lines
@@ -128,6 +131,7 @@ def main() -> None:
         *asked(),
         *plainly(),
         *false_alarms(),
+        *shapes(),
         *less(),
         *cost(),
     ]
@@ -232,6 +236,48 @@ def false_alarms() -> list[str]:
                   for how in ("full", "alone")]  # fmt: skip
         kinds = words(kind for row in those for kind in row["full"] + row["alone"])
         lines.append(f"| {group} | {len(those)} | {' | '.join(alarms)} | {kinds} |")
+    return [*lines, ""]
+
+
+def shapes() -> list[str]:
+    """The tables that shapes.py left, if it did."""
+    path = HERE / "shapes.json"
+    if not path.exists():
+        return []
+    results = json.loads(path.read_text())
+    networks = {row["network"] for row in results["healthy"]}
+    lines = [
+        "## Convolutional and recurrent networks, asked plainly",
+        "",
+        f"{len(results['planted'])} planted faults and {len(results['healthy'])} healthy trainings "
+        f"of {len(networks)} kinds of networks on {len({r['task'] for r in results['healthy']})} "
+        "tasks; diagnosed is the history, with nothing else given.",
+        "",
+        *pooled(results, cured=False),
+        "",
+        "| planted | accepted first findings | planted, counted | detected, tuning | first, tuning "
+        "| detected, test | first, test | under its own name | named first instead |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, fault in SHAPES_FAULTS.items():
+        all_of_it = [row for row in results["planted"] if row["kind"] == kind]
+        real = [row for row in all_of_it if row["counts"]]
+        cells = [f"{len(all_of_it)}, {len(real)}"]
+        for test in PARTS.values():
+            those = [row for row in real if row["test"] is test]
+            cells += [share((row[key] for row in those), False) for key in ("detected", "first")]
+        cells += [share((row["exact"] for row in real), False), _instead(real)]
+        lines.append(f"| {words([kind])} | {words(fault.accept)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| healthy networks | trainings | with an alarm | kinds |",
+        "| --- | --- | --- | --- |",
+    ]
+    for network in [*sorted(networks), "all"]:
+        those = [row for row in results["healthy"] if network in (row["network"], "all")]
+        alarms = share((bool(row["alarms"]) for row in those), network == "all")
+        kinds = words(kind for row in those for kind in row["alarms"])
+        lines.append(f"| {network} | {len(those)} | {alarms} | {kinds} |")
     return [*lines, ""]
 
 

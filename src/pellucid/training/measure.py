@@ -91,7 +91,8 @@ def _bent(layers: Sequence[Layer], found: list[dict[str, Any]]) -> list[dict[str
 def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any]:
     """Return what a layer says of itself, and what its parameters alone do.
 
-    ``units`` are counted once, at however many ``places`` they are computed.
+    ``units`` are counted once, at however many ``places`` they are computed; ``steps`` has a layer
+    that carries a state through them.
     ``W_norm``, ``W_std``, ``W_mean``, and ``alike``: the largest difference of a unit's W and b
     from the first unit's, and where they are alike of its dW, relative to the largest entry; 0
     where all units are the same. W are the layer's weights, the first of ``penalised``; a layer
@@ -101,6 +102,7 @@ def of_parameters(layer: Layer, dW: NDArray[Any] | None = None) -> dict[str, Any
     found |= {"units": layer.output_shape[-1]}
     found |= {} if layer.unit == "unit" else {"unit": layer.unit}
     found |= {} if layer.takes == "numbers" else {"takes": layer.takes}
+    found |= {"steps": layer.input_shape[0]} if layer.carried else {}
     found |= {} if (places := n_places(layer.output_shape)) == 1 else {"places": places}
     letter = weights_of(layer)
     if letter is not None:

@@ -23,11 +23,12 @@ HUGE = 1e38
 def through_time(
     cache: Cache, gradients: Gradients, Y: NDArray[Any], loss: Loss
 ) -> dict[int, dict[str, Any]]:
-    """Return by l what is seen of a recurrent layer: ``steps`` and, k steps back from its last one,
+    """Return by l what is seen of a recurrent layer on its way back; nothing of other layers.
 
-    the root mean square of dZ<t> over the examples: ``dZ_last`` (k = 0), ``dZ_first`` (the first
-    step) and ``reach``, the number of steps after which it stays below 1 % of its largest. Where
-    each step has an answer, it is the last one's gradient. ``gates`` and how many are ``stuck``, 0
+    ``steps`` is how many an example has, the median. Of dZ<t> the root mean square over the
+    examples is taken, k steps back from the last one: ``dZ_last`` is that of k = 0, ``dZ_first``
+    that of the first step, and after ``reach`` steps it stays below 1 % of its largest. Where each
+    step has an answer, it is the gradient of the last one. ``gates``, and how many are ``stuck``: 0
     or 1 at 95 % of the steps.
     """
     layers = [layer for layer in cache.layers if layer.carried]
@@ -41,7 +42,7 @@ def through_time(
     for layer, kept, got in zip(cache.layers, cache.caches, by_layer, strict=True):
         if layer.carried:
             found[layer.number] = _gates(layer, kept)
-            if not (each_step and getattr(layer, "backwards", False)):  # it has seen one step
+            if not (each_step and _goes_back(layer)) and "dZ" in got:  # it has seen one step
                 found[layer.number] |= _reach(layer, kept, got["dZ"])
     return found
 
@@ -58,6 +59,11 @@ def _of_the_last_answer(cache: Cache, Y: NDArray[Any], loss: Loss) -> list[dict[
     return chain.backward(cache.chain, cache.chain_caches, dA, dZ=dZ, m=m, inputs=False)[1]
 
 
+def _goes_back(layer: Layer) -> bool:
+    """Whether a layer begins with the last step."""
+    return bool(getattr(layer, "backwards", False))
+
+
 def _lengths(layer: Layer, kept: LayerCache) -> NDArray[np.int64]:
     """The steps of each example that enter a layer."""
     if kept.lengths is not None:
@@ -70,7 +76,7 @@ def _reach(layer: Layer, kept: LayerCache, dZ: NDArray[Any]) -> dict[str, Any]:
     d = np.nan_to_num(dZ.astype(np.float64), nan=HUGE, posinf=HUGE, neginf=-HUGE)
     squares = np.square(d).reshape(T, -1, m).mean(axis=1)
     back, example = np.arange(T)[:, np.newaxis], np.arange(m)
-    ago = back if getattr(layer, "backwards", False) else lengths - 1 - back
+    ago = back if _goes_back(layer) else lengths - 1 - back
     there = back < lengths
     sums = np.where(there, squares[np.where(there, ago, 0), example], 0.0).sum(axis=1)
     sizes = np.sqrt(sums / np.maximum(there.sum(axis=1), 1))
