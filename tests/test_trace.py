@@ -331,9 +331,10 @@ def test_a_sum_over_the_examples_adds_up_as_it_is_shown(name):
             divided = 1 if len(step.key) == 3 else t.cache.X.shape[1]
             found = sum(map(float, numbers)) / divided
             assert shown(found) == shown(result)
+            if len(row) > 8:  # the places of a picture
+                continue
             line = " +".join(map(re.escape, numbers))
-            if len(numbers) <= 8:  # more columns are shown in part
-                assert re.search(line, t.text(200))
+            assert re.search(line, t.text(200))
             assert all(n.replace("-", "−") in t.html() for n in numbers)
 
 

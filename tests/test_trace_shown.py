@@ -305,6 +305,14 @@ def test_latex_is_balanced_where_there_is_no_compiler(pieces):
         ("e^-z", "e^{-z}", "<msup><mi>e</mi><mrow><mo>−</mo><mi>z</mi></mrow></msup>"),
         ("sum_j z_j", r"\sum_j\,z_j", "<msub><mi>z</mi><mi>j</mi></msub>"),
         ("dL", r"d\mathcal{L}", "<mi>dℒ</mi>"),
+        ("x<2>", r"x^{\langle{2}\rangle}", "<mo>⟨</mo><mn>2</mn><mo>⟩</mo>"),
+        ("a[1]<3>", r"a^{[1]\langle{3}\rangle}", "<mo>]</mo></mrow><mo>⟨</mo><mn>3</mn>"),
+        ("dGamma_u[1]<3>", r"d\Gamma_{u}^{[1]\langle{3}\rangle}", "<mi>dΓ</mi><mi>u</mi>"),
+        ("c~[1]<3>^2", r"{\tilde{c}{}^{[1]\langle{3}\rangle}}^{2}", "<mover><mi>c</mi><mo>~</mo>"),
+        ("dgamma[1]", r"d\gamma^{[1]}", "<msup><mi>dγ</mi>"),
+        ("A_norm[1]_p", r"A_{norm,p}^{[1]}", "<mi>norm,p</mi>"),
+        ("v_dW[1]", r"v_{dW}^{[1]}", "<mi>v</mi><mi>dW</mi>"),
+        ("sum_t dW[1]<t>", r"\sum_t\,dW^{[1]\langle{t}\rangle}", "<mo>⟨</mo><mi>t</mi>"),
     ],
 )
 def test_formulas_are_written_once_and_shown_twice(formula, tex, markup):

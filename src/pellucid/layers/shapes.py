@@ -59,8 +59,6 @@ def over_places(A: Array, n: int) -> Array:
            [20]])
     """
     xp = A.__array_namespace__()
-    if hasattr(A, "whole"):  # an array that records shows one sum; two are quicker
-        return xp.sum(by_place(A, n), axis=1, keepdims=True)
     total = xp.sum(A, axis=1, keepdims=True)
     return total if total.shape[0] == n else xp.sum(by_place(total, n), axis=1, keepdims=True)
 

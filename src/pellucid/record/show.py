@@ -155,6 +155,8 @@ def _unchanged(x: Array) -> Array | None:
         return inputs[0]
     if operation in ("reshape", "broadcast_to") and x.shape == inputs[0].shape:
         return inputs[0]
+    if operation == "sum":
+        return _over_places(x)
     if operation in ("add", "subtract"):
         return _without_zero(x)
     if operation in ("multiply", "divide"):
@@ -164,6 +166,20 @@ def _unchanged(x: Array) -> Array | None:
             if operation == "divide":
                 break
     return None
+
+
+def _over_places(x: Array) -> Array | None:
+    """A sum over examples and then over their places, as one over the places of all examples."""
+    places = x.inputs[0]
+    if places.key is not None or places.operation is not OPERATIONS["by_place"]:
+        return None
+    total = places.inputs[0]
+    along = {"axis": 1, "keepdims": True}
+    if total.operation is not OPERATIONS["sum"] or not x.options == total.options == along:
+        return None
+    return Array(
+        x.values, x.operation, (total.inputs[0].whole("by_place", **places.options),), along
+    )
 
 
 def _without_zero(x: Array) -> Array | None:
@@ -455,11 +471,8 @@ def _reduced(x: Array, suffix: str) -> tuple[Pieces, float] | None:
         over, each = "p", "_p"
     if over == "j" and is_of_places(x.inputs[0]):
         over, of, each = "p", "places", ""
-    below, tight = laid_out(simplified(x.inputs[0])), float(PRODUCT)
-    if over == "p" and below.key is None and below.operation and below.operation.name in _ALONG:
-        of, each, tight = "places", "", OVER  # first over the examples: sum_p sum_i dZ(i)
     word = Piece(f"{short}_{over}", f"{long} of the {of} of")
-    return [word, *inner(x.inputs[0], each, tight)], OVER
+    return [word, *inner(x.inputs[0], each, PRODUCT)], OVER
 
 
 LAID_OUT = (

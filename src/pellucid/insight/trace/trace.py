@@ -46,7 +46,12 @@ class Trace:
     state : State or None
         What the optimizer remembers before its step, and how many steps it has done.
     arrays : dict
-        Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``.
+        Every array by letter and layer: ``t.arrays["dW", 2]``, ``t.arrays["X", 0]``; of a recurrent
+        layer by the step, too, from 1: ``t.arrays["a", 1, 3]``.
+    volumes : dict
+        Of the arrays whose columns are unrolled volumes or sequences, what they are unrolled of.
+    lengths : array or None
+        The steps that each example has.
     """
 
     def __init__(

@@ -88,7 +88,7 @@ _WHY = (
         "The bias is the same for every example: the mean of dZ over the examples.",
     ),
     (
-        r"db\S+ = \(1/m\) sum_p (sum_i )?dZ\S+( \+ .*)?",
+        r"db\S+ = \(1/m\) sum_p dZ\S+( \+ .*)?",
         "The bias is the same at all places: the sum over these, the mean over the examples.",
     ),
     (r"dW\S+ = \(1/m\) \(.*dW\[\d+\]<.*", "W is the same at each step: its steps add up."),
