@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from report_format import table, with_part
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pellucid import Network
 from pellucid.layers import chain
@@ -38,6 +39,8 @@ class Case:
     """An nn.Sequential for inputs of this shape, in our order.
 
     ``steps`` says that PyTorch has a sequence as (m, steps, features), not channels first.
+    ``words`` says how many there are, where the inputs are word numbers.
+    ``training`` lets a BatchNorm take the statistics of the examples, as in a step of training.
     ``run`` is what PyTorch computes, unless the Sequential runs as it is; it takes the lengths too
     where there are some. ``note`` says why its bars are others.
     """
@@ -48,6 +51,8 @@ class Case:
     steps: bool = False
     run: Callable[..., torch.Tensor] | None = None
     lengths: tuple[int, ...] | None = None
+    training: bool = False
+    words: int = 0
     bars: Mapping[str, float] = field(default_factory=lambda: BARS)
     note: str = ""
 
@@ -63,6 +68,17 @@ def _lenet() -> list[nn.Module]:
         *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
         *(nn.Linear(84, 10), nn.Softmax(1)),
     ]
+
+
+def _states(module: nn.Module, x: torch.Tensor, lengths: np.ndarray | None = None) -> torch.Tensor:
+    """What the modules behind a recurrent one make of its outputs at each step."""
+    if lengths is None:
+        y, _ = module[0](x)
+    else:
+        steps = torch.from_numpy(lengths)
+        packed = pack_padded_sequence(x, steps, batch_first=True, enforce_sorted=False)
+        y, _ = pad_packed_sequence(module[0](packed)[0], batch_first=True)
+    return module[1:](y)
 
 
 CASES = [
@@ -120,6 +136,55 @@ CASES = [
         lambda: [nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(2, 3)],
         (9, 2),
     ),
+    Case(
+        "BatchNorm, training",
+        lambda: [nn.Linear(4, 3), nn.Tanh(), nn.BatchNorm1d(3), nn.Linear(3, 2)],
+        (4,),
+        training=True,
+    ),
+    Case(
+        "BatchNorm of pictures, training",
+        lambda: [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 2)],
+        (5, 4, 2),
+        training=True,
+    ),
+    Case("BatchNorm of pictures", lambda: [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 2)], (5, 4, 2)),
+    Case("LayerNorm", lambda: [nn.LayerNorm(4), nn.Linear(4, 2)], (4,)),
+    Case("LayerNorm of steps", lambda: [nn.LayerNorm(3), nn.Linear(3, 2)], (5, 3), steps=True),
+    Case("Embedding", lambda: [nn.Embedding(7, 3), nn.Linear(3, 2)], (5,), steps=True, words=7),
+    Case("Recurrent", lambda: [nn.RNN(3, 4, batch_first=True)], (6, 3), steps=True, run=_states),
+    Case(
+        "Recurrent, relu",
+        lambda: [nn.RNN(3, 4, nonlinearity="relu", batch_first=True), nn.Linear(4, 2)],
+        (6, 3),
+        steps=True,
+        run=_states,
+    ),
+    Case("GRU", lambda: [nn.GRU(3, 4, batch_first=True)], (6, 3), steps=True, run=_states),
+    Case("LSTM", lambda: [nn.LSTM(3, 4, batch_first=True)], (6, 3), steps=True, run=_states),
+    Case(
+        "LSTM, 3 layers",
+        lambda: [nn.LSTM(3, 4, 3, batch_first=True)],
+        (6, 3),
+        steps=True,
+        run=_states,
+    ),
+    Case(
+        "GRU, lengths",
+        lambda: [nn.GRU(3, 4, batch_first=True)],
+        (6, 3),
+        steps=True,
+        run=_states,
+        lengths=(6, 2, 5, 1),
+    ),
+    Case(
+        "LSTM, lengths",
+        lambda: [nn.LSTM(3, 4, batch_first=True)],
+        (6, 3),
+        steps=True,
+        run=_states,
+        lengths=(6, 2, 5, 1),
+    ),
     Case("LeNet-5", _lenet, (28, 28, 1)),
 ]
 """What is compared. A recurrent layer's ``run`` takes what it needs of the tuple it returns."""
@@ -136,33 +201,53 @@ def ours(tensor: torch.Tensor, steps: bool) -> np.ndarray:
 def theirs(X: np.ndarray, case: Case) -> torch.Tensor:
     """Return (n, m) as PyTorch has it."""
     array = np.ascontiguousarray(X.T).reshape(-1, *case.shape)
+    if case.words:
+        return torch.from_numpy(array.astype(np.int64))
     if len(case.shape) > 1 and not case.steps:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return torch.from_numpy(array).requires_grad_()
+
+
+def of_weights(module: nn.Sequential) -> nn.Sequential:
+    """Return the module with its derivatives in the place of its weights.
+
+    Of two biases that are added up, ours is one: its derivative is that of either.
+    """
+    made = copy.deepcopy(module)
+    for own, found in zip(made, module, strict=True):
+        for (name, parameter), other in zip(
+            own.named_parameters(), found.parameters(), strict=True
+        ):
+            parameter.data = other.grad.clone()
+            if name.startswith("bias_hh"):
+                alone = own.hidden_size if isinstance(own, nn.GRU) else 0  # the candidate's
+                parameter.data[: len(parameter) - alone] = 0
+    return made
 
 
 def compare(case: Case, dtype: str) -> dict[str, float]:
     """Return the largest difference of the outputs and of the gradients."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    module = nn.Sequential(*case.modules()).to(getattr(torch, dtype))
+    module = nn.Sequential(*case.modules()).to(getattr(torch, dtype)).train(case.training)
+    for parameter in module.parameters():  # gamma 1 and beta 0 would hide what they do
+        parameter.data += 0.1 * torch.randn_like(parameter)
     net = Network.from_torch(module, case.shape)
     lengths = None if case.lengths is None else np.resize(case.lengths, EXAMPLES)
 
-    x = theirs(rng.normal(size=(net.n_inputs, EXAMPLES)).astype(dtype), case)
+    X = rng.integers(0, case.words, (net.n_inputs, EXAMPLES)) if case.words else None
+    X = rng.normal(size=(net.n_inputs, EXAMPLES)) if X is None else X
+    x = theirs(X.astype(dtype), case)
     given = () if lengths is None else (lengths,)
     y = module(x) if case.run is None else case.run(module, x, *given)
     dy = torch.from_numpy(rng.normal(size=tuple(y.shape)).astype(dtype))
     y.backward(dy)
-    of_weights = copy.deepcopy(module)
-    for parameter, found in zip(of_weights.parameters(), module.parameters(), strict=True):
-        parameter.data = found.grad
 
-    cache = net.forward(ours(x, case.steps), cache=True, lengths=lengths)
+    cache = net.forward(ours(x, case.steps), cache=True, lengths=lengths, training=case.training)
     dA = ours(dy, case.steps)
     dX, by_layer, _ = chain.backward(net.layers, cache.chain_caches, dA, m=1)
-    worst = difference(dX, ours(x.grad, case.steps))
-    expected = Network.from_torch(of_weights, case.shape).leaves
+    worst = 0.0 if x.grad is None else difference(dX, ours(x.grad, case.steps))
+    expected = Network.from_torch(of_weights(module), case.shape).leaves
     for layer, gradients in zip(expected, by_layer, strict=True):
         # not of a bias that PyTorch does not have
         known = {k: array for k, array in layer.parameters.items() if layer.rate_factor(k)}

@@ -55,6 +55,31 @@ def cases(nn: Any) -> dict[str, tuple[list[Any], tuple[int, ...]]]:
             ],
             (7, 2),
         ),
+        "norms": (
+            [
+                *(nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()),
+                *(nn.MaxPool2d(2), nn.Dropout(0.5), nn.BatchNorm2d(4, 1e-3, 0.2, affine=False)),
+                *(nn.Flatten(), nn.Linear(4, 3), nn.SiLU(), nn.BatchNorm1d(3)),
+                *(nn.Linear(3, 3), nn.Tanh(), nn.LayerNorm(3), nn.Dropout(0.2)),
+                *(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Softmax(1)),
+            ],
+            (4, 4, 2),
+        ),
+        "norms of steps": (
+            [
+                *(nn.LayerNorm(2, 0.1), nn.Linear(2, 3), nn.Tanh()),
+                *(nn.LayerNorm(3, bias=False), nn.Linear(3, 2)),
+            ],
+            (4, 2),
+        ),
+        "words": (
+            [
+                *(nn.Embedding(5, 2, padding_idx=0), nn.GRU(2, 2, batch_first=True)),
+                *(nn.Dropout(0.5), nn.LSTM(2, 3, 2, batch_first=True, dropout=0.1)),
+                *(nn.RNN(3, 2, nonlinearity="relu", batch_first=True), nn.Linear(2, 2)),
+            ],
+            (4,),
+        ),
         "steps": ([nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2), nn.Softmax(-1)], (4, 2)),
         "places": ([nn.Conv2d(1, 2, 2), nn.Softmax(1)], (3, 4, 1)),
     }
@@ -70,10 +95,24 @@ def write() -> None:
         module = torch.nn.Sequential(*modules).double().eval()
         for parameter in module.parameters():
             parameter.data = torch.round(parameter.data, decimals=2)
+        for norm in module.modules():
+            if isinstance(norm, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+                n = norm.num_features
+                norm.running_mean += torch.arange(n) / 8  # 0, 1/8, ...
+                norm.running_var += torch.arange(n) / 4
+                if norm.affine:
+                    norm.weight.data += torch.arange(n) / 2
+                    norm.bias.data -= torch.arange(n) / 16
         X = np.round(np.random.default_rng(0).normal(size=(2, *shape)), 1)
-        first = name not in ("dense", "activations", "steps")
+        first = name in ("picture", "strides", "sequence", "norms", "places")
         x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(X, -1, 1)) if first else X)
-        A = module(x).detach().numpy()
+        if name == "words":
+            X = np.array([[1, 4, 0, 2], [3, 3, 1, 0]])
+            x = torch.from_numpy(X)
+        for each in module:
+            x = each(x)
+            x = x[0] if isinstance(x, tuple) else x  # of a recurrent one the outputs
+        A = x.detach().numpy()
         A = np.moveaxis(A, 1, -1) if first and A.ndim > 2 else A
         kept[name] = {
             "shape": shape,

@@ -14,6 +14,18 @@ import numpy as np
 from pellucid import Dense, Network, Scale, trace
 from pellucid.activations import ACTIVATIONS
 from pellucid.insight.trace import PRESETS, Trace
+from pellucid.layers import (
+    GRU,
+    LSTM,
+    BatchNorm,
+    Conv2D,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Parallel,
+    Recurrent,
+    Residual,
+)
 from pellucid.losses import LOSSES
 
 FOLDER = Path(__file__).parent / "golden" / "traces"
@@ -26,8 +38,8 @@ def drawn(*shape: int) -> np.ndarray:
     return np.round(np.sin(np.arange(1, np.prod(shape) + 1) * 2.3).reshape(shape), 1)
 
 
-def network(*layers: Dense | Scale) -> Network:
-    net = Network(list(layers), n_inputs=2, seed=0, dtype="float64")
+def network(*layers: Layer, shape: int | tuple[int, ...] = 2) -> Network:
+    net = Network(list(layers), shape, seed=0, dtype="float64")
     for name, array in net.parameters.items():
         array[...] = drawn(*array.shape) + (1.5 if name[0] == "s" else 0.0)
     return net
@@ -59,6 +71,38 @@ def large() -> Trace:
     return trace(net, drawn(2, 11), np.arange(11) % 3, "cce")
 
 
+def convolution() -> Trace:
+    """Two filters over two channels with padding, and a dense layer on what they find."""
+    net = network(Conv2D(2, 2, "tanh", padding=1), Dense(1, "sigmoid"), shape=(2, 3, 2))
+    return trace(net, drawn(12, 2), [0, 1], "bce")
+
+
+def recurrent() -> Trace:
+    """Two layers, the second backwards; the second example ends a step earlier."""
+    layers = Recurrent(2, sequences=True), Recurrent(1, sequences=True, backwards=True)
+    net = network(*layers, Dense(1, "sigmoid", each_step=True), shape=(3, 1))
+    return trace(net, drawn(3, 2), [[0, 1], [1, 1], [0, 0]], "bce", lengths=[3, 2])
+
+
+def gated(layer: type[LSTM] | type[GRU], **how: str) -> Trace:
+    net = network(layer(1, **how), Dense(1, "identity"), shape=(2, 2))
+    return trace(net, drawn(4, 2), [[1.0, -1.0]], "half_squared_error")
+
+
+def embedding() -> Trace:
+    net = network(Embedding(4, 2), Dense(2, "softmax"), shape=(3,))
+    return trace(net, [[0, 3], [2, 2], [2, 1]], [0, 1], "cce")
+
+
+def branches() -> Trace:
+    """Layers inside of others, and norms."""
+    inside = Residual([LayerNorm(), Dense(3, "tanh")])
+    beside = Parallel([Dense(2, "relu", names=["family size", "walk"]), []])
+    net = network(Dense(3, "tanh"), inside, beside, BatchNorm(), Dense(1, "sigmoid"))
+    net.layers[3].statistics["mean"][...] = drawn(5, 1)
+    return trace(net, drawn(2, 3), [0, 1, 1], "bce")
+
+
 CASES: dict[str, Callable[[], Trace]] = {
     **{name: entry.trace for name, entry in PRESETS.items()},
     "update": lambda: PRESETS["pass-the-class"].trace(optimizer="adam", learning_rate=0.1),
@@ -69,6 +113,13 @@ CASES: dict[str, Callable[[], Trace]] = {
         for g in entry.fits[:2]
         if not (g == "relu" and name.startswith("mean"))
     },
+    "convolution": convolution,
+    "recurrent": recurrent,
+    "lstm": lambda: gated(LSTM),
+    "gru": lambda: gated(GRU),
+    "gru-reset-after": lambda: gated(GRU, reset="after"),
+    "embedding": embedding,
+    "branches": branches,
     "penalties": penalties,
     "large": large,
 }
@@ -79,8 +130,9 @@ def steps(t: Trace) -> str:
     lines = []
     for step in t.steps:
         rows, columns = step.values.shape
-        letter, layer = step.key
-        cell = t.cell(letter, layer=layer, row=rows - 1, column=columns - 1)
+        letter, layer, *time = step.key
+        place = {"row": rows - 1, "column": columns - 1, "step": time[0] if time else None}
+        cell = t.cell(letter, layer=layer, **place)
         sources = " ".join(map(str, cell.sources))
         lines += [step.formula, f"  {step.why}", str(cell), f"  from {sources}", ""]
     return "\n".join(lines)

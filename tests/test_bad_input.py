@@ -269,7 +269,7 @@ CASES: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "a newer version": (
         model_json(format_version=99),
         ("predict", "bad.pellucid", "good.csv"),
-        r"bad\.pellucid was written by a newer Pellucid \(format 99\); this one reads 1: pip ins",
+        r"bad\.pellucid was written by a newer Pellucid \(format 99\); this one reads 1 to 2: pip",
     ),
     "weights that do not match": (
         other_weights,

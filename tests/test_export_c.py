@@ -14,12 +14,13 @@ import pytest
 
 from pellucid import Dense, MLPClassifier, MLPRegressor, Network, Scale
 from pellucid.activations import ACTIVATIONS, ELU, Activation, LeakyReLU, Tanh
-from pellucid.errors import ModelError
+from pellucid.errors import ModelError, SettingsError
 from pellucid.export import c as exporter
-from pellucid.export import export
+from pellucid.export import export, verify
 from pellucid.export.c_columns import COLUMNS_IN_C
 from pellucid.export.c_text import comment, literal
 from pellucid.export.exported import exported
+from pellucid.layers import Conv2D, MaxPool
 from pellucid.tables import Table, TableModel
 from pellucid.tables.kinds import KINDS
 from pellucid.tables.preprocess import Preprocessing
@@ -305,6 +306,36 @@ class Own(Tanh):
 
     def __call__(self, Z):
         return np.tanh(2 * Z)
+
+
+def test_layers_without_a_c_form_are_named_before_anything_is_written(tmp_path):
+    layers = [Conv2D(2, 3), MaxPool(2), Dense(3, "tanh"), Dense(2, "softmax")]
+    net = Network(layers, (6, 6, 1))
+    named = (
+        r"^layer 1 \(Conv2D 6 x 6 x 1 -> 4 x 4 x 2\), layer 1 \(MaxPool 4 x 4 x 2 -> 2 x 2 x 2\) "
+        r"cannot be exported to C: that takes Dense \(without each_step\) and Scale"
+    )
+    with pytest.raises(ModelError, match=named):
+        export(net, tmp_path / "folder" / "net.c", to="c")
+    net = Network([*[Dense(2, each_step=True)] * 8, Dense(2)], (3, 1))
+    with pytest.raises(ModelError, match=r"layer 6 \([^)]*\), 2 more layers cannot be exported"):
+        export(net, tmp_path / "net.c", to="c")
+    net = Network([Dense(2, "softmax")], (3, 1))
+    with pytest.raises(SettingsError, match="lengths are for ONNX; a C file takes all"):
+        export(net, tmp_path / "net.c", to="c", lengths=True)
+    assert not list(tmp_path.iterdir())
+
+
+@compiled
+def test_dense_layers_of_volumes_and_with_few_connections(tmp_path, rng):
+    mask = [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 1], [1, 0, 0, 0, 0, 0]]
+    net = Network([Scale(), Dense(3, "tanh", mask=mask), Dense(2, "softmax")], (3, 2), seed=1)
+    net.W[1][...] = rng.normal(size=(3, 6))  # the connections that are not there too
+    export(net, tmp_path / "net.c", to="c")
+    assert "x[0] to x[5], 3 x 2, the last fastest" in (tmp_path / "net.c").read_text()
+    X = rng.normal(size=(20, 3, 2)).astype(np.float32)
+    found = verify(tmp_path / "net.c", net, X)
+    assert found.ok, found.summary()
 
 
 def test_an_activation_of_ones_own_is_named(tmp_path):

@@ -59,6 +59,17 @@ def test_what_becomes_of_each_module() -> None:
         "Dense(2, 'identity')]"
     )
     assert network("steps").layers[0].each_step
+    assert repr(network("words").layers) == (
+        "[Embedding(5, 2, padding=0), GRU(2, reset='after', sequences=True), Dropout(0.5), "
+        "LSTM(3, sequences=True, dropout=0.1), LSTM(3, sequences=True), "
+        "Recurrent(2, 'relu', sequences=True), Dense(2, 'identity', each_step=True)]"
+    )
+    assert repr(network("norms").layers) == (
+        "[BatchNorm(), Conv2D(4, 3, 'relu'), MaxPool(2, 2), Dropout(0.5), "
+        "BatchNorm(momentum=0.8, epsilon=0.001, "
+        "learning_rate_factor={'gamma': 0.0, 'beta': 0.0}), Dense(3, 'silu'), BatchNorm(), "
+        "Dense(3, 'tanh'), LayerNorm(), Dropout(0.2), Dense(2, 'softmax')]"
+    )
     assert network("places").output_shape == (2, 3, 2)
 
 
@@ -87,6 +98,27 @@ def conv(kind: str = "Conv2d", channels: int = 1, **others: Any) -> Any:
 def pool(kind: str, **others: Any) -> Any:
     plain = {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1, "ceil_mode": False}
     return module(kind, **plain | {"return_indices": False, "divisor_override": None} | others)
+
+
+def norm(n: int, **others: Any) -> Any:
+    plain: dict[str, Any] = {"eps": 1e-5, "momentum": 0.1, "track_running_stats": True}
+    plain |= {"weight": None, "bias": None, "running_mean": Tensor([0] * n)}
+    plain |= {"running_var": Tensor([1] * n), "num_features": n}
+    return module("BatchNorm2d", **plain | others)
+
+
+def recurrent(**others: Any) -> Any:
+    plain = {"batch_first": True, "bidirectional": False, "bias": True, "proj_size": 0}
+    return module("GRU", **plain | {"input_size": 3} | others)
+
+
+def embedding(**others: Any) -> Any:
+    plain = {"max_norm": None, "scale_grad_by_freq": False, "weight": Tensor(np.ones((4, 2)))}
+    return module("Embedding", **plain | others)
+
+
+def layer_norm(*shape: int) -> Any:
+    return module("LayerNorm", normalized_shape=shape, eps=1e-5, weight=None, bias=None)
 
 
 FLATTEN = module("Flatten", start_dim=1, end_dim=-1)
@@ -162,11 +194,25 @@ def test_a_sequence_may_be_either() -> None:
         ([conv(), pool("AvgPool2d"), RELU], (4, 4, 1), r"ReLU\(\), must follow a layer"),
         ([conv(), pool("MaxPool2d"), SILU], (4, 4, 1), r"SiLU\(\), must stand before the MaxPool"),
         ([linear(2, 2), module("Dropout", p=0.5), TANH], 2, r"must stand before the Dropout"),
+        ([recurrent(batch_first=False)], (5, 3), r"has batch_first=False; only True can be read"),
+        ([recurrent(bidirectional=True)], (5, 3), r"has bidirectional=True; only False"),
+        ([recurrent()], (5, 2), r"has input_size=3; here are 2, of \(5, 2\)"),
+        ([recurrent()], 3, r"takes \(steps, features\); here is a column\.$"),
+        ([embedding(max_norm=1.0)], 3, r"has max_norm=1\.0; only None"),
+        ([embedding(padding_idx=1)], 3, r"other numbers than 0 for the word 1, its padding_idx"),
+        ([norm(2), RELU], (4, 4, 2), r"ReLU\(\), must follow a layer that computes Z"),
+        ([conv(), norm(2), pool("MaxPool2d"), RELU], (4, 4, 1), r"must stand before the BatchNorm"),
         (
-            [pool("MaxPool1d"), module("Dropout", p=0.5)],
-            (4, 1),
-            r"Dropout\(\), must follow a layer",
+            [norm(2, momentum=None)],
+            (4, 4, 2),
+            r"momentum=None, the mean over all steps, which cann",
         ),
+        ([norm(3)], (4, 4, 2), r"has num_features=3; here are 2"),
+        ([norm(2, track_running_stats=False)], (4, 4, 2), r"track_running_stats=False; only True"),
+        ([FLATTEN, norm(32)], (4, 4, 2), r"normalises each number of a volume that was flattened"),
+        ([FLATTEN, layer_norm(32)], (4, 4, 2), r"must normalise the features of a step, or a col"),
+        ([layer_norm(4, 2)], (4, 2), r"must normalise the features of a step, .* are \(4, 2\)"),
+        ([layer_norm(2)], (4, 4, 2), r"takes a column or \(steps, features\); here is channels"),
         ([conv(), FLATTEN, module("Softmax", dim=1)], (4, 4, 1), r"is not over the units of each"),
         ([linear(2, 2), module("Softmax", dim=0)], 2, r"is not over the units of each example"),
         ([linear(2, 2), module("ReLU", _forward_hooks={1: print})], 2, r"has hooks, which may"),

@@ -49,8 +49,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    TabularClassifier((4,), epochs=2, ensemble=2).fit(X, names).save(folder / "tabular")
-    MLPClassifier((4,), solver="lbfgs", max_iter=300).fit(X, names).save(folder / "drop-in")
+    TabularClassifier((4,), epochs=2, ensemble=2, random_state=0).fit(X, names).save(
+        folder / "tabular"
+    )
+    drop_in = MLPClassifier((4,), solver="lbfgs", max_iter=300, random_state=0)
+    drop_in.fit(X, names).save(folder / "drop-in")
     net = Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=0)
     save(net, folder / "network", history=History(curves={"loss": [0.5]}, stopped="finished"))
     save_checkpoint(folder / "checkpoint", net, {}, {}, None)

@@ -118,23 +118,21 @@ def test_every_number_of_the_pass_is_that_of_the_trace(page):
     expected = reference(page)
     page.locator("#steps .chosen button").focus()
     seen = []
-    for _ in range(1 + len(expected.steps)):
-        name = page.locator("#steps [aria-current=step]").inner_text()
-        if name == "J":
-            assert number(page.locator("#traced-J").inner_text()) == pytest.approx(
-                expected.J, rel=2e-3
-            )
-        else:
-            letter, _, layer = name.rstrip("]").partition("[")
-            values = expected.arrays[letter, int(layer or 0)]
-            cells = page.locator("#steps .result td button").all_inner_texts()
-            np.testing.assert_allclose(
-                [number(text) for text in cells], values.ravel(), rtol=5e-3, atol=2e-4
-            )
-            seen.append(name)
+    steps = [*expected.forward, *expected.cost, *expected.backward]
+    for _ in steps:
+        shown = page.locator("#steps [aria-current=step]").inner_text()
+        letter, _, layer = shown.replace("ℒ", "L").rstrip("]").partition("[")
+        values = expected.arrays[letter, int(layer or 0)]
+        cells = page.locator("#steps .result td button").all_inner_texts()
+        np.testing.assert_allclose(
+            [number(text) for text in cells], values.ravel(), rtol=5e-3, atol=2e-4
+        )
+        seen.append(shown)
         page.locator("#steps [aria-current=step]").press("ArrowDown")
-        expect(page.locator("#steps [aria-current=step]")).not_to_have_text(name)
-    assert seen == [name_of(step.key) for step in expected.steps]
+        expect(page.locator("#steps [aria-current=step]")).not_to_have_text(shown)
+    assert seen == [name_of(step.key).replace("L", "ℒ") for step in steps]
+    phases = page.locator("#steps .phase").all_inner_texts()
+    assert [each.lower() for each in phases] == ["forward", "cost", "backward", "update"]
     assert page.locator("#steps [aria-current=step]").inner_text() == "new W, b"
     expect(page.locator("#steps .good")).to_contain_text("gradients agree with central")
 
@@ -148,6 +146,18 @@ def test_a_cell_shows_what_it_was_made_of(page):
     page.keyboard.press("ArrowLeft")
     says(page, "dW[1][2, 0]")
     assert page.evaluate("document.activeElement.closest('td').dataset.cell") == "dW[1],2,0"
+
+
+def test_the_loss_of_each_example_comes_before_backward(page):
+    page.locator("#steps .strip").get_by_role("button", name="ℒ", exact=True).click()
+    page.get_by_role("button", name=re.compile(r"ℒ, row 0, column 2")).click()
+    expect(page.locator("#steps .cell h4")).to_have_text("ℒ, row 0, column 2")
+    lit = {cell.get_attribute("data-cell") for cell in page.locator("#steps td.source").all()}
+    assert lit == {"Z[2],0,2", "Y,0,2"}
+    page.locator("#steps .strip").get_by_role("button", name="J", exact=True).click()
+    says(page, "J[0, 0] = 1/4 sum_i L[0, i]")
+    lit = {cell.get_attribute("data-cell") for cell in page.locator("#steps td.source").all()}
+    assert lit == {f"L,0,{i}" for i in range(4)}
 
 
 def test_the_update_shows_old_and_new(page):

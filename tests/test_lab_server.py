@@ -236,11 +236,18 @@ def test_a_pass_with_its_numbers(page):
     assert [s["result"] for s in found["steps"]] == [
         "Z[1]",
         "A[1]",
+        "L",
+        "J",
         "dZ[1]",
         "dW[1]",
         "db[1]",
         "dX",
     ]
+    phases = [s["phase"] for s in found["steps"]]
+    assert phases == ["Forward"] * 2 + ["Cost"] * 2 + ["Backward"] * 4
+    J = page.ask("cell", letter="J", layer=0, row=0, column=0)
+    assert J["value"] == found["arrays"]["J"][0][0] == pytest.approx(found["J"])
+    assert {each["array"] for each in J["sources"]} == {"L"}
     cell = page.ask("cell", letter="Z", layer=1, row=0, column=1)
     assert cell["value"] == 10
     assert {"array": "W[1]", "row": 0, "column": 1, "value": 20} in cell["sources"]

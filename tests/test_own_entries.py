@@ -443,7 +443,7 @@ def test_two_parameters_of_one_name_are_refused(own):
         def parameter_shapes(self, input_shape):
             return {"b": (*input_shape, 1)}
 
-    with pytest.raises(ValueError, match=r"layer 1 \(Dense 2 -> 3\) and layer 1 \(Shift .* b1\."):
+    with pytest.raises(ValueError, match=r"layer 1 \(Dense 2 -> 3\) and layer 1 \(Shift .* b1;"):
         Network([Dense(3), Shift(), Dense(1)], 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import json
 import shutil
@@ -11,9 +12,12 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pellucid
+from pellucid import Dense, Network, save
+from pellucid.layers import Conv1D, GlobalPool
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "packaging" / "predict" / "pyproject.toml").read_text("utf-8"))
@@ -72,6 +76,27 @@ def test_it_predicts_as_every_kept_model_did(part: Path) -> None:
     done = run(part, PREDICT, json.dumps(models))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["numpy", "pellucid", "safetensors"]
+
+
+def test_it_predicts_from_sequences_with_lengths(part: Path, tmp_path: Path) -> None:
+    layers = [Conv1D(3, 2, "tanh"), GlobalPool("max"), Dense(2, "softmax")]
+    net = Network(layers, (4, 2), seed=0, dtype="float64")
+    save(net, tmp_path / "model")
+    X, lengths = np.random.default_rng(0).normal(size=(3, 4, 2)), [4, 2, 3]
+    code = """
+import json
+import numpy as np
+from pellucid import load_predictor
+rows, lengths = json.loads(sys.argv[2])
+print(load_predictor(sys.argv[1]).predict_proba(np.array(rows), lengths=lengths).tolist())
+names = {name.partition(".")[0] for name in sys.modules if name[0] != "_"}
+print(sorted(names - sys.stdlib_module_names))
+"""
+    done = run(part, code, str(tmp_path / "model"), json.dumps([X.tolist(), lengths]))
+    assert done.returncode == 0, done.stderr
+    p, names = map(ast.literal_eval, done.stdout.splitlines())
+    assert names == ["numpy", "pellucid", "safetensors"]
+    np.testing.assert_allclose(np.transpose(p), net.forward(X.reshape(3, 8).T, lengths=lengths))
 
 
 @pytest.mark.parametrize("what", ["train", "MLPClassifier", "lab"])

@@ -27,7 +27,7 @@ from pellucid import (
 )
 from pellucid.activations import LeakyReLU
 from pellucid.errors import ModelError
-from pellucid.layers import Conv1D
+from pellucid.layers import Conv1D, Conv2D
 from pellucid.optimizers import AdamW
 from pellucid.persistence import read_folder
 from pellucid.persistence.predictor import NetworkPredictor
@@ -237,6 +237,51 @@ def test_a_predictor_of_a_network(units: int, g: str) -> None:
     assert p.shape == (5, max(units, 2))
     with pytest.raises(ValueError, match=r"shape \(m, n\[0\]\) = \(m, 3\), .*pass \[row\]"):
         predictor.predict(X[0])
+
+
+def test_a_predictor_of_pictures() -> None:
+    net = Network([Conv2D(2, 3, "tanh"), Dense(3, "softmax")], (5, 4, 1), seed=0)
+    save(net, "m")
+    predictor, X = load_predictor("m"), rng.normal(size=(6, 5, 4, 1)).astype(np.float32)
+    expected = net.forward(X.reshape(6, 20).T)
+    for rows in (X, X.reshape(6, 20)):
+        np.testing.assert_array_equal(predictor.predict_proba(rows).T, expected)
+        np.testing.assert_array_equal(predictor.predict(rows), expected.argmax(axis=0))
+    wrong = r"\(m, n\[0\]\) = \(m, 20\) or \(m, 5, 4, 1\), one row per example; got "
+    with pytest.raises(ValueError, match=wrong + r"\(5, 4, 1\). For one row pass \[row\]"):
+        predictor.predict(X[0])
+    with pytest.raises(ValueError, match=wrong + r"\(6, 4, 5, 1\)"):
+        predictor.predict(X.swapaxes(1, 2))
+    with pytest.raises(ValueError, match="lengths are for sequences"):
+        predictor.predict(X, lengths=[1] * 6)
+
+
+@pytest.mark.parametrize("last", [(1, "sigmoid"), (2, "sigmoid"), (3, "softmax"), (2, "identity")])
+def test_a_predictor_of_steps(last: tuple[int, str]) -> None:
+    layers = [Conv1D(3, 2, "tanh", padding="same"), Dense(*last, each_step=True)]
+    net, m, (n, g) = Network(layers, (4, 2), seed=0), 5, last
+    save(net, "m")
+    predictor, X = load_predictor("m"), rng.normal(size=(m, 4, 2)).astype(np.float32)
+    lengths = [4, 1, 3, 2, 4]
+    for row, length in zip(X, lengths, strict=True):
+        row[length:] = np.nan
+    A = net.forward(X.reshape(m, 8).T, lengths=lengths).T.reshape(m, 4, n)
+    found = predictor.predict(X, lengths=lengths)
+    if g == "identity":
+        np.testing.assert_array_equal(found, A)
+        return
+    p = predictor.predict_proba(X, lengths=lengths)
+    assert p.shape == (m, 4, max(n, 2))
+    np.testing.assert_array_equal(p[..., -n:], A)
+    for k, length in enumerate(lengths):
+        assert not p[k, length:].any()  # where there is no step, there are no classes
+        if n != 2:
+            np.testing.assert_allclose(p[k, :length].sum(axis=1), 1, rtol=1e-6)
+    decided = {1: A[..., 0] >= 0.5, 2: A >= 0.5, 3: A.argmax(axis=2)}[n]
+    np.testing.assert_array_equal(found, decided)
+    with pytest.raises(ValueError, match=r"lengths must be 1 to 4.*lengths\[1\] is 0"):
+        predictor.predict_proba(X, lengths=[4, 0, 3, 2, 4])
+    assert predictor.predict_proba(X[:0], lengths=np.array([], int)).shape == (0, 4, max(n, 2))
 
 
 # Folders that are not whole -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pellucid.activations import Activation, activation
 from pellucid.graph import OPERATIONS as OF_A_GRAPH
 from pellucid.insight.trace import Trace
 from pellucid.layers import Layer, LayerCache
+from pellucid.layers.shapes import by_place, held, unrolled
 from pellucid.record import OPERATIONS, Array, cell_of, formula, latex, mathml, parts, plain
 
 A = np.array([[0.3, 0.6]])
@@ -34,7 +35,7 @@ EXPRESSIONS = {
     "W @ X**2 + 1": "W[1] X^2 + 1",
     "(2 * (W @ X)).T": "(2 W[1] X)^T",
     "(A - Y) @ X.T / m + (3 * l2) * W": "(1/m) (A[2] - Y) X^T + 3 l2 W[1]",
-    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j * A[2]_j)",
+    "A * (A - np.sum(A * A, axis=0, keepdims=True))": "A[2] * (A[2] - sum_j A[2]_j^2)",
     "np.sum(A * Y, axis=1, keepdims=True) / m": "(1/m) sum_i A[2](i) * Y(i)",
     "W.T @ A * 2 * X": "2 W[1]^T A[2] * X",
     "(1 - Y) / (1 - A) - Y / A": "(1 - Y) / (1 - A[2]) - Y / A[2]",
@@ -47,7 +48,7 @@ EXPRESSIONS = {
     "X.reshape(1, 4)": "reshape(X)",
     "np.clip(A - Y, -0.5, 0.5)": "A[2] - Y",
     "np.clip(A - Y, 0, 0.5)": "clip(A[2] - Y, 0, 0.5)",
-    "np.concatenate([A, Y])": "concat(A[2], Y)",
+    "np.concatenate([A, Y])": "[A[2]; Y]",
     "np.einsum('ij,jk->ik', W, X)": "einsum(W[1], X)",
     "1.0 * A + 0.0 * Y": "A[2]",
     "X.astype('float32') * 2": "2 X",
@@ -90,7 +91,7 @@ def test_the_table_serves_numbers_graphs_and_onnx():
     assert OPERATIONS["matmul"].onnx == "MatMul"
     for name, each in OPERATIONS.items():
         assert each.name == name
-        assert each.kind in ("each", "sum", "matmul", "move")
+        assert each.kind in ("each", "sum", "matmul", "move", "gather")
 
 
 def test_what_numpy_alone_knows_is_one_function():
@@ -98,6 +99,33 @@ def test_what_numpy_alone_knows_is_one_function():
     assert formula(np.linalg.norm(x, axis=0, keepdims=True)) == "norm(X)"
     assert formula(np.arctan2(x, 2.0)) == "arctan2(X)"
     assert np.add.reduce(np.asarray(x)).tolist() == [5, 1.5]
+
+
+def test_how_examples_are_laid_out_stands_in_no_formula():
+    volume = Array(np.arange(12.0).reshape(6, 2), key=("dZ", 1))  # 3 places of 2 channels
+    places = by_place(volume, 2)
+    assert (formula(places), places.shape) == ("dZ[1]", (2, 6))
+    assert unrolled(places, 2).values.tolist() == volume.values.tolist()
+    along = {"axis": 1, "keepdims": True}
+    once, twice = (places.sum(**along), by_place(volume.sum(**along), 2).sum(**along))
+    assert formula(once / 2) == formula(twice / 2) == "1/2 sum_p dZ[1]_p"
+    for total in (once, twice):
+        cell = cell_of(total, ("db", 1), 1, 0)
+        assert cell.formula == "db[1][1, 0] = sum_p dZ[1][1, p]"
+        assert sorted(f.row for (f,) in cell.terms) == [1, 1, 3, 3, 5, 5]
+        assert cell.value == volume.values[1::2].sum()
+    kept = held(volume, np.array([[True, False]] * 6))
+    assert formula(kept @ volume.T) == "dZ[1] dZ[1]^T"
+    assert cell_of(kept, ("A", 1), 2, 1).numbers == "= 0 = 0"
+
+
+def test_what_stands_below_one_another_is_one_matrix_in_a_product():
+    a, x = Array(A.T, key=("a", 1, 0)), Array(X[:1, :1], key=("x", 0, 1))
+    W = Array(np.ones((1, 3)), key=("W", 1))
+    Z = W @ np.concatenate([a, x])
+    assert formula(Z) == "W[1] [a[1]<0>; x<1>]"
+    assert [part.name for part in parts(Z)] == ["W[1]", "[a[1]<0>; x<1>]"]
+    assert formula(np.concatenate([a, x])[0:2]) == "[a[1]<0>; x<1>][0:2]"
 
 
 # Layers of one's own ------------------------------------------------------------------------------

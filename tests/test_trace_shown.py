@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, trace, train
+from pellucid import Dense, Network, Scale, trace, train
 from pellucid.history import History
 from pellucid.insight.trace import PRESETS, preset
 from pellucid.record import latex, mathml
@@ -113,6 +113,24 @@ def test_the_network_is_drawn(pieces):
     assert picture.count(r"\vdots") == 2
 
 
+def test_the_drawing_says_what_the_layers_are(pieces):
+    t = odd(pieces)
+    root = ET.fromstring(t.svg())
+    texts = [each.text for each in root.findall(".//{*}text")]
+    below = ["X", "10 inputs", "scale", "A[1]", "12 units", "dense", "tanh", "scale", "A[2]"]
+    assert [each for each in texts if each in below] == [*below, "dense"]
+    assert sum("50 %" in each for each in texts) == 6 + 3  # of 10 names six, all three outputs
+    width = float(root.get("width"))
+    for each in root.findall(".//{*}text"):
+        wide = 6.2 * len(each.text)  # no letter of 11 px is wider on average
+        ends = {"end": (wide, 0), "start": (0, wide)}
+        side = {"small in": "end", "small out": "start"}.get(each.get("class"))
+        left, right = ends.get(side, (wide / 2, wide / 2))
+        assert left <= float(each.get("x")) <= width - right
+    assert t.tikz().count(r"\normalsize$A^{[1]}$\\12 units\\dense\\tanh\\scale") == 1
+    assert t.tikz().count("50 ") == 6 + 3
+
+
 def test_each_step_has_a_slide():
     t = preset("xor").trace(optimizer="momentum")
     document = t.slides()
@@ -131,6 +149,36 @@ def test_cells_and_checks_show_themselves_in_a_notebook():
     assert "<mo>∑</mo>" in shown
     assert "near" not in t.check()._repr_html_()
     assert "dZ2" in t.check()._repr_html_()
+
+
+def test_a_step_shows_itself_in_a_notebook():
+    shown = preset("xor").trace().forward[0]._repr_html_()
+    assert shown.startswith('<div class="pellucid-trace">')
+    assert shown.count("<section") == 1
+    assert "A weighted sum of what comes in" in shown
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_show_themselves_in_a_notebook(dtype):
+    net = Network([Scale(), Dense(20, "tanh"), Dense(1, "sigmoid")], 2, seed=0, dtype=dtype)
+    cache = net.forward([[0, 0, 1, 1], [0, 1, 0, 1]], cache=True)
+    gradients = net.backward(cache, [0, 1, 1, 0], "bce", inputs=True)
+    shown = gradients._repr_html_()
+    tags = Tags()
+    tags.feed(shown)
+    assert not tags.open
+    rows = re.findall(r"<tr><th>(\w+(?:\[\d\])?)</th><td>([\dx ]+)</td>", shown)
+    assert dict(rows)["dW[1]"] == "20 x 2"
+    assert [name for name, _ in rows][:3] == ["dW[2]", "dW[1]", "db[2]"]
+    assert {"db[1]", "ds[0]", "dZ[1]", "dA[1]", "dX"} <= set(dict(rows))
+    dW = gradients.dW[2]
+    bounds = (dW.min(), dW.max(), np.sqrt(np.mean(dW.astype(float) ** 2)))
+    assert "".join(f"<td>{each:.4g}</td>" for each in bounds) in shown
+    assert f"<td>{dW[0, 7]:.4g}</td>" in shown  # 20 numbers are shown, 40 are not
+    assert f"<td>{gradients.dW[1][7, 1]:.4g}</td>" not in shown
+    gradients.dW[1][0, 0] = np.nan
+    gradients.dW[2][...] = np.finfo(dtype).max
+    assert f"<td>{np.finfo(dtype).max:.4g}</td>" * 3 in gradients._repr_html_()
 
 
 def test_a_title_is_escaped_everywhere(pieces):
@@ -169,19 +217,68 @@ def test_networks_and_histories_show_themselves_too():
         assert "<b>" not in nothing._repr_html_()
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("name", [*PRESETS, "deep"])
-def test_the_latex_compiles(name, pieces, tmp_path):
+ODD = "50 % of_all & $x$ ^ ~ \\ # {a} -- << € ï α ≤ ⇒ 語 Ж \x1b"
+
+
+def odd(pieces):
+    """A wide network with a Scale, penalties, weights, and names that TeX would take amiss."""
     X, Y, w = pieces
-    t = (
-        trace(deep(), X, Y, "cce", l1=0.1, sample_weight=w)
-        if name == "deep"
-        else preset(name).trace()
-    )
-    (tmp_path / "t.tex").write_text(t.latex(), encoding="utf-8")
+    layers = [Scale(), Dense(12, "tanh"), Scale(), Dense(3, "softmax")]
+    net = Network(layers, n_inputs=10, seed=0)
+    how = {"l1": 0.1, "l2": 0.1, "sample_weight": w, "optimizer": "adam", "title": ODD}
+    return trace(net, X, Y, "cce", inputs=[ODD] * 10, outputs=[ODD] * 3, **how)
+
+
+def compiled(folder, text, packages=""):
+    """The log of pdflatex."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    for file in packages.split():
+        if subprocess.run(["kpsewhich", file], capture_output=True, check=False).returncode:
+            pytest.skip(f"LaTeX's {file} is not installed")
+    (folder / "t.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", [*PRESETS, "odd"])
+def test_the_latex_compiles(name, pieces, tmp_path):
+    t = odd(pieces) if name == "odd" else preset(name).trace(l2=0.1)
+    assert "Overfull" not in compiled(tmp_path, t.latex())
+
+
+@pytest.mark.parametrize("name", ["xor", "odd"])
+def test_the_slides_compile(name, pieces, tmp_path):
+    t = odd(pieces) if name == "odd" else preset(name).trace(optimizer="adam")
+    log = compiled(tmp_path, t.slides(), "beamer.cls tikz.sty")
+    assert "Overfull" not in log
+    assert f"({sum(map(len, t.sections().values())) + 1} pages" in log
+
+
+def test_the_drawing_compiles(tmp_path):
+    names = {"inputs": ["50 % of_all", "α & $x$ ^"], "outputs": [r"\b{a}"]}
+    picture = preset("xor").trace(**names).tikz()
+    document = rf"\documentclass{{article}}\usepackage{{tikz}}\begin{{document}}{picture}"
+    compiled(tmp_path, rf"{document}\end{{document}}", "tikz.sty")
+
+
+def test_letters_that_pdflatex_lacks_are_declared():
+    text = preset("xor").trace(title="ż ⁿ 語 α -- <<").latex()
+    assert r"\section*{ż ⁿ 語 \ensuremath{\alpha} -{}- <{}<}" in text
+    assert r"\lacking{ż}{017C}{z}" in text
+    assert r"\lacking{ⁿ}{207F}{n}" in text
+    assert r"\lacking{語}{8A9E}{?}" in text
+    assert "lacking" not in preset("xor").trace().latex()
+
+
+def test_a_line_of_a_slide_is_no_wider_than_it(pieces):
+    document = odd(pieces).slides()
+    for line in re.findall(r"\\fitted\{(.*)\}", document):
+        matrices = re.findall(r"\\begin\{bmatrix\}(.*?)\\end\{bmatrix\}", line)
+        assert sum(each.split(r" \\ ")[0].count("&") + 1 for each in matrices) <= 12
+        assert all(each.count(r" \\ ") <= 5 for each in matrices)
 
 
 def test_latex_is_balanced_where_there_is_no_compiler(pieces):
@@ -196,9 +293,26 @@ def test_latex_is_balanced_where_there_is_no_compiler(pieces):
     ("formula", "tex", "markup"),
     [
         ("W[2]^T dZ[2]", r"{W^{[2]}}^{T}\,dZ^{[2]}", "<msup><msup><mi>W</mi>"),
+        ("sum(W[1]^2)", r"\mathrm{sum}({W^{[1]}}^{2})", "<msup><msup><mi>W</mi>"),
+        ("g[1]'^2", "{{g^{[1]}}'}^{2}", "</msup><mo>′</mo></mrow><mrow><mn>2</mn></mrow></msup>"),
+        ("g[1]'^T", "{{g^{[1]}}'}^{T}", "</msup><mo>′</mo></mrow><mi>T</mi></msup>"),
+        ("alpha x", r"{\alpha}\,x", '<mi>α</mi><mspace width="0.3em"/><mi>x</mi>'),
+        ("beta1", r"\beta_{1}", "<msub><mi>β</mi><mn>1</mn></msub>"),
+        ("alpha_t", r"\alpha_{t}", "<msub><mi>α</mi><mi>t</mi></msub>"),
+        ("alphabet", r"\mathrm{alphabet}", "<mi>alphabet</mi>"),
+        ("1e-08 + 2.5e+10", r"{10^{-8}} + 2.5\cdot{10^{10}}", "<mn>1e-08</mn>"),
+        ("ä z", r"\text{ä}\,z", "<mo>ä</mo>"),
         ("e^-z", "e^{-z}", "<msup><mi>e</mi><mrow><mo>−</mo><mi>z</mi></mrow></msup>"),
         ("sum_j z_j", r"\sum_j\,z_j", "<msub><mi>z</mi><mi>j</mi></msub>"),
         ("dL", r"d\mathcal{L}", "<mi>dℒ</mi>"),
+        ("x<2>", r"x^{\langle{2}\rangle}", "<mo>⟨</mo><mn>2</mn><mo>⟩</mo>"),
+        ("a[1]<3>", r"a^{[1]\langle{3}\rangle}", "<mo>]</mo></mrow><mo>⟨</mo><mn>3</mn>"),
+        ("dGamma_u[1]<3>", r"d\Gamma_{u}^{[1]\langle{3}\rangle}", "<mi>dΓ</mi><mi>u</mi>"),
+        ("c~[1]<3>^2", r"{\tilde{c}{}^{[1]\langle{3}\rangle}}^{2}", "<mover><mi>c</mi><mo>~</mo>"),
+        ("dgamma[1]", r"d\gamma^{[1]}", "<msup><mi>dγ</mi>"),
+        ("A_norm[1]_p", r"A_{norm,p}^{[1]}", "<mi>norm,p</mi>"),
+        ("v_dW[1]", r"v_{dW}^{[1]}", "<mi>v</mi><mi>dW</mi>"),
+        ("sum_t dW[1]<t>", r"\sum_t\,dW^{[1]\langle{t}\rangle}", "<mo>⟨</mo><mi>t</mi>"),
     ],
 )
 def test_formulas_are_written_once_and_shown_twice(formula, tex, markup):

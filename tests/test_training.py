@@ -510,7 +510,7 @@ def test_a_finished_training_resumed_stays_as_it_was(digits, tmp_path):
         ({"gradient_clip": ("size", 1)}, r"gradient_clip must be a positive number"),
         ({"validation_fraction": 1.5}, "validation_fraction must be at least 0 and below 1"),
         ({"validation_fraction": 0.001}, "leaves 0 for validation and 50 for training"),
-        ({"validation_data": (1,)}, r"validation_data must be \(Xv, Yv\) or"),
+        ({"validation_data": (1,)}, r"validation_data must be \(Xv, Yv\), \(Xv, Yv, weights\) or"),
         ({"early_stopping": 0}, "patience must be 1 or more; got 0"),
         (
             {"early_stopping": EarlyStopping(monitor="val_loss")},

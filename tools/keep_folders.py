@@ -40,7 +40,7 @@ from pellucid import (
 from pellucid.activations import ACTIVATIONS, LeakyReLU
 from pellucid.augmentations import Shift
 from pellucid.initializers import Normal
-from pellucid.layers import Conv1D, Conv2D, Layer, Scale
+from pellucid.layers import LAYERS, Conv1D, Conv2D, Layer, Scale
 from pellucid.losses import Huber
 from pellucid.optimizers import AdamW
 from pellucid.tables import TrainSettings, read_table
@@ -80,6 +80,20 @@ def _network(folder: Path) -> Any:
     history = train(network, X.T, THREE, loss="cce", epochs=2)
     save(network, folder, history=history)
     return X
+
+
+def _of_layer(kind: type[Layer]) -> Callable[[Path], Any]:
+    """A layer's first example, and an output layer."""
+
+    def write(folder: Path) -> Any:
+        layer, shape = next(iter(kind.examples()))
+        network = Network([layer, Dense(2, "softmax")], shape, seed=7)
+        rows = network.layers[0].example_inputs(M, np.random.default_rng(1)).T
+        train(network, rows.T, THREE % 2, loss="cce", epochs=2)
+        save(network, folder)
+        return rows
+
+    return write
 
 
 def _activations(folder: Path) -> Any:
@@ -167,6 +181,7 @@ MODELS: dict[str, Callable[[Path], Any]] = {
     "tabular_regressor": _fitted(TabularRegressor(**_TABLE, ensemble=2), COLUMNS, NUMBERS),
     "tabular_images": _fitted(TabularClassifier(**_TABLE, ensemble=1), {"image": PIXELS}, TWO),
     "tabular_from_a_file": _from_a_file,
+    **{f"layer_{name}": _of_layer(kind) for name, kind in LAYERS.items()},
 }
 """What writes a model into a folder, and returns the rows that it was fitted to."""
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pellucid._catalogue import Entry, lookup
+from pellucid._whole import one_operation
 
 Array = Any  # an array of any library that follows the array API standard; see propagation.py
 
@@ -554,11 +555,11 @@ def _one(array: Array) -> Array:
     return _xp(array).ones((), dtype=array.dtype)
 
 
+@one_operation("sigmoid")
 def _sigmoid(Z: Array) -> Array:
-    """1 / (1 + e^-z) without overflow: e^-|z| is at most 1."""
+    """1 / (1 + e^-z) without overflow: as e^min(z, 0) / (1 + e^-|z|) no exponent is above 0."""
     xp = _xp(Z)
-    E = xp.exp(-xp.abs(Z))
-    return xp.where(Z >= 0, _one(Z), E) / (1 + E)
+    return xp.exp(xp.minimum(Z, xp.zeros((), dtype=Z.dtype))) / (1 + xp.exp(-xp.abs(Z)))
 
 
 def _softplus(Z: Array) -> Array:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pellucid.checks import is_whole
 
-WEIGHTS, DROPOUT, ORDER, SPLIT, AUGMENT = range(5)
+WEIGHTS, DROPOUT, ORDER, SPLIT, AUGMENT, WORDS = range(6)
 """The streams: one for each purpose, so that no purpose disturbs another."""
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

@@ -25,6 +25,7 @@ several steps (or places), L_i is the mean of the losses of the steps that examp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,6 +124,18 @@ class Gradients:
         """The derivative of each example's loss by Z[l]."""
         return self._of("dZ")
 
+    def _repr_html_(self) -> str:
+        """Each array with its shape, its bounds and its size, for a notebook; small ones whole."""
+        rows = []
+        for letter in ("dW", "db", "ds", "dZ", "dA"):
+            found = self.dA if letter == "dA" else self._of(letter)
+            rows += [_row(f"{letter}[{l}]", found[l]) for l in sorted(found, reverse=True)]
+        if self.dX is not None:
+            rows.append(_row("dX", self.dX))
+        names = ("", "shape", "smallest", "largest", "root mean square", "numbers")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
 
 def forward(
     layers: Sequence[Layer],
@@ -171,10 +184,13 @@ def losses(cache: Cache, Y: Array, loss: Loss) -> Array:
     fused = pair(last.activation, loss)
     Y = by_place(_there(cache, Y), n)
     each = fused.value(Y, Z, A) if fused else loss.value(Y, A)
-    if (share := _share_of_steps(cache)) is None:
+    if (steps := _steps(cache)) is None:
         return each
-    steps = each.reshape(cache.X.shape[1], -1).T
-    return each.__array_namespace__().sum(steps * share, axis=0)
+    xp = each.__array_namespace__()
+    by_step = unrolled(xp.expand_dims(each, axis=0), cache.X.shape[1])
+    if cache.caches[-1].valid is not None:
+        by_step = held(by_step, cache.caches[-1].valid[::n])
+    return xp.sum(by_step, axis=0) / steps
 
 
 def cost(
@@ -257,9 +273,8 @@ def output_gradient(
     fused = pair(last.activation, loss)
     Y = by_place(_there(cache, Y), n)
     start = unrolled(fused.dZ(Y, Z, A) if fused else loss.derivative(Y, A), cache.X.shape[1])
-    if (share := _share_of_steps(cache)) is not None:
-        xp = start.__array_namespace__()
-        start = start * xp.repeat(share, n, axis=0)
+    if (steps := _steps(cache)) is not None:
+        start = _there(cache, start) / steps
     if sample_weight is not None:
         start = start * sample_weight
     return (None, start) if fused else (start, None)
@@ -285,20 +300,48 @@ def _output(cache: Cache) -> tuple[Any, int, Array, Array]:
     return last, n, None if kept.Z is None else by_place(kept.Z, n), by_place(A, n)
 
 
-def _share_of_steps(cache: Cache) -> Array:
-    """How much each step's loss counts in L_i, (steps, m); None where there is one step."""
-    last, kept = cache.layers[-1], cache.caches[-1]
-    steps = n_places(last.output_shape)
+def _steps(cache: Cache) -> Any:
+    """Of how many steps each L_i is the mean: a number, or one for each example; None: of one."""
+    last, valid = cache.layers[-1], cache.caches[-1].valid
     if len(last.output_shape) == 1:
         return None
-    xp, dtype = cache.X.__array_namespace__(), kept.output.dtype
-    there = xp.ones((steps, cache.X.shape[1]), dtype=dtype)
-    if kept.valid is not None:
-        there = xp.astype(kept.valid[:: last.output_shape[-1]], dtype)
-    return there / xp.sum(there, axis=0)
+    if valid is None:
+        return n_places(last.output_shape)
+    xp = valid.__array_namespace__()
+    return xp.sum(xp.astype(valid[:: last.output_shape[-1]], cache.X.dtype), axis=0)
 
 
 def _there(cache: Cache, Y: Array) -> Array:
-    """Y with 0 where the outputs are padding."""
+    """Y, or what has its shape, with 0 where the outputs are padding."""
     valid = cache.caches[-1].valid
     return Y if valid is None else held(Y, valid)
+
+
+SMALL = 24
+"""Numbers of an array that a notebook shows one by one."""
+
+
+def _row(name: str, array: Array) -> str:
+    """A row of the table of gradients."""
+    xp, shape = array.__array_namespace__(), " x ".join(map(str, array.shape))
+    size = math.prod(array.shape)
+    largest = float(xp.max(xp.abs(array))) if size else 0.0
+    scale = largest if 0 < largest < math.inf else 1.0  # a square may overflow where dW does not
+    mean = float(xp.sum((array / scale) ** 2, dtype=xp.float64)) / max(size, 1)
+    sizes = (float(xp.min(array)), float(xp.max(array)), scale * math.sqrt(mean)) if size else ()
+    cells = [shape, *(f"{each:.4g}" for each in sizes)]
+    return "".join(
+        [f"<tr><th>{name}</th>", *(f"<td>{cell}</td>" for cell in cells), _numbers(array), "</tr>"]
+    )
+
+
+def _numbers(array: Array) -> str:
+    """The numbers of a small array as a table in the table."""
+    if math.prod(array.shape) > SMALL or len(array.shape) != 2:
+        return "<td></td>"
+    rows, columns = array.shape
+    lines = (
+        "".join(f"<td>{float(array[row, column]):.4g}</td>" for column in range(columns))
+        for row in range(rows)
+    )
+    return f"<td><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table></td>"

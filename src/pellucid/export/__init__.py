@@ -39,6 +39,7 @@ def export(
     to: str = "onnx",
     *,
     X: Any = None,
+    lengths: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a model as a file of another format, whole or not at all.
@@ -57,6 +58,9 @@ def export(
         Of a pipeline: rows as it takes them, for the types of the file's inputs. They must be given
         where a ColumnTransformer finds columns of a data frame by name. Where onnxruntime (for C
         a compiler) is there, the file has to give for them what the pipeline gives.
+    lengths : bool
+        Of a network of sequences, to ONNX: whether the file has a second input, ``lengths``, (m,),
+        the steps that each row has.
     overwrite : bool
 
     Raises
@@ -80,7 +84,7 @@ def export(
     make = importlib.import_module(_exporter(to)[0]).content
     check_file(path, overwrite=overwrite)
     model = loaded(model)
-    known = exported(model, X)
+    known = exported(model, X, lengths=lengths)
     if X is not None and not known.steps:
         fault = "gives the types that a pipeline's first step takes; this model is not a pipeline."
         raise SettingsError(("X", fault))
@@ -92,7 +96,12 @@ def export(
 
 
 def verify(
-    path: str | os.PathLike[str], model: Any, rows: Any, *, to: str | None = None
+    path: str | os.PathLike[str],
+    model: Any,
+    rows: Any,
+    *,
+    to: str | None = None,
+    lengths: Any = None,
 ) -> Verification:
     """Return how an exported file compares with its model: both are asked about the same rows.
 
@@ -106,9 +115,12 @@ def verify(
     model : model or path
         What was exported, as :func:`export` takes it.
     rows : rows
-        As the model's ``predict`` takes them; for a Network X^T, (m, n[0]), a row an example.
+        As the model's ``predict`` takes them; for a Network a row an example, (m, n[0]) or (m,
+        rows, columns, channels).
     to : {"onnx", "c"} or None
         The file's format; None goes by the ending of its name.
+    lengths : array of shape (m,) or None
+        The steps of each row, for a file that takes them.
 
     Returns
     -------
@@ -138,7 +150,7 @@ def verify(
     to = _format_of(path) if to is None else to
     _exporter(to)
     ready(to)
-    return compare(path.read_bytes(), to, loaded(model), rows, where=str(path))
+    return compare(path.read_bytes(), to, loaded(model), rows, lengths, where=str(path))
 
 
 def default_path(model: str | os.PathLike[str], to: str) -> Path:

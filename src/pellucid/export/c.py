@@ -8,6 +8,7 @@ in :mod:`pellucid.export.c_columns`.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import textwrap
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from typing import Any
 
 import pellucid
 from pellucid.activations import Activation
-from pellucid.errors import ModelError
+from pellucid.errors import ModelError, SettingsError
 from pellucid.export.c_text import array, comment, literal, real, typed
 from pellucid.export.exported import Exported
 from pellucid.export.pipelines import ARITHMETIC, arithmetic
-from pellucid.layers import Dense, Scale
+from pellucid.layers import Dense, Layer, Scale
 from pellucid.network import Network
 
 LARGEST = 100_000_000
@@ -90,6 +91,8 @@ def content(exported: Exported) -> bytes:
 
 def _check(exported: Exported) -> None:
     """Refuse what has no C form, and weights that make too long a file."""
+    if exported.lengths:
+        raise SettingsError(("lengths", "are for ONNX; a C file takes all numbers of x."))
     for name, step in exported.steps:
         if arithmetic(step) is None:
             raise ModelError(
@@ -98,15 +101,13 @@ def _check(exported: Exported) -> None:
                 "pipeline to ONNX, or do the step before the exported file and export the steps "
                 "after it alone."
             )
-    for layer in exported.networks[0].layers:
-        g = layer.activation
-        if type(layer) not in (Dense, Scale) or (g is not None and g.c_form is None):
-            own = "" if g is None else f" with the activation {g!r}"
-            raise ModelError(
-                f"{layer.where()}{own} cannot be exported to C: that takes Pellucid's own layers, "
-                "and activations with a C form (c_form). Use those, or ONNX, which takes whatever "
-                "computes with the array API."
-            )
+    if wrong := [_named(each) for each in exported.networks[0].layers if not _has_c_form(each)]:
+        others = [f"{len(wrong) - _MOST} more layers"] if len(wrong) > _MOST else []
+        raise ModelError(
+            f"{', '.join([*wrong[:_MOST], *others])} cannot be exported to C: that takes Dense "
+            "(without each_step) and Scale, and activations with a C form (c_form). Use those, or "
+            "ONNX, which takes whatever computes with the array API."
+        )
     numbers = sum(network.n_parameters for network in exported.networks)
     size = numbers * _BYTES[exported.dtype.name]
     if size > LARGEST:
@@ -115,6 +116,22 @@ def _check(exported: Exported) -> None:
             f"{LARGEST / 1e6:.0f} MB compilers give up. Export the model to ONNX, or take fewer "
             "units."
         )
+
+
+_MOST = 6
+"""Layers that a message names."""
+
+
+def _has_c_form(layer: Layer) -> bool:
+    g = layer.activation
+    plain = type(layer) in (Dense, Scale) and not getattr(layer, "each_step", False)
+    return plain and (g is None or g.c_form is not None)
+
+
+def _named(layer: Layer) -> str:
+    g = layer.activation
+    own = "" if g is None or g.c_form is not None else f" with the activation {g!r}"
+    return f"{layer.where()}{own}"
 
 
 # The parts of the file ----------------------------------------------------------------------------
@@ -151,8 +168,10 @@ def _told(exported: Exported, described: Sequence[str], outputs: Sequence[str]) 
     inputs = described
     if exported.preprocessing is None:
         inputs = [f"x[{k}] {name}" for k, name in enumerate(described)]
-    if len(inputs) > 1000:
-        inputs = [f"x[0] to x[{len(inputs) - 1}]"]
+    shape = network.input_shape
+    if len(inputs) > 1000 or len(shape) > 1:
+        unrolled = f", {' x '.join(map(str, shape))}, the last fastest" if len(shape) > 1 else ""
+        inputs = [f"x[0] to x[{len(inputs) - 1}]{unrolled}"]
     version = comment(pellucid.__version__)
     return [
         f"/* {what} {'-'.join(map(str, network.n))}, exported by Pellucid {version}.",
@@ -190,7 +209,7 @@ def _rows(network: Network) -> list[tuple[int, int, str]]:
     computing = [(layer, layer.activation) for layer in network.layers if layer.activation]
     return [
         (0, network.n_inputs, ""),
-        *((k.number, k.output_shape[0], comment(g.formula)) for k, g in computing),
+        *((k.number, math.prod(k.output_shape), comment(g.formula)) for k, g in computing),
     ]
 
 
@@ -261,8 +280,10 @@ def _network(network: Network, names: dict[Activation, str], ending: str) -> str
     inputs, last = "x", network.layers[-1]
     dtype = network.dtype.name
     for layer in network.layers:
-        l, n = layer.number, layer.output_shape[0]
+        l, n = layer.number, math.prod(layer.output_shape)
         for letter, values in layer.parameters.items():
+            if (connections := getattr(layer, "mask", None)) is not None and letter == "W":
+                values = values * connections
             name = f"{letter}{l}{ending}"
             shape = " x ".join(map(str, values.shape))
             constants.append(f"/* {letter}[{l}], {shape} */\n{array(name, values, dtype)}")
@@ -270,7 +291,7 @@ def _network(network: Network, names: dict[Activation, str], ending: str) -> str
         if isinstance(layer, Scale):
             calls.append(f"    scale(s{l}{ending}, {inputs}, {goal}, {n});")
         else:
-            n_prev = layer.input_shape[0]
+            n_prev = math.prod(layer.input_shape)
             calls.append(f"    layer(W{l}{ending}, b{l}{ending}, {inputs}, {goal}, {n}, {n_prev});")
             if layer.activation in names:
                 calls.append(f"    {names[layer.activation]}({goal}, {n});")

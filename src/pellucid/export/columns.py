@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.export.graph import ML, XP, Graph, Shape, Value
+from pellucid.export.graph import ML, Graph
+from pellucid.export.value import XP, Shape, Value
 from pellucid.tables.codes import code_of
 from pellucid.tables.kinds import FARTHEST, TRUTHS, Binary, Category, Date, Image, Kind
 from pellucid.tables.preprocess import Preprocessing

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import ModelError
+from pellucid.errors import ModelError, SettingsError
 from pellucid.export.pipelines import TAKES, Unwrapped, combined, refusal, unwrap
 from pellucid.network import Network
+from pellucid.network.given import checked_lengths
 from pellucid.tasks import task_of
 
 
@@ -41,6 +42,8 @@ class Exported:
         Of a scikit-learn pipeline: what is done to its rows before they reach the network.
     x : dict of str to array
         What goes into its first step: the name of each input, with rows of its dtype and width.
+    lengths : bool
+        Whether the file takes the steps that each example has.
     """
 
     networks: list[Network]
@@ -53,6 +56,7 @@ class Exported:
     preprocessing: Any = None
     steps: list[tuple[str, Any]] = field(default_factory=list)
     x: dict[str, NDArray[Any]] = field(default_factory=dict)
+    lengths: bool = False
 
     def __post_init__(self) -> None:
         for number, network in enumerate(self.networks, start=1):
@@ -76,18 +80,33 @@ class Exported:
         return next((rows.dtype for rows in self.x.values()), self.dtype)
 
 
-def exported(model: Any, X: Any = None) -> Exported:
+def exported(model: Any, X: Any = None, *, lengths: bool = False) -> Exported:
     """Return what is to be exported of a model, or of the model in a folder.
 
-    ``X`` is a few rows, for the types of what a pipeline takes.
+    ``X`` is a few rows, for the types of what a pipeline takes; ``lengths`` tells whether the file
+    is to take them.
 
     >>> from pellucid import Dense, Network
     >>> exported(Network([Dense(1, "sigmoid")], n_inputs=2)).inputs
     ['x1', 'x2']
     """
     model = loaded(model)
+    made = _exported(model, X)
+    if lengths:
+        if made.preprocessing is not None or made.steps:
+            raise SettingsError(("lengths", "are for a network of sequences; this is a table's."))
+        network = made.networks[0]
+        try:
+            checked_lengths(np.array(network.input_shape[:1]), network.input_shape, 1)
+        except ValueError as error:
+            raise SettingsError(("lengths", str(error).removeprefix("lengths "))) from None
+    made.lengths = lengths
+    return made
+
+
+def _exported(model: Any, X: Any) -> Exported:
     if isinstance(model, Network):
-        task = task_of(model.layers[-1].activation, model.n[-1])
+        task = task_of(model.layers[-1].activation, model.output_shape[-1])
         return Exported([model], task.name, _numbered(model.n_inputs))
     if hasattr(model, "preprocessing"):
         return _of_table(model)

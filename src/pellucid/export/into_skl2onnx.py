@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from pellucid.export.graph import Graph, Value
+from pellucid.export.graph import Graph
+from pellucid.export.value import Value
 
 
 def inputs_of(graph: Graph, operator: Any) -> list[Value]:

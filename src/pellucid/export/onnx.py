@@ -1,7 +1,8 @@
-"""ONNX: the reference's forward pass, written down as a graph, with the table's preprocessing.
+"""ONNX: a network's forward pass, written down as a graph, with the table's preprocessing.
 
-Layers and activations need no entry here (:mod:`pellucid.export.graph` says why); a kind of column
-has one in :mod:`pellucid.export.columns`.
+A layer that ONNX has an operator for has an entry in :mod:`pellucid.export.layers`; others, and
+activations, need none (:mod:`pellucid.export.value` says why). A kind of column has one in
+:mod:`pellucid.export.columns`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pellucid
-from pellucid import propagation
 from pellucid.errors import ModelError
 from pellucid.export.exported import Exported
-from pellucid.export.graph import Graph, Value
+from pellucid.export.graph import Graph
+from pellucid.export.layers import steps_left, through
+from pellucid.export.value import Value
+from pellucid.layers.shapes import held, valid_steps
 from pellucid.network import Network
 
 LARGEST = 2_000_000_000
@@ -42,9 +45,13 @@ def content(exported: Exported) -> bytes:
         )
     graph = Graph()
     X = _inputs(graph, exported)
-    A = [forward(graph, net, X, number) for number, net in enumerate(exported.networks, start=1)]
+    lengths = graph.input("lengths", np.int64, ("m",)) if exported.lengths else None
+    each = [
+        forward(graph, net, X, number, lengths)
+        for number, net in enumerate(exported.networks, start=1)
+    ]
     graph.prefix = ""
-    _outputs(graph, exported, _mean(exported, A))
+    _outputs(graph, exported, _mean(exported, each), lengths)
     return graph.to_bytes(_metadata(exported))
 
 
@@ -61,28 +68,21 @@ def _inputs(graph: Graph, exported: Exported) -> Value:
     return transform(graph, exported.preprocessing).astype(exported.dtype)
 
 
-def forward(graph: Graph, network: Network, X: Value, number: int = 1) -> Value:
-    """Add A[L] of a network, by the reference engine's own forward pass."""
+def forward(
+    graph: Graph, network: Network, X: Value, number: int = 1, lengths: Value | None = None
+) -> Value:
+    """Add A[L] of a network, (n[L], m), by what each layer computes.
+
+    Where each step has outputs, (n, steps, m).
+    """
     graph.prefix = f"{number}." if number > 1 else ""
     graph.name_arrays(network.parameters)
-    A: Any = X
-    for layer in network.layers:
-        try:
-            A = propagation.forward([layer], A).chain_caches[-1].output
-            known = isinstance(A, Value)
-        except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
-            known, reason = False, f": {error}"
-        else:
-            reason = "" if known else ", as it does not compute with the array API"
-        if not known:
-            g = "" if layer.activation is None else f" with the activation {layer.activation!r}"
-            raise ModelError(
-                f"{layer.where()}{g} cannot be exported to ONNX{reason.rstrip('.')}. Write it with "
-                "the functions of the array API that Pellucid's own activations use, or take "
-                "one of those."
-            )
-    made: Value = A
-    return made
+    if lengths is not None:
+        X = held(X, valid_steps(lengths, network.input_shape))
+    A = through(network.layers, X, lengths)
+    if len(network.output_shape) == 1:
+        return A
+    return A.T.reshape(A.shape[1], *network.output_shape).T
 
 
 def _mean(exported: Exported, A: list[Value]) -> Value:
@@ -94,14 +94,18 @@ def _mean(exported: Exported, A: list[Value]) -> Value:
     return A[0].graph.add("Sum", *A, dtype=A[0].dtype, shape=A[0].shape) / len(A)
 
 
-def _outputs(graph: Graph, exported: Exported, A: Value) -> None:
+def _outputs(graph: Graph, exported: Exported, A: Value, lengths: Value | None) -> None:
     """What the model answers, from A[L] = (n[L], m)."""
     if exported.answer == "regression":
         mean, std = exported.scale
         answer = A if exported.scale == (0.0, 1.0) else mean + std * A.astype(np.float64)
         graph.output("prediction", _first(answer))
         return
-    graph.output("probabilities", probabilities(exported, A))
+    p, layers = probabilities(exported, A), exported.networks[0].layers
+    left = None if lengths is None else steps_left(layers, lengths)
+    if left is not None:  # steps that are not there have no classes
+        p = held(p, valid_steps(left, (p.shape[1],)))
+    graph.output("probabilities", p)
     graph.output("label", label(exported, A))
 
 
@@ -113,7 +117,9 @@ def probabilities(exported: Exported, A: Value) -> Value:
 def label(exported: Exported, A: Value) -> Value:
     """Add the class, (m,), or of several labels each, (n[L], m), from A[L]."""
     if exported.answer == "multiclass":
-        number = A.graph.add("ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=1, keepdims=0)
+        number = A.graph.add(
+            "ArgMax", A, dtype=np.int64, shape=A.shape[1:], axis=A.ndim - 1, keepdims=0
+        )
     else:
         number = _first((A >= 0.5 if exported.at_half else A > 0.5).astype(np.int64))
     if exported.classes is None or exported.answer == "multilabel":
@@ -126,8 +132,8 @@ def _first(values: Value) -> Value:
     """One number for each example, (m,), where there is but one; else all, (n, m)."""
     if values.shape[0] != 1:
         return values
-    axis = values.graph.constant(np.array([1]))
-    return values.graph.add("Squeeze", values, axis, dtype=values.dtype, shape=values.shape[1:])
+    first: Value = values[0]
+    return first
 
 
 def _labels(classes: NDArray[Any]) -> NDArray[Any]:
@@ -146,7 +152,8 @@ def _metadata(exported: Exported) -> dict[str, str]:
         "networks": [net.n for net in exported.networks],
     }
     if exported.preprocessing is None:
-        known["inputs"] = exported.inputs
+        shape = exported.networks[0].input_shape
+        known |= {"input_shape": shape} if len(shape) > 1 else {"inputs": exported.inputs}
     else:
         known["columns"] = {
             name: each.kind for name, each in exported.preprocessing.columns.items()

@@ -80,6 +80,8 @@ def _run_onnx(content: bytes, exported: Exported, rows: Table | Arrays, where: s
             for each in inputs
             if each.name in rows
         }
+        if "lengths" in rows and "lengths" not in feed:
+            raise ValueError("it takes no lengths.")
         answers = session.run(None, feed)
     except Exception as error:  # onnxruntime has a class for each of its codes
         reason = str(error).strip().partition("\n")[0]

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from pellucid.errors import MissingPackageError, ModelError
 from pellucid.export.exported import Exported
-from pellucid.export.graph import ML, OPSETS, XP, Graph, Value
+from pellucid.export.graph import ML, OPSETS, Graph
 from pellucid.export.into_skl2onnx import inputs_of, write_into
 from pellucid.export.pipelines import Operation, arithmetic
+from pellucid.export.value import XP, Value
 from pellucid.tables.values import as_objects, text_of
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from pellucid.export.pipelines import arithmetic, unwrap
 from pellucid.export.rows import Arrays, arrays_of
 from pellucid.export.runners import RUNNERS, Tensor
 from pellucid.network import Network
+from pellucid.network.given import columns_of
+from pellucid.persistence.predictor import NetworkPredictor
 from pellucid.tables import Table
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
@@ -79,11 +82,11 @@ def ready(to: str) -> None:
 
 
 def compare(
-    content: bytes, to: str, model: Any, rows: Any, where: str = "the file"
+    content: bytes, to: str, model: Any, rows: Any, lengths: Any = None, where: str = "the file"
 ) -> Verification:
     """Return what :func:`pellucid.export.verify` does, for a file's content and a loaded model."""
-    known = exported(model, rows)
-    given, expected, labels = _asked(model, known, rows)
+    known = exported(model, rows, lengths=lengths is not None)
+    given, expected, labels = _asked(model, known, rows, lengths)
     if not len(expected):
         raise DataError("there are no rows, so there is nothing to compare. Give one or more.")
     got = RUNNERS[to].run(content, known, given, where)
@@ -95,8 +98,10 @@ def compare(
     tolerance = _tolerance(known, got.inputs, expected)
     equal, wrong = None, 0
     if got.labels is not None and labels is not None:
-        same = (got.labels == labels).reshape(len(labels), -1).all(axis=1)
-        equal, wrong = float(same.mean()), int((~same & _clear(known, expected, tolerance)).sum())
+        clear = _clear(known, expected, tolerance)
+        same = (got.labels == labels).reshape(*clear.shape, -1).all(axis=2)
+        equal = float(same.all(axis=1).mean())
+        wrong = int((~same & clear).any(axis=1).sum())
     difference = float(np.abs(got.A - expected).max())
     return Verification(
         to, got.inputs, got.outputs, got.opset, len(expected), difference, tolerance, equal, wrong
@@ -104,19 +109,22 @@ def compare(
 
 
 def _asked(
-    model: Any, known: Exported, rows: Any
+    model: Any, known: Exported, rows: Any, lengths: Any = None
 ) -> tuple[Table | Arrays, NDArray[Any], NDArray[Any] | None]:
     """The rows as files take them, and the model's answers to them: A, (m, k), and labels."""
     given: Table | Arrays
     if isinstance(model, Network):
-        given = {"X": np.asarray(rows, dtype=model.dtype)}
-        A = model.forward(given["X"].T).T
+        X = np.ascontiguousarray(columns_of(rows, model.input_shape).T, dtype=model.dtype)
+        given, asked = {"X": X}, NetworkPredictor(model)
+        if lengths is not None:
+            given["lengths"] = model.checked_lengths(lengths, len(X))
         if known.answer == "regression":
-            return given, A, None
-        labels = model.predict(given["X"].T).T
-        if known.answer == "binary":
-            A, labels = np.hstack([1 - A, A]), labels[:, 0]
-        return given, A, labels
+            return given, _flat(asked.predict(X, lengths=lengths)), None
+        return (
+            given,
+            _flat(asked.predict_proba(X, lengths=lengths)),
+            asked.predict(X, lengths=lengths),
+        )
     if known.preprocessing is not None:
         given = _table(unwrap(model).estimator, rows)
     else:
@@ -124,6 +132,11 @@ def _asked(
     if known.answer == "regression":
         return given, model.predict(rows).reshape(-1, known.networks[0].n[-1]), None
     return given, model.predict_proba(rows), model.predict(rows)
+
+
+def _flat(answers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of each row, those of its steps side by side."""
+    return answers.reshape(len(answers), math.prod(answers.shape[1:]))
 
 
 def _table(model: Any, rows: Any) -> Table:
@@ -140,7 +153,7 @@ def _tolerance(known: Exported, inputs: list[Tensor], expected: NDArray[Any]) ->
     in_double = (
         known.dtype == np.float64
         and known.preprocessing is None
-        and all(each.dtype == "double" for each in inputs)
+        and all(each.dtype == "double" for each in inputs if each.name != "lengths")
         and all(arithmetic(step) is not None for _, step in known.steps)
     )
     mean, std = known.scale
@@ -152,10 +165,12 @@ def _tolerance(known: Exported, inputs: list[Tensor], expected: NDArray[Any]) ->
 
 
 def _clear(known: Exported, expected: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
-    """The rows whose label no difference within the tolerance can change."""
+    """The rows, and their steps, whose label no difference within the tolerance can change."""
+    last = known.networks[0].output_shape[-1]
+    each = expected.reshape(len(expected), -1, 2 if known.answer == "binary" else last)
     if known.answer == "multilabel":
-        lead = np.abs(expected - 0.5).min(axis=1)
+        lead = np.abs(each - 0.5).min(axis=2)
     else:
-        best = np.sort(expected, axis=1)[:, -2:]
-        lead = (best[:, -1] - best[:, 0]) / 2
+        best = np.sort(each, axis=2)[:, :, -2:]
+        lead = (best[:, :, -1] - best[:, :, 0]) / 2
     return np.asarray(lead > tolerance)

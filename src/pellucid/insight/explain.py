@@ -127,7 +127,8 @@ def _table_model(model: Any) -> TableModel:
         fitted = " It is not fitted." if hasattr(type(model), "fit") else ""
         raise TypeError(
             "explain takes a fitted TabularClassifier or TabularRegressor, or what load_predictor "
-            f"returns; got {model!r}.{fitted} For a network: insight.integrated_gradients."
+            f"returns; got {model!r}.{fitted} For a network: insight.integrated_gradients or "
+            "insight.saliency."
         )
     return found
 

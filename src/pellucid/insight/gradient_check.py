@@ -362,8 +362,9 @@ def _kinks(cache: Cache, Y: Any, loss: Loss, l1: float) -> Iterator[tuple[str, F
     """Every function with a kink, and how far its arguments are from it."""
     for layer, kept in zip(cache.layers, cache.caches, strict=True):
         Z, g = _all_Z(kept), layer.activation
-        for kink in () if g is None or Z is None else g.kinks:
-            yield f"Z[{layer.number}], {g.name} at {kink:g}", Z - kink
+        if g is not None and Z is not None:
+            for kink in g.kinks:
+                yield f"Z[{layer.number}], {g.name} at {kink:g}", Z - kink
         for letter in layer.penalised if l1 and layer.weight_decay_factor else ():
             yield f"{letter}[{layer.number}], l1 at 0", layer.parameters[letter]
     if loss.kink:

@@ -1,7 +1,12 @@
-"""Derivatives by the inputs: the Jacobian, the gradient of the loss, integrated gradients."""
+"""Derivatives by the inputs: the Jacobian, the loss', integrated gradients, saliency.
+
+X may have the shape of an example, as everywhere: (rows, columns, channels, m), (steps, features,
+m). What is returned is unrolled, (n[0], m), but for saliency, which is a picture.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +15,8 @@ from numpy.typing import NDArray
 from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.insight.gradient_check import check_network
-from pellucid.layers import chain
+from pellucid.layers import Embedding, chain
+from pellucid.layers.shapes import held, valid_steps
 from pellucid.losses import Loss
 from pellucid.network import Network
 from pellucid.propagation import Cache
@@ -19,17 +25,19 @@ POINTS = 64
 """Points of an integral, by Gauss and Legendre."""
 
 
-def jacobian(network: Network, X: Any) -> NDArray[Any]:
+def jacobian(network: Network, X: Any, *, lengths: Any = None) -> NDArray[Any]:
     """Return dA[L]/dX of each example: entry [k, j, i] is da_k/dx_j of example i.
 
     Outputs by inputs (numerator layout, lecture 003), with the example on the last axis:
     (n[L], n[0], m). By the chain rule from right to left, a backward pass for each output; no
-    unit is dropped.
+    unit is dropped. It is 0 by steps, and of outputs of steps, that are not there.
 
     Parameters
     ----------
     network : Network
     X : array of shape (n[0], m)
+    lengths : array of shape (m,) or None
+        The steps that each example has.
 
     Returns
     -------
@@ -46,9 +54,9 @@ def jacobian(network: Network, X: Any) -> NDArray[Any]:
     array([[1., 2., 3.],
            [4., 5., 6.]])
     """
-    check_network(network, "jacobian")
-    cache = network.forward(X, cache=True)
-    n_outputs, m = cache.A[network.L].shape
+    _check(network, "jacobian")
+    cache = network.forward(X, cache=True, lengths=lengths)
+    n_outputs, m = cache.chain_caches[-1].output.shape
     found = np.empty((n_outputs, network.n_inputs, m), dtype=network.dtype)
     for k in range(n_outputs):
         dA = np.zeros((n_outputs, m), dtype=network.dtype)
@@ -58,11 +66,18 @@ def jacobian(network: Network, X: Any) -> NDArray[Any]:
 
 
 def input_gradients(
-    network: Network, X: Any, Y: Any, loss: str | Loss, *, sample_weight: Any = None
+    network: Network,
+    X: Any,
+    Y: Any,
+    loss: str | Loss,
+    *,
+    sample_weight: Any = None,
+    lengths: Any = None,
 ) -> NDArray[Any]:
     """Return dL/dX, (n[0], m): how the loss of each example changes with each of its inputs.
 
-    The derivative of w_i L_i, where there are weights.
+    The derivative of w_i L_i, where there are weights. ``lengths``, (m,), are the steps that each
+    example has; by the others it is 0.
 
     Examples
     --------
@@ -73,8 +88,8 @@ def input_gradients(
     array([[19.999],
            [19.999]])
     """
-    check_network(network, "input_gradients")
-    cache = network.forward(X, cache=True)
+    _check(network, "input_gradients")
+    cache = network.forward(X, cache=True, lengths=lengths)
     found: NDArray[Any] = network.backward(
         cache, Y, loss, sample_weight=sample_weight, inputs=True
     ).dX
@@ -82,7 +97,13 @@ def input_gradients(
 
 
 def integrated_gradients(
-    network: Network, X: Any, outputs: Any, baseline: Any = None, *, points: int = POINTS
+    network: Network,
+    X: Any,
+    outputs: Any,
+    baseline: Any = None,
+    *,
+    points: int = POINTS,
+    lengths: Any = None,
 ) -> NDArray[np.float64]:
     """Return how much each input adds to an output, (n[0], m).
 
@@ -96,10 +117,12 @@ def integrated_gradients(
     X : array of shape (n[0], m)
     outputs : int or array of shape (m,)
         k, the output that is looked at, for all examples or for each.
-    baseline : array of shape (n[0],) or None
+    baseline : array of shape (n[0],), or of an example's own, or None
         x'; None is 0.
     points : int
         Points of the integral.
+    lengths : array of shape (m,) or None
+        The steps that each example has; those that are not there get 0.
 
     Examples
     --------
@@ -113,14 +136,81 @@ def integrated_gradients(
     ... )
     (array([0.3418, 0.3418]), 0.6836...)
     """
-    check_network(network, "integrated_gradients")
+    _check(network, "integrated_gradients")
     if not is_whole(points, 1):
         raise ValueError(f"points must be a whole number of 1 or more; got {plain(points)!r}.")
-    X = np.asarray(network.forward(X, cache=True).X, dtype=np.float64)
+    X = np.asarray(network.forward(X, cache=True, lengths=lengths).X, dtype=np.float64)
     start = np.zeros((len(X), 1)) if baseline is None else np.reshape(baseline, (-1, 1))
     if len(start) != len(X) or start.dtype.kind not in "biuf" or not np.isfinite(start).all():
         raise ValueError(f"baseline must hold {len(X)} numbers, one an input; got {baseline!r}.")
-    n_outputs, m = network.n[-1], X.shape[1]
+    dA = _of_outputs(network, outputs, X.shape[1])
+    total = np.zeros(X.shape)
+    places, weights = np.polynomial.legendre.leggauss(points)
+    for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
+        between = (start + place * (X - start)).astype(network.dtype)
+        cache = network.forward(between, cache=True, lengths=lengths)
+        total += weight * _back_to_inputs(cache, dA)
+    parts: NDArray[np.float64] = (X - start) * total
+    return parts
+
+
+def saliency(network: Network, X: Any, outputs: Any, *, lengths: Any = None) -> NDArray[Any]:
+    """Return how much an output depends on each place of each example, (rows, columns, m).
+
+    |da_k/dx| of each place, the largest over its channels or features: (rows, columns, channels)
+    gives (rows, columns, m), (steps, features) gives (steps, m), and (n[0],) gives (n[0], m). Of
+    word numbers, which have no derivative, it is the largest of the numbers that their Embedding
+    gives. Simonyan, Vedaldi, Zisserman 2014, arXiv:1312.6034.
+
+    Parameters
+    ----------
+    network : Network
+    X : array of shape (n[0], m)
+    outputs : int or array of shape (m,)
+        k, the output that is looked at, for all examples or for each.
+    lengths : array of shape (m,) or None
+        The steps that each example has; those that are not there get 0.
+
+    Examples
+    --------
+    An edge is found where light and dark meet:
+
+    >>> from pellucid import Dense, Network
+    >>> from pellucid.layers import Conv1D
+    >>> net = Network([Conv1D(1, 2, "relu"), Dense(1, "identity")], (4, 1), dtype="float64")
+    >>> net.set_parameters({1: ([[-1, 1]], [0]), 2: ([[1, 1, 1]], [0])})
+    >>> saliency(net, [[0], [0], [1], [1]], 0).T
+    array([[0., 1., 1., 0.]])
+    """
+    check_network(network, "saliency")
+    cache = network.forward(X, cache=True, lengths=lengths)
+    m = cache.X.shape[1]
+    skipped = 1 if _takes_words(network) else 0
+    found = _back_to_inputs(cache, _of_outputs(network, outputs, m), skipped)
+    shape = network.layers[0].output_shape if skipped else network.input_shape
+    sizes: NDArray[Any] = np.abs(found).reshape(*shape, m)
+    if len(shape) > 1:
+        sizes = sizes.max(axis=-2)
+    return sizes
+
+
+def _check(network: Any, what: str) -> None:
+    """Refuse what is no network, or has no derivative by its inputs."""
+    check_network(network, what)
+    if _takes_words(network):
+        raise ValueError(
+            f"{what}: the network takes word numbers, by which nothing has a derivative; "
+            "insight.saliency looks at what the Embedding makes of them."
+        )
+
+
+def _takes_words(network: Network) -> bool:
+    return isinstance(network.layers[0], Embedding)
+
+
+def _of_outputs(network: Network, outputs: Any, m: int) -> NDArray[Any]:
+    """dA[L]: 1 for the output that is looked at."""
+    n_outputs = math.prod(network.output_shape)
     chosen = np.asarray(outputs)
     if (
         chosen.shape not in ((), (m,))
@@ -134,16 +224,14 @@ def integrated_gradients(
         )
     dA = np.zeros((n_outputs, m), dtype=network.dtype)
     dA[chosen, np.arange(m)] = 1
-    total = np.zeros(X.shape)
-    places, weights = np.polynomial.legendre.leggauss(points)
-    for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
-        cache = network.forward((start + place * (X - start)).astype(network.dtype), cache=True)
-        total += weight * _back_to_inputs(cache, dA)
-    parts: NDArray[np.float64] = (X - start) * total
-    return parts
+    return dA
 
 
-def _back_to_inputs(cache: Cache, dA: NDArray[Any]) -> NDArray[Any]:
-    """dX for a dA[L], by each layer's backward from the last to the first."""
-    dX: NDArray[Any] = chain.backward(cache.chain, cache.chain_caches, dA, m=1.0)[0]
+def _back_to_inputs(cache: Cache, dA: NDArray[Any], skipped: int = 0) -> NDArray[Any]:
+    """dX for a dA[L], by each layer's backward from the last to the first, or one after it."""
+    layers, caches = cache.chain[skipped:], cache.chain_caches[skipped:]
+    dX: NDArray[Any] = chain.backward(layers, caches, dA, m=1.0)[0]
+    if cache.lengths is not None:
+        entered = cache.chain[skipped].input_shape
+        dX = held(dX, valid_steps(cache.lengths, entered))
     return dX

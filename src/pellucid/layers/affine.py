@@ -73,10 +73,10 @@ class Affine(Layer):
     def forward(self, A_prev: Array, mask: Array = None, **given: Any) -> tuple[Array, LayerCache]:
         self.check_input(A_prev)
         W, b, g, m = self.parameters["W"], self.parameters["b"], self.activation, A_prev.shape[1]
-        Z = self.product(W, self.enter(A_prev)) + b
-        A = unrolled(g(Z), m)
+        Z = unrolled(self.product(W, self.enter(A_prev)) + b, m)
+        A = unrolled(g(by_place(Z, self.output_shape[-1])), m)
         output = A if mask is None else A * mask
-        return output, LayerCache(A_prev, output, unrolled(Z, m), A, mask)
+        return output, LayerCache(A_prev, output, Z, A, mask)
 
     def backward(
         self,
@@ -95,7 +95,7 @@ class Affine(Layer):
             if cache.mask is not None:
                 dA = dA * cache.mask
             dZ = g.backward(by_place(dA, n), by_place(cache.Z, n), by_place(cache.A, n))
-        dW, dP = self.product_backward(by_place(dZ, n), W, P, inputs)
         dZ = unrolled(dZ, cache.A_prev.shape[1])
+        dW, dP = self.product_backward(by_place(dZ, n), W, P, inputs)
         dA_prev = self.leave(dP) if inputs else None
         return dA_prev, {"dZ": dZ, "dW": dW / m, "db": over_places(dZ, n) / m}

@@ -16,6 +16,7 @@ from pellucid.activations import Activation
 from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
+from pellucid.layers.shapes import Places
 
 Array = Any
 
@@ -161,6 +162,18 @@ class Layer:
         """
         return lengths if self.output_shape == self.input_shape else None
 
+    def field(self, places: Places) -> Places:
+        """Return the places of what enters on which these places of the output depend.
+
+        (first, last + 1) along each axis but the last, of (rows, columns, channels) or (steps,
+        features). Unless overridden it is all of them.
+
+        >>> from pellucid.layers import Conv1D
+        >>> Conv1D(1, 3, stride=2).build((9, 1)).field(((1, 2),))
+        ((2, 5),)
+        """
+        return tuple((0, n) for n in self.input_shape[:-1])
+
     def learn_statistics(self, cache: LayerCache) -> None:
         """Change ``statistics`` after a step of training; unless overridden there are none."""
 
@@ -272,11 +285,16 @@ class Layer:
         self.draw(seed, dtype, initializer)
         return self
 
-    def unbuilt(self) -> Layer:
-        """Return a copy with the settings alone, and such copies of the layers inside."""
+    def with_inner(self, do: Callable[[Layer], Any]) -> Self:
+        """Return a copy in which each layer inside is what ``do`` makes of it."""
         made = copy.copy(self)
         for name, value in self._arguments() if self.inner else ():
-            setattr(made, name, _each_layer(value, Layer.unbuilt))
+            setattr(made, name, _each_layer(value, do))
+        return made
+
+    def unbuilt(self) -> Layer:
+        """Return a copy with the settings alone, and such copies of the layers inside."""
+        made = self.with_inner(Layer.unbuilt)
         made.number, made.input_shape, made.output_shape = 0, (), ()
         made.parameters, made.statistics = {}, {}
         made.learning_rate_factor = copy.copy(self.learning_rate_factor)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid._shown import plain
 from pellucid.layers.base import Array, Layer, LayerCache
-from pellucid.layers.shapes import held, valid_steps
+from pellucid.layers.shapes import Places, held, valid_steps
 
 MOST_DEEP = 20
 """Layers may stand inside each other so deep."""
@@ -87,6 +87,13 @@ def lengths_after(layers: Iterable[Layer], lengths: Array) -> Array:
     for layer in layers:
         lengths = None if lengths is None else layer.lengths_after(lengths)
     return lengths
+
+
+def field(layers: Sequence[Layer], places: Places) -> Places:
+    """Return the places of what enters on which these of the last layer's output depend."""
+    for layer in reversed(layers):
+        places = layer.field(places)
+    return places
 
 
 def place(layers: Iterable[Layer], shape: tuple[int, ...], number: int = 0) -> tuple[int, ...]:

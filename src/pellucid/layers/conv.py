@@ -6,14 +6,23 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pellucid._shown import plain
+from pellucid._whole import one_operation
 from pellucid.activations import Activation
 from pellucid.checks import is_whole
 from pellucid.initializers import Initializer
 from pellucid.layers.affine import Affine
 from pellucid.layers.base import Array
 from pellucid.layers.patches import Pairs, Patches, patches
-from pellucid.layers.shapes import place_by_place
-from pellucid.layers.windows import Size, check_axes, checked_size, each, places, steps_left
+from pellucid.layers.shapes import Places, place_by_place
+from pellucid.layers.windows import (
+    Size,
+    check_axes,
+    checked_size,
+    each,
+    places,
+    seen_from,
+    steps_left,
+)
 
 
 class Convolution(Affine):
@@ -70,6 +79,11 @@ class Convolution(Affine):
             n *= f
         return {"W": (self.n_filters, n), "b": (self.n_filters, 1)}
 
+    @property
+    def filter_shape(self) -> tuple[int, ...]:
+        """What a row of W is unrolled of: (f, f, n_C / groups)."""
+        return (*each(self.size, self.n_axes), self.input_shape[-1] // self.groups)
+
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         check_axes(self, input_shape, self.n_axes)
         if input_shape[-1] % self.groups:
@@ -80,6 +94,9 @@ class Convolution(Affine):
 
     def lengths_after(self, lengths: Array) -> Array:
         return steps_left(self, lengths, self.pads()[0])
+
+    def field(self, places: Places) -> Places:
+        return seen_from(self, places, self.pads())
 
     @property
     def numbers(self) -> int:
@@ -114,8 +131,8 @@ class Convolution(Affine):
         dW = xp.concat([dZj @ Pj.T for dZj, Pj in zip(dZs, Ps, strict=True)], axis=0)
         if not inputs:
             return dW, None
-        dP = [(Wj.T @ dZj).reshape(-1, n, P.shape[1]) for Wj, dZj in zip(Ws, dZs, strict=True)]
-        return dW, xp.concat(dP, axis=1).reshape(*P.shape)
+        dP = [by_channel(Wj.T @ dZj, n) for Wj, dZj in zip(Ws, dZs, strict=True)]
+        return dW, of_patches(xp.concat(dP, axis=1), P.shape[0])
 
     def _filters(self, W: Array) -> list[Array]:
         """The rows of each group."""
@@ -124,9 +141,9 @@ class Convolution(Affine):
 
     def _channels(self, P: Array) -> list[Array]:
         """The rows of P with the channels of each group."""
-        n, m = self.input_shape[-1] // self.groups, P.shape[1]
-        volume = P.reshape(-1, self.input_shape[-1], m)
-        return [volume[:, j * n : (j + 1) * n].reshape(-1, m) for j in range(self.groups)]
+        n, of = self.input_shape[-1] // self.groups, P.shape[0] // self.groups
+        volume = by_channel(P, self.input_shape[-1])
+        return [of_patches(volume[:, j * n : (j + 1) * n], of) for j in range(self.groups)]
 
     def _patches(self) -> Patches:
         size, stride = each(self.size, self.n_axes), each(self.stride, self.n_axes)
@@ -212,3 +229,15 @@ class Conv1D(Convolution):
     def examples(cls) -> Iterator[tuple[Conv1D, tuple[int, ...]]]:
         yield cls(3, 2, "tanh"), (5, 2)
         yield cls(2, 3, "sigmoid", stride=2, padding="same"), (6, 1)
+
+
+@one_operation("by_channel")
+def by_channel(P: Array, n: int) -> Array:
+    """Return (f f, n, places) of (f f n, places): the channels of a patch apart."""
+    return P.reshape(-1, n, P.shape[1])
+
+
+@one_operation("of_patches")
+def of_patches(P: Array, n: int) -> Array:
+    """Return (n, places): the inverse of :func:`by_channel`."""
+    return P.reshape(n, -1)

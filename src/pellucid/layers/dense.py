@@ -14,7 +14,7 @@ from pellucid.checks import is_whole
 from pellucid.initializers import Initializer
 from pellucid.layers.affine import Affine
 from pellucid.layers.base import Array
-from pellucid.layers.shapes import by_place, unrolled
+from pellucid.layers.shapes import Places, by_place, unrolled
 
 
 class Dense(Affine):
@@ -120,10 +120,14 @@ class Dense(Affine):
 
     @property
     def variant(self) -> str:  # type: ignore[override]
+        """The option that the fused engine lacks, or ""."""
         return "each_step" if self.each_step else "" if self.mask is None else "mask"
 
     def lengths_after(self, lengths: Array) -> Array:
         return lengths if self.each_step else None
+
+    def field(self, places: Places) -> Places:
+        return places if self.each_step else super().field(places)
 
     def enter(self, A_prev: Array) -> Array:
         return by_place(A_prev, self.input_shape[-1]) if self.each_step else A_prev

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pellucid._shown import plain
 from pellucid.checks import is_number
 from pellucid.layers.base import Array, Layer, LayerCache
+from pellucid.layers.shapes import Places
 
 
 class Dropout(Layer):
@@ -38,6 +39,7 @@ class Dropout(Layer):
     """
 
     name = "dropout"
+    each_step = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -52,6 +54,9 @@ class Dropout(Layer):
         yield cls(0.4), (5,)
         yield cls(0.2), (3, 2)
         yield cls(0.0), (2, 2, 2)
+
+    def field(self, places: Places) -> Places:
+        return places
 
     @property
     def fan_in(self) -> int | None:

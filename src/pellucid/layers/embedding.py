@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from pellucid._shown import plain
+from pellucid._whole import one_operation
 from pellucid.checks import is_whole
 from pellucid.initializers import Initializer, Normal
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
-from pellucid.layers.shapes import by_place, held, unrolled
+from pellucid.layers.shapes import Places, by_place, held, unrolled
 
 NEAR = 1e-3
 """What is as near to a whole number is taken for it: word numbers come as floats."""
@@ -113,6 +114,9 @@ class Embedding(Layer):
             )
         return (*input_shape, self.n_units)
 
+    def field(self, places: Places) -> Places:
+        return places
+
     def lengths_after(self, lengths: Array) -> Array:
         return lengths
 
@@ -129,7 +133,7 @@ class Embedding(Layer):
     def forward(self, A_prev: Array, mask: Array = None) -> tuple[Array, LayerCache]:
         self.check_input(A_prev)
         W, words, m = self.parameters["W"], self.words(A_prev), A_prev.shape[1]
-        Z = W.T[words].T
+        Z = looked_up(W, words)
         if self.padding is not None:
             Z = held(Z, words != self.padding)
         A = unrolled(Z, m)
@@ -154,13 +158,14 @@ class Embedding(Layer):
             each = held(each, words != self.padding)
         xp = dZ.__array_namespace__()
         dA_prev = xp.zeros(cache.A_prev.shape, dtype=dZ.dtype) if inputs else None
-        return dA_prev, {"dZ": dZ, "dW": _summed(each, words, self.n_words) / m}
+        return dA_prev, {"dZ": dZ, "dW": summed_by_word(each, words, self.n_words) / m}
 
     def words(self, A_prev: Array) -> np.ndarray:
         """Return the word number of each place; refuse what is none."""
         given = np.asarray(A_prev)
         words = np.rint(given)
-        wrong = ~(np.abs(given - words) <= NEAR) | (words < 0) | (words >= self.n_words)
+        with np.errstate(invalid="ignore"):
+            wrong = ~(np.abs(given - words) <= NEAR) | (words < 0) | (words >= self.n_words)
         if wrong.any():
             row, example = (int(k) for k in np.argwhere(wrong)[0])
             raise ValueError(
@@ -171,8 +176,15 @@ class Embedding(Layer):
         return found
 
 
-def _summed(dZ: Array, words: np.ndarray, n_words: int) -> Array:
-    """(n_units, n_words): for each word the sum of dZ over its places, in their order."""
+@one_operation("looked_up")
+def looked_up(W: Array, words: np.ndarray) -> Array:
+    """Return (n_units, places): of each word its column of W."""
+    return W.T[words].T
+
+
+@one_operation("summed_by_word")
+def summed_by_word(dZ: Array, words: np.ndarray, n_words: int) -> Array:
+    """Return (n_units, n_words): for each word the sum of dZ over its places, in their order."""
     xp, rows = dZ.__array_namespace__(), dZ.T
     order = np.argsort(words, kind="stable")
     there, first = np.unique(words[order], return_index=True)

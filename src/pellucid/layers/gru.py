@@ -89,10 +89,10 @@ class GRU(ThroughTime):
 
     def step(self, x: Array, before: State) -> dict[str, Array]:
         W, b, a, rows = self.parameters["W"], self.parameters["b"], before["a"], 2 * self.n_units
-        Z_ur = affine(W[:rows], b[:rows], a, x)
+        Z_ur = self.called("Z_ur", affine(W[:rows], b[:rows], a, x))
         u, r = parts(SIGMOID(Z_ur), 2)
         q, Z_c = self._candidate(W[rows:], b[rows:], r, a, x)
-        candidate = TANH(Z_c)
+        candidate = TANH(self.called("Z_c", Z_c))
         a = u * candidate + (1 - u) * a
         Z = joined([Z_ur, Z_c])
         return {"Z": Z, "Gamma_u": u, "Gamma_r": r, "q": q, "c~": candidate, "a": a}
@@ -103,10 +103,12 @@ class GRU(ThroughTime):
         W, a, da, rows = self.parameters["W"], before["a"], d["a"], 2 * self.n_units
         u, r, candidate, q = (now[letter] for letter in ("Gamma_u", "Gamma_r", "c~", "q"))
         Z_u, Z_r, Z_c = parts(now["Z"], 3)
-        dZ_c = TANH.backward(da * u, Z_c, candidate)
+        dZ_c = TANH.backward(self.called("dc~", da * u), Z_c, candidate)
+        dZ_c = self.called("dZ_c", dZ_c)
         dr, da_c, dx_c, dW_c, db_c = self._candidate_back(dZ_c, W[rows:], r, q, a, x)
-        dZ_u = SIGMOID.backward(da * (candidate - a), Z_u, u)
-        dZ_ur = joined([dZ_u, SIGMOID.backward(dr, Z_r, r)])
+        dr = self.called("dGamma_r", dr)
+        dZ_u = SIGMOID.backward(self.called("dGamma_u", da * (candidate - a)), Z_u, u)
+        dZ_ur = self.called("dZ_ur", joined([dZ_u, SIGMOID.backward(dr, Z_r, r)]))
         da_ur, dx_ur, dW_ur, db_ur = affine_back(dZ_ur, W[:rows], a, x)
         dW, db, dZ = joined([dW_ur, dW_c]), joined([db_ur, db_c]), joined([dZ_ur, dZ_c])
         return {"a": da * (1 - u) + da_ur + da_c}, dx_ur + dx_c, dZ, dW, db
@@ -127,8 +129,9 @@ class GRU(ThroughTime):
         n, xp = self.n_units, dZ.__array_namespace__()
         if self.reset == "before":
             dq, dx, dW, db = affine_back(dZ, W, q, x)
+            dq = self.called("dq", dq)
             return dq * a, dq * r, dx, dW, db
-        dq = dZ * r
+        dq = self.called("dq", dZ * r)
         dW = xp.concat([dq @ a.T, dZ @ x.T], axis=1)
         db = xp.sum(joined([dZ, dq]), axis=1, keepdims=True)
         return dZ * q, W[:, :n].T @ dq, W[:, n:].T @ dZ, dW, db

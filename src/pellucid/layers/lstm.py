@@ -60,9 +60,9 @@ class LSTM(ThroughTime):
         return drawn
 
     def step(self, x: Array, before: State) -> dict[str, Array]:
+        n = self.n_units
         Z = affine(self.parameters["W"], self.parameters["b"], before["a"], x)
-        Z_u, Z_f, Z_o, Z_c = parts(Z, 4)
-        u, f, o, candidate = SIGMOID(Z_u), SIGMOID(Z_f), SIGMOID(Z_o), TANH(Z_c)
+        (u, f, o), candidate = parts(SIGMOID(Z[:-n]), 3), TANH(Z[-n:])
         c = u * candidate + f * before["c"]
         a = o * TANH(c)
         return {"Z": Z, "Gamma_u": u, "Gamma_f": f, "Gamma_o": o, "c~": candidate, "c": c, "a": a}
@@ -73,13 +73,17 @@ class LSTM(ThroughTime):
         u, f, o, candidate = now["Gamma_u"], now["Gamma_f"], now["Gamma_o"], now["c~"]
         Z_u, Z_f, Z_o, Z_c = parts(now["Z"], 4)
         tanh_c = TANH(now["c"])
-        dc = d["c"] + TANH.backward(d["a"] * o, now["c"], tanh_c)
+        dc = self.called("dc", d["c"] + TANH.backward(d["a"] * o, now["c"], tanh_c))
+        du = self.called("dGamma_u", dc * candidate)
+        df = self.called("dGamma_f", dc * before["c"])
+        do = self.called("dGamma_o", d["a"] * tanh_c)
+        d_candidate = self.called("dc~", dc * u)
         dZ = joined(
             [
-                SIGMOID.backward(dc * candidate, Z_u, u),
-                SIGMOID.backward(dc * before["c"], Z_f, f),
-                SIGMOID.backward(d["a"] * tanh_c, Z_o, o),
-                TANH.backward(dc * u, Z_c, candidate),
+                SIGMOID.backward(du, Z_u, u),
+                SIGMOID.backward(df, Z_f, f),
+                SIGMOID.backward(do, Z_o, o),
+                TANH.backward(d_candidate, Z_c, candidate),
             ]
         )
         da, dx, dW, db = affine_back(dZ, self.parameters["W"], before["a"], x)

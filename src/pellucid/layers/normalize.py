@@ -12,7 +12,7 @@ from pellucid.checks import is_number
 from pellucid.initializers import Initializer
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import PREDICTING, Mode
-from pellucid.layers.shapes import by_place, held, unrolled, valid_steps
+from pellucid.layers.shapes import Places, by_place, held, unrolled, valid_steps
 
 SMALLEST = 1e-30
 """An epsilon below that is lost in float32."""
@@ -25,6 +25,8 @@ class Normalization(Layer):
     taken is the layer's own. gamma and beta are (n, 1), a number for each unit, channel or feature,
     1 and 0 at the start. Penalties leave them alone.
     """
+
+    each_step = True
 
     def __init__(
         self,
@@ -46,15 +48,19 @@ class Normalization(Layer):
     def initial(self, letter: str, shape: tuple[int, int], start: Any, seed: int) -> np.ndarray:
         return np.ones(shape) if letter == "gamma" else np.zeros(shape)
 
+    def field(self, places: Places) -> Places:
+        return places
+
     def lengths_after(self, lengths: Array) -> Array:
         return lengths
 
     def normalized(self, A_prev: Array, mean: Array, variance: Array) -> tuple[Array, LayerCache]:
         """Return the output and the cache; mean and variance fit A_prev by place."""
         P, m = by_place(A_prev, self.input_shape[-1]), A_prev.shape[1]
-        P_norm = (P - mean) / self.std(variance)
+        A_norm = unrolled((P - mean) / self.std(variance), m)
+        P_norm = by_place(A_norm, self.input_shape[-1])
         output = unrolled(self.parameters["gamma"] * P_norm + self.parameters["beta"], m)
-        kept = {"mean": mean, "variance": variance, "A_norm": unrolled(P_norm, m)}
+        kept = {"mean": mean, "variance": variance, "A_norm": A_norm}
         return output, LayerCache(A_prev, output, arrays=kept)
 
     def std(self, variance: Array) -> Array:

@@ -16,7 +16,7 @@ from pellucid.layers.chain import PREDICTING, Mode
 from pellucid.layers.conv import Conv1D
 from pellucid.layers.dense import Dense
 from pellucid.layers.scale import Scale
-from pellucid.layers.shapes import by_place, unrolled
+from pellucid.layers.shapes import Places, around, by_place, unrolled
 
 Shape = tuple[int, ...]
 
@@ -104,6 +104,11 @@ class Parallel(Layer):
             found += [f"{number}: " if k == 0 else "   " for k in range(len(branch))]
         return found
 
+    @property
+    def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: each layer inside can."""
+        return all(layer.each_step for layer in self.inner)
+
     @classmethod
     def examples(cls) -> Iterator[tuple[Parallel, Shape]]:
         yield cls([Dense(2, "tanh"), [Dense(3, "sigmoid"), Scale()], []]), (2,)
@@ -141,6 +146,9 @@ class Parallel(Layer):
             chain.place(branch, shape, self.number)
             self.number = branch[-1].number if branch else self.number
         self._units = [shape[-1] for shape in self._output_shapes(self.input_shape)]
+
+    def field(self, places: Places) -> Places:
+        return around([chain.field(branch, places) for branch in self.branches])
 
     def lengths_after(self, lengths: Array) -> Array:
         left = [chain.lengths_after(branch, lengths) for branch in self.branches]

@@ -9,8 +9,16 @@ from typing import Any
 from pellucid._shown import plain
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.patches import Patches, patches
-from pellucid.layers.shapes import valid_steps
-from pellucid.layers.windows import Size, check_axes, checked_size, each, places, steps_left
+from pellucid.layers.shapes import Places, valid_steps
+from pellucid.layers.windows import (
+    Size,
+    check_axes,
+    checked_size,
+    each,
+    places,
+    seen_from,
+    steps_left,
+)
 
 
 class Pool(Layer):
@@ -77,6 +85,9 @@ class WindowPool(Pool):
 
     def lengths_after(self, lengths: Array) -> Array:
         return steps_left(self, lengths, (0, 0))
+
+    def field(self, places: Places) -> Places:
+        return seen_from(self, places, ((0, 0),) * len(places))
 
     @property
     def numbers(self) -> int:

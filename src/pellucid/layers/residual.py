@@ -12,6 +12,7 @@ from pellucid.layers.chain import PREDICTING, Mode
 from pellucid.layers.dense import Dense
 from pellucid.layers.dropout import Dropout
 from pellucid.layers.normalize import LayerNorm
+from pellucid.layers.shapes import Places, around
 
 
 class Residual(Layer):
@@ -59,6 +60,11 @@ class Residual(Layer):
         """The layers inside, in the order of their numbers."""
         return self.layers
 
+    @property
+    def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: each layer inside can."""
+        return all(layer.each_step for layer in self.inner)
+
     @classmethod
     def examples(cls) -> Iterator[tuple[Residual, tuple[int, ...]]]:
         yield cls([Dense(3, "tanh")]), (3,)
@@ -94,6 +100,9 @@ class Residual(Layer):
         super().place(input_shape, number)
         chain.place(self.layers, self.input_shape, number)
         self.number = self.layers[-1].number
+
+    def field(self, places: Places) -> Places:
+        return around([places, chain.field(self.layers, places)])
 
     def lengths_after(self, lengths: Array) -> Array:
         return chain.lengths_after(self.layers, lengths)

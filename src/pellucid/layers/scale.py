@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.layers.base import Array, Layer, LayerCache
+from pellucid.layers.shapes import Places
 
 
 class Scale(Layer):
@@ -54,6 +55,9 @@ class Scale(Layer):
 
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         return {"s": (math.prod(input_shape), 1)}
+
+    def field(self, places: Places) -> Places:
+        return places
 
     @property
     def fan_in(self) -> int | None:

@@ -8,13 +8,19 @@ step; :func:`by_place` gives each place a column of its own, with an entry for e
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pellucid._whole import one_operation
+
 Array = Any
+Places = tuple[tuple[int, int], ...]
+"""From and to, along each axis of places: rows and columns, or steps."""
 
 
+@one_operation("by_place")
 def by_place(A: Array, n: int) -> Array:
     """Return (n, m places) of (places n, m): a column for each place of each example.
 
@@ -26,6 +32,7 @@ def by_place(A: Array, n: int) -> Array:
     return A if A.shape[0] == n else A.T.reshape(-1, n).T
 
 
+@one_operation("unrolled")
 def unrolled(A: Array, m: int) -> Array:
     """Return (places n, m) of (n, m places): the inverse of :func:`by_place`.
 
@@ -61,6 +68,16 @@ def n_places(shape: tuple[int, ...]) -> int:
     return math.prod(shape[:-1])
 
 
+def around(several: Sequence[Places]) -> Places:
+    """Return the smallest range of places that holds all of these.
+
+    >>> around([((2, 3), (0, 4)), ((1, 2), (1, 5))])
+    ((1, 3), (0, 5))
+    """
+    along = zip(*several, strict=True)
+    return tuple((min(a for a, _ in each), max(b for _, b in each)) for each in along)
+
+
 def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
     """Return (n, m): whether each entry of an unrolled sequence belongs to a step that is there.
 
@@ -73,6 +90,7 @@ def valid_steps(lengths: Array, shape: tuple[int, ...]) -> Array:
     return xp.repeat(steps, math.prod(shape[1:]), axis=0)
 
 
+@one_operation("held")
 def held(A: Array, valid: Array) -> Array:
     """Return A with 0 in the steps that are padding, whatever stands there."""
     xp = A.__array_namespace__()

@@ -11,7 +11,7 @@ from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
 from pellucid.layers.chain import Mode
-from pellucid.layers.shapes import held
+from pellucid.layers.shapes import Places, held
 
 State = Mapping[str, Array]
 
@@ -61,11 +61,8 @@ class ThroughTime(Layer):
                 f"{type(self).__name__}: n_units must be an integer of 1 or more; got "
                 f"{plain(n_units)!r}."
             )
-        self.n_units, self.sequences, self.backwards = (
-            int(n_units),
-            bool(sequences),
-            bool(backwards),
-        )
+        self.n_units = int(n_units)
+        self.sequences, self.backwards = bool(sequences), bool(backwards)
         self.dropout = self._checked_dropout(dropout)
         self.initializer = None if initializer is None else find_initializer(initializer)
 
@@ -83,6 +80,10 @@ class ThroughTime(Layer):
         """
         raise NotImplementedError
 
+    def called(self, letter: str, value: Array) -> Array:
+        """Return the value, which a step has called so; a trace shows it by this name."""
+        return value
+
     def parameter_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         n, rows = self.n_units, self.gates * self.n_units
         return {"W": (rows, n + input_shape[-1]), "b": (rows, 1)}
@@ -95,6 +96,12 @@ class ThroughTime(Layer):
             )
         return (input_shape[0], self.n_units) if self.sequences else (self.n_units,)
 
+    def field(self, places: Places) -> Places:
+        if not self.sequences:
+            return super().field(places)
+        ((first, end),) = places
+        return ((first, self.input_shape[0]),) if self.backwards else ((0, end),)
+
     def lengths_after(self, lengths: Array) -> Array:
         return lengths if self.sequences else None
 
@@ -103,7 +110,14 @@ class ThroughTime(Layer):
         return self.n_units + self.input_shape[-1] if self.input_shape else None
 
     @property
+    def numbers(self) -> int:
+        """How many numbers a pass keeps of one example, those of every step."""
+        T, n_x = self.input_shape
+        return T * ((2 * self.gates + 3) * self.n_units + n_x)
+
+    @property
     def each_step(self) -> bool:  # type: ignore[override]
+        """Whether it can be run a step at a time: not from the last step to the first."""
         return not self.backwards
 
     @property

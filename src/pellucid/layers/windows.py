@@ -8,6 +8,7 @@ from pellucid._shown import plain
 from pellucid.checks import is_whole
 from pellucid.layers.base import Array
 from pellucid.layers.patches import Pairs, places_along
+from pellucid.layers.shapes import Places
 
 Size = int | tuple[int, ...]
 """One number for each axis, or one for all."""
@@ -58,15 +59,30 @@ def places(layer: Any, input_shape: tuple[int, ...], pads: Pairs) -> tuple[int, 
     return tuple(found)
 
 
+def seen_from(layer: Any, places: Places, pads: Pairs) -> Places:
+    """Return the places of what enters that a window sees from these places of the output."""
+    found, size, stride = [], each(layer.size, len(pads)), each(layer.stride, len(pads))
+    along = zip(places, size, stride, pads, layer.input_shape, strict=False)
+    for (first, end), f, s, (before, _), n in along:
+        start = min(max(first * s - before, 0), n)
+        found.append((start, max(min((end - 1) * s - before + f, n), start)))
+    return tuple(found)
+
+
 def steps_left(layer: Any, lengths: Array, pads: tuple[int, int]) -> Array:
     """Return how many steps of each example a window leaves; refuse examples that are too short."""
-    (f,), (s,) = each(layer.size, 1), each(layer.stride, 1)
-    left = (lengths + sum(pads) - f) // s + 1
-    if int(left.min()) < 1:
-        k = int(left.argmin())
+    left = steps_seen(layer, lengths, pads)
+    if left.shape[0] and int(left.min()) < 1:
+        k, (f,) = int(left.argmin()), each(layer.size, 1)
         mend = ", or take padding='same'" if hasattr(layer, "padding") else ""
         raise ValueError(
             f"{layer.where()} sees {f} steps at once; lengths[{k}] is {int(lengths[k])}. Leave "
             f"such examples out{mend}."
         )
     return left
+
+
+def steps_seen(layer: Any, lengths: Array, pads: tuple[int, int]) -> Array:
+    """Return at how many places a window stands in each example, 0 or less where it is too long."""
+    (f,), (s,) = each(layer.size, 1), each(layer.stride, 1)
+    return (lengths + sum(pads) - f) // s + 1

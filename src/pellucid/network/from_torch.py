@@ -20,8 +20,23 @@ from numpy.typing import NDArray
 
 from pellucid import activations
 from pellucid.activations import Activation
-from pellucid.layers import AveragePool, Conv1D, Conv2D, Dense, GlobalPool, Layer, MaxPool
-from pellucid.layers.affine import Affine
+from pellucid.layers import (
+    GRU,
+    LSTM,
+    Affine,
+    AveragePool,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    MaxPool,
+    Recurrent,
+)
 
 Module = Any
 Floats = NDArray[np.float64]
@@ -70,8 +85,8 @@ class Reading:
         self.shape = layer.output_shape_for(self.shape)
         if isinstance(layer, Affine):
             self._open, self._since = layer, []
-        elif isinstance(layer, MaxPool):
-            self._since.append("MaxPool")
+        elif isinstance(layer, MaxPool | Dropout | BatchNorm):
+            self._since.append(type(layer).__name__)
         else:
             self._open = None
 
@@ -82,19 +97,32 @@ class Reading:
                 "must follow a layer that computes Z and has no activation yet, such as Linear or "
                 "a convolution."
             )
+        if self._since == ["BatchNorm"]:
+            self._fold(self._open)
         homogeneous = name in ("ReLU", "LeakyReLU")  # g(2 z) = 2 g(z)
         for between in self._since:
-            if name in _FALLING or (between == "Dropout" and not homogeneous):
+            same = {"MaxPool": name not in _FALLING, "Dropout": homogeneous}.get(between, False)
+            if not same:
                 raise self.refused(f"must stand before the {between}: here it is something else.")
         self._open.activation, self._open = g, None
 
     def drop(self, rate: float) -> None:
-        """Let the last layer drop units."""
+        """Let the last layer drop units, or have a layer that does."""
         last = self.layers[-1] if self.layers else None
         if not isinstance(last, Affine) or last.dropout:
-            raise self.refused("must follow a layer that computes Z, such as Linear.")
-        last.dropout = rate
-        self._since.append("Dropout")
+            self.add(Dropout(rate))
+        else:
+            last.dropout = rate
+            self._since.append("Dropout")
+
+    def _fold(self, layer: Affine) -> None:
+        """Put a BatchNorm between a layer and its activation into the layer, as it predicts."""
+        norm, own = self.layers.pop(), self.arrays.pop()
+        assert isinstance(norm, BatchNorm)
+        factor, held = own["gamma"] / np.sqrt(own["variance"] + norm.epsilon), self.arrays[-1]
+        held["W"] = factor * held["W"]
+        held["b"] = factor * (held["b"] - own["mean"]) + own["beta"]
+        layer.learning_rate_factor, self._since = 1.0, []  # there is a bias now
 
     def expect(self, *layouts: str) -> None:
         """Refuse a module that takes another layout than there is here."""
@@ -260,6 +288,97 @@ def _global_pool(kind: str) -> Callable[[Module, Reading], None]:
     return global_pool
 
 
+def _embedding(module: Module, found: Reading) -> None:
+    found.expect(COLUMN)
+    found.require(module, max_norm=None, scale_grad_by_freq=False)
+    W, padding = found.values(module.weight).T, module.padding_idx
+    if padding is not None and W[:, padding].any():
+        raise found.refused(f"has other numbers than 0 for the word {padding}, its padding_idx.")
+    found.add(Embedding(module.num_embeddings, module.embedding_dim, padding=padding), W=W)
+    found.layout = STEPS
+
+
+def _recurrent(
+    make: Callable[[Module], Layer], gates: tuple[int, ...], turned: tuple[int, ...] = ()
+) -> Callable[[Module, Reading], None]:
+    """Its outputs at every step, the first of what it returns.
+
+    ``gates`` are PyTorch's in our order; of those that are ``turned`` it has 1 - Gamma.
+    """
+
+    def recurrent(module: Module, found: Reading) -> None:
+        found.expect(STEPS)
+        found.expect_features(module, "input_size", found.shape[-1])
+        found.require(module, batch_first=True, bidirectional=False, bias=True, proj_size=0)
+        n = module.hidden_size
+        signs = np.array([-1.0 if k in turned else 1.0 for k in gates])
+
+        def ours(name: str, k: int) -> Floats:
+            values = found.values(getattr(module, f"{name}_l{k}"))
+            parts = signs[:, None, None] * values.reshape(len(gates), n, -1)[list(gates)]
+            return parts.reshape(len(gates) * n, -1)
+
+        for k in range(module.num_layers):
+            layer = make(module)
+            b, of_state = ours("bias_ih", k), ours("bias_hh", k)
+            if isinstance(layer, GRU):  # the candidate's two stay apart
+                b = np.concatenate([b[: 2 * n] + of_state[: 2 * n], b[2 * n :], of_state[2 * n :]])
+            else:
+                b = b + of_state
+            found.add(layer, W=np.hstack([ours("weight_hh", k), ours("weight_ih", k)]), b=b)
+            if module.dropout and k < module.num_layers - 1:
+                layer.dropout = module.dropout
+
+    return recurrent
+
+
+def _batch_norm(module: Module, found: Reading) -> None:
+    found.expect(COLUMN, CHANNELS_FIRST)
+    n = math.prod(found.shape) if found.layout == COLUMN else found.shape[-1]
+    found.expect_features(module, "num_features", n)
+    if n != found.shape[-1]:
+        raise found.refused("normalises each number of a volume that was flattened.")
+    found.require(module, track_running_stats=True)
+    if module.momentum is None:
+        raise found.refused("has momentum=None, the mean over all steps, which cannot be read.")
+    layer = BatchNorm(momentum=1 - module.momentum, epsilon=module.eps, **_rates(module))
+    found.add(
+        layer,
+        **_scaled(module, found, n),
+        mean=found.values(module.running_mean).reshape(-1, 1),
+        variance=found.values(module.running_var).reshape(-1, 1),
+    )
+
+
+def _layer_norm(module: Module, found: Reading) -> None:
+    found.expect(COLUMN, STEPS)
+    if tuple(module.normalized_shape) != found.shape[-1:] or (
+        found.layout == COLUMN and len(found.shape) > 1
+    ):
+        raise found.refused(
+            f"must normalise the features of a step, or a column; here are {found.shape}."
+        )
+    layer = LayerNorm(epsilon=module.eps, **_rates(module))
+    found.add(layer, **_scaled(module, found, found.shape[-1]))
+
+
+def _scaled(module: Module, found: Reading, n: int) -> dict[str, Floats]:
+    """gamma and beta; 1 and 0 where there are none."""
+    gamma, beta = module.weight, module.bias
+    return {
+        "gamma": np.ones((n, 1)) if gamma is None else found.values(gamma).reshape(-1, 1),
+        "beta": np.zeros((n, 1)) if beta is None else found.values(beta).reshape(-1, 1),
+    }
+
+
+def _rates(module: Module) -> dict[str, Any]:
+    """What is not there stays as it is."""
+    there = {"gamma": module.weight is not None, "beta": module.bias is not None}
+    if all(there.values()):
+        return {}
+    return {"learning_rate_factor": {letter: float(each) for letter, each in there.items()}}
+
+
 def _activation(
     make: Callable[[Module], Activation], **expected: Any
 ) -> Callable[[Module, Reading], None]:
@@ -291,6 +410,17 @@ MODULES: dict[str, Callable[[Module, Reading], None]] = {
     "AdaptiveAvgPool2d": _global_pool("average"),
     "AdaptiveMaxPool1d": _global_pool("max"),
     "AdaptiveMaxPool2d": _global_pool("max"),
+    "Embedding": _embedding,
+    "RNN": _recurrent(
+        lambda module: Recurrent(module.hidden_size, module.nonlinearity, sequences=True), (0,)
+    ),
+    "GRU": _recurrent(
+        lambda module: GRU(module.hidden_size, reset="after", sequences=True), (1, 0, 2), (1,)
+    ),
+    "LSTM": _recurrent(lambda module: LSTM(module.hidden_size, sequences=True), (0, 1, 3, 2)),
+    "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "LayerNorm": _layer_norm,
     "Dropout": lambda module, found: found.drop(module.p),
     "Identity": lambda module, found: None,
     "Softmax": _softmax,

@@ -19,6 +19,7 @@ from pellucid.layers.shapes import by_place, held, n_places, unrolled, valid_ste
 from pellucid.losses import Loss, check_targets, check_weights, one_hot
 from pellucid.losses import loss as find_loss
 from pellucid.network.from_torch import read
+from pellucid.network.generate import States, generated, one_step, stepped
 from pellucid.network.given import (
     check_cast,
     check_names,
@@ -148,8 +149,10 @@ class Network:
 
         ``input_shape`` is that of an example here, channels last: (28, 28, 1) where PyTorch takes
         (m, 1, 28, 28). An activation becomes that of the Linear or convolution before it, a Dropout
-        its share of units left out. Weights come in our order, the columns of a Linear behind a
-        Flatten too. What cannot be read is refused by name.
+        its share of units left out, a BatchNorm between a layer and its activation a part of the
+        layer, as it predicts. Of what a recurrent module returns the outputs at each step go on.
+        Weights come in our order, the columns of a Linear behind a Flatten too. What cannot be read
+        is refused by name.
 
         >>> import torch  # doctest: +SKIP
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Sigmoid())  # doctest: +SKIP
@@ -368,6 +371,46 @@ class Network:
         n = self.output_shape[-1]
         answers = task_of(self.layers[-1].activation, n).answers(by_place(A, n))
         return unrolled(np.atleast_2d(answers), A.shape[1]) if len(A) != n else answers
+
+    def step(self, x: Any, states: States | None = None) -> tuple[NDArray[Any], States]:
+        """Return A[L] for one step more, and the states of the recurrent layers to go on from.
+
+        ``x`` is x<t>, (features, m), or (m,) word numbers; ``states`` is what the step before
+        returned, {l: {"a": a<t-1>, ...}}, None at the beginning, where they are 0. A sequence gone
+        through in this way gives what :meth:`forward` gives of the whole: sequences of any length,
+        at the cost of one step each.
+
+        >>> from pellucid.layers import Recurrent
+        >>> net = Network([Recurrent(1, "identity", sequences=True)], (3, 1), dtype="float64")
+        >>> net.W[1] = [[1, 1]]  # it adds up what it sees
+        >>> A, states = net.step([[3.0]])
+        >>> net.step([[4.0]], states)[0]
+        array([[7.]])
+        """
+        return stepped(one_step(self), x, states)
+
+    def generate(
+        self, start: Any, n_steps: int, *, temperature: float = 1.0, seed: int | None = None
+    ) -> NDArray[np.int64]:
+        """Return ``n_steps`` new word numbers that go on from ``start``, drawn from A[L].
+
+        For networks that begin with an Embedding and end with a softmax over its words, such as
+        ``[Embedding(65, 32), LSTM(128, sequences=True), Dense(65, "softmax", each_step=True)]``.
+        Each word drawn enters as the next step, with the states carried on.
+
+        Parameters
+        ----------
+        start : array of int, (steps,) or (steps, m)
+            The words so far; the answer is (n_steps,) or (n_steps, m).
+        n_steps : int
+            How many words to draw.
+        temperature : float
+            A word is drawn with probability a^(1/temperature), scaled to sum to 1: below 1 likely
+            words become more so, at 0 the likeliest is taken.
+        seed : int or None
+            Key of the random numbers: the same words for the same seed; None takes a fresh one.
+        """
+        return generated(self, start, n_steps, temperature, seed)
 
     def summary(self) -> str:
         """Return the lectures' dimension table with the parameter count."""

@@ -47,7 +47,7 @@ def load(
 
     Examples
     --------
-    >>> from pellucid import Dense, Network
+    >>> from pellucid import Dense, Network, save
     >>> net = Network([Dense(1, "sigmoid")], n_inputs=2, seed=0)
     >>> save(net, "gate.pellucid")
     >>> bool((load("gate.pellucid").W[1] == net.W[1]).all())
@@ -76,7 +76,7 @@ def load_predictor(
 
     Examples
     --------
-    >>> from pellucid import Dense, Network
+    >>> from pellucid import Dense, Network, save
     >>> save(Network([Dense(1, "sigmoid")], n_inputs=2, initializer="zeros"), "half.pellucid")
     >>> load_predictor("half.pellucid").predict_proba([[0.0, 1.0]])
     array([[0.5, 0.5]], dtype=float32)

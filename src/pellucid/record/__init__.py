@@ -14,14 +14,43 @@ Z[1][0, 0] = exp(1/10 sum_j W[1][0, j] X[j, 0])
 
 from __future__ import annotations
 
-from pellucid.record.array import Array, Changing, Functions, Key, Recorded, as_array, opaque, plain
+from pellucid.record.array import (
+    SAME,
+    Array,
+    Changing,
+    Functions,
+    Key,
+    Recorded,
+    as_array,
+    opaque,
+    plain,
+)
 from pellucid.record.cell import Cell, Factor, cell_of
-from pellucid.record.formula import latex, mathml
+from pellucid.record.digits import adding_up
+from pellucid.record.formula import GREEK, latex, mathml
 from pellucid.record.operations import OPERATIONS, Operation
-from pellucid.record.show import Matrix, Part, formula, name, parts, shown
+from pellucid.record.show import (
+    DIGITS,
+    LAID_OUT,
+    Matrix,
+    Part,
+    formula,
+    laid_out,
+    name,
+    parts,
+    shown,
+    simplified,
+    stacked,
+    windows,
+)
+from pellucid.record.volumes import Picture, Volume, pictures
 
 __all__ = [
+    "DIGITS",
+    "GREEK",
+    "LAID_OUT",
     "OPERATIONS",
+    "SAME",
     "Array",
     "Cell",
     "Changing",
@@ -31,15 +60,23 @@ __all__ = [
     "Matrix",
     "Operation",
     "Part",
+    "Picture",
     "Recorded",
+    "Volume",
+    "adding_up",
     "as_array",
     "cell_of",
     "formula",
+    "laid_out",
     "latex",
     "mathml",
     "name",
     "opaque",
     "parts",
+    "pictures",
     "plain",
     "shown",
+    "simplified",
+    "stacked",
+    "windows",
 ]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pellucid.record.operations import OPERATIONS, Operation
 
-Key = tuple[str, int]
-"""A letter and its layer: ("dW", 2) is dW[2]."""
+Key = tuple[str, int] | tuple[str, int, int]
+"""A letter and its layer: ("dW", 2) is dW[2]; at a step of a sequence, ("Z", 1, 3) is Z[1]<3>."""
 
 
 class Recorded:
@@ -112,8 +112,8 @@ class Functions:
     bool, float32, float64 = (np.dtype(name) for name in ("bool", "float32", "float64"))
     asarray: Callable[..., Any] = staticmethod(np.asarray)
     finfo = staticmethod(np.finfo)
-    ones = staticmethod(np.ones)
-    zeros = staticmethod(np.zeros)
+    ones: Callable[..., Any] = staticmethod(np.ones)
+    zeros: Callable[..., Any] = staticmethod(np.zeros)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in OPERATIONS:
@@ -190,8 +190,8 @@ class Array(Compared):
         Exactly what NumPy computes; a Python number stays one, so that it takes on any dtype.
     operation : Operation or None
         What was done, None where the numbers are given; ``inputs`` and ``options`` to what and how.
-    key : (str, int) or None
-        What it is called: ("Z", 1).
+    key : (str, int) or (str, int, int) or None
+        What it is called: ("Z", 1), at step 3 ("Z", 1, 3).
     text : str
         How formulas write it, "" for its name; ``note`` is said after the formula.
     """
@@ -216,6 +216,11 @@ class Array(Compared):
     def record(self, operation: str, *inputs: Any, **options: Any) -> Self:
         """Compute an operation of the table and keep it."""
         return cast("Self", _recorded(OPERATIONS[operation], inputs, options))
+
+    def whole(self, operation: str, **options: Any) -> Array:
+        """Return what a function of the layers makes of it, as one operation of the table."""
+        found = self.record(operation, self, **options)
+        return self if found.values is self.values else found
 
     def named(self, key: Key) -> Array:
         """Give the array a name; one that has another already gets it as a copy. Return it."""

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Self
 
-import numpy as np
-
 from pellucid.record.array import Array, Key
+from pellucid.record.digits import MOST_TERMS, enough
+from pellucid.record.entries import (
+    At,
+    branch,
+    count,
+    gathered,
+    inputs,
+    is_transpose,
+    known,
+    origin,
+    term,
+    within,
+)
 from pellucid.record.formula import mathml
-from pellucid.record.show import MINUS, OVER, formula, name, shown, simplified
+from pellucid.record.layout import album
+from pellucid.record.show import (
+    DIGITS,
+    MINUS,
+    OVER,
+    at_places,
+    formula,
+    is_of_places,
+    name,
+    shown,
+    simplified,
+    windows,
+)
+from pellucid.record.volumes import Picture
 
 SHOWN = 6
-"""Terms of a long sum that are written out."""
+"""Terms of a sum of more than MOST_TERMS that are written out."""
 
 DEEPEST = 2
 """Sums within sums that are written out; of a deeper one only what it comes to."""
-
-MOST_DIGITS = 10
-"""Of a number, where fewer do not add up."""
-
-At = tuple[Any, ...]
-"""Where an entry stands: numbers, or the letter that a sum goes over."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,8 @@ class Cell:
         What is added up; each term is a product. Empty where the cell is no sum of products.
     sources : list of Factor
         Every cell that it came from.
+    pictures : list of Picture
+        These cells as they lie in their volumes, where they do.
     """
 
     key: Key
@@ -62,11 +83,12 @@ class Cell:
     numbers: str
     terms: list[tuple[Factor, ...]] = field(default_factory=list)
     sources: list[Factor] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data; the sources by the names of their cells."""
         return {
-            "cell": f"{name(self.key)}[{self.row}, {self.column}]",
+            "cell": self.formula.partition(" = ")[0],
             "value": self.value,
             "formula": self.formula,
             "numbers": self.numbers,
@@ -78,15 +100,19 @@ class Cell:
             f"<div><math><mrow>{mathml(line)}</mrow></math></div>"
             for line in (self.formula, self.numbers)
         )
-        return f'<div style="overflow-x:auto">{lines}</div>'
+        drawn = "\n".join(album(self.pictures, across=ACROSS))
+        drawn = f"<pre>{escape(drawn)}</pre>" if drawn else ""
+        return f'<div style="overflow-x:auto">{lines}{drawn}</div>'
 
     def __str__(self) -> str:
-        return f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
+        said = f"{self.formula}\n{' ' * self.formula.index('=')}{self.numbers}"
+        return "\n".join([said, *(line.rstrip() for line in album(self.pictures, across=ACROSS))])
 
 
 def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     """Return an entry of an array, which has two axes.
 
+    >>> import numpy as np
     >>> W, X = Array(np.ones((1, 2)), key=("W", 1)), Array(np.full((2, 3), 3.0), key=("X", 0))
     >>> print(cell_of(W @ X**2 + 1, ("Z", 1), 0, 0))
     Z[1][0, 0] = sum_j W[1][0, j] X[j, 0]^2 + 1
@@ -94,7 +120,7 @@ def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     """
     at, same = (row, column), simplified(x, named=True)
     symbols, _ = _entry(same, at, _Symbols(), same is x)
-    numbers, _ = _entry(same, at, _Numbers(_digits(same, at, same is x)), same is x)
+    numbers, _ = _entry(same, at, _Numbers(enough(same, at, same is x)), same is x)
     value = float(x.values[at])
     return Cell(
         key, row, column, value,
@@ -103,12 +129,16 @@ def cell_of(x: Array, key: Key, row: int, column: int) -> Cell:
     )  # fmt: skip
 
 
+ACROSS = 2
+"""Pictures beside each other: what is multiplied."""
+
+
 class _Symbols:
     """Entries by their names; a sum over a letter."""
 
     numeric = False
 
-    def __init__(self, digits: int = 4, depth: int = 0) -> None:
+    def __init__(self, digits: int = DIGITS, depth: int = 0) -> None:
         self.digits, self.depth = digits, depth
 
     def deeper(self) -> Self:
@@ -121,6 +151,8 @@ class _Numbers(_Symbols):
 
     numeric = True
 
+
+Term = tuple[Array, At, int]
 
 Text = tuple[str, float]
 """A text, and how tightly it binds: 1 a sum, 2 a product, 4 a power, 9 a number or a call."""
@@ -139,22 +171,18 @@ def _entry(x: Array, at: At, how: _Symbols, top: bool = False) -> Text:
         return _summed(x, at, how)
     if kind == "move":
         return _moved(x, at, how)
+    if kind == "gather":
+        return _gathered(x, at, how)
     if kind == "unknown":
         return _unknown(x, at, how)
     if kind == "function":
         return f"{operation}({_entry(x.inputs[0], at, how)[0]})", 9
     if kind == "each" and operation in _EACH:
         return _EACH[operation](x, at, how)
-    found = [_entry(each, _within(each, at), how) for each in x.inputs]
+    found = [_entry(each, within(each, at), how) for each in x.inputs]
     rank = x.operation.rank
     texts = [_tight(each, 0 if rank == 9 else rank + 0.1 * (k > 0)) for k, each in enumerate(found)]
     return (x.operation.written or x.operation.shown).format(*texts), rank
-
-
-def _within(x: Array, at: At) -> At:
-    """Where an entry comes from in an array that was broadcast."""
-    at = at[len(at) - x.ndim :] if len(at) >= x.ndim else at
-    return tuple(0 if n == 1 else k for n, k in zip(x.shape, at, strict=True))
 
 
 def _tight(text: Text, rank: float) -> str:
@@ -172,7 +200,7 @@ def _named(x: Array, at: At, how: _Symbols) -> Text:
 
 def _add(x: Array, at: At, how: _Symbols) -> Text:
     assert x.operation is not None
-    left, right = (_entry(each, _within(each, at), how) for each in x.inputs)
+    left, right = (_entry(each, within(each, at), how) for each in x.inputs)
     sign = "+" if x.operation.name == "add" else "-"
     return f"{_tight(left, 1)} {sign} {_tight(right, 1 if sign == '+' else 1.1)}", 1
 
@@ -182,7 +210,7 @@ def _multiply(x: Array, at: At, how: _Symbols) -> Text:
     left, right = x.inputs
     if right.is_number and not left.is_number:
         left, right = right, left
-    first, second = (_entry(each, _within(each, at), how) for each in (left, right))
+    first, second = (_entry(each, within(each, at), how) for each in (left, right))
     if not left.is_number:
         return f"{_tight(first, 2)} * {_tight(second, 2.1)}", 2
     beside = " * " if how.numeric else " "
@@ -192,38 +220,31 @@ def _multiply(x: Array, at: At, how: _Symbols) -> Text:
 def _divide(x: Array, at: At, how: _Symbols) -> Text:
     left, right = x.inputs
     if right.is_number and not left.is_number:
-        text = _entry(left, _within(left, at), how)
+        text = _entry(left, within(left, at), how)
         whole = how.numeric and text[1] < 9
         divided = f"({text[0]})" if whole else _tight(text, OVER)
         return f"1/{float(right.values):g} {divided}", min(2, max(text[1], OVER))
-    texts = [_entry(each, _within(each, at), how) for each in x.inputs]
+    texts = [_entry(each, within(each, at), how) for each in x.inputs]
     return f"{_tight(texts[0], 2)} / {_tight(texts[1], 2.1)}", 2
 
 
 def _power(x: Array, at: At, how: _Symbols) -> Text:
-    base, exponent = (_entry(each, _within(each, at), how) for each in x.inputs)
+    base, exponent = (_entry(each, within(each, at), how) for each in x.inputs)
     text = _tight(base, 5)
     return f"{f'({text})' if text.startswith('-') else text}^{_tight(exponent, 5)}", 4
 
 
 def _negative(x: Array, at: At, how: _Symbols) -> Text:
-    text = _tight(_entry(x.inputs[0], _within(x.inputs[0], at), how), OVER)
+    text = _tight(_entry(x.inputs[0], within(x.inputs[0], at), how), OVER)
     return f"-{f'({text})' if text.startswith('-') else text}", MINUS
 
 
 def _where(x: Array, at: At, how: _Symbols) -> Text:
     """The branch that was taken."""
-    branch = _branch(x, at)
-    if branch is None:
+    chosen = branch(x, at)
+    if chosen is None:
         return f"{formula(x)}[{', '.join(map(str, at))}]", 9
-    return _entry(branch, _within(branch, at), how)
-
-
-def _branch(x: Array, at: At) -> Array | None:
-    if not all(isinstance(k, (int, np.integer)) for k in at):
-        return None
-    condition = x.inputs[0]
-    return x.inputs[1] if np.asarray(condition.values)[_within(condition, at)] > 0 else x.inputs[2]
+    return _entry(chosen, within(chosen, at), how)
 
 
 _EACH = {
@@ -238,7 +259,7 @@ _EACH = {
 
 
 def _unknown(x: Array, at: At, how: _Symbols) -> Text:
-    if how.numeric and all(isinstance(k, (int, np.integer)) for k in at):
+    if how.numeric and known(at):
         return shown(x.values[at], how.digits), 9
     return f"{formula(x)}[{', '.join(map(str, at))}]", 9
 
@@ -250,56 +271,93 @@ def _summed(x: Array, at: At, how: _Symbols) -> Text:
     """``sum_j W[1][0, j] X[j, 3]``, or term by term."""
     assert x.operation is not None
     number = x.operation.name
-    if _count(x) is None or (number in ("max", "min") and how.numeric):
+    if windows(x.inputs[0]) is not None:
+        return _of_window(x, at, how)
+    if count(x) is None or (number in ("max", "min") and how.numeric):
         return _unknown(x, at, how)
     if not how.numeric:
         letter = _letter(x, how.depth)
         body = _tight(_body(x, at, letter, how.deeper(), " "), 2)
         word = "sum" if number == "matmul" else number
         return f"{word}_{letter} {body}", OVER
-    if how.depth >= DEEPEST or not all(isinstance(k, (int, np.integer)) for k in at):
+    if how.depth >= DEEPEST or not known(at):
         return shown(x.values[at], how.digits), 9
-    count = _count(x) or 0
-    places = list(range(count))
-    gap = count - SHOWN if count > SHOWN else 0
-    if gap:
-        places = [*range(SHOWN - 1), count - 1]
-    texts = [_tight(_body(x, at, k, how.deeper(), " * "), 1) for k in places]
-    if gap:
-        texts.insert(-1, f"... {gap} more ...")
-    text = " + ".join(texts)
+    n = count(x) or 0
+    text = _added_up(_all_terms(x, at), n, how.deeper())
     if number == "mean":
-        return f"1/{count} ({text})", 2
-    return text, 1 if count > 1 else _body(x, at, 0, how, " * ")[1]
+        return f"1/{n} ({text})", 2
+    return text, 1 if n > 1 else _body(x, at, 0, how, " * ")[1]
 
 
-def _count(x: Array) -> int | None:
-    """How many are added up; None for a sum over all axes, or of more than two."""
+def _of_window(x: Array, at: At, how: _Symbols) -> Text:
+    """``max(X[0, 1], X[1, 1], X[3, 1])``: what the window of a pool sees."""
     assert x.operation is not None
-    if x.operation.kind == "matmul":
-        left, right = x.inputs
-        return left.shape[1] if left.ndim == right.ndim == 2 else None
-    axis = x.options.get("axis")
-    if not isinstance(axis, (int, np.integer)):
-        return None
-    return x.inputs[0].shape[axis]
+    there = [(of, place) for of, place in inputs(x, at) if _is_there(of, place)]
+    seen = [_entry(of, place, how)[0] for of, place in there]
+    if len(seen) > MOST_TERMS:
+        seen = [*seen[: SHOWN - 1], f"... {len(seen) - SHOWN} more ...", seen[-1]]
+    return f"{x.operation.name}({', '.join(seen)})", 9
+
+
+def _is_there(x: Array, at: At) -> bool:
+    """Whether what a window sees is a step that is there."""
+    is_where = x.operation is not None and x.operation.name == "where"
+    return not is_where or branch(x, at) is x.inputs[1]
+
+
+def _all_terms(x: Array, at: At) -> Iterator[Term]:
+    """The terms of a sum, each as the sum and the number of its term."""
+    return ((x, at, k) for k in range(count(x) or 0))
+
+
+def _added_up(terms: Iterator[Term], n: int, how: _Symbols) -> str:
+    """N terms, of many the first ones and the last."""
+    chosen = [
+        term for k, term in enumerate(terms) if n <= MOST_TERMS or k < SHOWN - 1 or k == n - 1
+    ]
+    texts = [_tight(_body(*term, how, " * "), 1) for term in chosen]
+    if n > MOST_TERMS:
+        texts.insert(-1, f"... {n - SHOWN} more ...")
+    return " + ".join(texts)
+
+
+def _gathered(x: Array, at: At, how: _Symbols) -> Text:
+    """Over the places p of what is gathered; of patches as the row j of what stands there."""
+    of, deeper = simplified(x.inputs[0]), how.deeper()
+    if not known(at):
+        return _unknown(x, at, how)
+    if not how.numeric:
+        row = at[0] if "words" in x.options else "j"
+        if x.operation is not None and x.operation.name == "sum_over_windows":
+            return f"sum_p {formula(of)}[p]", OVER
+        return f"sum_p {_tight(_entry(of, (row, 'p'), deeper), OVER)}", OVER
+    places = gathered(x, at)
+    if of.operation is None or of.key is not None or of.operation.kind != "matmul":
+        return " + ".join(_tight(_entry(of, place, deeper), 1) for place in places) or "0", 1
+    terms = (term for place in places for term in _all_terms(of, place))
+    n = len(places) * (count(of) or 0)
+    return _added_up(terms, n, deeper) or "0", 1
 
 
 def _letter(x: Array, depth: int) -> str:
-    """i over the examples, j over the units; k where j stands already."""
+    """i over the examples, p over their places, j over the units; k where j stands already."""
     assert x.operation is not None
     if x.operation.kind == "matmul":
         right = simplified(x.inputs[1])
         turned = right.operation is not None and right.operation.name == "transpose"
-        return "i" if turned and right.key is None else "jkl"[min(depth, 2)]
-    return "i" if x.options.get("axis") in (1, -1) else "jkl"[min(depth, 2)]
+        along = turned and right.key is None
+    else:
+        along = x.options.get("axis") in (1, -1)
+    if (along and at_places(x.inputs[0])) or is_of_places(x.inputs[0]):
+        return "p"
+    return "i" if along else "jkl"[min(depth, 2)]
 
 
 def _body(x: Array, at: At, k: Any, how: _Symbols, times: str) -> Text:
     """One term: the k-th."""
-    found = [_entry(each, place, how) for each, place in _term(x, at, k)]
+    found = [_entry(each, place, how) for each, place in term(x, at, k)]
     if len(found) == 1:
-        (inner,) = _term(x, at, k)
+        (inner,) = term(x, at, k)
         return _product(inner[0], inner[1], how, times) or found[0]
     return f"{_tight(found[0], 2)}{times}{_tight(found[1], 2.1)}", 2
 
@@ -311,123 +369,23 @@ def _product(x: Array, at: At, how: _Symbols, times: str) -> Text | None:
         return None
     if any(each.is_number for each in x.inputs):
         return None
-    left, right = (_entry(each, _within(each, at), how) for each in x.inputs)
+    left, right = (_entry(each, within(each, at), how) for each in x.inputs)
     return f"{_tight(left, 2)}{times}{_tight(right, 2.1)}", 2
-
-
-def _term(x: Array, at: At, k: Any) -> list[tuple[Array, At]]:
-    """The entries that the k-th term is the product of."""
-    assert x.operation is not None
-    if x.operation.kind == "matmul":
-        left, right = x.inputs
-        return [(left, (at[0], k)), (right, (k, at[1]))]
-    of, axis = x.inputs[0], int(x.options["axis"]) % x.inputs[0].ndim
-    place = list(at)
-    if len(place) == of.ndim:
-        place[axis] = k
-    else:
-        place.insert(axis, k)
-    return [(of, tuple(place))]
 
 
 # Numbers from elsewhere ---------------------------------------------------------------------------
 
 
 def _moved(x: Array, at: At, how: _Symbols) -> Text:
-    if _is_transpose(x):
+    if is_transpose(x):
         return _entry(x.inputs[0], at[::-1], how)
-    if not all(isinstance(k, (int, np.integer)) for k in at):
+    if not known(at):
         return f"{formula(x)}[{', '.join(map(str, at))}]", 9
-    origin = _origin(x, at)
-    return ("0", 9) if origin is None else _entry(*origin, how)
-
-
-def _is_transpose(x: Array) -> bool:
-    assert x.operation is not None
-    return x.operation.name == "transpose" and not x.options and x.ndim == 2
-
-
-def _origin(x: Array, at: At) -> tuple[Array, At] | None:
-    """Which entry of which input stands here now; None for a 0 that was put in.
-
-    The same is done to the numbers 1, 2, ... of the entries, which tell where each has gone.
-    """
-    assert x.operation is not None
-    first, tagged = 1, []
-    for each in x.inputs:
-        tagged.append(np.arange(first, first + each.size).reshape(each.shape))
-        first += each.size
-    tag = int(x.operation.value(*tagged, **x.options)[at])
-    for each, tags in zip(x.inputs, tagged, strict=True):
-        if each.size and tags.flat[0] <= tag <= tags.flat[-1]:
-            place = np.unravel_index(tag - int(tags.flat[0]), each.shape)
-            return each, tuple(int(k) for k in place)
-    return None
-
-
-# Digits -------------------------------------------------------------------------------------------
-
-
-def _digits(x: Array, at: At, top: bool) -> int:
-    """How many digits of what goes in are shown, for it to come to what is shown of the result."""
-    expected = shown(x.values[at])
-    for digits in range(4, MOST_DIGITS):
-        with np.errstate(all="ignore"):
-            found = _worked_out(x, at, digits, top)
-        if found is None or shown(found) == expected:
-            return 4 if found is None else digits
-    return MOST_DIGITS
-
-
-def _worked_out(x: Array, at: At, digits: int, top: bool = False) -> float | None:
-    """What the numbers come to as they are shown; None where they are not all shown."""
-    x = x if top else simplified(x)
-    if x.is_number:
-        return None if x.values is None else float(f"{float(x.values):g}")
-    if x.operation is None or (x.key is not None and not top):
-        return float(shown(x.values[at], digits))
-    kind, entries = x.operation.kind, list(_inputs(x, at))
-    if kind == "unknown" or x.options.get("mixes") or len(entries) > 2 * SHOWN:
-        return None
-    found = [_worked_out(each, place, digits) for each, place in entries]
-    if any(each is None for each in found):
-        return None
-    numbers = [each for each in found if each is not None]
-    if kind == "matmul":
-        return float(sum(a * b for a, b in zip(numbers[::2], numbers[1::2], strict=True)))
-    if kind == "move" or x.operation.name == "where":
-        return numbers[0] if numbers else 0.0
-    if kind == "sum":
-        return float(x.operation.value(np.array(numbers)))
-    if kind == "function":
-        return float(x.operation.value(np.array([numbers]))[0, 0])
-    return float(x.operation.value(*map(np.float64, numbers)))
+    found = origin(x, at)
+    return ("0", 9) if found is None else _entry(*found, how)
 
 
 # What an entry came from --------------------------------------------------------------------------
-
-
-def _inputs(x: Array, at: At) -> Iterator[tuple[Array, At]]:
-    """The entries of the inputs that an entry is made of."""
-    assert x.operation is not None
-    kind = x.operation.kind
-    if kind in ("sum", "matmul") and _count(x) is not None:
-        for k in range(_count(x) or 0):
-            yield from _term(x, at, k)
-    elif kind == "move":
-        origin = _origin(x, at)
-        if origin is not None:
-            yield origin
-    elif kind == "function" and x.options.get("mixes"):
-        for row in range(x.inputs[0].shape[0]):
-            yield x.inputs[0], (row, *at[1:])
-    elif x.operation.name == "where":
-        branch = _branch(x, at)
-        if branch is not None:
-            yield branch, _within(branch, at)
-    elif kind in ("each", "function"):
-        for each in x.inputs:
-            yield each, _within(each, at)
 
 
 def _sources(x: Array, at: At, top: bool = False) -> Iterator[Factor]:
@@ -437,7 +395,7 @@ def _sources(x: Array, at: At, top: bool = False) -> Iterator[Factor]:
         if factor is not None:
             yield factor
         return
-    for each, place in _inputs(x, at):
+    for each, place in inputs(x, at):
         yield from _sources(each, place)
 
 
@@ -453,14 +411,21 @@ def _terms(x: Array, at: At, top: bool = False) -> list[tuple[Factor, ...]]:
     if x.operation is None or (x.key is not None and not top):
         return []
     operation = x.operation.name
-    if operation in ("sum", "mean", "matmul") and _count(x) is not None:
-        found = [_factors(_term(x, at, k)) for k in range(_count(x) or 0)]
-        return [] if None in found else [each for each in found if each is not None]
+    if operation in ("sum", "mean", "matmul") and count(x) is not None:
+        factors = [_factors(term(x, at, k)) for k in range(count(x) or 0)]
+        return [] if None in factors else [each for each in factors if each is not None]
     if operation in ("add", "subtract"):
-        return _terms(x.inputs[0], _within(x.inputs[0], at))
+        added = x.inputs if operation == "add" else x.inputs[:1]
+        return [each for part in added for each in _terms(part, within(part, at))]
+    if x.operation.kind in ("move", "gather"):
+        entries = list(inputs(x, at))
+        found = [each for part, place in entries for each in _terms(part, place)]
+        if not found and operation == "summed_by_word":
+            found = [each for entry in entries if (each := _factors([entry])) is not None]
+        return found
     if operation in ("multiply", "divide") and any(each.is_number for each in x.inputs):
         of = next(each for each in x.inputs if not each.is_number)
-        return _terms(of, _within(of, at)) if operation == "multiply" or of is x.inputs[0] else []
+        return _terms(of, within(of, at)) if operation == "multiply" or of is x.inputs[0] else []
     return []
 
 
@@ -473,12 +438,12 @@ def _factors(entries: list[tuple[Array, At]]) -> tuple[Factor, ...] | None:
             each = _factor(x, at)
             inner: tuple[Factor, ...] | None = None if each is None else (each,)
         elif x.operation.name == "multiply":
-            inner = _factors([(part, _within(part, at)) for part in x.inputs])
+            inner = _factors([(part, within(part, at)) for part in x.inputs])
         elif _is_power(x):
-            inner = _factors([(x.inputs[0], _within(x.inputs[0], at))] * int(x.inputs[1].values))
+            inner = _factors([(x.inputs[0], within(x.inputs[0], at))] * int(x.inputs[1].values))
         elif x.operation.kind == "move":
-            origin = _origin(x, at)
-            inner = None if origin is None else _factors([origin])
+            came = origin(x, at)
+            inner = None if came is None else _factors([came])
         else:
             inner = None
         if inner is None:

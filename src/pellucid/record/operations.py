@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.layers.conv import by_channel, of_patches
+from pellucid.layers.embedding import looked_up, summed_by_word
+from pellucid.layers.shapes import by_place, held, unrolled
+
 Values = NDArray[np.float64]
 Value = Callable[..., Any]
 Derivative = Callable[..., tuple[Any, ...]]
@@ -42,7 +46,8 @@ class Operation:
         ONNX's operator; "" where there is none.
     kind : str
         How an entry of the result comes about: "each" from the entries at its place, "sum" from
-        those along an axis, "matmul", or "move" from one entry elsewhere.
+        those along an axis, "matmul", "move" from one entry elsewhere, or "gather" from some
+        entries, which :func:`pellucid.record.entries.gathered` knows.
     written : str
         How the lectures write it, "" where that is ``shown``.
     """
@@ -217,8 +222,41 @@ _MOVED = (
     Operation("pad", "pad({0})", np.pad, kind="move"),
     Operation("concat", "concat({0})", _concat, kind="move"),
 )
+_OF_LAYERS = (
+    Operation("by_place", "{0}", by_place, kind="move"),
+    Operation("unrolled", "{0}", unrolled, kind="move"),
+    Operation("held", "{0}", held, kind="move"),
+    Operation(
+        "carried_on",
+        "{0}",
+        lambda now, before, there: np.where(there, now, before),
+        kind="move",
+    ),
+    Operation("by_channel", "{0}", by_channel, kind="move"),
+    Operation("of_patches", "{0}", of_patches, kind="move"),
+    Operation("patches", "patches({0})", lambda A, enter: enter(A), kind="move"),
+    Operation(
+        "sum_over_patches",
+        "sum over patches of {0}",
+        lambda dP, enter, leave: leave(dP),
+        rank=2,
+        kind="gather",
+    ),
+    Operation("by_window", "{0}", lambda dA: np.expand_dims(dA.T, axis=1), kind="move"),
+    Operation("windows", "windows({0})", lambda A, enter: enter(A), kind="move"),
+    Operation(
+        "sum_over_windows",
+        "sum over windows of {0}",
+        lambda dS, enter, leave: leave(dS),
+        rank=2,
+        kind="gather",
+    ),
+    Operation("looked_up", "{0}[:, words]", looked_up, kind="move"),
+    Operation("summed_by_word", "sum of {0} by word", summed_by_word, rank=2, kind="gather"),
+)
+"""What layers do with volumes and sequences: how an example is laid out stands in no formula."""
 
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (*_ENTRYWISE, *_ALONG_AN_AXIS, *_MOVED)
+    operation.name: operation for operation in (*_ENTRYWISE, *_ALONG_AN_AXIS, *_MOVED, *_OF_LAYERS)
 }
 """Every operation by its name. A new one is an entry here."""

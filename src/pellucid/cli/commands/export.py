@@ -46,6 +46,13 @@ def export(
         ),
     ] = None,
     header: options.Header = None,
+    lengths: Annotated[
+        bool,
+        typer.Option(
+            "--lengths",
+            help="Of a network of sequences, to onnx: the file takes the steps of each row too.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
@@ -70,7 +77,7 @@ def export(
     path = write_somewhere(
         "the exported model",
         asked,
-        lambda place, replace: write(loaded, place, to, overwrite=replace),
+        lambda place, replace: write(loaded, place, to, lengths=lengths, overwrite=replace),
         overwrite,
     )
     found = None if verify is None else compare(path, loaded, rows, to=to)

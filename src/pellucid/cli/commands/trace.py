@@ -21,6 +21,9 @@ HELP_ORDER = 60
 FORMATS = {".html": "html", ".tex": "latex", ".txt": "text", ".svg": "svg"}
 """The ending of --out and what is written: a method of the trace."""
 
+MOST_STEPS = 10_000
+"""Of --step: the steps before it are made, not shown."""
+
 
 def trace(
     model: Annotated[
@@ -37,7 +40,8 @@ def trace(
     cell: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only one cell, such as 'dW[2][0, 3]', and the sum behind it."
+            metavar="NAME",
+            help="Only one cell, such as 'dW[2][0, 3]' or 'Z[1]<2>[0, 0]', and the sum behind it.",
         ),
     ] = None,
     check: Annotated[
@@ -50,6 +54,10 @@ def trace(
     learning_rate: Annotated[
         float | None, typer.Option(help="Its learning rate.", show_default="its own")
     ] = None,
+    step: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_STEPS, help="Which of its steps, all on the same examples."),
+    ] = 1,
     network: Annotated[
         int, typer.Option(min=1, help="Which network of an ensemble, counted from 1.")
     ] = 1,
@@ -76,6 +84,8 @@ def trace(
     Examples:
       pellucid trace --preset and-gate
       pellucid trace --preset xor --cell 'dW[1][0, 1]'
+      pellucid trace --preset edge-detector --cell 'Z[1][0, 1, 0]'
+      pellucid trace --preset xor --optimizer adam --step 3
       pellucid trace iris.pellucid sample:iris --row 5 --out pass.html
     """
     if preset == "list":
@@ -87,9 +97,12 @@ def trace(
             raise SettingsError(("out", "writes the whole trace; leave out --json and --cell."))
     if slides and (out is None or out.suffix.lower() != ".tex"):
         raise SettingsError(("slides", "writes a .tex file; name it with --out."))
-    step = {"optimizer": optimizer, "learning_rate": learning_rate}
+    if step > 1 and optimizer is None:
+        raise SettingsError(("step", "is of an optimizer; name it with --optimizer."))
+    by = {"optimizer": optimizer, "learning_rate": learning_rate}
     try:
-        found = _trace(model, data, row, preset, network, header, step)
+        found = _trace(model, data, row, preset, network, header, by)
+        found = found.next(step - 1) if step > 1 else found
     except ValueError as error:
         if isinstance(error, SettingsError) or (optimizer, learning_rate) == (None, None):
             raise
@@ -118,6 +131,7 @@ def _trace(
     header: bool | None,
     step: dict[str, Any],
 ) -> Trace:
+    from pellucid.insight.trace import PRESETS
     from pellucid.insight.trace import preset as find_preset
 
     if preset is not None:
@@ -130,7 +144,10 @@ def _trace(
         except ValueError as error:
             raise SettingsError(("", str(error))) from None
     if model is None or data is None:
-        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' lists them)."))
+        hint = f" {model} is one: --preset {model}." if str(model) in PRESETS else ""
+        raise SettingsError(
+            ("", f"name MODEL and DATA, or --preset NAME ('list' lists them).{hint}")
+        )
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, loaded.target)
     return _of_row(loaded, row_of(table, row), row, network, step)
@@ -158,17 +175,20 @@ def _of_row(model: TableModel, rows: Table, row: int, network: int, step: dict[s
 
 
 def _cell(found: Trace, written: str) -> Cell:
-    """The cell that is written as in the lectures: dW[2][0, 3], or X-less dX[0, 1]."""
+    """The cell that is written as in the lectures: dW[2][0, 3], Z[1]<2>[0, 3], or dX[0, 1]."""
     import re
 
-    parts = re.fullmatch(r"\s*([A-Za-z*']+)(?:\[(\d+)\])?\[(\d+)\s*,\s*(\d+)\]\s*", written)
+    parts = re.fullmatch(
+        r"\s*([A-Za-z_~*']+)(?:\[(\d+)\])?(?:<(\d+)>)?\[(\d+(?:\s*,\s*\d+)+)\]\s*", written
+    )
     if parts is None:
         raise SettingsError(
             ("cell", f"must be written as 'dW[2][0, 3]', layer, row, column; got {written!r}.")
         )
-    letter, layer, row, column = parts.groups()
+    letter, layer, step = parts[1], int(parts[2] or 0), int(parts[3]) if parts[3] else None
+    at = [int(number) for number in parts[4].split(",")]
     try:
-        return found.cell(letter, layer=int(layer or 0), row=int(row), column=int(column))
+        return found.cell(letter, layer=layer, at=at, step=step)
     except ValueError as error:
         raise SettingsError(("cell", f"{written!r}: {error}")) from None
 

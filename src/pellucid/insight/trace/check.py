@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,9 @@ from pellucid.insight.gradient_check import (
     noise,
     sizes,
 )
-from pellucid.layers import LayerCache
-from pellucid.losses import Loss
+from pellucid.layers import Layer, LayerCache
+from pellucid.layers.shapes import by_place, unrolled
 from pellucid.optimizers import optimizer
-from pellucid.propagation import Cache
 
 if TYPE_CHECKING:
     from pellucid.insight.trace.trace import Trace
@@ -64,6 +64,7 @@ def check_trace(trace: Trace, *, step: float, tolerance: float) -> TraceCheck:
         sample_weight=trace.weight,
         l1=trace.l1,
         l2=trace.l2,
+        lengths=trace.lengths,
         step=step,
         tolerance=tolerance,
     )
@@ -75,61 +76,77 @@ def check_trace(trace: Trace, *, step: float, tolerance: float) -> TraceCheck:
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported as wrong
 def _by_example(trace: Trace, step: float, tolerance: float) -> dict[str, Compared]:
-    """dZ[l], dA[l] and dX: examples do not mix, so a whole row is moved at once.
+    """dX, and each dZ[l] and dA[l]: examples do not mix, so a whole row is moved at once.
 
-    dZ[l] only where A[l] = g(Z[l]) is what goes on: else nobody but the layer knows the way.
+    dZ[l] only where A[l] = g(Z[l]), and of no layer that goes from step to step: else nobody but
+    the layer knows the way.
     """
     net = in_float64(trace.network)
-    cache = net.forward(np.asarray(trace.cache.X, dtype=np.float64), cache=True)
+    X = np.asarray(trace.cache.X, dtype=np.float64)
+    cache = net.forward(X, cache=True, lengths=trace.lengths)
     Y = trace.Y.astype(np.float64)
     weight = None if trace.weight is None else trace.weight.astype(np.float64)
     gradients = propagation.backward(cache, Y, trace.loss, weight, inputs=True)
     lost = noise(float(sizes(cache, gradients, Y, trace.loss, weight).max()), step)
-    arrays: dict[str, Compared] = {}
 
-    def hold(name: str, found: Floats, k: int, place: str, at: Floats) -> None:
-        each = _losses_after(cache, k, Y, trace.loss, weight, place)
-        arrays[name] = compared(
-            "L", found, lambda h: _row_differences(each, at, h), step, lost, tolerance
-        )
+    def losses(layers: Sequence[Layer], X: Floats) -> Floats:
+        again = propagation.forward(layers, X, lengths=cache.lengths)
+        found = np.asarray(propagation.losses(again, Y, trace.loss))
+        return found if weight is None else found * weight
 
-    last = len(cache.layers) - 1
-    hold("dX", gradients.dX, 0, "input", cache.X)
-    for k, (layer, kept) in enumerate(zip(cache.layers, cache.caches, strict=True)):
-        l = layer.number
-        by_g = kept.A is kept.output and (layer.activation is not None or kept.Z is kept.A)
-        by_g = by_g and not kept.steps  # Z<t> acts on the steps after it, too
-        if layer.computes_Z and by_g and "dZ" in gradients.by_layer[k]:
-            hold(f"dZ{l}", gradients.dZ[l], k, "Z", kept.Z)
-        if k == last and l not in gradients.dA:
-            continue  # a fused pair goes straight to dZ[L]
-        if k < last and not cache.layers[k + 1].computes_Z:
-            continue  # only what leaves the Scale has a dA of its own in the gradients
+    def held(found: Floats, at: Floats, each: Callable[[Floats], Floats]) -> Compared:
+        return compared("L", found, lambda h: _row_differences(each, at, h), step, lost, tolerance)
+
+    def after(layer: Layer, kept: LayerCache, of_Z: bool) -> Callable[[Floats], Floats]:
+        return lambda values: losses(_instead(net.layers, layer, kept, values, of_Z), cache.X)
+
+    arrays = {"dX": held(gradients.dX, cache.X, lambda X: losses(net.layers, X))}
+    for layer, kept, found in zip(cache.layers, cache.caches, gradients.by_layer, strict=True):
+        if layer.computes_Z and "dZ" in found and _is_g_of_Z(layer, kept):
+            each = after(layer, kept, of_Z=True)
+            arrays[f"dZ{layer.number}"] = held(found["dZ"], kept.Z, each)
+    for k, (layer, kept) in enumerate(zip(cache.chain, cache.chain_caches, strict=True)):
+        l, behind = layer.number, cache.chain[k + 1 :]
+        if not (behind and behind[0].number > l) and (behind or l not in gradients.dA):
+            continue  # only the last of a number has a dA; a fused pair goes straight to dZ[L]
         name = f"dA{l}" if layer.computes_Z else f"dA*{l}"
-        hold(name, gradients.dA[l], k + 1, "input", kept.output)
+        arrays[name] = held(gradients.dA[l], kept.output, after(layer, kept, of_Z=False))
     return arrays
 
 
-def _losses_after(
-    cache: Cache, k: int, Y: Floats, loss: Loss, weight: Floats | None, place: str
-) -> Callable[[Floats], Floats]:
-    """From Z, or the input, of layer k to the weighted loss of each example; k = L is A[L]."""
-    layers = cache.layers
+def _is_g_of_Z(layer: Layer, kept: LayerCache) -> bool:
+    """Whether a layer's output is g(Z) and nothing else, and each step's by itself."""
+    if kept.Z is None or kept.steps:
+        return False
+    output = _output(layer, kept.Z)
+    there = True if kept.valid is None else kept.valid
+    return bool(np.array_equal(np.where(there, output, 0), kept.output, equal_nan=True))
 
-    def losses(values: Floats) -> Floats:
-        if k == len(layers):
-            return np.asarray(loss.value(Y, values))
-        A, caches = values, list(cache.caches[:k])
-        for number, layer in enumerate(layers[k:]):
-            if number == 0 and place == "Z":
-                A = values if layer.activation is None else layer.activation(values)
-                made = LayerCache(cache.caches[k].A_prev, A, values, A)
-            else:
-                A, made = layer.forward(A)
-            caches.append(made)
-        return np.asarray(propagation.losses(Cache(layers, cache.X, caches), Y, loss))
 
-    return losses if weight is None else lambda values: losses(values) * weight
+def _output(layer: Layer, Z: Floats) -> Floats:
+    """A = g(Z), a column for each example."""
+    if layer.activation is None:
+        return Z
+    A = layer.activation(by_place(Z, layer.output_shape[-1]))
+    found: Floats = unrolled(A, Z.shape[1])
+    return found
+
+
+def _instead(
+    layers: Sequence[Layer], layer: Layer, kept: LayerCache, values: Floats, of_Z: bool
+) -> list[Layer]:
+    """The layers with one of them, be it inside of another, that has these for its output or Z."""
+
+    def changed(each: Layer) -> Layer:
+        if each is not layer:
+            return each.with_inner(changed)
+        A, Z = (_output(each, values), values) if of_Z else (values, None)
+        made = copy.copy(each)
+        cache = LayerCache(kept.A_prev, A, Z, A, inner=kept.inner)
+        made.forward = lambda *_, **given: (A, cache)  # type: ignore[method-assign]
+        return made
+
+    return list(map(changed, layers))
 
 
 def _row_differences(each: Callable[[Floats], Floats], at: Floats, step: float) -> Floats:
@@ -151,7 +168,9 @@ def _fused_difference(trace: Trace) -> tuple[float | None, str]:
         return None, note
     session = engine.start(job)
     try:
-        found = session.gradients(Examples(trace.cache.X, trace.Y, trace.weight), position=None)
+        found = session.gradients(
+            Examples(trace.cache.X, trace.Y, trace.weight, lengths=trace.lengths), position=None
+        )
     finally:
         session.close()
     pairs = [(trace.network.forward(trace.cache.X), trace.cache.A[trace.network.L])]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.insight.trace.text import count, labels, picked
-from pellucid.record import Matrix, mathml, name, shown
+from pellucid.insight.trace.text import count, labels, left_out, shapes
+from pellucid.record import DIGITS, Matrix, Picture, mathml, name, pictures, shown
+from pellucid.record.layout import PICTURES, picked
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 ROWS, COLUMNS = 8, 8
@@ -28,6 +30,7 @@ _STYLE = """
 .pellucid-trace p{margin:.2rem 0;opacity:.8}
 .pellucid-trace .numbers{overflow-x:auto;padding:.3rem 0;display:flex;align-items:center}
 .pellucid-trace mtd{padding:.1em .5em;font-variant-numeric:tabular-nums}
+.pellucid-trace .picture{border:1px solid;padding:.15em 0;margin:0 .15em}
 .pellucid-trace .shape{font-size:.85em}
 @media print{
  @page{size:A4;margin:15mm}
@@ -59,10 +62,7 @@ def fragment(trace: Trace) -> str:
     n = "-".join(map(str, trace.network.n))
     m = trace.cache.X.shape[1]
     head = f"<p>{n}, {count(m)}, loss {escape(trace.loss.name)}, {_math(f'J = {trace.J:.6g}')}</p>"
-    given = "".join(
-        _numbers(_math(f"{letter} = ", _matrix(values) + _names(trace.names[letter])), letter)
-        for letter, values in (("X", trace.cache.X), ("Y", trace.Y))
-    )
+    given = "".join(_given(trace, letter) for letter in ("X", "Y"))
     parts = [f'<div class="pellucid-trace"><style>{_STYLE}</style>{head}{given}']
     for title, steps in trace.sections().items():
         parts.append(f"<h2>{title}</h2>")
@@ -70,12 +70,26 @@ def fragment(trace: Trace) -> str:
     return "".join([*parts, "</div>"])
 
 
+def _given(trace: Trace, letter: str) -> str:
+    values, volume = trace.Y if letter == "Y" else trace.cache.X, trace.volumes.get((letter, 0))
+    if volume is not None:
+        return _numbers(_math(f"{letter} = ", _album(pictures(values, volume))), letter)
+    return _numbers(_math(f"{letter} = ", _matrix(values) + _names(trace.names[letter])), letter)
+
+
+def step_fragment(step: Step) -> str:
+    """Return what one step shows of itself in a notebook's cell."""
+    return f'<div class="pellucid-trace"><style>{_STYLE}</style>{_section(step)}</div>'
+
+
 def _section(step: Step) -> str:
-    blocks = [*map(_part, step.parts), f"<mo>=</mo>{_matrix(step.values)}"]
+    result_shown = _album(step.pictures) or _matrix(step.shown) + _names(list(step.names))
+    blocks = [*map(_part, step.parts), f"<mo>=</mo>{result_shown}"]
     numbers = "".join(f"<math><mrow>{block}</mrow></math>" for block in blocks)
     result = escape(name(step.key))
+    before = f"<p>{left_out(step)}</p>" if step.left_out else ""
     return (
-        f'<section aria-label="{result}"><h3 tabindex="0">{_formula(step.formula)}</h3>'
+        f'{before}<section aria-label="{result}"><h3 tabindex="0">{_formula(step.formula)}</h3>'
         f'<p class="shape">{escape(shapes(step, "×"))}</p><p>{escape(step.why)}</p>'
         f"{_numbers(numbers, f'{result} with its numbers')}</section>"
     )
@@ -94,9 +108,9 @@ def _formula(formula: str) -> str:
     return " ".join(map(_math, pieces)) if len(formula) > LONGEST else _math(formula)
 
 
-def _numbers(math: str, label: str) -> str:
+def _numbers(numbers: str, label: str) -> str:
     """A row that scrolls where it is too wide, by keyboard too."""
-    return f'<div class="numbers" tabindex="0" role="group" aria-label="{label}">{math}</div>'
+    return f'<div class="numbers" tabindex="0" role="group" aria-label="{label}">{numbers}</div>'
 
 
 def _names(names: list[str]) -> str:
@@ -110,25 +124,44 @@ def _names(names: list[str]) -> str:
 
 def _part(part: str | Matrix) -> str:
     if isinstance(part, Matrix):
-        return _matrix(part.shown)
+        return _album(part.pictures) or _matrix(part.shown, part.digits)
     return f"<mspace width='0.3em'/>{mathml(part)}<mspace width='0.3em'/>"
 
 
-def _matrix(values: NDArray[Any]) -> str:
+def _album(found: list[Picture]) -> str:
+    """Pictures beside each other, what each is above it; of many the first."""
+    blocks = []
+    for each in found[:PICTURES]:
+        drawn = f'<mtable class="picture">{_rows(each.values)}</mtable>'
+        label = f"<mtext>{escape(each.label)}</mtext>"
+        blocks.append(f"<mover>{drawn}{label}</mover>" if each.label else drawn)
+    if len(found) > PICTURES:
+        blocks.append(f"<mtext>… {len(found) - PICTURES} more</mtext>")
+    between = '<mspace width="0.5em"/>'
+    return f"<mrow>{between.join(blocks)}</mrow>" if blocks else ""
+
+
+def _matrix(values: NDArray[Any], digits: int = DIGITS) -> str:
     if values.ndim == 0:
         return f"<mn>{escape(shown(values))}</mn>"
+    return f"<mrow><mo>[</mo><mtable>{_rows(values, digits)}</mtable><mo>]</mo></mrow>"
+
+
+def _rows(values: NDArray[Any], digits: int = DIGITS) -> str:
     rows, columns = picked(len(values), ROWS), picked(values.shape[1], COLUMNS)
     lines = []
     for row in rows:
-        cells = "".join(f"<mtd>{_cell(values, row, column)}</mtd>" for column in columns)
+        cells = "".join(f"<mtd>{_cell(values, row, column, digits)}</mtd>" for column in columns)
         lines.append(f"<mtr>{cells}</mtr>")
-    return f"<mrow><mo>[</mo><mtable>{''.join(lines)}</mtable><mo>]</mo></mrow>"
+    return "".join(lines)
 
 
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
+def _cell(values: NDArray[Any], row: int | None, column: int | None, digits: int) -> str:
     if row is None or column is None:
         return f"<mo>{'⋱' if row is None and column is None else '⋮' if row is None else '⋯'}</mo>"
-    return f"<mn>{shown(values[row, column]).replace('-', '−')}</mn>"
+    if math.isnan(values[row, column]):
+        return "<mo>·</mo>"
+    return f"<mn>{shown(values[row, column], digits).replace('-', '−')}</mn>"
 
 
 def _math(formula: str, more: str = "") -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid._catalogue import did_you_mean
 from pellucid.insight.trace.trace import Trace, trace
-from pellucid.layers import Dense
+from pellucid.layers import Conv2D, Dense, Recurrent
 from pellucid.network import Network
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ class Preset:
     source : str
         The lecture.
     inputs : tuple of str
-        What each row of X is; ``target`` is what Y is.
+        What each row of X is, or its columns where they are unrolled; ``target`` is what Y is.
     X, Y : array
         (n[0], m) and (n[L], m).
     loss : str
@@ -48,7 +48,9 @@ class Preset:
     def trace(self, **how: Any) -> Trace:
         """Return the trace of one pass of all examples; ``how`` is what :func:`trace` takes."""
         title = f"{self.title} ({self.source})"
-        how = {"inputs": self.inputs, "outputs": (self.target,), "title": title, **how}
+        names = {"inputs": self.inputs} if len(self.inputs) == len(self.X) else {}
+        names |= {"outputs": (self.target,)} if len(self.Y) == 1 else {}
+        how = {**names, "title": title, **how}
         return trace(self.build(), self.X, self.Y, self.loss, **how)
 
 
@@ -66,7 +68,8 @@ def _xor() -> Network:
 
 
 def _house() -> Network:
-    net = Network([Dense(1, "identity")], n_inputs=1, dtype="float64", seed=0)
+    """The price is max(0, w x + b): never negative."""
+    net = Network([Dense(1, "relu")], n_inputs=1, dtype="float64", seed=0)
     net.set_parameters({1: ([[0.14]], [[90]])})
     return net
 
@@ -80,6 +83,20 @@ def _movies() -> Network:
     """Two hidden units that see the two corners Susan dislikes: sums near 0 and near 2."""
     net = Network([Dense(2, "sigmoid"), Dense(1, "sigmoid")], 2, dtype="float64", seed=0)
     net.set_parameters({1: ([[6, 6], [6, 6]], [-3, -9]), 2: ([[8, -8]], [-4])})
+    return net
+
+
+def _edges() -> Network:
+    """Bright on the left less bright on the right: 3 where the brightness falls, else 0."""
+    net = Network([Conv2D(1, 3, "identity")], (6, 6, 1), dtype="float64", seed=0)
+    net.set_parameters({1: ([[1, 0, -1] * 3], [0])})
+    return net
+
+
+def _echo() -> Network:
+    """a<t> = 0.5 a<t-1> + x<t>: what was heard is heard again, half as loud."""
+    net = Network([Recurrent(1, "identity", sequences=True)], (4, 1), dtype="float64", seed=0)
+    net.set_parameters({1: ([[0.5, 1]], [0])})
     return net
 
 
@@ -112,7 +129,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "house-price-neuron",
-            "One identity unit: the price of a house from its size",
+            "One ReLU unit: the price of a house from its size, never negative",
             "lecture 002",
             ("size in square feet",),
             "price in 1000 dollars",
@@ -142,6 +159,28 @@ PRESETS: dict[str, Preset] = {
             np.array([[0, 1, 1, 0, 1]], dtype=float),
             "binary_cross_entropy",
             _movies,
+        ),
+        Preset(
+            "edge-detector",
+            "A filter of 3 x 3 finds the vertical edge of a picture of 6 x 6",
+            "lecture 002",
+            ("a picture of 6 x 6 pixels, bright on the left",),
+            "1 where the edge is",
+            np.tile([1.0, 1, 1, 0, 0, 0], 6).reshape(-1, 1),
+            np.tile([0.0, 1, 1, 0], 4).reshape(-1, 1),
+            "half_squared_error",
+            _edges,
+        ),
+        Preset(
+            "echo",
+            "A unit that repeats its input, half as loud at each step",
+            "lecture 004",
+            ("a sound at the first of 4 steps",),
+            "as loud at each step",
+            np.array([[8.0, 0, 0, 0]]).T,
+            np.array([[8.0, 8, 8, 8]]).T,
+            "half_squared_error",
+            _echo,
         ),
     )
 }

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.insight.trace.passes import Step, shapes
-from pellucid.record import Matrix, name, shown
+from pellucid.record import DIGITS, Matrix, Volume, name, pictures
+from pellucid.record.layout import (
+    COLUMNS,
+    PICTURES,
+    ROWS,
+    album,
+    beside,
+    matrix,
+    picked,
+)
 
 if TYPE_CHECKING:
+    from pellucid.insight.trace.passes import Step
     from pellucid.insight.trace.trace import Trace
 
 NARROWEST = 40
-ROWS, COLUMNS = 6, 8
-"""Larger matrices show their first rows and columns, and the last."""
-
 SHORTEST, LONGEST = 6, 16
 """Characters of a row's name: with room for less it is left out, for more columns make way."""
-
-Block = list[str]
 
 
 def as_text(trace: Trace, width: int | None) -> str:
@@ -34,13 +39,16 @@ def as_text(trace: Trace, width: int | None) -> str:
     )  # fmt: skip
     lines += [""]
     for letter, values in (("X", trace.cache.X), ("Y", trace.Y)):
-        names = labels(trace.names[letter], ROWS)
+        volume = trace.volumes.get((letter, 0))
+        names = [] if volume else labels(trace.names[letter], ROWS)
         room = min(max(map(len, names), default=-2), LONGEST) + 2
-        lines += _labelled(_given(letter, values, width - room), names, width)
+        lines += _labelled(_given(letter, values, width - room, volume), names, width)
 
     for title, steps in trace.sections().items():
         lines += ["", title, "=" * len(title)]
         for step in steps:
+            if step.left_out:
+                lines += ["", left_out(step)]
             lines += ["", *_step(step, width)]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -50,14 +58,56 @@ def count(m: int) -> str:
     return f"{m} example{'' if m == 1 else 's'}"
 
 
-def _given(title: str, values: NDArray[Any], width: int) -> list[str]:
-    most = COLUMNS
-    while most > 1:
-        lines = _beside([[f"{title} ="], matrix(values, ROWS, most)])
+def left_out(step: Step) -> str:
+    """Return what stands before a step where some are left out: "... 12 more steps ..."."""
+    return f"... {step.left_out} more steps ..."
+
+
+def shapes(step: Step, times: str = "x") -> str:
+    """Return the shape of the result and of what is put in, for the dimension check.
+
+    ``"3x5: W[1] 3x2, X 2x5, b[1] 3x1"``.
+    """
+    given = [
+        f"{p.name} {times.join(map(str, p.shown.shape))}"
+        for p in step.parts
+        if isinstance(p, Matrix)
+    ]
+    shape = times.join(map(str, step.values.shape))
+    if step.volume is not None and not step.volume.by_row:
+        shape += f", {times.join(map(str, step.volume.shape))} unrolled"
+    return f"{shape}: {', '.join(dict.fromkeys(given))}"
+
+
+def _given(
+    title: str,
+    values: NDArray[Any],
+    width: int,
+    volume: Volume | None = None,
+    digits: int = DIGITS,
+) -> list[str]:
+    if volume is not None:
+        found = pictures(values, volume)
+        for columns, across in itertools.product(range(COLUMNS, 0, -1), range(PICTURES, 0, -1)):
+            lines = beside([[f"{title} ="], drawn := album(found, columns, across)])
+            if max(map(len, lines)) <= width:
+                return lines
+        return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
+    for most, exact in _tries():
+        drawn = matrix(values, ROWS, most, digits if exact else DIGITS)
+        lines = beside([[f"{title} ="], drawn])
         if max(map(len, lines)) <= width:
+            return lines
+        if most == 2:
             break
-        most -= 1
-    return lines
+    return lines if len(title) <= SHORTEST else [f"{title} =", *drawn]
+
+
+def _tries() -> Iterator[tuple[int, bool]]:
+    """How many columns are tried: all, then with the digits that are usual, then fewer."""
+    yield COLUMNS, True
+    for columns in range(COLUMNS, 0, -1):
+        yield columns, False
 
 
 def labels(names: list[str], most: int) -> list[str]:
@@ -78,17 +128,37 @@ def _labelled(lines: list[str], names: list[str], width: int) -> list[str]:
 def _step(step: Step, width: int) -> list[str]:
     """The formula, then the same with the numbers put in, side by side if they fit."""
     lines = _fitted(f"{step.formula}    ({shapes(step)})", width)
-    for columns in range(COLUMNS, 0, -1):
+    for columns, of_pictures, across in _layouts(step):
         blocks = [
-            matrix(part.shown, ROWS, columns) if isinstance(part, Matrix) else [part]
+            [part]
+            if isinstance(part, str)
+            else album(part.pictures, of_pictures, across)
+            or matrix(part.shown, ROWS, columns, part.digits)
             for part in step.parts
         ]
-        laid = _beside([*blocks, ["="], matrix(step.values, ROWS, columns)])
+        result = album(step.pictures, of_pictures, across) or matrix(step.shown, ROWS, columns)
+        laid = beside([*blocks, ["="], result])
         if max(map(len, laid)) + 2 <= width:
-            return lines + ["  " + line for line in laid]
-        if columns <= 3:
-            break
+            above = (len(laid) - len(result)) // 2
+            names = [*[""] * above, *_names(step)] if step.names else []
+            names += [""] * (len(laid) - len(names)) if names else []
+            return lines + _labelled(["  " + line for line in laid], names, width)
     return lines + _stacked(step, width)
+
+
+def _layouts(step: Step) -> Iterator[tuple[int, int, int]]:
+    """How many columns of a matrix are tried, and of a picture, and how many pictures in a row.
+
+    Pictures are left whole as long as there is something else to make narrower. Where a sum shall
+    add up, or three columns are too many, the arrays go below one another.
+    """
+    albums = [step.pictures, *(part.pictures for part in step.parts if isinstance(part, Matrix))]
+    most = max(map(len, albums))
+    adds_up = any(isinstance(part, Matrix) and part.digits > DIGITS for part in step.parts)
+    for columns in range(COLUMNS, COLUMNS - 1 if adds_up else 2, -1):
+        for of_pictures in dict.fromkeys((COLUMNS, columns)) if most else (columns,):
+            for across in dict.fromkeys((max(most, 1), 1)):
+                yield columns, of_pictures, across
 
 
 def _stacked(step: Step, width: int) -> list[str]:
@@ -96,54 +166,17 @@ def _stacked(step: Step, width: int) -> list[str]:
     lines: list[str] = []
     for part in step.parts:
         if isinstance(part, Matrix):
-            title = name(part.key) + ("^T" if part.transposed else "")
-            lines += ["  " + line for line in _given(title, part.shown, width - 2)]
+            how = (width - 2, part.volume, part.digits)
+            lines += ["  " + line for line in _given(part.name, part.shown, *how)]
         else:
             lines += ["  " + line for line in _fitted(part, width - 2)]
-    return lines + ["  " + line for line in _given(name(step.key), step.values, width - 2)]
+    result = _given(name(step.key), step.shown, width - 2, step.volume)
+    return lines + _labelled(["  " + line for line in result], _names(step), width)
 
 
-def matrix(values: NDArray[Any], rows: int = ROWS, columns: int = COLUMNS) -> Block:
-    """Return a matrix as lines of one length.
-
-    >>> print("\\n".join(matrix(np.array([[1.0, -0.5], [0.25, 3.0]]))))
-    [   1  -0.5]
-    [0.25     3]
-    >>> matrix(np.arange(40.0).reshape(1, 40), columns=3)
-    ['[0  1  ...  39]']
-    """
-    if values.ndim < 2:
-        return [shown(values)] if values.ndim == 0 else matrix(values[np.newaxis], rows, columns)
-    picked_rows, picked_columns = picked(len(values), rows), picked(values.shape[1], columns)
-    cells = [[_cell(values, row, column) for column in picked_columns] for row in picked_rows]
-    widths = [max(len(line[k]) for line in cells) for k in range(len(picked_columns))]
-    return [
-        "[" + "  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) + "]"
-        for line in cells
-    ]
-
-
-def _cell(values: NDArray[Any], row: int | None, column: int | None) -> str:
-    return "..." if row is None or column is None else shown(values[row, column])
-
-
-def picked(count: int, most: int) -> list[int | None]:
-    """Return the indices that are shown; None is the gap."""
-    if count <= max(most, 1):
-        return list(range(count))
-    return [*range(max(most - 1, 1)), None, count - 1] if most > 1 else [0, None]
-
-
-def _beside(blocks: list[Block]) -> list[str]:
-    """Lay blocks out side by side, each centred in height."""
-    height = max(map(len, blocks))
-    columns = []
-    for block in blocks:
-        width = max(map(len, block))
-        above = (height - len(block)) // 2
-        padded = [""] * above + block + [""] * (height - above - len(block))
-        columns.append([line.ljust(width) for line in padded])
-    return [" ".join(line).rstrip() for line in zip(*columns, strict=True)]
+def _names(step: Step) -> list[str]:
+    """What the rows of the result are called."""
+    return labels(list(step.names), ROWS)
 
 
 def _fitted(text: str, width: int) -> list[str]:

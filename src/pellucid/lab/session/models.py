@@ -152,11 +152,13 @@ def _dense(
             s = layer.parameters["s"] if s is None else s * layer.parameters["s"]
             continue
         g = getattr(layer, "activation", None)
-        if type(layer) is not Dense or g is None or not isinstance(g.spec(), str):
-            what = f"{layer!r}" if type(layer) is not Dense else f"the activation {g!r}"
+        plain = type(layer) is Dense and not layer.variant
+        if not isinstance(layer, Dense) or not plain or g is None or not isinstance(g.spec(), str):
+            what = f"the activation {g!r}" if plain else f"{layer!r:.120}"
             raise ModelError(
                 f"the lab cannot show {title}: layer {layer.number} has {what}. It shows Dense "
-                "layers, with the activations as they stand in docs/catalogues.md."
+                "layers without mask and each_step, with the activations as they stand in "
+                "docs/catalogues.md."
             )
         W = layer.parameters["W"]
         if s is not None:

@@ -42,7 +42,7 @@ function token({ sum, over, letter, layer, place, number, power, word, one, symb
   if (sum && over) return m("munder", m("mo", "∑"), m("mi", over));
   if (letter && place) {
     const below = m("mrow", ...place.split(", ").flatMap((part, k) => [...(k ? [m("mo", ",")] : []), m(/\d/.test(part) ? "mn" : "mi", part)]));
-    return layer ? m("msubsup", m("mi", letter), below, m("mrow", m("mo", "["), m("mn", layer), m("mo", "]"))) : m("msub", m("mi", letter), below);
+    return layer ? m("msubsup", m("mi", letter), below, m("mrow", m("mo", "["), m("mn", layer), m("mo", "]"))) : m("msub", m("mi", letter === "L" ? "ℒ" : letter), below);
   }
   if (number) {
     const digits = m("mn", number.replace("-", "−"));

@@ -30,7 +30,7 @@ export function matrix(name, values, how = {}) {
     const kind = [here && "chosen", sources?.has(`${name},${row},${column}`) && "source", changed && changed[row][column] !== value && "changed"].filter(Boolean).join(" ");
     const marked = kind.includes("source") ? h("mark", {}, shown(value)) : shown(value);
     return h("td", { class: kind, "data-cell": `${name},${row},${column}` },
-      pick ? h("button", { tabindex: here ? 0 : -1, "aria-pressed": String(here), "aria-label": `${name}, row ${row}, column ${column}: ${shown(value)}`, onclick: () => pick(row, column) }, shown(value)) : marked);
+      pick ? h("button", { tabindex: here ? 0 : -1, "aria-pressed": String(here), "aria-label": `${title ?? name}, row ${row}, column ${column}: ${shown(value)}`, onclick: () => pick(row, column) }, shown(value)) : marked);
   }
 
   const reached = pick ? {} : { tabindex: 0, role: "group", "aria-label": `${title ?? name}${transposed ? ", transposed" : ""}` };

@@ -8,6 +8,9 @@ import { matrix } from "./matrix.js";
 /** The most parameters for which the gradient is checked unasked. */
 const SMALL = 150;
 
+/** The loss of each example as the lectures write it. @param {string} name as the server calls an array */
+const called = (name) => name === "L" ? "ℒ" : name;
+
 /** @param {import("./lab.js").Lab} lab */
 export function pass(lab) {
   /** @type {any} */ let trace = null;
@@ -70,10 +73,7 @@ export function pass(lab) {
     const fresh = await lab.socket.ask("trace", { examples }); // what it refuses is said in its place
     if (mine !== asked) return;
     trace = fresh;
-    const backward = trace.steps.findIndex((/** @type {any} */ step) => step.letter.startsWith("d"));
-    const phases = trace.steps.map((/** @type {any} */ step, /** @type {number} */ k) => ({ ...step, phase: k < backward ? "Forward" : "Backward" }));
-    phases.splice(backward, 0, { phase: "Loss", result: "J", rows: 0 });
-    steps = [...phases, { phase: "Update", result: "new W, b", rows: 0 }];
+    steps = [...trace.steps, { phase: "Update", result: "new W, b", rows: 0 }];
     const kept = Math.min(current, steps.length - 1);
     verdict = null;
     await choose(kept, Math.min(row, (steps[kept].rows || 1) - 1), Math.min(column, (steps[kept].columns || 1) - 1), false);
@@ -98,8 +98,7 @@ export function pass(lab) {
   }
 
   function tell() {
-    const step = steps[current];
-    say(cell ? `${cell.formula} ${cell.numbers}`.replaceAll(" * ", " times ") : step.phase === "Loss" ? `Loss: J = ${shown(trace.J)}` : "Update: W and b of every layer.");
+    say(cell ? `${cell.formula} ${cell.numbers}`.replaceAll(" * ", " times ") : "Update: W and b of every layer.");
   }
 
   /** @param {number} by */
@@ -121,7 +120,7 @@ export function pass(lab) {
     const inside = box.contains(document.activeElement) && view.contains(document.activeElement);
     drawStrip();
     const step = steps[current];
-    view.replaceChildren(...(step.phase === "Loss" ? lossStep() : step.phase === "Update" ? updateStep() : matrixStep(step)));
+    view.replaceChildren(...(step.phase === "Update" ? updateStep() : matrixStep(step)));
     if (inside) /** @type {HTMLElement | null} */ (view.querySelector("button[tabindex='0']"))?.focus();
   }
 
@@ -134,7 +133,7 @@ export function pass(lab) {
       return h("li", { class: head && "first" }, head, h("button", {
         class: `small${step.broken ? " broken" : ""}`, "aria-current": k === current ? "step" : undefined, tabindex: k === current ? 0 : -1,
         onclick: () => choose(k),
-      }, step.result));
+      }, called(step.result)));
     }));
     const button = strip.querySelector("[aria-current]");
     if (focused) button?.focus();
@@ -147,19 +146,23 @@ export function pass(lab) {
       const found = cell?.sources.find((/** @type {any} */ each) => each.array === name);
       return /** @type {[number, number]} */ (found ? [found.row, found.column] : [0, 0]);
     };
+    const put = new Set(step.parts.map((/** @type {any} */ part) => part.name));
+    /** @type {string[]} */ // what the cell comes from beside what the step shows: with a fused pair ℒ is worked out from Z
+    const others = [...new Set(/** @type {string[]} */ ((cell?.sources ?? []).map((/** @type {any} */ each) => each.array)))].filter((name) => !put.has(name) && name in trace.arrays);
     return [
-      h("h3", {}, `${step.phase}: ${step.result}`),
+      h("h3", {}, `${step.phase}: ${called(step.result)}`),
       formula("Formula", written(step.mathml)),
       h("p", { class: "note" }, step.why),
       step.broken && h("p", { class: "warning" }, step.broken),
       h("div", { class: "equation" },
-        matrix(step.result, trace.arrays[step.result], { around: [row, column], chosen: [row, column], pick: (r, c) => choose(current, r, c) }),
+        matrix(step.result, trace.arrays[step.result], { title: called(step.result), around: [row, column], chosen: [row, column], pick: (r, c) => choose(current, r, c) }),
         h("span", { class: "sign" }, "="),
         step.parts.map((/** @type {any} */ part) => typeof part === "string"
           ? h("span", { class: "sign" }, part.replace("*", "∗"))
-          : matrix(part.name, trace.arrays[part.name], { transposed: part.transposed, around: near(part.name), sources }))),
+          : matrix(part.name, trace.arrays[part.name], { title: called(part.name), transposed: part.transposed, around: near(part.name), sources })),
+        others.map((name) => [h("span", { class: "sign" }, "from"), matrix(name, trace.arrays[name], { around: near(name), sources })])),
       cell && h("div", { class: "cell", "data-value": cell.value },
-        h("h4", {}, `${step.result}, row ${row}, column ${column}`),
+        h("h4", {}, `${called(step.result)}, row ${row}, column ${column}`),
         formula("Formula of the cell", ofCell(cell.formula)),
         formula("The same with its numbers", ofCell(cell.numbers))),
     ].filter(Boolean);
@@ -167,17 +170,6 @@ export function pass(lab) {
 
   /** Long ones are scrolled, by keyboard too. @param {string} label @param {Node} math */
   const formula = (label, math) => h("div", { class: "formula", tabindex: 0, role: "group", "aria-label": label }, math);
-
-  function lossStep() {
-    const L = lab.state.n.length - 1;
-    return [
-      h("h3", {}, "Loss: J"),
-      h("p", { class: "formula" }, trace.loss ? `ℒ = ${trace.loss.formula}` : ""),
-      h("p", { class: "note" }, "The loss of each example, and J, their mean with the penalties."),
-      h("div", { class: "equation" }, matrix(`A[${L}]`, trace.arrays[`A[${L}]`]), matrix("Y", trace.arrays.Y), matrix("losses", [trace.losses], { title: "ℒ" })),
-      h("p", { class: "result-line" }, "J = ", h("strong", { id: "traced-J" }, shown(trace.J))),
-    ];
-  }
 
   function updateStep() {
     const { before, after, learning_rate } = updated ?? {};

@@ -16,21 +16,21 @@ State = dict[str, Any]
 
 
 def trace_state(trace: Trace, fault: Fault | None) -> State:
-    """Return every step of a pass, and every array by its name."""
+    """Return every step of a pass to J and back, and every array by its name."""
+    phases = {"Forward": trace.forward, "Cost": trace.cost, "Backward": trace.backward}
     return {
-        "steps": [_step(step, fault) for step in trace.steps],
+        "steps": [_step(step, phase, fault) for phase in phases for step in phases[phase]],
         "arrays": {label(key): np.atleast_2d(values) for key, values in trace.arrays.items()},
         "J": trace.J,
-        "losses": trace.losses,
-        "loss": {"name": trace.loss.name, "formula": trace.loss.formula},
     }
 
 
-def _step(step: Step, fault: Fault | None) -> State:
-    letter, layer = step.key
+def _step(step: Step, phase: str, fault: Fault | None) -> State:
+    letter, layer = step.key[:2]
     rows, columns = step.values.shape
     broken = fault is not None and letter in fault.steps
     return {
+        "phase": phase,
         "result": label(step.key),
         "letter": letter,
         "layer": layer,
@@ -45,8 +45,8 @@ def _step(step: Step, fault: Fault | None) -> State:
                 "layer": part.key[1],
                 "transposed": part.transposed,
             }
-            if isinstance(part, Matrix)
-            else part
+            if isinstance(part, Matrix) and not part.called
+            else str(getattr(part, "called", part))
             for part in step.parts
         ],
         "rows": rows,

@@ -7,6 +7,7 @@ from typing import Any
 from pellucid.lab.session.experiment import Experiment
 from pellucid.lab.views.boundary import extent_of
 from pellucid.metrics import metric
+from pellucid.network.table import HEADER
 from pellucid.tasks import TASKS
 
 State = dict[str, Any]
@@ -15,7 +16,7 @@ State = dict[str, Any]
 def state_of(experiment: Experiment, *, brief: bool = False) -> State:
     """Return the state; ``brief`` leaves out what only changes when an experiment is opened."""
     e = experiment
-    header, rows = e.network._dimensions()
+    rows = e.network._dimensions()
     data: State = {"A": e.outputs()}
     if not brief:
         data |= {
@@ -37,7 +38,7 @@ def state_of(experiment: Experiment, *, brief: bool = False) -> State:
         "experiment": e.settings.to_dict(),
         "n": e.network.n,
         "n_parameters": e.network.n_parameters,
-        "shapes": [dict(zip(header, row, strict=True)) for row in rows],
+        "shapes": [dict(zip(HEADER, row, strict=True)) for row in rows],
         "parameters": e.network.parameters,
         "data": data,
         "epoch": e.epoch,
