@@ -30,9 +30,8 @@ RULES: tuple[Rule, ...] = (
     gradients.EXPLODING,
     *gradients.DEAD_FROM_START,
     gradients.SATURATED_FROM_START,
-    time.STUCK,
+    time.STUCK_FROM_START,
     time.VANISHING,
-    time.TOO_LONG,
     gradients.VANISHING,
     learning.ASCENT,
     *standstill.RULES,
@@ -42,7 +41,10 @@ RULES: tuple[Rule, ...] = (
     fit.TOO_NARROW,
     *gradients.DEAD_SINCE,
     gradients.SATURATED,
+    time.STUCK_SINCE,
+    time.TOO_LONG,
     *learning.RULES,
+    data.UNLEARNABLE,
     *fit.RULES,
 )
 """Every rule, the most causal first. A new one is an entry in one of the files."""

@@ -9,7 +9,6 @@ from pellucid.insight.diagnosis.rules.rule import (
     TRAINING,
     Detection,
     Rule,
-    at_chance,
     hurts,
     percent,
 )
@@ -199,8 +198,8 @@ def nothing(e: Evidence) -> list[Detection]:
     if t is not None and t.values == 1:
         one = f"it has the value {t.low:g} in every row"
         return [Detection("warning", "the target", one, "Check which column is the target.")]
-    if r is None or t is None or (not e.plain and at_chance(e)):
-        return []  # of pictures and sequences simple learners may learn nothing
+    if r is None or t is None:
+        return []
     if t.task == "regression":
         chance, error = 0.0, 1 / math.sqrt(r.rows)
         reached = max(r.score, s.validation if s and s.validation is not None else -1.0)
@@ -306,6 +305,10 @@ def _placeholders(e: Evidence) -> list[Detection]:
     return found
 
 
+_NOTHING = "If Y does not depend on X, the training examples can only be memorised."
+UNLEARNABLE = Rule("nothing_to_learn", _NOTHING, lambda e: [] if e.plain else nothing(e), TRAINING)
+"""Of pictures and sequences, where simple learners may learn nothing either: what holds the network
+back comes first."""
 RULES = (
     Rule(
         "placeholder_value",
@@ -346,8 +349,8 @@ RULES = (
     ),
     Rule(
         "nothing_to_learn",
-        "If Y does not depend on X, the training examples can only be memorised.",
-        nothing,
+        _NOTHING,
+        lambda e: nothing(e) if e.plain else [],
         (*TRAINING, "weights_too_small", "weights_too_large"),
     ),
     Rule(

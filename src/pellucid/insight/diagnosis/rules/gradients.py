@@ -150,6 +150,7 @@ def _saturated(e: Evidence, at_start: bool) -> list[Detection]:
 
 
 _LATER = (
+    "nothing_to_learn",
     "learning_rate_too_low",
     "stopped_too_early",
     "batch_too_large",

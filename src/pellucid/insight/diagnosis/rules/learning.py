@@ -330,7 +330,7 @@ def _early(e: Evidence) -> list[Detection]:
 
 
 _WEAK = ("stopped_too_early", "underfitting", "class_imbalance", "constant_answer",
-         "no_better_than_constant")  # fmt: skip
+         "no_better_than_constant", "nothing_to_learn")  # fmt: skip
 TOO_HIGH = Rule(
     "learning_rate_too_high",
     "W := W - α dJ/dW: if α is too large, a step overshoots the minimum and J rises.",

@@ -174,7 +174,7 @@ def _linear(e: Evidence) -> list[Detection]:
     ]
 
 
-_LATER = ("symmetry", *SYMPTOMS)
+_LATER = ("symmetry", *SYMPTOMS, "nothing_to_learn")
 """What a bad start leads to."""
 
 RULES = (
@@ -197,7 +197,7 @@ RULES = (
         'Units that start equal get equal gradients and stay equal: the "symmetry problem" '
         "(lecture 003).",
         _symmetric,
-        ("weights_too_large", "weights_too_small", *SYMPTOMS),
+        ("weights_too_large", "weights_too_small", *SYMPTOMS, "nothing_to_learn"),
     ),
     Rule(
         "weights_too_large",

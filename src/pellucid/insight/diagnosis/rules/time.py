@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pellucid.insight.diagnosis.evidence import Evidence
@@ -118,7 +119,8 @@ def _exploding(e: Evidence) -> list[Detection]:
     return found
 
 
-def _stuck(e: Evidence) -> list[Detection]:
+def _stuck(e: Evidence, at_start: bool) -> list[Detection]:
+    """Layers with gates that are stuck: from the start on, or only since."""
     found = []
     for looks in _looks(e).values():
         first, layer = looks[0], looks[-1]
@@ -126,6 +128,8 @@ def _stuck(e: Evidence) -> list[Detection]:
             continue
         share, start = (each.get("stuck", 0) / layer["gates"] for each in (layer, first))
         begun = e.start is not None and "stuck" in first
+        if (begun and start >= MANY) != at_start:
+            continue
         harm = fails(e) or (begun and start >= MANY and not answers_well(e))
         many = max(share, start) >= MANY
         found.append(
@@ -145,7 +149,7 @@ def _stuck(e: Evidence) -> list[Detection]:
 _LATER = (
     "vanishing_gradient", "exploding_gradient", "learning_rate_too_low", "stopped_too_early",
     "batch_too_large", "underfitting", "constant_answer", "no_better_than_constant",
-    "class_imbalance", "overfitting",
+    "class_imbalance", "overfitting", "nothing_to_learn",
 )  # fmt: skip
 _STEPS = ("learning_rate_too_high", "oscillation", "divergence", "batch_too_small")
 
@@ -156,11 +160,15 @@ EXPLODING = Rule(
     _exploding,
     ("sequence_too_long", *_STEPS, *DEAD, *FLAT, *_LATER),
 )
-STUCK = Rule(
-    "saturated_gates",
-    "A gate is a sigmoid: near 0 and 1 its slope is very small, so it does not learn when to open.",
-    _stuck,
-    ("vanishing_through_time", "sequence_too_long", *_LATER),
+_GATES = (
+    "A gate is a sigmoid: near 0 and 1 its slope is very small, so it does not learn when to open."
+)
+_UNREACHED = ("vanishing_through_time", "sequence_too_long")
+STUCK_FROM_START = Rule(
+    "saturated_gates", _GATES, partial(_stuck, at_start=True), (*_UNREACHED, *_STEPS, *_LATER)
+)
+STUCK_SINCE = Rule(
+    "saturated_gates", _GATES, partial(_stuck, at_start=False), (*_UNREACHED, *_LATER)
 )
 VANISHING = Rule(
     "vanishing_through_time",
