@@ -22,6 +22,8 @@ FAST, FAST_GATED = 10, 5
 are. With gates it may fade faster: that of a GRU halves at each step before it has learned."""
 BEYOND, FAR_BEYOND = 3.0, 4.0
 """Sequences so many times as long as a vanishing gradient reaches; as another did at some look."""
+UNREACHED = 60
+"""As many steps that it did not reach are too many too, where they are half of all."""
 GREW = 100.0
 """How much larger dZ<1> is than dZ<T>."""
 MANY = 0.5
@@ -50,7 +52,9 @@ def _unreached(e: Evidence) -> list[tuple[dict[str, Any], str, bool]]:
         first, least = known[0], min(known, key=lambda each: int(each["reach"]))
         fast = first["reach"] <= (FAST_GATED if "gates" in first else FAST)
         least = first if fast else least
-        if least["steps"] >= (BEYOND if fast else FAR_BEYOND) * least["reach"]:
+        steps, reach = least["steps"], least["reach"]
+        far = steps - reach >= max(UNREACHED, reach)
+        if steps >= (BEYOND if fast else FAR_BEYOND) * reach or far:
             when = "at the start " if e.start and least is first else ""
             found.append((least, when, fast))
     return found
