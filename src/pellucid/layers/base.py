@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid._shown import plain
 from pellucid.activations import Activation
-from pellucid.checks import is_number
+from pellucid.checks import is_number, is_whole
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.shapes import Places
@@ -355,6 +355,14 @@ class Layer:
                     f"{self!r}: learning_rate_factor names {letter!r}; the parameters are "
                     f"{', '.join(known)}."
                 )
+
+    def _checked_whole(self, argument: str, value: Any) -> int:
+        if not is_whole(value, 1):
+            raise ValueError(
+                f"{type(self).__name__}: {argument} must be an integer of 1 or more; got "
+                f"{plain(value)!r}."
+            )
+        return int(value)
 
     def _checked_dropout(self, value: Any) -> float:
         if not is_number(value) or not 0 <= value < 1:

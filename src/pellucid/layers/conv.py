@@ -56,12 +56,8 @@ class Convolution(Affine):
             learning_rate_factor=learning_rate_factor,
             weight_decay_factor=weight_decay_factor,
         )
-        name = type(self).__name__
-        for argument, value in (("n_filters", n_filters), ("groups", groups)):
-            if not is_whole(value, 1):
-                raise ValueError(
-                    f"{name}: {argument} must be an integer of 1 or more; got {plain(value)!r}."
-                )
+        self.n_filters = self._checked_whole("n_filters", n_filters)
+        self.groups, name = self._checked_whole("groups", groups), type(self).__name__
         if padding not in ("valid", "same") and not is_whole(padding, 0):
             raise ValueError(
                 f"{name}: padding must be 'valid', 'same' or an integer of 0 or more; got "
@@ -69,7 +65,7 @@ class Convolution(Affine):
             )
         if n_filters % groups:
             raise ValueError(f"{name}: {n_filters} filters cannot be shared among {groups} groups.")
-        self.n_filters, self.groups, self.padding = int(n_filters), int(groups), padding
+        self.padding = padding
         self.size = checked_size(self, "size", size, self.n_axes)
         self.stride = checked_size(self, "stride", stride, self.n_axes)
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid._shown import plain
 from pellucid.activations import Activation, LeakyReLU
-from pellucid.checks import is_whole
 from pellucid.initializers import Initializer
 from pellucid.layers.affine import Affine
 from pellucid.layers.base import Array
@@ -86,11 +84,7 @@ class Dense(Affine):
             learning_rate_factor=learning_rate_factor,
             weight_decay_factor=weight_decay_factor,
         )
-        if not is_whole(n_units, 1):
-            raise ValueError(
-                f"Dense: n_units must be an integer of 1 or more; got {plain(n_units)!r}."
-            )
-        self.n_units = int(n_units)
+        self.n_units = self._checked_whole("n_units", n_units)
         self.each_step = bool(each_step)
         self.mask = None if mask is None else _checked_mask(mask, self.n_units)
         self.names = None if names is None else _checked_names(names, self.n_units)

@@ -80,17 +80,13 @@ class Embedding(Layer):
         super().__init__(
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
-        for argument, value in (("n_words", n_words), ("n_units", n_units)):
-            if not is_whole(value, 1):
-                raise ValueError(
-                    f"Embedding: {argument} must be an integer of 1 or more; got {plain(value)!r}."
-                )
+        self.n_words = self._checked_whole("n_words", n_words)
+        self.n_units = self._checked_whole("n_units", n_units)
         if padding is not None and not is_whole(padding, 0, n_words - 1):
             raise ValueError(
                 f"Embedding: padding must be a word number, 0 to {n_words - 1}, or None; got "
                 f"{plain(padding)!r}."
             )
-        self.n_words, self.n_units = int(n_words), int(n_units)
         self.padding = None if padding is None else int(padding)
         self.dropout = self._checked_dropout(dropout)
         self.initializer = None if initializer is None else find_initializer(initializer)
