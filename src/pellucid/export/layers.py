@@ -31,7 +31,7 @@ from pellucid.layers import (
     Recurrent,
     Residual,
 )
-from pellucid.layers.chain import Mode
+from pellucid.layers.chain import PREDICTING
 from pellucid.layers.pool import WindowPool
 from pellucid.layers.shapes import held, valid_steps
 from pellucid.layers.windows import each, steps_seen
@@ -67,7 +67,7 @@ def _written(layer: Layer, A: Value, lengths: Value | None) -> Value:
         if entry is not None:
             made = entry(layer, A, lengths)
         if made is None:
-            given: dict[str, Any] = {"lengths": lengths, "mode": Mode()}
+            given: dict[str, Any] = {"lengths": lengths, "mode": PREDICTING}
             made = layer.forward(A, **{name: given[name] for name in layer.needs})[0]
         known, reason = isinstance(made, Value), ""
     except ModelError:  # of a layer inside of this one

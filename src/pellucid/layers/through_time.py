@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pellucid._shown import plain
-from pellucid.checks import is_whole
 from pellucid.initializers import Initializer
 from pellucid.initializers import initializer as find_initializer
 from pellucid.layers.base import Array, Layer, LayerCache
-from pellucid.layers.chain import Mode
+from pellucid.layers.chain import PREDICTING, Mode
 from pellucid.layers.shapes import Places, held
 
 State = Mapping[str, Array]
-
-PLAIN = Mode()
 
 
 class ThroughTime(Layer):
@@ -56,12 +52,7 @@ class ThroughTime(Layer):
         super().__init__(
             learning_rate_factor=learning_rate_factor, weight_decay_factor=weight_decay_factor
         )
-        if not is_whole(n_units, 1):
-            raise ValueError(
-                f"{type(self).__name__}: n_units must be an integer of 1 or more; got "
-                f"{plain(n_units)!r}."
-            )
-        self.n_units = int(n_units)
+        self.n_units = self._checked_whole("n_units", n_units)
         self.sequences, self.backwards = bool(sequences), bool(backwards)
         self.dropout = self._checked_dropout(dropout)
         self.initializer = None if initializer is None else find_initializer(initializer)
@@ -127,7 +118,7 @@ class ThroughTime(Layer):
         return steps[::-1] if self.backwards else steps
 
     def forward(
-        self, A_prev: Array, mask: Array = None, lengths: Array = None, mode: Mode = PLAIN
+        self, A_prev: Array, mask: Array = None, lengths: Array = None, mode: Mode = PREDICTING
     ) -> tuple[Array, LayerCache]:
         self.check_input(A_prev)
         T = self.input_shape[0]
@@ -141,9 +132,8 @@ class ThroughTime(Layer):
         A, Z = (joined(steps[letter]) if self.sequences else before[letter] for letter in "aZ")
         output = A if mask is None else A * mask
         Z = Z if self.activation else None
-        cache = LayerCache(A_prev, output, Z, A, mask, steps, {"lengths": lengths})
-        cache.arrays |= {f"{letter}<0>": start[letter] for letter in self.carried}
-        return output, cache
+        begun = {f"{letter}<0>": start[letter] for letter in self.carried}
+        return output, LayerCache(A_prev, output, Z, A, mask, steps, begun, lengths=lengths)
 
     def backward(
         self,
@@ -159,7 +149,7 @@ class ThroughTime(Layer):
         if dZ is None and cache.mask is not None:
             given = given * cache.mask
         T, m = self.input_shape[0], cache.A_prev.shape[1] if m is None else m
-        lengths = cache.arrays["lengths"]
+        lengths = cache.lengths
         x, out = parts(cache.A_prev, T), parts(given, T) if self.sequences else [given] * T
         dx, dZs, dW, db, d = [None] * T, [None] * T, 0, 0, self._zeros(given)
         for t in reversed(self.order):

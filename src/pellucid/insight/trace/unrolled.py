@@ -84,7 +84,7 @@ class RecordedSteps(RecordedLayer):
 
     def absent(self, letter: Letter) -> list[int]:
         """Return the examples that have no such step."""
-        lengths = self.cache.arrays.get("lengths")
+        lengths = self.cache.lengths
         if lengths is None or isinstance(letter, str):
             return []
         return [int(k) for k in np.flatnonzero(lengths < letter[1])]
