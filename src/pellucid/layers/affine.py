@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from pellucid.activations import Activation
 from pellucid.activations import activation as find_activation
@@ -70,7 +69,7 @@ class Affine(Layer):
             return None
         return math.prod(self.parameter_shapes(self.input_shape)["W"][1:])
 
-    def forward(self, A_prev: Array, mask: Array = None, **given: Any) -> tuple[Array, LayerCache]:
+    def forward(self, A_prev: Array, mask: Array = None) -> tuple[Array, LayerCache]:
         self.check_input(A_prev)
         W, b, g, m = self.parameters["W"], self.parameters["b"], self.activation, A_prev.shape[1]
         Z = unrolled(self.product(W, self.enter(A_prev)) + b, m)
