@@ -154,7 +154,47 @@ class _Known:
         )
 
 
-class BaseMLP(EntryParameters, BaseEstimator):
+class OfNetwork(EntryParameters, BaseEstimator):
+    """What all estimators around one network share: they are saved, and take numbers alike."""
+
+    def save(self, path: Any, *, overwrite: bool = False, wait: float = 0.0) -> None:
+        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved.
+
+        The arguments are those of :func:`pellucid.save`.
+        """
+        persistence.save(self, path, overwrite=overwrite, wait=wait)
+
+    def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return what a model folder holds of this estimator."""
+        return to_folder(self)
+
+    def _dtypes(self) -> Any:
+        """What X may be; anything else is converted to the first of these."""
+        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+
+    def _output_activation(self) -> str:
+        raise NotImplementedError
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that does not fit the output."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _stratified(self) -> bool:
+        return False
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class BaseMLP(OfNetwork):
     """Base of the drop-ins: ``coefs_`` and ``intercepts_`` hold the parameters, nothing else does.
 
     ``coefs_[l-1]`` is W[l]^T, (n[l-1], n[l]); :attr:`network_` is a Network on the same arrays.
@@ -214,17 +254,6 @@ class BaseMLP(EntryParameters, BaseEstimator):
         cache = network.forward(self._checked_rows(X).T, cache=True)
         gradients = network.backward(cache, self._encode(y), self._loss(), inputs=True)
         return np.ascontiguousarray(gradients.dX.T)
-
-    def save(self, path: Any, *, overwrite: bool = False, wait: float = 0.0) -> None:
-        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved.
-
-        The arguments are those of :func:`pellucid.save`.
-        """
-        persistence.save(self, path, overwrite=overwrite, wait=wait)
-
-    def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Return what a model folder holds of this estimator."""
-        return to_folder(self)
 
     def _take_network(self, network: Network) -> None:
         """Take the parameters of a network that a model folder holds."""
@@ -478,38 +507,13 @@ class BaseMLP(EntryParameters, BaseEstimator):
             reset=False,
         )
 
-    def _dtypes(self) -> Any:
-        """What X may be; anything else is converted to the first of these."""
-        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
-
     # What the two drop-ins do differently.
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         raise NotImplementedError
-
-    def _output_activation(self) -> str:
-        raise NotImplementedError
-
-    def _loss(self) -> Loss:
-        raise NotImplementedError
-
-    def _check_loss(self) -> None:
-        """Refuse a loss that does not fit the output."""
-        raise NotImplementedError
-
-    def _encode(self, y: Any) -> NDArray[Any]:
-        raise NotImplementedError
-
-    def _stratified(self) -> bool:
-        return False
 
     def _class_factors(self, y: NDArray[Any]) -> NDArray[np.float64]:
         raise NotImplementedError
 
     def _validation_score(self, run: Run) -> float:
         raise NotImplementedError
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

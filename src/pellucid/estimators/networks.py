@@ -8,26 +8,23 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from pellucid import persistence
 from pellucid.estimators.base import (
+    OfNetwork,
     keep_parameters,
     own_validation,
     progress_of,
     rows_of_parts,
 )
-from pellucid.estimators.folder import to_folder
 from pellucid.estimators.labels import OfClasses, OfNumbers, as_one
-from pellucid.estimators.parameters import NETWORK_CHECKS, EntryParameters, check_parameters
+from pellucid.estimators.parameters import NETWORK_CHECKS, check_parameters
 from pellucid.history import History
 from pellucid.layers import Dense, Layer
 from pellucid.layers.chain import place
-from pellucid.losses import Loss
 from pellucid.network import Network
 from pellucid.network.given import checked_shape
 from pellucid.tasks import TASKS, Task
@@ -37,7 +34,7 @@ from pellucid.training.arguments import callbacks_of, early_stopping_of, warn
 Shape = tuple[int, ...]
 
 
-class _OfLayers(EntryParameters, BaseEstimator):
+class _OfLayers(OfNetwork):
     """What the two share: from rows, pictures or sequences to a trained Network, to outputs."""
 
     layers: Any
@@ -145,17 +142,6 @@ class _OfLayers(EntryParameters, BaseEstimator):
             warn(f"Training {history.message}.")
         return self
 
-    def save(self, path: Any, *, overwrite: bool = False, wait: float = 0.0) -> None:
-        """Write a model folder; :func:`pellucid.load` reads it, and no pickle is involved.
-
-        The arguments are those of :func:`pellucid.save`.
-        """
-        persistence.save(self, path, overwrite=overwrite, wait=wait)
-
-    def to_folder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Return what a model folder holds of this estimator."""
-        return to_folder(self)
-
     def _take_network(self, network: Network) -> None:
         """Take the network that a model folder holds."""
         self._network, self._n_given = network, len(self.layers)
@@ -209,9 +195,6 @@ class _OfLayers(EntryParameters, BaseEstimator):
             self, rows, accept_sparse=["csr", "csc"], dtype=self._dtypes(), reset=False
         )
 
-    def _dtypes(self) -> Any:
-        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
-
     # What the two do differently.
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
@@ -221,24 +204,9 @@ class _OfLayers(EntryParameters, BaseEstimator):
     def _task(self) -> Task:
         raise NotImplementedError
 
-    def _output_activation(self) -> str:
-        raise NotImplementedError
-
-    def _loss(self) -> Loss:
-        raise NotImplementedError
-
-    def _check_loss(self) -> None:
-        raise NotImplementedError
-
-    def _encode(self, y: Any) -> NDArray[Any]:
-        raise NotImplementedError
-
     def _wants(self, n_outputs: int) -> str:
         """What y needs, for a message."""
         raise NotImplementedError
-
-    def _stratified(self) -> bool:
-        return False
 
     def _weighing(self, columns: NDArray[Any], sample_weight: Any) -> dict[str, Any]:
         """The arguments of train that weigh the examples."""
@@ -246,7 +214,6 @@ class _OfLayers(EntryParameters, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
         return tags
 
