@@ -127,7 +127,7 @@ class Gradients:
     def _repr_html_(self) -> str:
         """Each array with its shape, its bounds and its size, for a notebook; small ones whole."""
         rows = []
-        for letter in ("dW", "db", "ds", "dZ", "dA"):
+        for letter in ("dW", "db", "ds", "dgamma", "dbeta", "dZ", "dA"):
             found = self.dA if letter == "dA" else self._of(letter)
             rows += [_row(f"{letter}[{l}]", found[l]) for l in sorted(found, reverse=True)]
         if self.dX is not None:
