@@ -27,6 +27,13 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def made(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """90 examples of four inputs, and their classes, 0, 1 or 2."""
+    X = rng.normal(size=(4, 90))
+    return X, (X[0] * X[1] > 0).astype(int) + (X[2] > 0.5)
+
+
 @pytest.fixture(params=["polars", "plain"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The two ways to read text: with polars, and where it is not installed."""

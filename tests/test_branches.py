@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alike import same_parameters
 from pellucid import (
     Dense,
     Network,
@@ -34,20 +35,6 @@ from pellucid.layers.chain import Mode
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
 
-
-@pytest.fixture
-def made(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    X = rng.normal(size=(4, 90))
-    return X, (X[0] * X[1] > 0).astype(int) + (X[2] > 0.5)
-
-
-def same(one: Network, other: Network) -> bool:
-    mine, theirs = one.copy_parameters(), other.copy_parameters()
-    return mine.keys() == theirs.keys() and all(
-        mine[name].tobytes("F") == theirs[name].tobytes("F") for name in mine
-    )
-
-
 # --- Dropout ---
 
 
@@ -56,7 +43,7 @@ def test_a_dropout_draws_as_the_layer_before_it_would(made):
     behind = Network([Dense(6, "tanh"), Dropout(0.4), Dense(3, "softmax")], 4, seed=0)
     for each in (inside, behind):
         train(each, *made, loss="cce", epochs=3, engine="reference", seed=5)
-    assert same(inside, behind)
+    assert same_parameters(inside, behind)
     X = made[0]
     A, expected = (each.forward(X, cache=True).A[2] for each in (behind, inside))
     np.testing.assert_array_equal(A, expected)  # nothing is left out
@@ -103,8 +90,12 @@ def test_two_dropouts_of_one_number_are_refused(layers, first, second):
         Network(layers, 4)
 
 
-def test_two_dropouts_that_drop_nothing_are_fine():
-    Network([Dense(3), Dropout(0.0), Dropout(0.3), Dense(1)], 2)
+def test_a_dropout_that_drops_nothing_changes_no_draw(made):
+    with_it = Network([Dense(6), Dropout(0.0), Dropout(0.3), Dense(3, "softmax")], 4, seed=0)
+    without = Network([Dense(6), Dropout(0.3), Dense(3, "softmax")], 4, seed=0)
+    for each in (with_it, without):
+        train(each, *made, loss="cce", epochs=3, engine="reference", seed=5)
+    assert same_parameters(with_it, without)
 
 
 # --- Residual ---

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alike import same
 from pellucid import (
     Dense,
     Network,
@@ -64,19 +65,6 @@ def all_kinds() -> Layers:
 @pytest.fixture
 def net() -> Network:
     return Network(all_kinds(), 4, seed=1, dtype="float64")
-
-
-@pytest.fixture
-def made(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    X = rng.normal(size=(4, 90))
-    return X, (X[0] * X[1] > 0).astype(int) + (X[2] > 0.5)
-
-
-def same(one: Network, other: Network) -> bool:
-    mine, theirs = one.copy_parameters(), other.copy_parameters()
-    return mine.keys() == theirs.keys() and all(
-        mine[name].tobytes("F") == theirs[name].tobytes("F") for name in mine
-    )
 
 
 # --- numbers, tables, descriptions ---

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alike import same
 from pellucid import Dense, Network, Scale, load, save
 from pellucid.activations import ACTIVATIONS, LeakyReLU, ReLU
 from pellucid.initializers import Normal
@@ -36,18 +37,6 @@ from pellucid.persistence.strict_json import decode, encode
 
 def network(seed: int = 0, dtype: str = "float32") -> Network:
     return Network([Dense(4, "tanh"), Dense(1, "sigmoid")], n_inputs=3, seed=seed, dtype=dtype)
-
-
-def same(a: Network, b: Network) -> bool:
-    return (
-        a.to_dict() == b.to_dict()
-        and list(a.parameters) == list(b.parameters)
-        and all(
-            a.parameters[k].dtype == b.parameters[k].dtype
-            and a.parameters[k].tobytes("F") == b.parameters[k].tobytes("F")
-            for k in a.parameters
-        )
-    )
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
