@@ -50,7 +50,11 @@ def test_cells_of_volumes_and_of_steps(run: Run, refused: Refused) -> None:
 
 
 def test_a_preset_in_the_place_of_a_model_is_known(run: Run, refused: Refused) -> None:
-    assert "--preset edge-detector" in refused("trace", "edge-detector")
+    for data in ((), ("sample:iris",)):
+        message = refused("trace", "edge-detector", *data)
+        assert message.endswith("with its own data: pellucid trace --preset edge-detector\n")
+    Path("xor").mkdir()
+    assert "is not a Pellucid model" in refused("trace", "xor", "sample:iris")
 
 
 def test_a_row_of_a_table(run: Run, iris: str) -> None:

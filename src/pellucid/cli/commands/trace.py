@@ -143,11 +143,11 @@ def _trace(
             return find_preset(preset).trace(**step)
         except ValueError as error:
             raise SettingsError(("", str(error))) from None
+    if str(model) in PRESETS and not Path(str(model)).exists():
+        right = f"pellucid trace --preset {model}"
+        raise SettingsError(("", f"{model} is a preset, with its own data: {right}"))
     if model is None or data is None:
-        hint = f" {model} is one: --preset {model}." if str(model) in PRESETS else ""
-        raise SettingsError(
-            ("", f"name MODEL and DATA, or --preset NAME ('list' lists them).{hint}")
-        )
+        raise SettingsError(("", "name MODEL and DATA, or --preset NAME ('list' lists them)."))
     loaded = read_model(model)
     table, _ = read_rows(loaded, data, header, loaded.target)
     return _of_row(loaded, row_of(table, row), row, network, step)
