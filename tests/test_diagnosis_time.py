@@ -19,6 +19,7 @@ from pellucid.layers import (
     Parallel,
     Recurrent,
 )
+from pellucid.losses import Loss
 from pellucid.losses import loss as find_loss
 from pellucid.propagation import backward, forward
 from pellucid.training.measure import measure
@@ -223,6 +224,59 @@ def test_answers_at_each_step_are_healthy_where_they_are_learned(kind: Any) -> N
     assert history.curves["loss"][-1] < 0.1
     assert serious(diagnose(history)) == []
     assert serious(diagnose(history, network=net)) == []
+
+
+def test_data_with_an_answer_at_each_step_are_given() -> None:
+    """As many rows as a training keeps tell the same; others tell what they are like."""
+    layers: list[Layer] = [GRU(8, sequences=True), Dense(3, "softmax", each_step=True)]
+    net = Network(layers, (10, 3), seed=0)
+    (X, Y), lengths = echo(), np.random.default_rng(0).integers(4, 11, M)
+    junk = np.where(np.repeat(np.arange(10) < lengths[:, np.newaxis], 3, axis=1).T, X, np.nan)
+    seen = (*echo(100, 1), None, lengths[:100])
+    history = train(net, X, Y, loss="cce", lengths=lengths, learning_rate=1e-5, epochs=5,
+                    validation_data=seen, n_threads=1)  # fmt: skip
+    for subject in (history, net):
+        report = diagnose(subject, junk, Y, lengths=lengths, validation_data=seen)
+        assert "data" in report.looked_at
+        assert "data that it was not trained on" not in str(report)
+    report = diagnose(history, junk, Y, lengths=lengths, validation_data=seen)
+    kept = diagnose(history)
+    assert serious(report) == serious(kept) == ["learning_rate_too_low"]
+    assert of(report, "learning_rate_too_low") == of(kept, "learning_rate_too_low")
+    shifted = (60 * seen[0], *seen[1:])
+    for subject in (history, net):
+        drifted = diagnose(subject, X, Y, lengths=lengths, validation_data=shifted)
+        assert "drift" in serious(drifted)
+    with pytest.raises(ValueError, match=r"diagnose: X, Y: Y must have shape .*; got \(4, 300\)"):
+        diagnose(net, X, Y[:4])
+    with pytest.raises(ValueError, match=r"diagnose: validation_data: .* expects X of shape"):
+        diagnose(net, X, Y, validation_data=(X[:5], Y))
+
+
+class OfOnesOwn(Loss):
+    """The square of the distance."""
+
+    name = "of_ones_own"
+
+    def value(self, Y: Any, A: Any) -> Any:
+        return ((A - Y) ** 2).sum(axis=0)
+
+    def derivative(self, Y: Any, A: Any) -> Any:
+        return 2 * (A - Y)
+
+
+def test_an_unknown_loss_of_answers_at_each_step_is_asked_for() -> None:
+    layers: list[Layer] = [GRU(4, sequences=True), Dense(3, "softmax", each_step=True)]
+    net = Network(layers, (10, 3), seed=0)
+    X, Y = echo()
+    one_hot = np.moveaxis(np.eye(3)[Y], 2, 1).reshape(30, M)
+    history = train(net, X, one_hot, loss=OfOnesOwn(), epochs=1)
+    again = History.from_dict(history.to_dict())
+    with pytest.raises(
+        ValueError, match=r"the training's loss is not known; name it \(loss=\.\.\.\)"
+    ):
+        diagnose(again, X, Y, network=net)
+    assert "data" in diagnose(again, X, Y, network=net, loss="cce").looked_at
 
 
 def test_words_have_no_scale() -> None:

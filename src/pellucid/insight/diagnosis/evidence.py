@@ -119,7 +119,17 @@ def of_data(run: TrainingRun, task: str | None = None, *, compare: bool = True) 
         found.loss, found.loss_targets = run.loss.name, run.loss.targets
     if run.data is not None:
         _from_data(found, run, task, compare)
+    elif run.at_steps is not None:
+        found.looked_at.append(DATA)
+        _put(found, run.at_steps.facts())
     return found
+
+
+def _put(found: Evidence, like: dict[str, Any]) -> None:
+    """Take the facts of rows that are there no more, or that have an answer at each step."""
+    known = Facts.from_dict(like)
+    for name in facts.FIELDS:
+        setattr(found, name, getattr(known, name))
 
 
 def _from_data(found: Evidence, run: TrainingRun, task: str | None, compare: bool) -> None:
@@ -176,11 +186,9 @@ def _from_history(found: Evidence, run: TrainingRun) -> None:
     found.m = int(history.settings.get("examples", 0)) or found.m
     if history.statistics:
         found.looked_at.append(STATISTICS)
-    if run.data is None and history.facts:
-        kept = Facts.from_dict(history.facts)
+    if run.data is None and run.at_steps is None and history.facts:
         found.looked_at.append(FACTS)
-        for name in facts.FIELDS:
-            setattr(found, name, getattr(kept, name))
+        _put(found, history.facts)
 
 
 def _from_network(found: Evidence, run: TrainingRun, network: Network) -> None:
@@ -202,6 +210,8 @@ def _from_network(found: Evidence, run: TrainingRun, network: Network) -> None:
         like = _made_up(found.target, network)
         found.wrong_gradients = wrong_gradients(network, like, loss)
         found.right_and_wrong = upside_down(like, loss)
+    if run.at_steps is not None:
+        found.layers = run.at_steps.statistics()[-1]["layers"]
     if run.data is None:
         return
     X, given = run.data

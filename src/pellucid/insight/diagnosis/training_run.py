@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.engines import Examples
 from pellucid.history import History
 from pellucid.insight.diagnosis.unwrap import refusal, unwrapped
 from pellucid.layers.shapes import held, valid_steps
@@ -19,7 +19,9 @@ from pellucid.losses import LOSSES, Loss
 from pellucid.losses import loss as find_loss
 from pellucid.network import Network
 from pellucid.tasks import task_of
+from pellucid.training import examples
 from pellucid.training.facts import plain_targets
+from pellucid.training.kept import Kept
 
 MOST_NAMED = 2**20
 """Inputs that have names; the pixels of large images have numbers."""
@@ -51,6 +53,8 @@ class TrainingRun:
     """What each training and validation row counts, where that is known."""
     lengths: Pair = (None, None)
     """The steps of each training and validation row, of sequences that are padded."""
+    at_steps: Kept | None = None
+    """What was given in place of ``data`` where there is an answer at each step."""
 
     @property
     def kept(self) -> Any:
@@ -74,6 +78,11 @@ class TrainingRun:
         """n[0]; 0 without a network."""
         return 0 if self.network is None else self.network.n_inputs
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation data are given."""
+        return self.validation is not None or bool(self.at_steps and self.at_steps.validation)
+
     def more(self) -> list[str]:
         """What was not given and would let the rules see more."""
         lacking = []
@@ -85,10 +94,10 @@ class TrainingRun:
             lacking.append("the network (network=...)")
         if self.loss is None and self.history is not None and "loss" in self.history.settings:
             lacking.append("the loss (loss=...)")
-        if self.data is None:
+        if self.data is None and self.at_steps is None:
             if not (self.history and self.history.facts):
                 lacking.append("the training data")
-        elif self.validation is None and "val_loss" not in (self.history or History()).curves:
+        elif not self.has_validation and "val_loss" not in (self.history or History()).curves:
             lacking.append("data that it was not trained on (validation_data=...)")
         return lacking
 
@@ -121,7 +130,7 @@ def training_run_of(
         given, history = _from_folder(given)
     if isinstance(given, History):
         _check_history(given)
-        found = TrainingRun(network, given)
+        found = TrainingRun(network or (data and _of_steps(given)) or None, given)
     elif isinstance(given, Network):
         found = TrainingRun(given, history)
     elif hasattr(given, "network_") or hasattr(given, "_encode"):
@@ -131,6 +140,9 @@ def training_run_of(
     else:
         raise refusal(given)
     found.loss = _loss(loss, found.history, found.network)
+    if data is not None and found.network is not None and len(found.network.output_shape) > 1:
+        found.at_steps = _at_steps(found, data, validation, lengths)
+        return found
     steps: list[Any] = []
     if data is not None:
         found.data, of_X = _checked(*data, found.network, "X, Y", lengths[0])
@@ -150,7 +162,7 @@ def with_kept_rows(found: TrainingRun) -> TrainingRun:
     Those with an answer at each step stay with the training, whose facts tell of them.
     """
     kept = found.history.kept if found.history else None
-    if kept is None or found.data is not None:
+    if kept is None or found.data is not None or found.at_steps is not None:
         return found
     found = replace(found, network=found.network or kept.network())
     if len(kept.output_shape) > 1:
@@ -165,6 +177,33 @@ def with_kept_rows(found: TrainingRun) -> TrainingRun:
         weights=(parts[0].weight, held_out and held_out.weight),
         lengths=(parts[0].lengths, held_out and held_out.lengths),
     )
+
+
+def _of_steps(history: History) -> Network | None:
+    """The network that a training has kept, where it has an answer at each step."""
+    kept = history.kept
+    return kept.network() if kept is not None and len(kept.output_shape) > 1 else None
+
+
+def _at_steps(
+    found: TrainingRun, data: Pair, validation: Pair | None, lengths: tuple[Any, Any]
+) -> Kept:
+    """Rows with an answer at each step, and the network's answers, as a training keeps them."""
+    network, loss = found.network, found.loss
+    assert network is not None
+    if loss is None:
+        raise ValueError("diagnose: the training's loss is not known; name it (loss=...).")
+
+    def checked(name: str, pair: Pair, steps: Any) -> Examples:
+        try:
+            return examples(network, pair[0], pair[1], loss, lengths=steps)
+        except ValueError as error:
+            raise ValueError(f"diagnose: {name}: {error}") from None
+
+    kept = Kept(network, checked("X, Y", data, lengths[0]), loss)
+    kept.look(network, {"epoch": 1})
+    kept.end(network, validation and checked("validation_data", validation, lengths[1]))
+    return kept
 
 
 def _from_folder(path: Any) -> tuple[Any, History | None]:
@@ -304,12 +343,6 @@ def _checked(
     And the lengths, (m,) or None; steps that are not there become 0 in X.
     """
     X = network.checked_X(X) if network is not None else X
-    if network is not None and len(network.output_shape) > 1:
-        raise ValueError(
-            f"diagnose: {name} are for networks with one answer for each example; this one has "
-            f"one at each of {math.prod(network.output_shape[:-1])} steps. Leave them out: "
-            "diagnose(history) reads what the training has kept."
-        )
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X)
     Y = np.asarray(Y)
     if X.ndim != 2 or X.shape[1] == 0 or X.dtype.kind not in "biuf":
