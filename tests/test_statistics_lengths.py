@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from pellucid import Dense, History, Network, diagnose, train
+from pellucid.insight.diagnosis.evidence import gather
+from pellucid.insight.diagnosis.training_run import training_run_of
 from pellucid.layers import LAYERS, Conv1D, Layer
 from pellucid.layers.shapes import valid_steps
 from pellucid.losses import loss as find_loss
-from pellucid.losses import one_hot
 from pellucid.training.measure import measure
 
 RNG = np.random.default_rng(0)
@@ -85,11 +86,17 @@ def test_the_facts_of_answers_at_each_step_are_those_of_the_curves() -> None:
     assert len(facts["target"]["shares"]) == 3
     assert facts["scores"]["train"] == pytest.approx(history["accuracy"][-1], abs=0.01)
     assert facts["answers"]["validation"] == pytest.approx(history["val_loss"][-1], rel=1e-5)
-    given = (X, one_hot(AT_EACH_STEP, 3, float))
-    with pytest.raises(
-        ValueError, match=r"one at each of 10 steps. Leave them out: diagnose\(hist"
-    ):
-        diagnose(history, *given, network=Network(OF_STEPS, SHAPE))
+
+
+def test_the_score_of_answers_at_each_step_that_are_given_is_the_mean_over_examples() -> None:
+    history = _trained(OF_STEPS, JUNK, AT_EACH_STEP, lengths=LENGTHS)
+    run = training_run_of(history, (JUNK, AT_EACH_STEP), None, None, None, (LENGTHS, None))
+    scores = gather(run).scores
+    assert scores is not None
+    assert run.network is not None
+    right = run.network.predict(JUNK, lengths=LENGTHS) == AT_EACH_STEP
+    expected = [right[:T, k].mean() for k, T in enumerate(LENGTHS)]
+    assert scores.train == pytest.approx(np.mean(expected))
 
 
 def test_classes_at_each_step_have_no_weights() -> None:
