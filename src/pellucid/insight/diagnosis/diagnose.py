@@ -47,8 +47,8 @@ def diagnose(
         the folder of a saved model. Histories of other libraries: ``History.from_keras``,
         ``from_lightning``, ``from_sklearn``.
     X, Y : array
-        The training data: X (n[0], m) and Y (n[L], m) or (m,); for an estimator rows and labels, as
-        its ``fit`` takes them.
+        The training data: X (n[0], m) and Y (n[L], m) or (m,), or (steps, m) of class numbers where
+        each step has an answer; for an estimator rows and labels, as its ``fit`` takes them.
     loss : str or Loss, optional
         What was minimised, where it is not known from the training.
     task : str, optional
