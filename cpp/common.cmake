@@ -4,6 +4,8 @@
 # A new .cpp file is one more line here: in ENGINE what knows nothing of Python.
 set(PELLUCID_ENGINE
   session.cpp
+  stages/activation.cpp
+  stages/kinds.cpp
 )
 set(PELLUCID_BINDINGS
   bind.cpp
