@@ -3,6 +3,7 @@
 
 # A new .cpp file is one more line here: in ENGINE what knows nothing of Python.
 set(PELLUCID_ENGINE
+  network.cpp
   session.cpp
   stages/activation.cpp
   stages/kinds.cpp
@@ -11,6 +12,7 @@ set(PELLUCID_BINDINGS
   bind.cpp
   bind_math.cpp
   bind_measure.cpp
+  bind_network.cpp
   bind_session.cpp
 )
 list(TRANSFORM PELLUCID_ENGINE PREPEND "${CMAKE_CURRENT_LIST_DIR}/")

@@ -5,6 +5,10 @@
 
 namespace pellucid::PELLUCID_LEVEL::stages {
 
+#define PELLUCID_NAME(kind) #kind,
+const std::vector<const char*> KIND_NAMES{PELLUCID_KINDS(PELLUCID_NAME)};
+#undef PELLUCID_NAME
+
 #define PELLUCID_DECLARE(kind) \
   template <class T>           \
   std::unique_ptr<Stage<T>> make_##kind(StageSpec<T> spec);

@@ -62,15 +62,17 @@ struct Parameter {
 template <class T>
 struct StageSpec {
   std::string kind;
-  std::vector<int> inputs;  // numbers of the stages whose outputs enter; -1: X
-  Shape in, out;            // `out.channels_first` is the stage's to say
-  int number = 0;           // the lectures' l, for the draws of dropout
-  int activation = 0;       // g, an id of activations.hpp
-  T parameter = 0;          // of g
-  bool needs_Z = false;     // g' cannot be had from A
+  std::vector<int> inputs;    // numbers of the stages whose outputs enter; -1: X
+  Shape in, out;              // `out.channels_first` is the stage's to say
+  std::vector<Shape> others;  // of the inputs after the first
+  int number = 0;             // the lectures' l, for the draws of dropout
+  int activation = 0;         // g, an id of activations.hpp
+  T parameter = 0;            // of g
+  bool needs_Z = false;       // g' cannot be had from A
   double dropout = 0;
   std::vector<Parameter<T>> parameters;
-  std::vector<T*> statistics;  // of BatchNorm: arrays of the caller's
+  std::vector<T*> statistics;  // of BatchNorm: arrays of the caller's, in.channels numbers each
+  std::vector<const T*> constants;  // other arrays of the caller's, such as a mask
   std::map<std::string, double> numbers;
 
   // Throws where it is missing: the Python side names them.
@@ -117,13 +119,27 @@ class Stage {
   virtual void pack(int /*t*/, int /*threads*/) {}
 
   // A (out().n(), width) of A_prev (in().n(), width).
-  virtual void forward(const Pass& pass, const T* A_prev, T* A, T* kept, T* scratch) const = 0;
+  virtual void forward(const Pass& /*pass*/, const T* /*A_prev*/, T* /*A*/, T* /*kept*/,
+                       T* /*scratch*/) const {}
 
   // From dA, which it may overwrite, dA_prev (null where nothing below learns), and the sums over
   // the slice of each parameter's gradient, in the lectures' layout: set, or added where `add`.
   // Examples that only fill the slice up, and padded steps, have dA = 0 and add nothing.
-  virtual void backward(const Pass& pass, const T* A_prev, const T* A, T* dA, T* dA_prev, T* kept,
-                        T* scratch, T* const* gradients, bool add) const = 0;
+  virtual void backward(const Pass& /*pass*/, const T* /*A_prev*/, const T* /*A*/, T* /*dA*/,
+                        T* /*dA_prev*/, T* /*kept*/, T* /*scratch*/, T* const* /*gradients*/,
+                        bool /*add*/) const {}
+
+  // The same for a stage with several inputs, which has these two instead.
+  virtual void join(const Pass& pass, const T* const* entered, T* A, T* kept, T* scratch) const {
+    forward(pass, entered[0], A, kept, scratch);
+  }
+  virtual void part(const Pass& pass, const T* const* entered, const T* A, T* dA, T* const* back,
+                    T* kept, T* scratch, T* const* gradients, bool add) const {
+    backward(pass, entered[0], A, dA, back[0], kept, scratch, gradients, add);
+  }
+
+  // Whether X is to enter with the places of a channel together.
+  virtual bool wants_channels_first() const { return false; }
 
   // How many of an example's steps are left; where its output has no steps this is not asked.
   virtual int length_after(int length) const { return length; }
@@ -161,6 +177,8 @@ class Stage {
 
   StageSpec<T> spec_;
 };
+
+extern const std::vector<const char*> KIND_NAMES;
 
 template <class T>
 std::unique_ptr<Stage<T>> make_stage(const StageSpec<T>& spec);
