@@ -67,13 +67,13 @@ inline Rows rows_of(const nb::object& X) {
   return rows;
 }
 
-// Y is an (n[L], m) array of T with the examples contiguous, or m labels.
+// Y is an (n[L], m) array of T with the examples contiguous, or m labels, or (steps, m) of them.
 template <class T>
 Targets<T> targets_of(const nb::object& Y) {
   Targets<T> targets;
   if (Y.is_none()) return targets;
   const auto array = nb::cast<AnyArray>(Y);
-  if (array.ndim() == 1)
+  if (array.dtype() == nb::dtype<std::int64_t>())
     targets.labels = static_cast<const std::int64_t*>(array.data());
   else
     targets.values = static_cast<const T*>(array.data());

@@ -247,8 +247,8 @@ class FusedSession(Session):
         return self._once("X", examples.X, lambda X: gathered(X, self.dtype))
 
     def _targets(self, Y: NDArray[Any]) -> Any:
-        if Y.ndim == 1:
-            return self._once("Y", Y, lambda Y: np.ascontiguousarray(Y, dtype=np.int64))
+        if Y.ndim == 1 or len(Y) != self._n_outputs:  # class numbers, of each step where there are
+            return self._once("Y", Y, lambda Y: np.asfortranarray(Y, dtype=np.int64))
         return self._once("Y", Y, lambda Y: np.asfortranarray(Y, dtype=self.dtype))
 
     def _weights(self, w: NDArray[Any] | None) -> Any:
