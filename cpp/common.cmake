@@ -6,7 +6,15 @@ set(PELLUCID_ENGINE
   network.cpp
   session.cpp
   stages/activation.cpp
+  stages/batchnorm.cpp
+  stages/dense.cpp
+  stages/dropout.cpp
+  stages/embedding.cpp
   stages/kinds.cpp
+  stages/layernorm.cpp
+  stages/pool.cpp
+  stages/scale.cpp
+  stages/structure.cpp
 )
 set(PELLUCID_BINDINGS
   bind.cpp

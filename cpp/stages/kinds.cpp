@@ -1,7 +1,19 @@
 // The kinds of stages: each is a file of this folder, and a line here.
 #include "stage.hpp"
 
-#define PELLUCID_KINDS(X) X(activation)
+#define PELLUCID_KINDS(X) \
+  X(activation)           \
+  X(add)                  \
+  X(batchnorm)            \
+  X(concat)               \
+  X(dense)                \
+  X(dropout)              \
+  X(embedding)            \
+  X(globalpool)           \
+  X(layernorm)            \
+  X(pool)                 \
+  X(scale)                \
+  X(take)
 
 namespace pellucid::PELLUCID_LEVEL::stages {
 
