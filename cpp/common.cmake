@@ -7,6 +7,7 @@ set(PELLUCID_ENGINE
   session.cpp
   stages/activation.cpp
   stages/batchnorm.cpp
+  stages/convolution.cpp
   stages/dense.cpp
   stages/dropout.cpp
   stages/embedding.cpp

@@ -39,7 +39,7 @@ void NetworkSession<T>::enter(const Batch& batch, int k, Slot& slot) {
     const bool steps = before && stage.out().sequence;
     slot.steps[s + 1] = steps ? slot.lengths[s + 1].data() : nullptr;
     for (int e = 0; steps && e < width_; ++e)
-      slot.lengths[s + 1][size_t(e)] = std::int32_t(stage.length_after(before[e]));
+      slot.lengths[s + 1][size_t(e)] = std::max(0, std::int32_t(stage.length_after(before[e])));
   }
 }
 

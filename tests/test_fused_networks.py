@@ -306,15 +306,9 @@ def test_pictures_of_bytes_and_of_strides_are_taken_as_they_are() -> None:
         np.testing.assert_array_equal(net.predict(given), expected)
 
 
-@pytest.mark.parametrize(
-    ("last", "named"),
-    [(LSTM(3), "LSTM"), (Residual([Dense(2, "identity")]), "Residual")],
-)
-def test_what_it_cannot_end_with_goes_to_the_reference_engine(last, named) -> None:
-    shape = (4, 2) if named == "LSTM" else (2,)
-    net = Network([last], shape, seed=0)
-    X = np.random.default_rng(0).normal(size=(int(np.prod(shape)), 8))
-    Y = np.zeros((net.layers[-1].output_shape[0], 8))
-    history = train(net, X, Y, loss="mse", epochs=1)
+def test_what_it_cannot_end_with_goes_to_the_reference_engine() -> None:
+    net = Network([LSTM(3)], (4, 2), seed=0)
+    X = np.random.default_rng(0).normal(size=(8, 8))
+    history = train(net, X, np.zeros((3, 8)), loss="mse", epochs=1)
     assert history.engine == "reference"
-    assert f"it has no network that ends with {named}" in history.engine_note
+    assert "it has no network that ends with LSTM" in history.engine_note

@@ -6,6 +6,7 @@
   X(add)                  \
   X(batchnorm)            \
   X(concat)               \
+  X(convolution)          \
   X(dense)                \
   X(dropout)              \
   X(embedding)            \

@@ -177,13 +177,10 @@ def _dense(layer: Any) -> Numbers:
 
 
 def _convolution(layer: Any) -> Numbers:
-    size, stride, pads = (
-        each(layer.size, layer.n_axes),
-        each(layer.stride, layer.n_axes),
-        layer.pads(),
-    )
-    padding = tuple(before for before, _ in pads)
-    return _window(size, stride, padding) | {"groups": layer.groups}
+    size, stride = each(layer.size, layer.n_axes), each(layer.stride, layer.n_axes)
+    padding, behind = zip(*layer.pads(), strict=True)
+    more = {"padding_behind": behind[-1], "groups": layer.groups}
+    return _window(size, stride, padding) | more
 
 
 def _window_pool(layer: Any) -> Numbers:
