@@ -11,9 +11,12 @@ set(PELLUCID_ENGINE
   stages/dense.cpp
   stages/dropout.cpp
   stages/embedding.cpp
+  stages/gru.cpp
   stages/kinds.cpp
   stages/layernorm.cpp
+  stages/lstm.cpp
   stages/pool.cpp
+  stages/recurrent.cpp
   stages/scale.cpp
   stages/structure.cpp
 )

@@ -368,12 +368,12 @@ double NetworkSession<T>::gradients(const Rows& X, const Targets<T>& Y, const st
   for (const Chunk& chunk : chunks_) {
     const Own& own = parameters_[size_t(chunk.parameter)];
     T* const G = gradient_ + (own.at + chunk.at);
-    sum_chunk(chunk, parts_of(batch.count), G);
+    const T* from = sum_chunk(chunk, parts_of(batch.count), G);
     Update<T> u = update_of(spec_, {1, 1, whole_weight, 1}, 1, own.lecture.decay);
     u.bound = T(-1);
     const T* W = own.values + chunk.at;
     for (size_t k = 0; k < chunk.n; k += L)
-      store(G + k, shaped_gradient(u, load(G + k), load(W + k)));
+      store(G + k, shaped_gradient(u, load(from + k), load(W + k)));
     std::memcpy(d[chunk.parameter] + chunk.at, G, chunk.n * sizeof(T));
   }
   return total + penalty(whole_weight);

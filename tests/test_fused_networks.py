@@ -211,11 +211,11 @@ def test_the_same_bits_for_any_number_of_threads(model, batch_size) -> None:
 def test_an_example_alone_gives_the_bits_that_it_gives_among_others(model, dtype) -> None:
     net = made(model, dtype)
     examples = data(net, 75, lengths=len(MODELS[model][1]) == 2)
-    A = net.predict(examples.X, lengths=examples.lengths)
+    A = net.forward(examples.X, lengths=examples.lengths)
     few = [40, 3, 74]
     for rows in ([7], few, list(range(20))):
         lengths = None if examples.lengths is None else examples.lengths[rows]
-        np.testing.assert_array_equal(net.predict(examples.X[:, rows], lengths=lengths), A[:, rows])
+        np.testing.assert_array_equal(net.forward(examples.X[:, rows], lengths=lengths), A[:, rows])
 
 
 @each_model
@@ -293,7 +293,7 @@ def test_word_numbers_beyond_the_table_are_refused() -> None:
     with pytest.raises(ValueError, match=r"A_prev\[2, 1\] is 9, a word number beyond the table"):
         train(net, X, np.array([0, 1, 2]), epochs=1, engine="fused")
     with pytest.raises(ValueError, match="a word number beyond the table"):
-        net.predict(X)
+        net.forward(X)
 
 
 def test_pictures_of_bytes_and_of_strides_are_taken_as_they_are() -> None:
@@ -301,9 +301,9 @@ def test_pictures_of_bytes_and_of_strides_are_taken_as_they_are() -> None:
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (144, 50)).astype(np.uint8)
     net = network(layers, shape, "float32")
-    expected = net.predict(X.astype(np.float32))
+    expected = net.forward(X.astype(np.float32))
     for given in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], X.astype(np.float64)):
-        np.testing.assert_array_equal(net.predict(given), expected)
+        np.testing.assert_array_equal(net.forward(given), expected)
 
 
 def test_what_it_cannot_end_with_goes_to_the_reference_engine() -> None:

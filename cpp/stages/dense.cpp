@@ -26,6 +26,7 @@ class Dense : public Stage<T> {
       for (int k = 0; k < K_; ++k) from_.push_back(in.row_of(q * K_ + k));
       for (int o = 0; o < n_; ++o) to_.push_back(out.row_of(q * n_ + o));
     }
+    if (places_ > 1) place_ = size_t(in.place_stride());
     W_ = Buffer<T>(forward_.size());
     W_back_ = Buffer<T>(back_.size());
   }
@@ -74,10 +75,9 @@ class Dense : public Stage<T> {
       const int count = std::min(step, places_ - first);
       for (int q = 0; q < count; ++q)
         transposed(dA, to(first + q), n_, w, scratch + size_t(q) * w * stride_, stride_);
-      for (int q = 0; q < count; ++q)
-        product_of_gradient(A_prev, from(first + q), w, pass.count, K_,
-                            scratch + size_t(q) * w * stride_, stride_, n_, add || first + q > 0,
-                            gradients[0]);
+      const Sequence<T> all{A_prev, from(first), w,       pass.count,
+                            count,  place_ * w,  scratch, stride_};
+      product_of_gradient(all, K_, n_, add || first > 0, gradients[0], size_t(n_));
       for (int q = 0; q < count; ++q)
         sum_of_rows(scratch + size_t(q) * w * stride_, stride_, pass.count, n_,
                     add || first + q > 0, gradients[1]);
@@ -101,7 +101,8 @@ class Dense : public Stage<T> {
   }
 
   int places_, K_, n_;
-  size_t stride_;  // of a row of transposed dZ
+  size_t place_ = 0;  // rows from a place of what enters to the next
+  size_t stride_;     // of a row of transposed dZ
   Packing forward_, back_;
   std::vector<int> from_, to_;  // rows of each place's inputs and units
   Buffer<T> W_, W_back_;

@@ -11,8 +11,11 @@
   X(dropout)              \
   X(embedding)            \
   X(globalpool)           \
+  X(gru)                  \
   X(layernorm)            \
+  X(lstm)                 \
   X(pool)                 \
+  X(recurrent)            \
   X(scale)                \
   X(take)
 

@@ -84,29 +84,43 @@ static void product_tile(const Packing& shape, const T* packed, int j, const T* 
 constexpr int DEEP = PELLUCID_BYTES == 64 ? 6 : 3;
 constexpr int BROAD = PELLUCID_BYTES == 64 ? 4 : 3;
 
-// G[k][o] (+)= sum_q A[k][q] D[q][o], for R inputs k and NV vectors of units o. A's row k at
-// A + rows[k] * width has q in a row; D (count, stride) is dZ with the units of an example
-// together. The last vector of G's row is `last` numbers.
+// What of a sequence of matrices enters a gradient: A with rows of `width` examples, row k of a
+// step at A + rows[k] * width, D with the n units of an example together, `stride` apart; `count`
+// examples.
+template <class T>
+struct Sequence {
+  const T* A;
+  const int* rows;
+  int width, count, steps;
+  size_t next_A;  // numbers from a step to the next; of D width * stride
+  const T* D;
+  size_t stride;
+};
+
+// G[k][o] (+)= sum over steps and examples q of A[k][q] D[q][o], for R inputs k and NV vectors of
+// units o. The last vector of G's row is `last` numbers.
 template <class T, int R, int NV>
-static void tile_of_gradient(const T* A, const int* rows, int width, int count, const T* D,
-                             size_t stride, bool go_on, T* G, size_t g_row, int last) {
+static void tile_of_gradient(const Sequence<T>& all, int k, int o, bool go_on, T* G, size_t g_row,
+                             int last) {
   constexpr int L = LANES<T>;
-  const T* a[R];
   Vec<T> c[R][NV];
-  for (int r = 0; r < R; ++r) {
-    a[r] = A + size_t(rows[r]) * width;
+  for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v)
       c[r][v] = !go_on       ? Vec<T>{}
                 : v < NV - 1 ? load(G + r * g_row + v * L)
                              : load_up_to(G + r * g_row + v * L, last);
-  }
-  for (int q = 0; q < count; ++q, D += stride) {
-    Vec<T> d[NV];
-    for (int v = 0; v < NV; ++v) d[v] = load(D + v * L);
+  for (int s = 0; s < all.steps; ++s) {
+    const T* a[R];
+    for (int r = 0; r < R; ++r) a[r] = all.A + s * all.next_A + size_t(all.rows[k + r]) * all.width;
+    const T* D = all.D + size_t(s) * all.width * all.stride + o;
+    for (int q = 0; q < all.count; ++q, D += all.stride) {
+      Vec<T> d[NV];
+      for (int v = 0; v < NV; ++v) d[v] = load(D + v * L);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const Vec<T> x = broadcast(a[r][q]);
-      for (int v = 0; v < NV; ++v) c[r][v] = fma(x, d[v], c[r][v]);
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> x = broadcast(a[r][q]);
+        for (int v = 0; v < NV; ++v) c[r][v] = fma(x, d[v], c[r][v]);
+      }
     }
   }
   for (int r = 0; r < R; ++r)
@@ -118,38 +132,34 @@ static void tile_of_gradient(const T* A, const int* rows, int width, int count, 
 }
 
 template <class T, int NV, int R = DEEP>
-static void gradient_rows(int height, const T* A, const int* rows, int width, int count, const T* D,
-                          size_t stride, bool go_on, T* G, size_t g_row, int last) {
+static void gradient_rows(int height, const Sequence<T>& all, int k, int o, bool go_on, T* G,
+                          size_t g_row, int last) {
   if constexpr (R > 1)
-    if (height < R)
-      return gradient_rows<T, NV, R - 1>(height, A, rows, width, count, D, stride, go_on, G, g_row,
-                                         last);
-  tile_of_gradient<T, R, NV>(A, rows, width, count, D, stride, go_on, G, g_row, last);
+    if (height < R) return gradient_rows<T, NV, R - 1>(height, all, k, o, go_on, G, g_row, last);
+  tile_of_gradient<T, R, NV>(all, k, o, go_on, G, g_row, last);
 }
 
 template <class T, int NV = BROAD>
-static void gradient_columns(int vectors, int height, const T* A, const int* rows, int width,
-                             int count, const T* D, size_t stride, bool go_on, T* G, size_t g_row,
-                             int last) {
+static void gradient_columns(int vectors, int height, const Sequence<T>& all, int k, int o,
+                             bool go_on, T* G, size_t g_row, int last) {
   if constexpr (NV > 1)
     if (vectors < NV)
-      return gradient_columns<T, NV - 1>(vectors, height, A, rows, width, count, D, stride, go_on,
-                                         G, g_row, last);
-  gradient_rows<T, NV>(height, A, rows, width, count, D, stride, go_on, G, g_row, last);
+      return gradient_columns<T, NV - 1>(vectors, height, all, k, o, go_on, G, g_row, last);
+  gradient_rows<T, NV>(height, all, k, o, go_on, G, g_row, last);
 }
 
-// G (K, n) (+)= A D: the gradient of W in the lectures' layout, the weights of an input together. A
-// has K rows of `count` examples, D as many rows of n numbers, `stride` apart.
+// G (K, n) (+)= A D, step by step: the gradient of W in the lectures' layout, the weights of an
+// input together, an input's `g_row` numbers after the one before.
 template <class T>
-static void product_of_gradient(const T* A, const int* rows, int width, int count, int K,
-                                const T* D, size_t stride, int n, bool go_on, T* G) {
+static void product_of_gradient(const Sequence<T>& all, int K, int n, bool go_on, T* G,
+                                size_t g_row) {
   constexpr int L = LANES<T>;
   for (int o = 0; o < n; o += BROAD * L) {
     const int left = std::min(n - o, BROAD * L), vectors = (left + L - 1) / L;
     const int last = left - (vectors - 1) * L;
     for (int k = 0; k < K; k += DEEP)
-      gradient_columns<T>(vectors, std::min(DEEP, K - k), A, rows + k, width, count, D + o, stride,
-                          go_on, G + size_t(k) * n + o, size_t(n), last);
+      gradient_columns<T>(vectors, std::min(DEEP, K - k), all, k, o, go_on,
+                          G + size_t(k) * g_row + o, g_row, last);
   }
 }
 

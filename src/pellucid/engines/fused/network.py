@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.engines.contract import Data, Examples, HasLayers, Job, Objective, Predictor
+from pellucid.engines.contract import (
+    Data,
+    Examples,
+    HasLayers,
+    Job,
+    Objective,
+    Predictor,
+    refuse_mixing,
+)
 from pellucid.engines.fused.columns import gathered
 from pellucid.engines.fused.module import SETTINGS, loss_spec, module, optimizer_spec
 from pellucid.engines.fused.plan import Plan, plan
@@ -53,6 +61,10 @@ class FusedNetworkSession(FusedSession):
         ]
         statistics = [self._lent[k, name] for name in layer.statistics]
         return stage | {"parameters": parameters, "statistics": statistics}
+
+    def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
+        refuse_mixing(self.layers)
+        super().apply(flat, learning_rate)
 
     def _gradients(self, by_layer: list[dict[str, NDArray[Any]]]) -> tuple[list[Any], ...]:
         """One array for each parameter, in the order of the stages."""
