@@ -12,4 +12,5 @@ NB_MODULE(PELLUCID_MODULE, m) {
   pellucid::PELLUCID_LEVEL::bind_math(m);
   pellucid::PELLUCID_LEVEL::bind_measure(m);
   pellucid::PELLUCID_LEVEL::bind_session(m);
+  pellucid::PELLUCID_LEVEL::bind_network(m);
 }

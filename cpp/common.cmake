@@ -3,12 +3,28 @@
 
 # A new .cpp file is one more line here: in ENGINE what knows nothing of Python.
 set(PELLUCID_ENGINE
+  network.cpp
   session.cpp
+  stages/activation.cpp
+  stages/batchnorm.cpp
+  stages/convolution.cpp
+  stages/dense.cpp
+  stages/dropout.cpp
+  stages/embedding.cpp
+  stages/gru.cpp
+  stages/kinds.cpp
+  stages/layernorm.cpp
+  stages/lstm.cpp
+  stages/pool.cpp
+  stages/recurrent.cpp
+  stages/scale.cpp
+  stages/structure.cpp
 )
 set(PELLUCID_BINDINGS
   bind.cpp
   bind_math.cpp
   bind_measure.cpp
+  bind_network.cpp
   bind_session.cpp
 )
 list(TRANSFORM PELLUCID_ENGINE PREPEND "${CMAKE_CURRENT_LIST_DIR}/")

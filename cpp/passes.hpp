@@ -13,7 +13,6 @@ namespace pellucid::PELLUCID_LEVEL {
 
 namespace {
 
-constexpr std::uint32_t DROPOUT_STREAM = 1;
 constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
 constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
 

@@ -6,6 +6,8 @@
 
 namespace pellucid::PELLUCID_LEVEL {
 
+constexpr std::uint32_t DROPOUT_STREAM = 1;
+
 constexpr std::uint32_t PHILOX_M[2] = {0xD2511F53u, 0xCD9E8D57u};
 constexpr std::uint32_t PHILOX_W[2] = {0x9E3779B9u, 0xBB67AE85u};
 

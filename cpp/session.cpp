@@ -225,7 +225,7 @@ bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
   total /= batch.total_weight;
   if (t == 0) *J = total + penalty(batch.total_weight, batch.step & 1);
   if (!std::isfinite(total)) return false;
-  const Step step = step_of(batch.step, rate, batch.total_weight);
+  const Step step = step_of(spec_.optimizer, batch.step, rate, batch.total_weight);
   if (fused)
     update_all(t, batch, step);
   else
@@ -461,7 +461,7 @@ void Session<T>::apply(const T* const* dW, const T* const* db, double rate) {
     if (stage.spec.dense && i0 == 0)
       std::memcpy(stage.gradient_b.get(), db[s], stage.spec.n_out * sizeof(T));
   });
-  Step step = step_of(step_ + 1, rate, 1);
+  Step step = step_of(spec_.optimizer, step_ + 1, rate, 1);
   step.penalise = false;
   const int threads = tuner_.choose();
   divide(threads);

@@ -6,49 +6,21 @@
 #include <chrono>
 #include <vector>
 
-#include "losses.hpp"
+#include "examples.hpp"
 #include "phases.hpp"
 #include "shares.hpp"
 #include "stage.hpp"
 #include "team.hpp"
+#include "training.hpp"
 #include "tuner.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// Examples where the caller keeps them: dense with strides in elements, or sparse with the nonzeros
-// of an example together (CSC of X, CSR of rows).
-struct Rows {
-  enum Kind { F32, F64, U8, I32, I64 };
-  Kind kind = F32;
-  const void* values = nullptr;
-  std::ptrdiff_t example_stride = 0, feature_stride = 1;
-  bool sparse = false, wide_indices = false;  // wide: 64-bit indices
-  const void* indices = nullptr;
-  const void* starts = nullptr;  // of each example among the nonzeros, one more than examples
-};
-
 template <class T>
-struct Targets {
-  const T* values = nullptr;  // n[L] numbers an example, or null
-  const std::int64_t* labels = nullptr;
-};
-
-template <class T>
-struct SessionSpec {
+struct SessionSpec : TrainingSpec<T> {
   std::vector<StageSpec> stages;
   std::vector<Lecture<T>> W, b;  // of each stage
-  LossSpec<T> loss;
-  OptimizerSpec optimizer;
-  double l1 = 0, l2 = 0;
-  bool penalty_per_weight = false;
-  double clip_value = -1, clip_norm = -1;  // negative: none
-  int batch_size = 1;
-  int threads = 1;
-  bool tuned = true;           // else all threads take part in every step, in shares that stay
-  std::vector<double> speeds;  // of the threads, to begin with; those not given are 1
-  std::uint64_t seed = 0;
-  std::uint64_t step = 0;  // steps done before
-  bool training = true;    // else only evaluate
+  std::vector<double> speeds;    // of the threads, to begin with; those not given are 1
 };
 
 template <class T>
@@ -186,15 +158,6 @@ class Session {
   void output_rows(const Batch& batch, int t, int r0, int r1);
   double sum_of_losses(Share rows) const;
 
-  // One step as an optimizer sees it.
-  struct Step {
-    std::uint64_t number;  // counted from 1
-    double rate;           // alpha
-    double weight;         // of the mini-batch
-    double correction;     // Adam's sqrt(1 - beta2^t) / (1 - beta1^t)
-    bool penalise = true;  // else the gradients hold the penalties already
-  };
-  Step step_of(std::uint64_t number, double rate, double weight) const;
   struct Request;
   Batch mini_batch_of(const Request& request, int k, std::uint64_t before) const;
   void gather_next(const Batch& next);

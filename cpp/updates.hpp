@@ -115,39 +115,9 @@ void Session<T>::add_parts(const Stage<T>& stage, size_t at, int n, T* G) const 
 }
 
 template <class T>
-typename Session<T>::Step Session<T>::step_of(std::uint64_t number, double rate,
-                                              double weight) const {
-  const OptimizerSpec& o = spec_.optimizer;
-  // pow is slow where it underflows; long before that its result no longer counts beside 1.
-  const auto left = [&](double beta) {
-    return double(number) > 40 / (1 - beta) ? 0 : std::pow(beta, double(number));
-  };
-  const double correction = o.id == ADAM ? std::sqrt(1 - left(o.beta2)) / (1 - left(o.beta1)) : 1;
-  return {number, rate, weight, correction};
-}
-
-template <class T>
 Update<T> Session<T>::update_for(const Stage<T>& stage, double factor, const Step& step,
                                  bool penalised) const {
-  const OptimizerSpec& o = spec_.optimizer;
-  const double alpha = step.rate * factor;
-  const double per = spec_.penalty_per_weight ? step.weight : 1;
-  const double decay = penalised ? stage.spec.decay : 0;
-  Update<T> u;
-  u.id = o.id;
-  u.alpha = T(alpha);
-  u.alpha_t = T(alpha * step.correction);
-  u.keep = T(1 - alpha * o.decay * decay);
-  u.beta1 = T(o.beta1);
-  u.beta2 = T(o.beta2);
-  u.epsilon = T(o.epsilon);
-  u.inside = T(o.alpha_inside ? alpha : 1);
-  u.outside = T(o.alpha_inside ? 1 : alpha);
-  u.l1 = step.penalise ? T(decay * spec_.l1 / per) : T(0);
-  u.l2 = step.penalise ? T(decay * spec_.l2 / per) : T(0);
-  u.scale = T(1);
-  u.bound = T(spec_.clip_value);
-  return u;
+  return update_of(spec_, step, factor, penalised ? stage.spec.decay : 0);
 }
 
 // Sums of squares and absolutes of a block of W, for the penalties' part of the next J.

@@ -375,6 +375,16 @@ class Engine(Protocol):
         ...
 
 
+def refuse_mixing(layers: list[Layer]) -> None:
+    """Refuse layers that learn statistics of a mini-batch, for steps from gradients alone."""
+    for layer in layers:
+        if layer.mixes_examples:
+            raise ValueError(
+                f"{layer.where()} learns statistics of each mini-batch, which gradients alone "
+                "do not carry: do its steps with run."
+            )
+
+
 def slot_name(slot: str, letter: str, layer: Layer) -> str:
     """Return the name of an optimizer's array: v of W[1] is ``v_W1``."""
     return f"{slot}_{letter}{layer.number}"

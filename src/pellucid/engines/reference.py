@@ -25,6 +25,7 @@ from pellucid.engines.contract import (
     check_parameters,
     check_state,
     parameter_views,
+    refuse_mixing,
     slot_name,
 )
 from pellucid.layers import Layer
@@ -151,12 +152,7 @@ class ReferenceSession(Session):
         return flat
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
-        for layer in self.layers:
-            if layer.mixes_examples:
-                raise ValueError(
-                    f"{layer.where()} learns statistics of each mini-batch, which gradients alone "
-                    "do not carry: do its steps with run."
-                )
+        refuse_mixing(self.layers)
         by_layer = parameter_views(self.layers, flat, self.dtype)
         self._step += 1
         with np.errstate(over="ignore", invalid="ignore"):

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
-from pellucid.engines.contract import Engine, HasLayers, Job, check_parameters
-from pellucid.engines.fused.module import lacks, weights_of
+from pellucid.engines.contract import Engine, HasLayers, Job, Predictor, check_parameters
+from pellucid.engines.fused.module import lacks
+from pellucid.engines.fused.network import (
+    FusedNetworkPredictor,
+    FusedNetworkSession,
+    flops_of,
+)
+from pellucid.engines.fused.plan import lacks_of_network
 from pellucid.engines.fused.predictor import FusedPredictor
 from pellucid.engines.fused.session import FusedSession
 from pellucid.engines.threads import available_cpus, worthwhile
 
 
 class FusedEngine(Engine):
-    """Runs what the compiled module says it can."""
+    """Runs what the compiled module says it can: chains of Dense and Scale layer by layer over the
+    whole mini-batch, any other network slice by slice.
+    """
 
     name = "fused"
 
     def refuses(self, job: Job) -> str:
-        return lacks(job.network.layers, job.objective.loss, job.optimizer)
+        loss, optimizer = job.objective.loss, job.optimizer
+        if not lacks(job.network.layers, loss, optimizer):
+            return ""
+        return lacks_of_network(job.network.layers, loss, optimizer)
 
     def start(self, job: Job) -> FusedSession:
-        layers = job.network.layers
+        layers = job.network.leaves
         check_parameters(layers, job.network.dtype, writing=True)
         asked, n_threads = job.n_threads or 1, job.n_threads
         if n_threads is None:
-            flops = 6.0 * job.batch_size * sum(math.prod(weights_of(k).shape) for k in layers)
-            n_threads = worthwhile(flops, available_cpus())
-        session = FusedSession(job, n_threads)
+            n_threads = worthwhile(job.batch_size * flops_of(layers), available_cpus())
+        kind = FusedNetworkSession if lacks(job.network.layers) else FusedSession
+        session = kind(job, n_threads)
         if session.threads < asked:
             warnings.warn(
                 f"{session.threads} of {asked} threads could be started, the system allows no "
@@ -37,8 +47,8 @@ class FusedEngine(Engine):
             )
         return session
 
-    def predictor(self, network: HasLayers) -> FusedPredictor | None:
+    def predictor(self, network: HasLayers) -> Predictor | None:
+        if lacks(network.layers):
+            return None if lacks_of_network(network.layers) else FusedNetworkPredictor(network)
         arrays = [W for layer in network.layers for W in layer.parameters.values()]
-        if lacks(network.layers) or not all(W.flags.f_contiguous for W in arrays):
-            return None
-        return FusedPredictor(network)
+        return FusedPredictor(network) if all(W.flags.f_contiguous for W in arrays) else None

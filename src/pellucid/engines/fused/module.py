@@ -50,21 +50,28 @@ def module() -> Any:
 
 
 def lacks(layers: list[Layer], loss: Any = None, optimizer: Any = None) -> str:
-    """Return what the module cannot do of this, or ""."""
+    """Return what the module cannot do of this layer by layer, or ""."""
     built = module()
     if isinstance(built, str):
         return built
+    own = [f"it has no layer {layer!r}" for layer in layers if layer.variant]
+    return next(iter(own), "") or unknown(layers, built.layers, loss, optimizer)
+
+
+def unknown(layers: list[Layer], known_layers: Iterable[str], loss: Any, optimizer: Any) -> str:
+    """Return the first layer, activation, loss or optimizer that is not the module's own, or ""."""
+    built = module()
     wanted: list[tuple[str, Any, Iterable[str]]] = []
     for layer in layers:
-        wanted.append(("layer", layer, built.layers))
+        wanted.append(("layer", layer, known_layers))
         if layer.activation is not None:
             wanted.append(("activation", layer.activation, built.activation_ids))
     wanted += [("loss", loss, built.loss_ids)] if loss is not None else []
     wanted += [("optimizer", optimizer, built.optimizer_ids)] if optimizer is not None else []
     for kind, entry, known in wanted:
-        known_form = not getattr(entry, "variant", "")
+        form = "" if kind == "layer" else getattr(entry, "variant", "")
         own = type(entry) is not _BUILT_IN[kind].get(entry.name)
-        if entry.name not in known or own or not known_form:
+        if entry.name not in known or own or form:
             return f"it has no {kind} {entry!r}"
     return ""
 
@@ -80,6 +87,12 @@ def weights_of(layer: Layer) -> NDArray[Any]:
     return weights
 
 
+def id_of(g: Activation) -> int:
+    """Return the number by which the module knows an activation."""
+    number: int = module().activation_ids[g.name]
+    return number
+
+
 def stage_spec(layer: Layer) -> dict[str, Any]:
     """Return a layer as the module takes it."""
     g = layer.activation
@@ -88,8 +101,8 @@ def stage_spec(layer: Layer) -> dict[str, Any]:
         "n_in": math.prod(layer.input_shape),
         "n_out": math.prod(layer.output_shape),
         "number": layer.number,
-        "activation": module().activation_ids[g.name] if g else 0,
-        "parameter": _parameter(g),
+        "activation": id_of(g) if g else 0,
+        "parameter": parameter_of(g),
         "needs_Z": bool(g and g.needs_Z),
         "dropout": layer.dropout,
         "rate_W": layer.rate_factor(letter_of(layer)),
@@ -104,10 +117,10 @@ def loss_spec(objective: Objective, g: Activation | None) -> dict[str, Any]:
     loss = objective.loss
     return {
         "id": module().loss_ids[loss.name],
-        "parameter": _parameter(loss),
+        "parameter": parameter_of(loss),
         "smoothing": objective.label_smoothing,
-        "output_activation": module().activation_ids[g.name],
-        "activation_parameter": _parameter(g),
+        "output_activation": id_of(g),
+        "activation_parameter": parameter_of(g),
         "fused": pair(g, loss) is not None,
     }
 
@@ -125,7 +138,7 @@ def optimizer_spec(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def _parameter(entry: Any) -> float:
+def parameter_of(entry: Any) -> float:
     """The one number that an activation or a loss may have."""
     fields = () if entry is None else dataclasses.fields(entry)
     return float(getattr(entry, fields[0].name)) if fields else 0.0

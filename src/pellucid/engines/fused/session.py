@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.engines.contract import (
-    Data,
     Examples,
     FlatGradients,
     Job,
@@ -29,9 +28,7 @@ from pellucid.engines.fused.module import (
     module,
     optimizer_spec,
     stage_spec,
-    weights_of,
 )
-from pellucid.layers import Layer
 
 
 class FusedSession(Session):
@@ -39,10 +36,10 @@ class FusedSession(Session):
 
     def __init__(self, job: Job, n_threads: int) -> None:
         objective, optimizer = job.objective, job.optimizer
-        self.layers, self.dtype = job.network.layers, job.network.dtype
+        self.layers, self.dtype = job.network.leaves, job.network.dtype
         self.objective, self.optimizer = objective, optimizer
         self.batch_size, self._interrupted = job.batch_size, job.interrupted
-        self._n_outputs = math.prod(self.layers[-1].output_shape)
+        self._n_outputs = math.prod(job.network.layers[-1].output_shape)
         self._ahead = False  # of the network's arrays
         self._prepared: dict[str, list[tuple[Any, Any]]] = {}
         self._slots = {
@@ -55,17 +52,14 @@ class FusedSession(Session):
             check_state(self.layers, optimizer, job.state.slots)
             for name, array in job.state.slots.items():
                 self._slots[name][...] = array
-        kind = module().Session32 if self.dtype == np.float32 else module().Session64
-        self._own = [(weights_of(k), k.parameters.get("b")) for k in self.layers]
-        self._lent = [
-            tuple(None if a is None else np.asfortranarray(a) for a in pair) for pair in self._own
-        ]
-        self._session: Any = kind(
-            [stage_spec(layer) for layer in self.layers],
-            [self._arrays(k, letter_of(k), 0) for k in self.layers],
-            [self._arrays(k, "b", 1) for k in self.layers],
-            loss_spec(objective, self.layers[-1].activation),
-            optimizer_spec(optimizer),
+        self._own = {
+            (k, letter): array
+            for k, layer in enumerate(self.layers)
+            for letter, array in [*layer.parameters.items(), *layer.statistics.items()]
+        }
+        self._lent = {place: np.asfortranarray(array) for place, array in self._own.items()}
+        self._session: Any = self._opened(
+            job,
             SETTINGS
             | {
                 "l1": objective.l1,
@@ -80,6 +74,18 @@ class FusedSession(Session):
                 "step": 0 if job.state is None else job.state.step,
                 "training": True,
             },
+        )
+
+    def _opened(self, job: Job, settings: dict[str, Any]) -> Any:
+        """The module's session, on the arrays that are lent to it."""
+        kind = module().Session32 if self.dtype == np.float32 else module().Session64
+        return kind(
+            [stage_spec(layer) for layer in self.layers],
+            [self._arrays(k, letter_of(layer)) for k, layer in enumerate(self.layers)],
+            [self._arrays(k, "b") for k in range(len(self.layers))],
+            loss_spec(self.objective, self.layers[-1].activation),
+            optimizer_spec(self.optimizer),
+            settings,
         )
 
     def run(
@@ -98,7 +104,7 @@ class FusedSession(Session):
             first, last = 0, last - first
         self._ahead = True
         done = self._session.run(
-            self._inputs(examples.X),
+            self._inputs(examples),
             self._targets(examples.Y),
             column_numbers(columns),
             examples.m if columns is None else len(columns),
@@ -124,21 +130,21 @@ class FusedSession(Session):
             return found
         columns = examples.columns(rows)
         found.J = self._session.gradients(
-            self._inputs(examples.X),
+            self._inputs(examples),
             self._targets(examples.Y),
             column_numbers(columns),
             examples.m if columns is None else len(columns),
             self._weights(examples.weight),
             -1 if position is None else position,
             -1.0 if whole_weight is None else whole_weight,
-            *self._pairs(found.by_layer),
+            *self._gradients(found.by_layer),
         )
         return found
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
         self._ahead = True
-        pairs = self._pairs(parameter_views(self.layers, flat, self.dtype))
-        self._session.apply(*pairs, learning_rate)
+        by_layer = parameter_views(self.layers, flat, self.dtype)
+        self._session.apply(*self._gradients(by_layer), learning_rate)
 
     def skip(self) -> None:
         self._session.skip()
@@ -152,7 +158,7 @@ class FusedSession(Session):
         losses = np.empty(m)
         w = self._weights(examples.weight)
         self._session.evaluate(
-            self._inputs(examples.X),
+            self._inputs(examples),
             self._targets(examples.Y),
             column_numbers(columns),
             m,
@@ -211,19 +217,19 @@ class FusedSession(Session):
 
     def _copies(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """The network's arrays that are not Fortran-ordered, and those lent to the module."""
-        for own, lent in zip(self._own, self._lent, strict=True):
-            for mine, copy in zip(own, lent, strict=True):
-                if mine is not None and copy is not None and mine is not copy:
-                    yield mine, copy
+        for place, mine in self._own.items():
+            if mine is not self._lent[place]:
+                yield mine, self._lent[place]
 
-    def _arrays(self, layer: Layer, letter: str, which: int) -> tuple[Any, ...]:
-        """A parameter and its optimizer slots, as the module takes them."""
+    def _arrays(self, k: int, letter: str) -> tuple[Any, ...]:
+        """A parameter of layer k and its optimizer slots, as the module takes them."""
+        layer = self.layers[k]
         if letter not in layer.parameters:
             return (None,)
-        own = self._lent[self.layers.index(layer)][which]
-        return (own, *(self._slots[slot_name(s, letter, layer)] for s in self.optimizer.slots))
+        slots = (self._slots[slot_name(s, letter, layer)] for s in self.optimizer.slots)
+        return (self._lent[k, letter], *slots)
 
-    def _pairs(self, by_layer: list[dict[str, NDArray[Any]]]) -> tuple[list[Any], list[Any]]:
+    def _gradients(self, by_layer: list[dict[str, NDArray[Any]]]) -> tuple[list[Any], ...]:
         """The dW (or ds) and the db of the layers, as the module takes them."""
         dW = [each["d" + letter_of(k)] for k, each in zip(self.layers, by_layer, strict=True)]
         return dW, [each.get("db") for each in by_layer]
@@ -237,12 +243,12 @@ class FusedSession(Session):
         known[:] = [(source, prepare(source)), *known[:1]]  # of training and of validation
         return known[0][1]
 
-    def _inputs(self, X: Data) -> Any:
-        return self._once("X", X, lambda X: gathered(X, self.dtype))
+    def _inputs(self, examples: Examples) -> Any:
+        return self._once("X", examples.X, lambda X: gathered(X, self.dtype))
 
     def _targets(self, Y: NDArray[Any]) -> Any:
-        if Y.ndim == 1:
-            return self._once("Y", Y, lambda Y: np.ascontiguousarray(Y, dtype=np.int64))
+        if Y.ndim == 1 or len(Y) != self._n_outputs:  # class numbers, of each step where there are
+            return self._once("Y", Y, lambda Y: np.asfortranarray(Y, dtype=np.int64))
         return self._once("Y", Y, lambda Y: np.asfortranarray(Y, dtype=self.dtype))
 
     def _weights(self, w: NDArray[Any] | None) -> Any:

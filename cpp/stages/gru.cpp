@@ -1,0 +1,151 @@
+// GRU: with u and r of sigmoid(W_ur [a<t-1>; x<t>] + b_ur), a<t> = u * c~ + (1 - u) * a<t-1>, where
+// c~ = tanh(W_c [q; x] + b_c) of q = r * a<t-1>, or, with the reset after the product,
+// c~ = tanh(W_cx x + b_c + r * q) of q = W_ca a<t-1> + b_q.
+#include "through_time.hpp"
+
+namespace pellucid::PELLUCID_LEVEL::stages {
+
+namespace {
+
+template <class T>
+class GRU : public ThroughTime<T> {
+ public:
+  using Now = typename ThroughTime<T>::Now;
+  static constexpr int L = LANES<T>;
+
+  // Of each step u, r, c~ and, with the reset after, q, whose derivative stands behind dZ; before,
+  // q stands in the block behind x.
+  explicit GRU(StageSpec<T> spec)
+      : ThroughTime<T>(spec, 3, spec.whole("reset_after") ? 4 : 3,
+                       spec.whole("reset_after") ? 0 : spec.out.channels,
+                       (spec.whole("reset_after") ? 4 : 3) * spec.out.channels, 1),
+        after_(this->spec_.whole("reset_after")),
+        ur_(2 * this->n_, this->n_ + this->n_x_),
+        ca_(this->n_, this->n_),
+        cx_(this->n_, this->n_x_),
+        c_(this->n_, this->n_ + this->n_x_),
+        ur_a_(2 * this->n_, this->n_),
+        c_a_(this->n_, this->n_),
+        x_(3 * this->n_, this->n_x_) {
+    const int n = this->n_;
+    for (int k = 0; k < n; ++k) q_rows_.push_back(n + this->n_x_ + k);  // [q; x] in a block
+    for (int k = 0; k < this->n_x_; ++k) q_rows_.push_back(n + k);
+  }
+
+  void pack(int t, int threads) override {
+    const T* W = this->spec_.parameters[0].values;
+    const size_t n = size_t(this->n_), column = 3 * n, x = column * n;
+    ur_.pack(W, column, t, threads);
+    ur_a_.pack(W, column, t, threads);
+    c_a_.pack(W + 2 * n, column, t, threads);
+    x_.pack(W + x, column, t, threads);
+    if (!after_) return c_.pack(W + 2 * n, column, t, threads);
+    ca_.pack(W + 2 * n, column, t, threads);
+    cx_.pack(W + x + 2 * n, column, t, threads);
+  }
+
+ protected:
+  // d of q, and W_a^T dZ before it is added.
+  int own_rows() const override { return 2 * this->n_; }
+
+  void step(const Now& now) const override {
+    const size_t n = size_t(this->n_), state = n * now.w;
+    const int* rows = this->counted_.data();
+    const T* b = this->spec_.parameters[1].values;
+    T *u = now.noted, *r = u + state, *c = r + state, *q = q_of(now);
+    ur_(now.block, rows, now.w, b, u, rows);
+    for (size_t k = 0; k < 2 * state; k += L) store(u + k, sigmoid<T>(load(u + k)));
+    if (after_) {
+      ca_(now.block, rows, now.w, b + 3 * n, q, rows);
+      cx_(now.block + state, rows, now.w, b + 2 * n, c, rows);
+      for (size_t k = 0; k < state; k += L)
+        store(c + k, fma(load(r + k), load(q + k), load(c + k)));
+    } else {
+      for (size_t k = 0; k < state; k += L) store(q + k, load(r + k) * load(now.block + k));
+      c_(now.block, q_rows_.data(), now.w, b + 2 * n, c, rows);
+    }
+    const Vec<T> one = broadcast(T(1));
+    for (size_t k = 0; k < state; k += L) {
+      const Vec<T> candidate = tanh<T>(load(c + k)), gate = load(u + k);
+      store(c + k, candidate);
+      store(now.a + k, fma(gate, candidate, (one - gate) * load(now.block + k)));
+    }
+  }
+
+  void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,
+                 T* own) const override {
+    const size_t state = size_t(this->n_) * now.w;
+    const int* rows = this->counted_.data();
+    const T *u = now.noted, *r = u + state, *c = r + state, *q = q_of(now), *a = now.block;
+    T *dq = after_ ? dZ + 3 * state : own, *through = own + state;
+    T *dZ_u = dZ, *dZ_r = dZ + state, *dZ_c = dZ + 2 * state;
+    const Vec<T> one = broadcast(T(1));
+    for (size_t k = 0; k < state; k += L) {
+      const Vec<T> da = load(d + k), gate = load(u + k), candidate = load(c + k);
+      store(dZ_u + k, da * (candidate - load(a + k)) * (gate * (one - gate)));
+      store(dZ_c + k, da * gate * (one - candidate * candidate));
+      store(d_before + k, da * (one - gate));
+    }
+    if (!after_) c_a_(dZ_c, rows, now.w, dq, rows);
+    for (size_t k = 0; k < state; k += L) {
+      const Vec<T> gate = load(r + k);
+      const Vec<T> dr = after_ ? load(dZ_c + k) * load(q + k) : load(dq + k) * load(a + k);
+      if (after_)
+        store(dq + k, load(dZ_c + k) * gate);
+      else
+        store(d_before + k, fma(load(dq + k), gate, load(d_before + k)));
+      store(dZ_r + k, dr * (gate * (one - gate)));
+    }
+    ur_a_(dZ, rows, now.w, through, rows);
+    this->sum(d_before, through, state);
+    if (after_) {
+      c_a_(dq, rows, now.w, through, rows);
+      this->sum(d_before, through, state);
+    }
+    if (dA_prev) x_(dZ, rows, now.w, dA_prev, x_rows);
+  }
+
+  // dW of u and r over [a; x], and of c~ over [q; x]; with the reset after over a alone it is that
+  // of dq = dZ_c * r, and so is db of q.
+  void gradient(const T* blocks, int steps, int w, int count, const T* D, T* const* gradients,
+                bool add) const override {
+    const int n = this->n_, n_x = this->n_x_;
+    const int* rows = this->counted_.data();
+    const size_t column = size_t(3 * n);
+    T* const dW = gradients[0];
+    this->sum_gradient(blocks, rows, n + n_x, steps, w, count, D, 0, 2 * n, dW, add);
+    if (!after_) {
+      this->sum_gradient(blocks, q_rows_.data(), n + n_x, steps, w, count, D, 2 * n, n, dW + 2 * n,
+                         add);
+    } else {
+      this->sum_gradient(blocks, rows, n, steps, w, count, D, 3 * n, n, dW + 2 * n, add);
+      this->sum_gradient(blocks, rows + n, n_x, steps, w, count, D, 2 * n, n,
+                         dW + column * n + 2 * n, add);
+    }
+    for (int s = 0; s < steps; ++s)
+      sum_of_rows(D + size_t(s) * w * this->stride_, this->stride_, count, (after_ ? 4 : 3) * n,
+                  add || s > 0, gradients[1]);
+  }
+
+ private:
+  T* q_of(const Now& now) const {
+    return after_ ? now.noted + size_t(3 * this->n_) * now.w
+                  : now.block + size_t(this->n_ + this->n_x_) * now.w;
+  }
+
+  bool after_;
+  Forward<T> ur_, ca_, cx_, c_;
+  Back<T> ur_a_, c_a_, x_;
+  std::vector<int> q_rows_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Stage<T>> make_gru(StageSpec<T> spec) {
+  return std::make_unique<GRU<T>>(std::move(spec));
+}
+template std::unique_ptr<Stage<float>> make_gru(StageSpec<float>);
+template std::unique_ptr<Stage<double>> make_gru(StageSpec<double>);
+
+}  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -1,0 +1,59 @@
+// Recurrent: Z<t> = W [a<t-1>; x<t>] + b, a<t> = g(Z<t>).
+#include "through_time.hpp"
+
+namespace pellucid::PELLUCID_LEVEL::stages {
+
+namespace {
+
+template <class T>
+class Recurrent : public ThroughTime<T> {
+ public:
+  using Now = typename ThroughTime<T>::Now;
+
+  // Z is noted where g' cannot be had from a.
+  explicit Recurrent(StageSpec<T> spec)
+      : ThroughTime<T>(spec, 1, 1, 0, spec.needs_Z ? spec.out.channels : 0, 1),
+        W_(this->n_, this->n_ + this->n_x_),
+        W_a_(this->n_, this->n_),
+        W_x_(this->n_, this->n_x_) {}
+
+  void pack(int t, int threads) override {
+    const T* W = this->spec_.parameters[0].values;
+    const size_t column = size_t(this->n_);
+    W_.pack(W, column, t, threads);
+    W_a_.pack(W, column, t, threads);
+    W_x_.pack(W + column * this->n_, column, t, threads);
+  }
+
+ protected:
+  void step(const Now& now) const override {
+    T* Z = this->spec_.needs_Z ? now.noted : now.a;
+    W_(now.block, this->counted_.data(), now.w, this->spec_.parameters[1].values, Z,
+       this->counted_.data());
+    this->activate(Z, now.a, size_t(this->n_) * now.w);
+  }
+
+  void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,
+                 T*) const override {
+    const size_t state = size_t(this->n_) * now.w;
+    std::memcpy(dZ, d, state * sizeof(T));
+    this->slope(this->spec_.needs_Z ? now.noted : now.a, now.a, dZ, state);
+    W_a_(dZ, this->counted_.data(), now.w, d_before, this->counted_.data());
+    if (dA_prev) W_x_(dZ, this->counted_.data(), now.w, dA_prev, x_rows);
+  }
+
+ private:
+  Forward<T> W_;
+  Back<T> W_a_, W_x_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Stage<T>> make_recurrent(StageSpec<T> spec) {
+  return std::make_unique<Recurrent<T>>(std::move(spec));
+}
+template std::unique_ptr<Stage<float>> make_recurrent(StageSpec<float>);
+template std::unique_ptr<Stage<double>> make_recurrent(StageSpec<double>);
+
+}  // namespace pellucid::PELLUCID_LEVEL::stages

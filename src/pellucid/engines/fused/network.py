@@ -1,0 +1,158 @@
+"""A training of a network of any layers on the compiled module, and predictions by it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.engines.contract import (
+    Data,
+    Examples,
+    HasLayers,
+    Job,
+    Objective,
+    Predictor,
+    refuse_mixing,
+)
+from pellucid.engines.fused.columns import gathered
+from pellucid.engines.fused.module import SETTINGS, loss_spec, module, optimizer_spec
+from pellucid.engines.fused.plan import Plan, plan
+from pellucid.engines.fused.session import FusedSession
+from pellucid.engines.threads import WORK_PER_NEW_THREAD, available_cpus, worthwhile
+from pellucid.layers import Layer, chain
+from pellucid.losses import LOSSES
+from pellucid.optimizers import OPTIMIZERS
+
+
+class FusedNetworkSession(FusedSession):
+    """Holds the parameters in arrays of the module's own; ``write_back`` puts them back."""
+
+    def _opened(self, job: Job, settings: dict[str, Any]) -> Any:
+        self._chain = job.network.layers
+        self._plan = plan(self._chain, self._chain[0].input_shape)
+        kind = module().Network32 if self.dtype == np.float32 else module().Network64
+        numbers = {id(layer): k for k, layer in enumerate(self.layers)}
+        return kind(
+            [self._stage(*each, numbers) for each in self._plan.own()],
+            flops_of(self.layers),
+            loss_spec(self.objective, self.layers[-1].activation),
+            optimizer_spec(self.optimizer),
+            settings,
+        )
+
+    def _stage(
+        self, stage: dict[str, Any], layer: Layer | None, numbers: dict[int, int]
+    ) -> dict[str, Any]:
+        """A stage with the arrays of its layer that are lent to the module."""
+        if layer is None:
+            return stage
+        k = numbers[id(layer)]
+        parameters = [
+            {
+                "arrays": self._arrays(k, letter),
+                "size": array.size,
+                "rate": layer.rate_factor(letter),
+                "decay": float(layer.weight_decay_factor) if letter in layer.penalised else 0.0,
+            }
+            for letter, array in layer.parameters.items()
+        ]
+        statistics = [self._lent[k, name] for name in layer.statistics]
+        return stage | {"parameters": parameters, "statistics": statistics}
+
+    def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
+        refuse_mixing(self.layers)
+        super().apply(flat, learning_rate)
+
+    def _gradients(self, by_layer: list[dict[str, NDArray[Any]]]) -> tuple[list[Any], ...]:
+        """One array for each parameter, in the order of the stages."""
+        found = {id(k): each for k, each in zip(self.layers, by_layer, strict=True)}
+        return (
+            [
+                found[id(layer)][f"d{letter}"]
+                for _, layer in self._plan.own()
+                if layer is not None
+                for letter in layer.parameters
+            ],
+        )
+
+    def _inputs(self, examples: Examples) -> Any:
+        X = self._once("X", examples.X, self._checked)
+        if examples.lengths is None:
+            return X
+        return X, self._once("lengths", examples.lengths, self._checked_lengths)
+
+    def _checked(self, X: Data) -> Any:
+        check_words(self._plan, X)
+        return gathered(X, self.dtype)
+
+    def _checked_lengths(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        chain.lengths_after(self._chain, lengths)  # refuses examples that are too short
+        return np.ascontiguousarray(lengths, dtype=np.int64)
+
+
+class FusedNetworkPredictor(Predictor):
+    """Every call goes through a session of its own, on the network's present arrays."""
+
+    def __init__(self, network: HasLayers) -> None:
+        self._network, self._dtype = network, network.dtype
+        self._plan = plan(network.layers, network.layers[0].input_shape)
+        self._kind = module().Network32 if network.dtype == np.float32 else module().Network64
+        self._n_outputs = math.prod(network.layers[-1].output_shape)
+        self._loss = loss_spec(
+            Objective(LOSSES["mean_squared_error"]()), network.layers[-1].activation
+        )
+
+    def holds(self) -> bool:
+        return True
+
+    def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        m = X.shape[1]
+        check_words(self._plan, X)
+        A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
+        flops = flops_of(self._network.leaves) / 3 * m
+        threads = worthwhile(flops, available_cpus(), WORK_PER_NEW_THREAD)
+        session = self._kind(
+            [_predicting(*each) for each in self._plan.own()],
+            0.0,
+            self._loss,
+            optimizer_spec(OPTIMIZERS["gradient_descent"]()),
+            SETTINGS | {"batch_size": m, "threads": threads},
+        )
+        inputs = gathered(X, self._dtype)
+        if lengths is not None:
+            chain.lengths_after(self._network.layers, lengths)
+            inputs = (inputs, np.ascontiguousarray(lengths, dtype=np.int64))
+        session.evaluate(inputs, None, None, m, None, A, None)
+        return A
+
+
+def _predicting(stage: dict[str, Any], layer: Layer | None) -> dict[str, Any]:
+    """A stage with the network's present arrays."""
+    if layer is None:
+        return stage
+    parameters = [
+        {"arrays": (np.asfortranarray(W),), "size": W.size, "rate": 1.0, "decay": 0.0}
+        for W in layer.parameters.values()
+    ]
+    return stage | {"parameters": parameters, "statistics": list(layer.statistics.values())}
+
+
+def flops_of(layers: list[Layer]) -> float:
+    """Return about how many operations a step of training takes for one example."""
+    total = 0.0
+    for layer in layers:
+        steps = layer.input_shape[:1] if layer.carried else layer.output_shape[:-1]
+        W = layer.parameters.get("W")
+        if W is not None and layer.takes != "words":
+            total += 6.0 * W.size * math.prod(steps)
+        total += 10.0 * math.prod(layer.output_shape)
+    return total
+
+
+def check_words(made: Plan, X: Data) -> None:
+    """Refuse what is no word number where an Embedding looks it up in X."""
+    for layer, rows in made.words:
+        layer.words(X[rows])  # type: ignore[attr-defined]
