@@ -46,22 +46,28 @@ ROWS = {
 """What predicts one row."""
 
 PARTS = ("training", "rows", "mnist")
+THREADS = {"1": 1, "all": 0}
+"""How many threads a job is given; 0 is the library's own choice."""
 
 
-def training(task: Task, wanted: Sequence[str]) -> Iterator[tuple[str, Contestant]]:
+def training(
+    task: Task, wanted: Sequence[str], counts: Sequence[int]
+) -> Iterator[tuple[str, Contestant]]:
     """Yield key and contestant of all that trains, and what the machine could do at most."""
-    for threads in (1, 0):
+    for threads in counts:
         for name in ("sgemm", "fma"):
             yield f"{name}@{threads or 'all'}", Contestant(name, Job(task, threads))
         yield from named(task, threads, CONTESTANTS, wanted)
-    if "pellucid" in wanted:
+    if "pellucid" in wanted and 0 in counts:
         yield "pellucid-train@all", Contestant("pellucid", Job(task))
 
 
-def rows(task: Task, wanted: Sequence[str]) -> Iterator[tuple[str, Contestant]]:
+def rows(
+    task: Task, wanted: Sequence[str], counts: Sequence[int]
+) -> Iterator[tuple[str, Contestant]]:
     """Yield key and contestant of all that predicts one row."""
     if task.row_over_frameworks:
-        for threads in (1, 0):
+        for threads in counts:
             yield from named(task, threads, ROWS, [*wanted, "onnxruntime"])
 
 
@@ -103,13 +109,16 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--threads", nargs="+", choices=THREADS, default=list(THREADS))
     arguments = parser.parse_args()
     whole = (
         not arguments.quick
         and set(arguments.tasks) == set(TASKS)
         and set(arguments.contestants) == set(CONTESTANTS)
         and set(arguments.parts) == set(PARTS)
+        and set(arguments.threads) == set(THREADS)
     )
+    counts = [THREADS[each] for each in arguments.threads]
     rounds = arguments.rounds or (1 if arguments.quick else 5)
     seconds = arguments.seconds or (0.05 if arguments.quick else 0.25)
     results = machine.describe(PACKAGES) | {
@@ -122,7 +131,7 @@ def main() -> None:
     for part, key, plan in (("training", "workloads", training), ("rows", "row", rows)):
         for name in arguments.tasks if part in arguments.parts else ():
             task = TASKS[name].with_steps(4 if arguments.quick else TASKS[name].steps)
-            contestants = dict(plan(task, arguments.contestants))
+            contestants = dict(plan(task, arguments.contestants, counts))
             if contestants:
                 results[key][name] = measure(task, contestants, rounds, seconds)
     if "mnist" in arguments.parts:
