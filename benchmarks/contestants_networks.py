@@ -49,7 +49,9 @@ def session(job: Job, stopwatch: Stopwatch) -> None:
         learning_rate=np.full(task.steps, LEARNING_RATE),
     )
     orders = cycle(task.orders())
-    stopwatch.info["first_loss"] = mean(steps(order=next(orders)).tolist())
+    costs = steps(order=next(orders)).tolist()
+    task.check_costs(costs)
+    stopwatch.info["first_loss"] = mean(costs)
     for order in orders:
         stopwatch()
         steps(order=order)

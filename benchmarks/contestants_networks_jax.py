@@ -29,7 +29,7 @@ def steps(job: Job, stopwatch: Stopwatch) -> None:
     """The order comes from outside; parameters and Adam's memory are donated."""
     start_with(job.threads)
     problem = Problem(job)
-    train_best(dict(problem.forms()), job.form, problem.orders, stopwatch)
+    train_best(dict(problem.forms()), job.form, problem.orders, stopwatch, job.workload.check_costs)
 
 
 def row(job: Job, stopwatch: Stopwatch) -> None:

@@ -24,7 +24,7 @@ def steps(job: Job, stopwatch: Stopwatch) -> None:
     """A step, or an epoch, is one graph, by XLA or not: ``fit`` would do more around it."""
     _start_with(job.threads)
     problem = Problem(job)
-    train_best(dict(problem.forms()), job.form, problem.orders, stopwatch)
+    train_best(dict(problem.forms()), job.form, problem.orders, stopwatch, job.workload.check_costs)
 
 
 def row(job: Job, stopwatch: Stopwatch) -> None:

@@ -18,13 +18,21 @@ from pellucid.layers import Layer
 def eager(job: Job, stopwatch: Stopwatch) -> None:
     """Autograd and the fused Adam, as in PyTorch's tutorials."""
     problem = Problem(job)
-    train_best({"eager": problem.epoch}, job.form, problem.orders, stopwatch)
+    train_best(
+        {"eager": problem.epoch}, job.form, problem.orders, stopwatch, job.workload.check_costs
+    )
 
 
 def channels_last(job: Job, stopwatch: Stopwatch) -> None:
     """The same with the layout that PyTorch recommends on CPUs: pictures alone have it."""
     problem = Problem(job, channels_last=True)
-    train_best({"eager, channels last": problem.epoch}, job.form, problem.orders, stopwatch)
+    train_best(
+        {"eager, channels last": problem.epoch},
+        job.form,
+        problem.orders,
+        stopwatch,
+        job.workload.check_costs,
+    )
 
 
 def compiled(job: Job, stopwatch: Stopwatch) -> None:
@@ -34,7 +42,7 @@ def compiled(job: Job, stopwatch: Stopwatch) -> None:
     if is_picture(job):
         last = Problem(job, channels_last=True)
         forms["compiled, channels last"] = partial(last.epoch, compiles)
-    train_best(forms, job.form, problem.orders, stopwatch)
+    train_best(forms, job.form, problem.orders, stopwatch, job.workload.check_costs)
 
 
 def row(job: Job, stopwatch: Stopwatch) -> None:

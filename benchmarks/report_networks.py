@@ -209,7 +209,10 @@ def details_table(found: dict[str, Any]) -> list[str]:
 
 def agreement(found: dict[str, Any]) -> list[str]:
     """Whether all have done the same work."""
-    lines = ["The outputs of all were compared before the clock started, with the same weights."]
+    lines = [
+        "Before the clock started, all had the reference engine's outputs with the same weights,",
+        "and its J in the first three steps; what differs is left out.",
+    ]
     for task in found.values():
         costs = [each["first_loss"] for each in task["results"].values() if "first_loss" in each]
         if costs and max(costs) - min(costs) > AGREE * min(costs):
@@ -217,9 +220,15 @@ def agreement(found: dict[str, Any]) -> list[str]:
                 f"**{task['label']}: the costs of the first epoch are {min(costs):.4f} to "
                 f"{max(costs):.4f}: not all have done the same steps.**"
             )
-    if not lines[1:]:
-        lines.append(f"So were the costs of the first epoch, which agree to {percent(AGREE)}.")
-    return lines
+    if len(lines) == 2:
+        lines.append(f"The costs of the whole first epoch agree to {percent(AGREE)}.")
+    left_out = [
+        f"- {task['label']}, {key}: {without_paths(each['left_out'])}"
+        for task in found.values()
+        for key, each in task["results"].items()
+        if "left_out" in each
+    ]
+    return lines + (["", "Forms that were left out:", "", *left_out] if left_out else [])
 
 
 def row_section(found: dict[str, Any]) -> list[str]:

@@ -25,19 +25,29 @@ CALLS = 500
 
 
 def train_best(
-    forms: Mapping[str, Callable[[], Epoch]], form: str, orders: Sequence[Any], stopwatch: Stopwatch
+    forms: Mapping[str, Callable[[], Epoch]],
+    form: str,
+    orders: Sequence[Any],
+    stopwatch: Stopwatch,
+    check: Callable[[list[float]], None] = lambda costs: None,
 ) -> None:
-    """Train for ever in this form; where none is named, in the quickest."""
+    """Train for ever in this form; where none is named, in the quickest.
+
+    ``check`` gets the costs of the first epoch's steps and raises a ValueError where they are not
+    what they should be: that form is left out.
+    """
 
     def run(make: Callable[[], Epoch]) -> Run:
-        epoch = make()
-        epoch(orders[0], [])  # compiles
+        epoch, costs = make(), []
+        epoch(orders[0], costs)  # compiles
+        check(costs)
         return partial(epoch, orders[1], None)
 
-    form = form or _quickest({name: partial(run, make) for name, make in forms.items()})
+    form = form or _quickest({name: partial(run, make) for name, make in forms.items()}, stopwatch)
     epoch = forms[form]()
     costs: list[float] = []
     epoch(orders[0], costs)  # compiles
+    check(costs)
     stopwatch.info |= {"form": form, "first_loss": mean(costs)}
     for order in cycle(orders):
         stopwatch()
@@ -46,7 +56,7 @@ def train_best(
 
 def repeat_best(forms: Mapping[str, Callable[[], Run]], form: str, stopwatch: Stopwatch) -> None:
     """Predict one row for ever in this form; where none is named, in the quickest."""
-    form = form or _quickest(forms)
+    form = form or _quickest(forms, stopwatch)
     stopwatch.info["form"] = form
     repeat(forms[form](), stopwatch)
 
@@ -60,7 +70,7 @@ def repeat(run: Run, stopwatch: Stopwatch) -> None:
             run()
 
 
-def _quickest(forms: Mapping[str, Callable[[], Run]]) -> str:
+def _quickest(forms: Mapping[str, Callable[[], Run]], stopwatch: Stopwatch) -> str:
     tried: dict[str, float] = {}
     problems: list[str] = []
     for name, make in forms.items():
@@ -70,6 +80,8 @@ def _quickest(forms: Mapping[str, Callable[[], Run]]) -> str:
             problems.append(f"{name}: {type(problem).__name__}: {problem}")
     if not tried:
         raise RuntimeError("; ".join(problems))
+    if problems:
+        stopwatch.info["left_out"] = "; ".join(each.splitlines()[0][:200] for each in problems)
     return min(tried, key=lambda name: tried[name])
 
 

@@ -59,9 +59,11 @@ class Contestant:
         seconds = statistics.median(each["seconds_per_epoch"] for each in quieter)
         worked = statistics.median(each["cpu_seconds_per_epoch"] for each in quieter)
         steps = self.job.workload.steps
-        info = {
-            name: statistics.median_low(each["info"][name] for each in self.rounds)
-            for name in self.rounds[0]["info"]
+        info = {  # words are those of the first round, which has tried the forms
+            name: value
+            if isinstance(value, str)
+            else statistics.median_low(each["info"][name] for each in self.rounds)
+            for name, value in self.rounds[0]["info"].items()
         }
         return {
             "threads": self.job.threads,

@@ -18,6 +18,8 @@ N_ORDERS = 4
 """Orders of the examples that are drawn before the clock starts; epochs take them in turn."""
 AGREE = 1e-4
 """How far the outputs of two contestants, which are probabilities, may be from each other."""
+AGREE_COSTS = 0.01
+"""How far J of the first steps may be, as a share: the order of sums and Adam's epsilon differ."""
 RECURRENT = ("lstm", "gru")
 
 
@@ -162,6 +164,34 @@ class Task(Work):
         off = np.abs(np.asarray(A).reshape(expected.shape) - expected).max()
         if not off < AGREE:
             raise ValueError(f"outputs are {off:.1g} away from those of the reference engine")
+
+    def check_costs(self, costs: list[float]) -> None:
+        """Refuse a contestant whose first steps do not lower J as the reference engine's do.
+
+        The second step's J tells whether the gradients and Adam's update were right.
+        """
+        expected = self._expected_costs()
+        found = np.array(costs[: len(expected)])
+        if not np.allclose(found, expected, rtol=AGREE_COSTS):
+            raise ValueError(
+                f"J of the first steps is {', '.join(f'{J:.4g}' for J in found)}, that of the "
+                f"reference engine {', '.join(f'{J:.4g}' for J in expected)}"
+            )
+
+    def _expected_costs(self) -> np.ndarray:
+        from pellucid.engines import ENGINES, Job, Objective
+        from pellucid.losses import loss
+        from pellucid.optimizers import optimizer
+        from pellucid.training import examples
+
+        J, steps, (X, y) = loss("categorical_cross_entropy"), min(3, self.steps), self.data()
+        rows, network = self.orders()[0][: steps * self.batch], self.network()
+        session = ENGINES["reference"].start(
+            Job(network, Objective(J), optimizer("adam"), self.batch)
+        )
+        rates = np.full(steps, LEARNING_RATE)
+        data = examples(network, columns(X[rows]), y[rows].T, J)
+        return session.run(data, None, 0, steps, learning_rate=rates)
 
 
 def _multiplications(layer: Layer) -> int:

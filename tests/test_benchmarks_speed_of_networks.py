@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,49 @@ def test_other_outputs_than_the_reference_engines_are_refused(bench: Any, name: 
         task.check(X, network.forward(bench.workloads.columns(X)).T)
 
 
+def test_other_steps_than_the_reference_engines_are_refused(bench: Any) -> None:
+    task = bench.workloads.TASKS["lstm"].with_steps(2)
+    right = task._expected_costs().tolist()
+    task.check_costs(right)
+    with pytest.raises(
+        ValueError, match=r"J of the first steps is 2\.\d+, 3, that of the reference"
+    ):
+        task.check_costs([right[0], 3.0])
+
+
+def test_a_form_that_does_other_steps_is_left_out(bench: Any) -> None:
+    import stopwatch
+    import variants
+
+    def epoch(J: float, order: int, costs: list[float] | None) -> None:
+        if costs is not None:
+            costs.append(J)
+
+    def check(costs: list[float]) -> None:
+        if costs[0] > 2:
+            raise ValueError("J is wrong")
+
+    class EnoughError(Exception):
+        pass
+
+    class Watch(stopwatch.Stopwatch):
+        def __init__(self) -> None:
+            self.info: dict[str, Any] = {}
+
+        def __call__(self) -> None:
+            raise EnoughError
+
+    watch = Watch()
+    forms = {name: lambda J=J: partial(epoch, J) for name, J in (("wrong", 3.0), ("right", 1.0))}
+    with pytest.raises(EnoughError):
+        variants.train_best(forms, "", [0, 1], watch, check)
+    assert watch.info == {
+        "left_out": "wrong: ValueError: J is wrong",
+        "form": "right",
+        "first_loss": 1.0,
+    }
+
+
 def test_bare_steps_and_train_do_the_same_steps(bench: Any) -> None:
     job = bench.workloads.Job(bench.workloads.TASKS["lstm"].with_steps(3), threads=1)
     answers = [
@@ -94,7 +138,7 @@ def test_the_page_says_what_was_reached_and_who_was_absent(bench: Any) -> None:
         "pellucid@all": result(1000),
         "torch@1": result(3600),
         "torch@all": result(3400),
-        "jax@all": result(6800, first_loss=2.001),
+        "jax@all": result(6800, first_loss=2.001, left_out="patches: J is wrong"),
         "keras@all": {"skipped": "keras is not installed"},
         "fma@1": {"gflops_best": 120.0},
         "fma@all": {"gflops_best": 240.0},
@@ -103,7 +147,8 @@ def test_the_page_says_what_was_reached_and_who_was_absent(bench: Any) -> None:
     said = "\n".join(bench.report.training_section({"lenet": task}))
     assert "| PyTorch | 3,400 | 18 % | 3.40×, asked 3.50×: **not met** |" in said
     assert "| 1,500 | 1,500 | 81 %, asked 75 %: met | PyTorch | 3,600 |" in said
-    assert "which agree to 1 %" in said
+    assert "whole first epoch agree to 1 %" in said
+    assert "- LeNet-5, jax@all: patches: J is wrong" in said
     assert "- keras@all: keras is not installed (lenet)" in said
     results["torch@all"]["first_loss"] = 2.5
     assert "not all have done the same steps" in "\n".join(bench.report.agreement({"lenet": task}))
