@@ -139,11 +139,12 @@ phases: $(PACKAGE) $(VENV)/build.txt  ## where the time of a step goes, phase by
 	$(WITH_CMAKE) cmake --build build/phases --target phases_$$level && \
 	$(BIN)/python benchmarks/phases.py build/phases/phases_$$level $(ARGS)
 
-bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch and JAX: benchmarks/RESULTS.md
+bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch, JAX and Keras: RESULTS.md, networks.md in benchmarks/
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 	$(BIN)/python benchmarks/loops.py $(ARGS)
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 	$(BIN)/python benchmarks/machine_noise.py $(ARGS)
+	$(BIN)/python benchmarks/networks.py $(ARGS)
 
 faults: $(PACKAGE) $(VENV)/tables.txt  ## kills, full disks, several writers: benchmarks/faults/RESULTS.md
 	$(BIN)/python benchmarks/faults/run.py $(ARGS)

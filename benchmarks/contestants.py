@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import cpu_count, engine_hook
 from stopwatch import Skip, Stopwatch
-from workloads import LEARNING_RATE, Job
+from variants import repeat
+from workloads import LEARNING_RATE, Job, columns
 
 CONTESTANTS = {
     "pellucid": ("contestants", "pellucid"),
@@ -32,12 +34,22 @@ CONTESTANTS = {
     "pellucid-mlp-row": ("contestants", "row_pellucid_mlp"),
     "sklearn-row": ("contestants", "row_sklearn"),
     "torch-row": ("contestants_torch", "row"),
+    "pellucid-session": ("contestants_networks", "session"),
+    "pellucid-network-row": ("contestants_networks", "row"),
+    "pellucid-mnist": ("contestants_networks", "mnist"),
+    "onnx-network-row": ("contestants_networks", "row_onnx"),
+    "torch-network": ("contestants_networks_torch", "eager"),
+    "torch-network-channels-last": ("contestants_networks_torch", "channels_last"),
+    "torch-network-compiled": ("contestants_networks_torch", "compiled"),
+    "torch-network-row": ("contestants_networks_torch", "row"),
+    "jax-network": ("contestants_networks_jax", "steps"),
+    "jax-network-row": ("contestants_networks_jax", "row"),
+    "keras-network": ("contestants_networks_keras", "steps"),
+    "keras-network-row": ("contestants_networks_keras", "row"),
 }
 """Module and function of each; a module is imported only where it is wanted."""
 
 EPOCHS_PER_CALL = 10
-CALLS = 500
-"""One-row predictions between two looks at the clock."""
 
 
 def pellucid(job: Job, stopwatch: Stopwatch) -> None:
@@ -56,9 +68,9 @@ def pellucid(job: Job, stopwatch: Stopwatch) -> None:
     X, y = job.workload.data(job.dtype)
     orders = job.workload.orders()
     train(
-        network_of(job),
-        X.T,
-        y,
+        job.workload.network(job.dtype),
+        columns(X),
+        y.T,
         **_settings(job),
         epochs=10**9,
         shuffle=True if job.own_order else lambda epoch: orders[epoch % len(orders)],
@@ -71,23 +83,12 @@ def pellucid_call(job: Job, stopwatch: Stopwatch) -> None:
     from pellucid import train
 
     X, y = job.workload.data(job.dtype)
-    network = network_of(job)
+    network = job.workload.network(job.dtype)
     stopwatch.epochs_per_call = EPOCHS_PER_CALL
     while True:
         stopwatch()
         history = train(network, X.T, y, **_settings(job), epochs=EPOCHS_PER_CALL)
         note_engine(stopwatch, history)
-
-
-def network_of(job: Job) -> Any:
-    """Return the workload's network with the parameters that all start from."""
-    from pellucid import Dense, Network
-
-    sizes = job.workload.sizes
-    layers = [*(Dense(n, "relu") for n in sizes[1:-1]), Dense(sizes[-1], "softmax")]
-    network = Network(layers, n_inputs=sizes[0], seed=0, dtype=job.dtype)
-    network.set_parameters(dict(enumerate(job.workload.parameters(), start=1)))
-    return network
 
 
 def note_engine(stopwatch: Stopwatch, history: Any) -> None:
@@ -203,7 +204,14 @@ def memory(job: Job, stopwatch: Stopwatch) -> None:
 
     def fit(X: np.ndarray, y: np.ndarray) -> None:
         rows = np.arange(0, len(y), 10)
-        train(network_of(job), X.T, y, **_settings(job), epochs=1, validation_rows=rows)
+        train(
+            job.workload.network(job.dtype),
+            X.T,
+            y,
+            **_settings(job),
+            epochs=1,
+            validation_rows=rows,
+        )
 
     _memory_of(fit, job, stopwatch)
 
@@ -243,18 +251,10 @@ def _status(field: str) -> int:
     raise OSError(field)
 
 
-def repeat(call: Any, x: Any, stopwatch: Stopwatch) -> None:
-    """Time ``call(x)``, many at a time: it stands for an epoch."""
-    stopwatch.epochs_per_call = CALLS
-    while True:
-        stopwatch()
-        for _ in range(CALLS):
-            call(x)
-
-
 def row_pellucid(job: Job, stopwatch: Stopwatch) -> None:
     """``Network.forward`` of one example."""
-    repeat(network_of(job).forward, np.ones((job.workload.sizes[0], 1), dtype=job.dtype), stopwatch)
+    network, x = job.workload.network(job.dtype), np.ones((job.workload.sizes[0], 1), job.dtype)
+    repeat(partial(network.forward, x), stopwatch)
 
 
 def row_pellucid_mlp(job: Job, stopwatch: Stopwatch) -> None:
@@ -275,4 +275,4 @@ def _row_mlp(kind: Any, job: Job, stopwatch: Stopwatch) -> None:
     warnings.simplefilter("ignore")
     X, y = job.workload.data(job.dtype)
     estimator = kind(**_mlp_settings(job) | {"max_iter": 1}).fit(X, y)
-    repeat(estimator.predict_proba, X[:1].copy(), stopwatch)
+    repeat(partial(estimator.predict_proba, X[:1].copy()), stopwatch)

@@ -15,7 +15,7 @@ from workloads import LEARNING_RATE, Job
 
 def scan(job: Job, stopwatch: Stopwatch) -> None:
     """The order comes from outside; parameters and Adam's memory are donated."""
-    _start_with(job.threads)
+    start_with(job.threads)
     problem = Problem(job)
     forms = {
         ", ".join(
@@ -30,7 +30,7 @@ def scan(job: Job, stopwatch: Stopwatch) -> None:
     train_best(forms, job.form, problem.orders, stopwatch)
 
 
-def _start_with(threads: int) -> None:
+def start_with(threads: int) -> None:
     """Let XLA make its thread pool while the process may use so many CPUs only.
 
     XLA has no other switch that holds. Afterwards all threads may run anywhere again, so that
@@ -51,8 +51,34 @@ def _start_with(threads: int) -> None:
         os.sched_setaffinity(int(thread.name), allowed)
 
 
+def start_adam(parameters: Any) -> Any:
+    """Return a state: parameters, Adam's two means and its count of steps."""
+    import jax
+    import jax.numpy as jnp
+
+    means, squares = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
+    return parameters, means, squares, jnp.zeros(())
+
+
+def adam(loss: Any, state: Any, x: Any, y: Any) -> Any:
+    """Return the state after one step of Adam, and J before it."""
+    import jax
+    import jax.numpy as jnp
+
+    parameters, means, squares, t = state
+    J, gradients = jax.value_and_grad(loss)(parameters, x, y)
+    t = t + 1
+    rate = LEARNING_RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+    means = jax.tree.map(lambda m, dW: 0.9 * m + 0.1 * dW, means, gradients)
+    squares = jax.tree.map(lambda v, dW: 0.999 * v + 0.001 * dW * dW, squares, gradients)
+    parameters = jax.tree.map(
+        lambda W, m, v: W - rate * m / (jnp.sqrt(v) + 1e-8), parameters, means, squares
+    )
+    return (parameters, means, squares, t), J
+
+
 class Problem:
-    """The data, the loss and the step."""
+    """The data, the loss and an epoch."""
 
     def __init__(self, job: Job) -> None:
         import jax.numpy as jnp
@@ -65,14 +91,11 @@ class Problem:
             jnp.asarray(order.reshape(shape), dtype=jnp.int32) for order in job.workload.orders()
         ]
 
-    def start(self) -> Any:
-        """Return parameters, Adam's two means and its count of steps."""
-        import jax
+    def parameters(self) -> Any:
+        """W and b of each layer, for rows as examples."""
         import jax.numpy as jnp
 
-        parameters = [(jnp.asarray(W.T), jnp.asarray(b)) for W, b in self.workload.parameters()]
-        means, squares = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
-        return parameters, means, squares, jnp.zeros(())
+        return [(jnp.asarray(W.T), jnp.asarray(b)) for W, b in self.workload.parameters()]
 
     @staticmethod
     def loss(parameters: Any, x: Any, y: Any, one_hot: bool) -> Any:
@@ -90,27 +113,11 @@ class Problem:
         right = jnp.take_along_axis(z, y[:, None], axis=1)[:, 0]
         return jnp.mean(jax.nn.logsumexp(z, axis=1) - right)
 
-    def step(self, one_hot: bool, state: Any, x: Any, y: Any) -> Any:
-        """One step of Adam."""
-        import jax
-        import jax.numpy as jnp
-
-        parameters, means, squares, t = state
-        J, gradients = jax.value_and_grad(self.loss)(parameters, x, y, one_hot)
-        t = t + 1
-        rate = LEARNING_RATE * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        means = jax.tree.map(lambda m, dW: 0.9 * m + 0.1 * dW, means, gradients)
-        squares = jax.tree.map(lambda v, dW: 0.999 * v + 0.001 * dW * dW, squares, gradients)
-        parameters = jax.tree.map(
-            lambda W, m, v: W - rate * m / (jnp.sqrt(v) + 1e-8), parameters, means, squares
-        )
-        return (parameters, means, squares, t), J
-
     def epoch(self, gather_once: bool, one_hot: bool, unroll: int) -> Any:
         """Return an epoch as one compiled function."""
         import jax
 
-        step = partial(self.step, one_hot)
+        step = partial(adam, partial(self.loss, one_hot=one_hot))
 
         def steps(state: Any, X: Any, y: Any, order: Any) -> Any:
             if gather_once:
@@ -121,7 +128,7 @@ class Problem:
             )
 
         run = jax.jit(steps, donate_argnums=0)
-        state = self.start()
+        state = start_adam(self.parameters())
 
         def epoch(order: Any, costs: list[Any] | None) -> None:
             nonlocal state

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
 from stopwatch import Stopwatch
 from torch.nn import functional
-from variants import train_best
+from variants import repeat, train_best
 from workloads import LEARNING_RATE, Job
 
 STEPS_AT_ONCE = 4
@@ -128,8 +129,6 @@ class Problem:
 
 def row(job: Job, stopwatch: Stopwatch) -> None:
     """One row through a Module."""
-    from contestants import repeat
-
     torch.set_num_threads(1)
     sizes = job.workload.sizes
     layers: list[torch.nn.Module] = []
@@ -137,4 +136,4 @@ def row(job: Job, stopwatch: Stopwatch) -> None:
         layers += [torch.nn.Linear(sizes[l - 1], sizes[l]), torch.nn.ReLU()]
     layers[-1] = torch.nn.Softmax(dim=1)
     with torch.inference_mode():
-        repeat(torch.nn.Sequential(*layers).eval(), torch.ones(1, sizes[0]), stopwatch)
+        repeat(partial(torch.nn.Sequential(*layers).eval(), torch.ones(1, sizes[0])), stopwatch)

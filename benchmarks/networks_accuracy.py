@@ -26,9 +26,10 @@ import networks_data
 import numpy as np
 from networks_data import Part, Parts
 from report_format import met, table, with_part
+from workloads import lenet
 
 from pellucid import Dense, Network, train
-from pellucid.layers import GRU, LSTM, BatchNorm, Conv1D, Conv2D, GlobalPool, Layer, MaxPool
+from pellucid.layers import GRU, LSTM, BatchNorm, Conv1D, GlobalPool, Layer
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results" / "networks_accuracy.json", HERE / "accuracy.md"
@@ -53,15 +54,6 @@ class Task:
     others: dict[str, tuple[Callable[[], list[Layer]], dict[str, Any]]] = field(
         default_factory=dict
     )
-
-
-def lenet() -> list[Layer]:
-    """LeCun, Bottou, Bengio, Haffner 1998, with ReLU, max pools and a softmax."""
-    return [
-        *(Conv2D(6, 5, padding="same"), MaxPool(2)),
-        *(Conv2D(16, 5), MaxPool(2)),
-        *(Dense(120), Dense(84), Dense(10, "softmax")),
-    ]
 
 
 def convolutions(n: int, sizes: tuple[int, ...], n_classes: int) -> list[Layer]:
@@ -168,7 +160,13 @@ MATCHES = {
 }
 
 
-def fit(layers: list[Layer], settings: dict[str, Any], seed: int, parts: Parts) -> dict[str, float]:
+def fit(
+    layers: list[Layer],
+    settings: dict[str, Any],
+    seed: int,
+    parts: Parts,
+    engine: str = "reference",
+) -> dict[str, float]:
     """Train one network; return its accuracy on the other part in percent, and the seconds."""
     learned, measured = parts
     network = Network(layers, learned.shape, seed=seed)
@@ -181,7 +179,7 @@ def fit(layers: list[Layer], settings: dict[str, Any], seed: int, parts: Parts) 
         lengths=learned.lengths,
         statistics=False,
         seed=seed,
-        engine="reference",
+        engine=engine,
         **settings,
     )
     times = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - work}

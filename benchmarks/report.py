@@ -8,7 +8,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from report_format import asked, at_most, number, percent, spread, table, times, without_paths
+from report_format import (
+    absent,
+    asked,
+    at_most,
+    best_of,
+    number,
+    peak_of,
+    percent,
+    ran,
+    ratio,
+    spread,
+    table,
+    times,
+    us,
+    us_with_threads,
+    without_paths,
+)
 from report_scaling import loops_section, moments_section, phases_section, scaling_section
 from stopwatch import BURST_SECONDS, WARM_SECONDS
 from workloads import WORKLOADS
@@ -175,14 +191,14 @@ def training_table(found: dict[str, Any]) -> list[str]:
     for workload in found.values():
         results = workload["results"]
         ours = results.get("pellucid@all", {})
-        peak = _peak(results, "all")
+        peak = peak_of(results, "all")
         rows.append(
             [
                 workload["label"],
-                f"**{_us(ours)}**" if _ran(ours) else "–",
+                f"**{us(ours)}**" if ran(ours) else "–",
                 number(ours.get("gflops")),
-                percent(ours["gflops"] / peak) if _ran(ours) and peak else "–",
-                *(_us_with_threads(results, name) for name in ("sklearn", *FRAMEWORKS)),
+                percent(ours["gflops"] / peak) if ran(ours) and peak else "–",
+                *(us_with_threads(results, name) for name in ("sklearn", *FRAMEWORKS)),
             ]
         )
     return table(
@@ -202,8 +218,8 @@ def asked_table(found: dict[str, Any]) -> list[str]:
         rows.append(
             [
                 workload["label"],
-                asked(_ratio(fastest, ours), target.over_frameworks, "×"),
-                asked(_ratio(best_of(results, "sklearn"), ours), target.over_sklearn, "×"),
+                asked(ratio(fastest, ours), target.over_frameworks, "×"),
+                asked(ratio(best_of(results, "sklearn"), ours), target.over_sklearn, "×"),
                 at_most(sgd.get("us_per_step"), target.libxsmm_us),
             ]
         )
@@ -224,19 +240,19 @@ def limits_table(found: dict[str, Any]) -> list[str]:
     passes = False
     for name, workload in found.items():
         results, target = workload["results"], WORKLOADS[name]
-        peak, ours = _peak(results, "1"), results.get("pellucid@1", {})
+        peak, ours = peak_of(results, "1"), results.get("pellucid@1", {})
         pass_us = results.get("optimizer-pass@1", {}).get("pass_us", 0.0)
         passes |= bool(pass_us)
         attainable = workload["flops_per_step"] / peak / 1e3 + pass_us if peak else None
-        share = attainable / ours["us_per_step"] if attainable and _ran(ours) else None
+        share = attainable / ours["us_per_step"] if attainable and ran(ours) else None
         rows.append(
             [
                 workload["label"],
                 number(peak),
-                number(_peak(results, "all")),
+                number(peak_of(results, "all")),
                 number(pass_us or None),
                 number(attainable),
-                _us(ours),
+                us(ours),
                 asked(share, target.attainable, "%"),
             ]
         )
@@ -267,9 +283,9 @@ def float64_table(found: dict[str, Any]) -> list[str]:
         rows.append(
             [
                 workload["label"],
-                _us_with_threads(results, "pellucid-mlp-float64"),
-                _us_with_threads(results, "sklearn-float64"),
-                times(_ratio(theirs, ours)),
+                us_with_threads(results, "pellucid-mlp-float64"),
+                us_with_threads(results, "sklearn-float64"),
+                times(ratio(theirs, ours)),
             ]
         )
     return table(["network, batch", "pellucid, µs", "scikit-learn, µs", "ratio"], rows)
@@ -280,14 +296,14 @@ def details_table(found: dict[str, Any]) -> list[str]:
     rows = []
     for workload in found.values():
         for key, each in workload["results"].items():
-            if _ran(each) and "us_per_step" in each and not key.startswith(("sgemm", "fma", "opt")):
+            if ran(each) and "us_per_step" in each and not key.startswith(("sgemm", "fma", "opt")):
                 name, threads = key.split("@")
                 rows.append(
                     [
                         workload["label"],
                         name,
                         threads,
-                        _us(each),
+                        us(each),
                         spread(each["rounds_us"]),
                         number(each["gflops"]),
                         number(each["cores_used"]),
@@ -301,11 +317,6 @@ def details_table(found: dict[str, Any]) -> list[str]:
 
 def notes(found: dict[str, Any]) -> list[str]:
     """Who did not take part, and what else to know."""
-    reasons: dict[str, list[str]] = {}
-    for name, workload in found.items():
-        for key, each in workload["results"].items():
-            if not _ran(each):
-                reasons.setdefault(f"{key}: {without_paths(each['skipped'])}", []).append(name)
     lines = [
         "*pellucid-call* is whole calls of `train` of ten epochs, which check the data and",
         "shuffle. The others take orders drawn before, except the drop-ins and scikit-learn, which",
@@ -313,10 +324,7 @@ def notes(found: dict[str, Any]) -> list[str]:
         "scikit-learn draws its own parameters, and with two classes it has one logistic output,",
         "which is less work. *cores used* is processor time over time.",
     ]
-    if reasons:
-        lines += ["", "Did not take part:", ""]
-        lines += [f"- {reason} ({', '.join(names)})" for reason, names in reasons.items()]
-    return lines
+    return lines + absent(found)
 
 
 def plot(results: dict[str, Any], path: Path) -> bool:
@@ -338,7 +346,7 @@ def plot(results: dict[str, Any], path: Path) -> bool:
             best = best_of(workload["results"], name)
             if name == "pellucid":
                 best = workload["results"].get("pellucid@all", {})
-            if best and _ran(best):
+            if best and ran(best):
                 bars.append((k + place * width, best["us_per_step"]))
         if bars:
             colour = "#c2410c" if name == "pellucid" else plt.cm.Greys(0.3 + 0.15 * place)
@@ -356,36 +364,3 @@ def plot(results: dict[str, Any], path: Path) -> bool:
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
     return True
-
-
-# Small things.
-
-
-def best_of(results: dict[str, Any], name: str) -> dict[str, Any]:
-    """The better of 1 thread and all; empty where neither ran."""
-    ran = [each for each in (results.get(f"{name}@{n}", {}) for n in ("1", "all")) if _ran(each)]
-    return min(ran, key=lambda each: each["us_per_step"], default={})
-
-
-def _ran(result: dict[str, Any]) -> bool:
-    return bool(result) and "skipped" not in result
-
-
-def _peak(results: dict[str, Any], threads: str) -> float | None:
-    """GFLOP/s of the machine: of what was measured, the most."""
-    sgemm, fma = results.get(f"sgemm@{threads}", {}), results.get(f"fma@{threads}", {})
-    found = [each for each in (sgemm.get("gflops"), fma.get("gflops_best")) if each]
-    return max(found, default=None)
-
-
-def _ratio(theirs: dict[str, Any], ours: dict[str, Any]) -> float | None:
-    return theirs["us_per_step"] / ours["us_per_step"] if _ran(theirs) and _ran(ours) else None
-
-
-def _us(result: dict[str, Any]) -> str:
-    return number(result["us_per_step"]) if _ran(result) else "–"
-
-
-def _us_with_threads(results: dict[str, Any], name: str) -> str:
-    best = best_of(results, name)
-    return _us(best) + (" *(1)*" if best.get("threads") == 1 else "")

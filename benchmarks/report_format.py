@@ -1,9 +1,10 @@
-"""How numbers, comparisons and tables look in RESULTS.md."""
+"""How numbers, results, comparisons and tables look in RESULTS.md."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -67,3 +68,47 @@ def with_part(page: str, script: str, text: str) -> str:
     if not pattern.search(page):
         raise ValueError(f"the page has no line {begin!r} with {end!r} below it")
     return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
+
+
+# What a contestant's result says.
+
+
+def best_of(results: dict[str, Any], name: str) -> dict[str, Any]:
+    """The better of 1 thread and all; empty where neither ran."""
+    found = [each for each in (results.get(f"{name}@{n}", {}) for n in ("1", "all")) if ran(each)]
+    return min(found, key=lambda each: each["us_per_step"], default={})
+
+
+def ran(result: dict[str, Any]) -> bool:
+    return bool(result) and "skipped" not in result
+
+
+def peak_of(results: dict[str, Any], threads: str) -> float | None:
+    """GFLOP/s of the machine: of what was measured, the most."""
+    sgemm, fma = results.get(f"sgemm@{threads}", {}), results.get(f"fma@{threads}", {})
+    found = [each for each in (sgemm.get("gflops"), fma.get("gflops_best")) if each]
+    return max(found, default=None)
+
+
+def ratio(theirs: dict[str, Any], ours: dict[str, Any]) -> float | None:
+    return theirs["us_per_step"] / ours["us_per_step"] if ran(theirs) and ran(ours) else None
+
+
+def us(result: dict[str, Any]) -> str:
+    return number(result["us_per_step"]) if ran(result) else "–"
+
+
+def us_with_threads(results: dict[str, Any], name: str) -> str:
+    best = best_of(results, name)
+    return us(best) + (" *(1)*" if best.get("threads") == 1 else "")
+
+
+def absent(found: dict[str, Any]) -> list[str]:
+    """Who did not take part, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, workload in found.items():
+        for key, each in workload["results"].items():
+            if not ran(each):
+                reasons.setdefault(f"{key}: {without_paths(each['skipped'])}", []).append(name)
+    lines = [f"- {reason} ({', '.join(names)})" for reason, names in reasons.items()]
+    return ["", "Did not take part:", "", *lines] if lines else []

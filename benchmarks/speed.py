@@ -19,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,19 @@ def options(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def finish(arguments: argparse.Namespace, whole: bool, name: str, results: dict[str, Any]) -> None:
+def finish(
+    arguments: argparse.Namespace,
+    whole: bool,
+    name: str,
+    results: dict[str, Any],
+    write: Callable[[Path], None] = report.write,
+) -> None:
     """Write the results and all that is drawn from them."""
     out = arguments.out or (HERE if whole else ASIDE)
     (out / "results").mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1, ensure_ascii=False)
     (out / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    report.write(out)
+    write(out)
 
 
 def main() -> None:

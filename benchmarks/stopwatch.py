@@ -58,11 +58,18 @@ class Stopwatch:
         while total < seconds or not bursts:
             before, given_before = time.process_time(), given
             passed, epochs = yield from _epochs(min(seconds, BURST_SECONDS))
-            cpu += time.process_time() - before
+            worked = time.process_time() - before
+            cpu += worked
             total += passed
             given = cores.gflops()
-            each = passed / epochs / self.epochs_per_call
-            bursts.append({"seconds_per_epoch": each, "gflops_given": min(given_before, given)})
+            count = epochs * self.epochs_per_call
+            bursts.append(
+                {
+                    "seconds_per_epoch": passed / count,
+                    "cpu_seconds_per_epoch": worked / count,
+                    "gflops_given": min(given_before, given),
+                }
+            )
         self.finish(
             bursts=bursts,
             cores_used=cpu / total,

@@ -16,6 +16,7 @@ MODULES = (
     "machine",
     "report",
     "report_format",
+    "report_networks",
     "report_scaling",
     "worker",
     "workloads",
@@ -96,7 +97,8 @@ def test_the_bursts_count_in_which_the_cores_could_do_most(bench: Any) -> None:
     import worker
 
     def burst(seconds: float, gflops: float) -> dict[str, float]:
-        return {"seconds_per_epoch": seconds, "gflops_given": gflops}
+        worked = {"seconds_per_epoch": seconds, "cpu_seconds_per_epoch": 2 * seconds}
+        return worked | {"gflops_given": gflops}
 
     def answer(*bursts: dict[str, float]) -> dict[str, Any]:
         return {"bursts": list(bursts), "cores_used": 4, "cores_others": 0, "info": {"n": 1}}
@@ -104,6 +106,7 @@ def test_the_bursts_count_in_which_the_cores_could_do_most(bench: Any) -> None:
     rounds = [answer(burst(3, 200), burst(1, 400)), answer(burst(4, 100)), answer(burst(2, 300))]
     found = worker.Contestant("a", bench.job, rounds).result()
     assert found["seconds_per_epoch"] == 2  # of 1, 2 and 3
+    assert found["cpu_us_per_step"] == 4e6 / bench.job.workload.steps
     assert (found["gflops_given"], found["gflops_given_all"]) == (300, 200)
     busy = dataclasses.replace(bench.job, taken=(0,))
     assert worker.Contestant("a", busy, rounds).result()["seconds_per_epoch"] == 2.5
