@@ -33,20 +33,27 @@ Rows::Kind kind_of(const nb::dlpack::dtype& type) {
   throw std::invalid_argument("X must be float32, float64, uint8, int32 or int64");
 }
 
-// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix.
+// Never a converted copy, which would be gone when the pointer is used.
+template <class T>
+T* pointer(const nb::handle& array) {
+  constexpr bool CONVERT = false;
+  if (array.is_none()) return nullptr;
+  return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
+}
+
+// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: T, int32 and int64.
+template <class T>
 Rows rows_of(const nb::object& X) {
   Rows rows;
   if (nb::isinstance<nb::tuple>(X)) {
     const auto parts = nb::cast<nb::tuple>(X);
-    const auto values = nb::cast<AnyArray>(parts[0]);
-    const auto indices = nb::cast<AnyArray>(parts[1]);
-    const auto starts = nb::cast<AnyArray>(parts[2]);
-    rows.kind = kind_of(values.dtype());
+    const auto starts = nb::cast<nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>>(
+        parts[2], /*convert=*/false);
     rows.sparse = true;
-    rows.wide_indices = indices.dtype() == nb::dtype<std::int64_t>();
-    rows.values = values.data();
-    rows.indices = indices.data();
+    rows.values = pointer<const T>(parts[0]);
+    rows.inputs = pointer<const std::int32_t>(parts[1]);
     rows.starts = starts.data();
+    rows.examples = std::int64_t(starts.shape(0)) - 1;
     return rows;
   }
   const auto array = nb::cast<AnyArray>(X);
@@ -68,14 +75,6 @@ Targets<T> targets_of(const nb::object& Y) {
   else
     targets.values = static_cast<const T*>(array.data());
   return targets;
-}
-
-// Never a converted copy, which would be gone when the pointer is used.
-template <class T>
-T* pointer(const nb::handle& array) {
-  constexpr bool CONVERT = false;
-  if (array.is_none()) return nullptr;
-  return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
 }
 
 StageSpec stage_of(const nb::dict& from) {
@@ -121,7 +120,7 @@ class PySession {
           std::int64_t m, int first, int last, const ConstDoubles& rates,
           const std::optional<ConstDoubles>& weights, const Doubles& costs,
           const nb::object& interrupted) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     Interruption watch{interrupted};
     int done;
@@ -139,7 +138,7 @@ class PySession {
                    std::int64_t m, const std::optional<ConstDoubles>& weights,
                    std::int64_t position, double whole_weight, const nb::list& dW,
                    const nb::list& db) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(pointer<T>(each));
@@ -161,7 +160,7 @@ class PySession {
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                 std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = pointer<T>(out);
     double* each = pointer<double>(losses);
@@ -206,6 +205,7 @@ class PySession {
     spec.batch_size = get<int>(settings, "batch_size");
     spec.threads = get<int>(settings, "threads");
     spec.tuned = get<bool>(settings, "tuned");
+    spec.in_place = get<bool>(settings, "in_place");
     spec.seed = get<std::uint64_t>(settings, "seed");
     spec.step = get<std::uint64_t>(settings, "step");
     return spec;
@@ -305,6 +305,7 @@ OptimizerSpec optimizer_of(const nb::dict& from) {
 }
 
 void bind_session(nb::module_& m) {
+  m.def("worth_sparse", &worth_sparse, nb::arg("entries"), nb::arg("examples"), nb::arg("n_in"));
   bind<float>(m, "Session32");
   bind<double>(m, "Session64");
   bind_predictor<float>(m, "Predictor32");

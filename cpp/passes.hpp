@@ -56,27 +56,29 @@ struct ThroughReLU {
   }
 };
 
-template <class S, class I, class T>
-void scatter(const S* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
-             size_t stride, int row) {
-  constexpr int P = PANEL<T>;
-  for (std::int64_t q = begin; q < end; ++q)
-    A[size_t(indices[q] / P) * stride + size_t(row) * P + indices[q] % P] += T(values[q]);
+}  // namespace
+
+// Whether the entries of X are visited, or else gathered among zeros.
+template <class T>
+bool Session<T>::by_entries(const Rows& X) const {
+  const Stage<T>& first = stages_[0];
+  return X.sparse && first.spec.dense &&
+         (first.in_place || worth_sparse(X.starts[X.examples], X.examples, first.spec.n_in));
 }
 
-}  // namespace
+// Room for X, where it is gathered.
+template <class T>
+void Session<T>::prepare(const Rows& X) {
+  if (by_entries(X)) return;
+  for (int k = 0; k <= int(spec_.training); ++k)
+    if (!input_[k].size()) input_[k] = Buffer<T>(size_t(stages_[0].in_panels) * capacity_ * P);
+}
 
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
-  const auto gather_from = [&](const auto* values) {
-    if (!X.sparse)
-      gather_dense(batch, r0, r1, values);
-    else if (X.wide_indices)
-      gather_sparse(batch, r0, r1, values, static_cast<const std::int64_t*>(X.indices));
-    else
-      gather_sparse(batch, r0, r1, values, static_cast<const std::int32_t*>(X.indices));
-  };
+  if (X.sparse) return gather_sparse(batch, r0, r1);
+  const auto gather_from = [&](const auto* values) { gather_dense(batch, r0, r1, values); };
   switch (X.kind) {
     case Rows::F32:
       return gather_from(static_cast<const float*>(X.values));
@@ -119,17 +121,31 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
 }
 
 template <class T>
-template <class S, class I>
-void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const S* values,
-                               const I* indices) {
-  const I* starts = static_cast<const I*>(batch.X->starts);
+void Session<T>::gather_sparse(const Batch& batch, int r0, int r1) {
   T* to = input_[batch.side].get();
   for (int r = r0; r < r1; ++r) {
-    const std::int64_t e = batch.example(r);
     for (int p = 0; p < stages_[0].in_panels; ++p)
       std::memset(static_cast<void*>(to + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-    scatter(values, indices, starts[e], starts[e + 1], to, stride(), r);
+    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
+    for (std::ptrdiff_t q = 0; q < x.n; ++q)
+      to[size_t(x.inputs[q] / P) * stride() + size_t(r) * P + x.inputs[q] % P] += x.values[q];
   }
+}
+
+// The entries of some rows and panels of inputs, for dW.
+template <class T>
+void Session<T>::turn(const Batch& batch, int which, Share inputs, Share rows) {
+  const Batch own = batch;
+  turned_[size_t(which)].turn(inputs.begin, inputs.end, rows.begin, rows.end,
+                              [&](int r) { return own.X->template entries<T>(own.example(r)); });
+}
+
+// Those that hold panel i of the inputs: of a part, or of the first thread that has it.
+template <class T>
+const Turned<T>& Session<T>::turned_of(const Batch& batch, int i) const {
+  size_t which = size_t(batch.part);
+  while (!turned_[which].has(i)) ++which;
+  return turned_[which];
 }
 
 // Rows of the examples by threads, except where a layer's W is large: then a thread takes panels of
@@ -137,14 +153,17 @@ void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const S* valu
 template <class T>
 void Session<T>::forward(const Batch& batch, int t) {
   const Share rows = division_.shares.of(batch.count, t);
-  if (!batch.gathered) gather(batch, rows.begin, rows.end);
+  const bool ready = batch.gathered || batch.sparse;
+  if (!ready) gather(batch, rows.begin, rows.end);
+  if (batch.sparse && batch.gradient)
+    turn(batch, t, even_share(stages_[0].in_panels, t, team_.active()), {0, batch.count});
   mark(t, Phase::GATHER);
   go(t);
   bool scattered = false;  // the latest output lies in panels of several threads
   for (int s = 0; s < int(stages_.size()); ++s) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
-      if (s > 0 || !batch.gathered) wait_for_all(t);
+      if (s > 0 || !ready) wait_for_all(t);
       for_pieces(s, FORWARD, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
@@ -167,7 +186,11 @@ template <class T>
 void Session<T>::part(Batch batch, int k, int t) {
   const Share rows = rows_of_part(k, batch.count);
   batch.first = -GAP * k;
-  gather(batch, rows.begin, rows.end);
+  batch.part = k;
+  if (batch.sparse)
+    turn(batch, k, {0, stages_[0].in_panels}, rows);
+  else
+    gather(batch, rows.begin, rows.end);
   mark(t, Phase::GATHER);
   for (int s = 0; s < int(stages_.size()); ++s)
     forward_stage(batch, s, 0, stages_[s].out_panels, rows.begin, rows.end);
@@ -258,13 +281,16 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     }
     return;
   }
+  const bool sparse = s == 0 && batch.sparse;
   if (stage.narrow) {
+    if (sparse) return dots_sparse(batch, r0, r1);
     product_dots(in.get(), stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in,
                  stage.spec.n_out, stage.b.get(), stage.Z.get(), capacity_, r0, r1);
     return;
   }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
   const auto product = [&](auto finish) {
+    if (sparse) return forward_sparse(batch, p0, p1, r0, r1, out, finish);
     product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in,
                stage.spec.n_out, stage.b.get(), out, p0, p1, r0, r1, finish);
   };
@@ -274,6 +300,38 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
   product(AsIs<T>{});
   if (s == int(stages_.size()) - 1) return;  // output_rows goes on from Z
   for (int p = p0; p < p1; ++p) activate(batch, stage, p, r0, r1);
+}
+
+// Z of a first layer from the entries of X, example by example.
+template <class T>
+template <class Finish>
+void Session<T>::forward_sparse(const Batch& batch, int p0, int p1, int r0, int r1, T* out,
+                                Finish finish) {
+  const Stage<T>& stage = stages_[0];
+  const bool in_place = stage.in_place;
+  const T* W = in_place ? stage.lecture_W.values : stage.Wf.get();
+  const Places at = in_place ? Places{size_t(stage.spec.n_out), size_t(P)}
+                             : Places{size_t(P), size_t(stage.depth_in) * P};
+  const int end = std::min(stage.spec.n_out, p1 * P);
+  for (int r = r0; r < r1; ++r)
+    sparse_nn(batch.X->template entries<T>(batch.example(r)), W, at, !in_place, stage.b.get(),
+              out + size_t(r) * P, stride(), p0 * P, end, finish.from(size_t(r) * P));
+}
+
+// The same of a first layer that is also the last, of few units.
+template <class T>
+void Session<T>::dots_sparse(const Batch& batch, int r0, int r1) {
+  Stage<T>& stage = stages_[0];
+  const int n = stage.spec.n_out;
+  const T* W = stage.in_place ? stage.lecture_W.values : stage.Wf.get();
+  for (int r = r0; r < r1; ++r) {
+    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
+    for (int o = 0; o < n; ++o)
+      stage.Z[size_t(o) * capacity_ + r] =
+          stage.in_place
+              ? sparse_dot(x, W, stage.b[o], [&](int k) { return size_t(k) * n + o; })
+              : sparse_dot(x, W, stage.b[o], [&](int k) { return stage.narrow_place(k, o); });
+  }
 }
 
 // A = g(Z) on rows of one panel.

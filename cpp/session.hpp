@@ -9,23 +9,38 @@
 #include "losses.hpp"
 #include "phases.hpp"
 #include "shares.hpp"
+#include "sparse.hpp"
 #include "stage.hpp"
 #include "team.hpp"
 #include "tuner.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// Examples where the caller keeps them: dense with strides in elements, or sparse with the nonzeros
-// of an example together (CSC of X, CSR of rows).
+// Examples where the caller keeps them: dense with strides in elements, or sparse with the entries
+// of an example together (CSC of X, CSR of rows), whose values are the session's T.
 struct Rows {
   enum Kind { F32, F64, U8, I32, I64 };
   Kind kind = F32;
   const void* values = nullptr;
   std::ptrdiff_t example_stride = 0, feature_stride = 1;
-  bool sparse = false, wide_indices = false;  // wide: 64-bit indices
-  const void* indices = nullptr;
-  const void* starts = nullptr;  // of each example among the nonzeros, one more than examples
+  bool sparse = false;
+  const std::int32_t* inputs = nullptr;  // which each entry belongs to
+  const std::int64_t* starts =
+      nullptr;                // of each example among the entries, one more than examples
+  std::int64_t examples = 0;  // all that there are
+
+  template <class T>
+  Entries<T> entries(std::int64_t example) const {
+    const std::int64_t at = starts[example];
+    return {static_cast<const T*>(values) + at, inputs + at, starts[example + 1] - at};
+  }
 };
+
+// Whether sparse products pay: an entry takes as long as so many numbers of a dense example.
+constexpr double TIMES_AS_LONG = 8;
+inline bool worth_sparse(std::int64_t entries, std::int64_t examples, int n_in) {
+  return TIMES_AS_LONG * double(entries) <= double(examples) * n_in;
+}
 
 template <class T>
 struct Targets {
@@ -49,6 +64,7 @@ struct SessionSpec {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;  // steps done before
   bool training = true;    // else only evaluate
+  bool in_place = false;   // evaluate sparse examples, with layer 1's W where the caller keeps it
 };
 
 template <class T>
@@ -114,6 +130,8 @@ class Session {
     bool gradient = true;     // dZ[L] is wanted
     int side = 0;             // of input_, that holds X
     bool gathered = false;    // X is there already
+    bool sparse = false;      // X is not gathered: its entries are visited
+    int part = 0;             // of the mini-batch
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -167,12 +185,15 @@ class Session {
   double pass(const Batch& batch, int t);
   double pass_in_parts(const Batch& batch, int t);
   void part(Batch batch, int k, int t);
+  bool by_entries(const Rows& X) const;
+  void prepare(const Rows& X);
   void gather(const Batch& batch, int r0, int r1);
   struct Fetch;
   template <class S>
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
-  template <class S, class I>
-  void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
+  void gather_sparse(const Batch& batch, int r0, int r1);
+  void turn(const Batch& batch, int which, Share inputs, Share rows);
+  const Turned<T>& turned_of(const Batch& batch, int i) const;
   template <class F>
   void for_inputs(F f);
   template <class F>
@@ -180,6 +201,9 @@ class Session {
   template <class F>
   void for_pieces(int s, Product product, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
+  template <class Finish>
+  void forward_sparse(const Batch& batch, int p0, int p1, int r0, int r1, T* out, Finish finish);
+  void dots_sparse(const Batch& batch, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
@@ -237,6 +261,7 @@ class Session {
   LossSpec<T> plain_loss_;    // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
   Buffer<T> input_[2];                        // X of a pass, and of the next one
+  std::vector<Turned<T>> turned_;             // sparse X of a pass: a thread each, or a part each
   Buffer<double> losses_;                     // of the examples of a pass
   Buffer<double> part_losses_;                // their sums over parts, a cache line each
   std::vector<Buffer<T>> scratch_;            // a thread each

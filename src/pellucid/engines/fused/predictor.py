@@ -62,6 +62,12 @@ class FusedPredictor(Predictor):
         m = X.shape[1]
         A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
         flops = 2.0 * m * sum(W.size for W in self._W)
+        inputs, in_place = gathered(X, self._dtype), False
+        if isinstance(inputs, tuple) and self._stages[0]["dense"]:
+            entries, n_in = len(inputs[0]), self._stages[0]["n_in"]
+            in_place = module().worth_sparse(entries, m, n_in)
+            if in_place:
+                flops += 2.0 * self._stages[0]["n_out"] * (entries - m * n_in)
         threads = worthwhile(flops, available_cpus(), WORK_PER_NEW_THREAD)
         session = self._kind(
             self._stages,
@@ -69,7 +75,7 @@ class FusedPredictor(Predictor):
             [(b,) for b in self._b],
             self._loss,
             optimizer_spec(OPTIMIZERS["gradient_descent"]()),
-            SETTINGS | {"batch_size": 256, "threads": threads},
+            SETTINGS | {"batch_size": 256, "threads": threads, "in_place": in_place},
         )
-        session.evaluate(gathered(X, self._dtype), None, None, m, None, A, None)
+        session.evaluate(inputs, None, None, m, None, A, None)
         return A
