@@ -243,6 +243,15 @@ class PyPredictor {
     predictor_.run(X.data(), int(X.shape(0)), out.data());
   }
 
+  // X is sparse, as for a session.
+  void run_sparse(const nb::tuple& X,
+                  const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
+    const Rows rows = rows_of<T>(X);
+    if (std::int64_t(out.shape(0)) != rows.examples || int(out.shape(1)) != predictor_.n_out())
+      throw std::invalid_argument("out must be (m, n[L])");
+    predictor_.run_sparse(rows, out.data());
+  }
+
  private:
   static std::vector<PredictStage<T>> stages_of(const nb::list& stages, const nb::list& W,
                                                 const nb::list& b) {
@@ -263,7 +272,8 @@ template <class T>
 void bind_predictor(nb::module_& m, const char* name) {
   nb::class_<PyPredictor<T>>(m, name)
       .def(nb::init<const nb::list&, const nb::list&, const nb::list&>())
-      .def("run", &PyPredictor<T>::run);
+      .def("run", &PyPredictor<T>::run)
+      .def("run_sparse", &PyPredictor<T>::run_sparse);
 }
 
 template <class T>

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.engines.contract import Data, HasLayers, Objective, Predictor
-from pellucid.engines.fused.columns import gathered
+from pellucid.engines.fused.columns import entries_of, gathered
 from pellucid.engines.fused.module import (
     SETTINGS,
     loss_spec,
@@ -50,12 +50,16 @@ class FusedPredictor(Predictor):
         return True
 
     def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
-        few = X.shape[1] <= self.FEW and type(X) is np.ndarray
-        if few and X.dtype == self._dtype and X.flags.f_contiguous:
-            out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)
+        if X.shape[1] > self.FEW:
+            return self.many(X)
+        out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)
+        if not isinstance(X, np.ndarray) and self._stages[0]["dense"]:
+            self._predictor.run_sparse(entries_of(X, self._dtype), out)
+        elif type(X) is np.ndarray and X.dtype == self._dtype and X.flags.f_contiguous:
             self._predictor.run(X.T, out)
-            return out.T
-        return self.many(X)
+        else:
+            return self.many(X)
+        return out.T
 
     def many(self, X: Data) -> NDArray[Any]:
         """Return A[L] as a session evaluates it, shared among threads where that pays."""
