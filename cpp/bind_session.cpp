@@ -170,6 +170,7 @@ class PySession {
   }
 
   void skip() { session_.skip(); }
+  void forget() { session_.forget(); }
   void read() { session_.read(); }
   void write() { session_.write(); }
   void write_memory() { session_.write_memory(); }
@@ -290,6 +291,7 @@ void bind(nb::module_& m, const char* name) {
            nb::arg("dW"), nb::arg("db"))
       .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"))
       .def("skip", &Class::skip)
+      .def("forget", &Class::forget)
       .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
       .def("read", &Class::read, nb::call_guard<nb::gil_scoped_release>())

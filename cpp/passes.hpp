@@ -14,8 +14,10 @@ namespace pellucid::PELLUCID_LEVEL {
 namespace {
 
 constexpr std::uint32_t DROPOUT_STREAM = 1;
-constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
-constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
+constexpr int TOGETHER = 32;         // examples whose losses are worked out in one call
+constexpr size_t AHEAD = 4096;       // bytes of examples that are fetched from memory before
+constexpr double MOST_KEPT = 128e6;  // bytes of X in panels that a session keeps,
+constexpr double MOST_PADDED = 2;    // and times as many as the caller's X has
 
 // How many examples of so many bytes make AHEAD bytes: `fewest` to 16.
 inline int examples_ahead(size_t bytes, size_t fewest) {
@@ -66,12 +68,58 @@ bool Session<T>::by_entries(const Rows& X) const {
          (first.in_place || worth_sparse(X.starts[X.examples], X.examples, first.spec.n_in));
 }
 
-// Room for X, where it is gathered.
+// Before a call: room for X, where it is gathered. Steps on the same examples as those before find
+// X in panels, if it is not too large and whole passes begin where they did.
 template <class T>
-void Session<T>::prepare(const Rows& X) {
+void Session<T>::prepare(const Rows& X, const std::int64_t* order, std::int64_t m, bool learning) {
+  keeping_ = false;
   if (by_entries(X)) return;
   for (int k = 0; k <= int(spec_.training); ++k)
-    if (!input_[k].size()) input_[k] = Buffer<T>(size_t(stages_[0].in_panels) * capacity_ * P);
+    if (!input_[k].size()) input_[k] = Buffer<T>(kept_size());
+  const double bytes = double(sizeof(T)) * double(m) * stages_[0].in_panels * P;
+  const bool whole = m <= spec_.batch_size || spec_.batch_size % most_ == 0;
+  if (X.sparse || parts_ > 1 || !spec_.training || !whole || bytes > MOST_KEPT ||
+      bytes > MOST_PADDED * X.number_size() * double(m) * stages_[0].spec.n_in)
+    return;
+  const bool again = seen_.are(X, order, m);
+  if (learning && !again) {
+    kept_ = {};
+    seen_.note(X, order, m);
+  } else if (learning && !kept_.size()) {
+    pack(X, order, m);
+  }
+  keeping_ = again && kept_.size();
+}
+
+template <class T>
+void Session<T>::pack(const Rows& X, const std::int64_t* order, std::int64_t m) {
+  const int passes = int((m + most_ - 1) / most_), threads = tuner_.choose();
+  kept_ = Buffer<T>(passes * kept_size());
+  auto job = [&](int t) {
+    const Share own = even_share(passes, t, threads);
+    for (int k = own.begin; k < own.end; ++k) {
+      Batch batch{&X, nullptr, order, nullptr, m};
+      batch.start = std::int64_t(k) * most_;
+      batch.kept = kept_ + k * kept_size();
+      gather(batch, 0, int(std::min<std::int64_t>(m - batch.start, most_)));
+    }
+  };
+  team_.run(threads, job);
+}
+
+// Where X of a pass is kept; null where it is not.
+template <class T>
+T* Session<T>::kept(const Batch& batch) const {
+  const std::int64_t at = batch.start + batch.first;
+  if (!keeping_ || at % most_ || batch.count < std::min<std::int64_t>(most_, batch.m - at))
+    return nullptr;
+  return const_cast<T*>(kept_.get()) + size_t(at / most_) * kept_size();
+}
+
+template <class T>
+void Session<T>::forget() {
+  seen_.forget();
+  kept_ = {};
 }
 
 template <class T>
@@ -99,7 +147,7 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const Batch own = batch;  // no store below can change the copy: it stays in registers
   const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
-  T* to = input_[own.side].get();
+  T* to = own.kept ? own.kept : input_[own.side].get();
   if constexpr (std::is_same_v<S, T>) {
     if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
       for (int r = r0; r < r1; ++r)
@@ -153,7 +201,7 @@ const Turned<T>& Session<T>::turned_of(const Batch& batch, int i) const {
 template <class T>
 void Session<T>::forward(const Batch& batch, int t) {
   const Share rows = division_.shares.of(batch.count, t);
-  const bool ready = batch.gathered || batch.sparse;
+  const bool ready = batch.gathered || batch.sparse || batch.kept;
   if (!ready) gather(batch, rows.begin, rows.end);
   if (batch.sparse && batch.gradient)
     turn(batch, t, even_share(stages_[0].in_panels, t, team_.active()), {0, batch.count});
@@ -269,7 +317,7 @@ void Session<T>::for_pieces(int s, Product product, int count, int t, F f) {
 template <class T>
 void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
   Stage<T>& stage = stages_[s];
-  const Buffer<T>& in = input_of(s, batch);
+  const T* in = input_of(s, batch);
   if (!stage.spec.dense) {
     for (int p = p0; p < p1; ++p) {
       const Vec<T> s0 = load(stage.Wf + p * P), s1 = load(stage.Wf + p * P + L);
@@ -284,15 +332,15 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
   const bool sparse = s == 0 && batch.sparse;
   if (stage.narrow) {
     if (sparse) return dots_sparse(batch, r0, r1);
-    product_dots(in.get(), stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in,
-                 stage.spec.n_out, stage.b.get(), stage.Z.get(), capacity_, r0, r1);
+    product_dots(in, stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in, stage.spec.n_out,
+                 stage.b.get(), stage.Z.get(), capacity_, r0, r1);
     return;
   }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
   const auto product = [&](auto finish) {
     if (sparse) return forward_sparse(batch, p0, p1, r0, r1, out, finish);
-    product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in,
-               stage.spec.n_out, stage.b.get(), out, p0, p1, r0, r1, finish);
+    product_nn(in, stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
+               stage.b.get(), out, p0, p1, r0, r1, finish);
   };
   const bool drop = batch.drop && stage.spec.dropout > 0;
   if (stage.spec.activation == ID_ReLU && !stage.spec.needs_Z && !drop)

@@ -218,6 +218,7 @@ bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
   double total = 0;
   for (; batch.first < size; batch.first += most_) {
     batch.count = std::min(size - batch.first, most_);
+    batch.kept = kept(batch);
     total += parts_ > 1 ? pass_in_parts(batch, t) : pass(batch, t);
     if (fused) break;
     sum_gradients(t, batch, batch.first > 0);
@@ -252,7 +253,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
                     int first, int last, const double* rates, const double* weights, double* costs,
                     bool (*interrupted)(void*), void* context) {
   const Request request{X, Y, order, m, first, last, rates, weights, costs};
-  prepare(X);
+  prepare(X, order, m, true);
   auto asked = clock::now();
   tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
@@ -360,7 +361,7 @@ template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_ &&
-                     !by_entries(request.X);
+                     !keeping_ && !by_entries(request.X);
   paces_[t].busy = 0;
   paces_[t].more = 0;
   go(t);
@@ -421,7 +422,7 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
   }
   if (whole_weight < 0) whole_weight = weight;
   hold_gradients();
-  prepare(X);
+  prepare(X, order, m, true);
   const std::int64_t before = std::max<std::int64_t>(position, 0);
   auto job = [&](int t) {
     double total = 0;
@@ -434,6 +435,7 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
       batch.drop = position >= 0;
       batch.sparse = by_entries(X);
       batch.step = step_ + 1;
+      batch.kept = kept(batch);
       total += pass(batch, t);
       sum_gradients(t, batch, start > 0);
       wait_for_all(t);
@@ -486,13 +488,14 @@ template <class T>
 void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
                           std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;
-  prepare(X);
+  prepare(X, order, m, false);
   auto job = [&](int t) {
     for (std::int64_t start = 0; start < m; start += most_) {
       Batch batch{&X, losses ? &Y : nullptr, order, weights, m};
       batch.start = start;
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.gradient = false;
+      batch.kept = kept(batch);
       batch.sparse = by_entries(X);
       forward(batch, t);
       const Share rows = division_.shares.of(batch.count, t);

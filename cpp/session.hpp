@@ -6,6 +6,7 @@
 #include <chrono>
 #include <vector>
 
+#include "kept.hpp"
 #include "losses.hpp"
 #include "phases.hpp"
 #include "shares.hpp"
@@ -21,6 +22,7 @@ namespace pellucid::PELLUCID_LEVEL {
 struct Rows {
   enum Kind { F32, F64, U8, I32, I64 };
   Kind kind = F32;
+  int number_size() const { return kind == U8 ? 1 : kind == F32 || kind == I32 ? 4 : 8; }
   const void* values = nullptr;
   std::ptrdiff_t example_stride = 0, feature_stride = 1;
   bool sparse = false;
@@ -101,6 +103,9 @@ class Session {
   void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                 const double* weights, T* out, double* losses);
 
+  // The caller's X may be other numbers from here on, at the same place.
+  void forget();
+
   void read();          // parameters from the lectures' layout
   void write();         // and back
   void read_memory();   // the optimizer's
@@ -132,6 +137,7 @@ class Session {
     bool gathered = false;    // X is there already
     bool sparse = false;      // X is not gathered: its entries are visited
     int part = 0;             // of the mini-batch
+    T* kept = nullptr;        // X of this pass, where it is kept in panels
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -186,7 +192,10 @@ class Session {
   double pass_in_parts(const Batch& batch, int t);
   void part(Batch batch, int k, int t);
   bool by_entries(const Rows& X) const;
-  void prepare(const Rows& X);
+  void prepare(const Rows& X, const std::int64_t* order, std::int64_t m, bool learning);
+  void pack(const Rows& X, const std::int64_t* order, std::int64_t m);
+  T* kept(const Batch& batch) const;
+  size_t kept_size() const { return size_t(stages_[0].in_panels) * stride(); }
   void gather(const Batch& batch, int r0, int r1);
   struct Fetch;
   template <class S>
@@ -243,8 +252,9 @@ class Session {
   void hold_gradients();
   void keep_penalty(int side);
 
-  const Buffer<T>& input_of(int s, const Batch& batch) const {
-    return s ? stages_[s - 1].A : input_[batch.side];
+  const T* input_of(int s, const Batch& batch) const {
+    if (s) return stages_[s - 1].A.get();
+    return batch.kept ? batch.kept : input_[batch.side].get();
   }
   size_t stride() const { return size_t(capacity_) * P; }
 
@@ -261,6 +271,9 @@ class Session {
   LossSpec<T> plain_loss_;    // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
   Buffer<T> input_[2];                        // X of a pass, and of the next one
+  SameExamples seen_;                         // by the latest steps
+  Buffer<T> kept_;                            // those in panels, pass by pass, if they came again
+  bool keeping_ = false;                      // the call under way takes them from there
   std::vector<Turned<T>> turned_;             // sparse X of a pass: a thread each, or a part each
   Buffer<double> losses_;                     // of the examples of a pass
   Buffer<double> part_losses_;                // their sums over parts, a cache line each

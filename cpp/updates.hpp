@@ -228,8 +228,8 @@ struct Session<T>::Fetch {
   Fetch(const Batch& batch, int n_in, size_t pieces) {
     const Rows& X = *batch.X;
     const std::int64_t start = batch.start + batch.count;
-    if (X.sparse || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
-    const int size = X.kind == Rows::U8 ? 1 : X.kind == Rows::F32 || X.kind == Rows::I32 ? 4 : 8;
+    if (X.sparse || batch.kept || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
+    const int size = X.number_size();
     values = static_cast<const char*>(X.values);
     stride = X.example_stride * size;
     bytes = n_in * size;

@@ -238,7 +238,11 @@ class FusedSession(Session):
         return known[0][1]
 
     def _inputs(self, X: Data) -> Any:
-        return self._once("X", X, lambda X: gathered(X, self.dtype))
+        return self._once("X", X, self._first_seen)
+
+    def _first_seen(self, X: Data) -> Any:
+        self._session.forget()  # another X may lie where one lay that is gone
+        return gathered(X, self.dtype)
 
     def _targets(self, Y: NDArray[Any]) -> Any:
         if Y.ndim == 1:
