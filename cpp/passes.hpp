@@ -42,6 +42,38 @@ PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to
     for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
+// The same of n features whose examples lie together, for some examples at once: squares are
+// turned. Features are `step` apart.
+template <class T>
+void copy_turned(const T* from, std::ptrdiff_t step, int n, int examples, T* to, size_t stride) {
+  constexpr int P = PANEL<T>, L = LANES<T>;
+  for (int k = 0; k < n; k += L) {
+    T* const column = to + size_t(k / P) * stride + k % P;
+    const int features = std::min(L, n - k);
+    for (int e = 0; e < examples; e += L) {
+      const int count = std::min(L, examples - e);
+      Vec<T> square[L] = {};
+      for (int f = 0; f < features; ++f) square[f] = load_up_to(from + (k + f) * step + e, count);
+      transpose<T>(square);
+      for (int q = 0; q < count; ++q) store(column + size_t(e + q) * P, square[q]);
+    }
+  }
+}
+
+// n numbers of an example from a row of each panel, and back.
+template <class T>
+PELLUCID_INLINE void from_panels(const T* from, size_t stride, int n, T* to) {
+  constexpr int P = PANEL<T>;
+  for (; n >= P; n -= P, from += stride, to += P) std::memcpy(to, from, P * sizeof(T));
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+template <class T>
+PELLUCID_INLINE void to_panels(const T* from, int n, T* to, size_t stride) {
+  constexpr int P = PANEL<T>;
+  for (; n >= P; n -= P, from += P, to += stride) std::memcpy(to, from, P * sizeof(T));
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+
 // ReLU is worked out on its way to A or to dZ; other activations are a pass of their own.
 template <class T>
 struct IntoReLU {
@@ -154,6 +186,9 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
         store(to + size_t(r) * P, load_up_to(values + own.example(r) * stride, n));
       return;
     }
+    if (stride == 1 && step != 1 && !own.order)
+      return copy_turned(values + own.example(r0), step, n, r1 - r0, to + size_t(r0) * P,
+                         this->stride());
   }
   const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
   const int ahead = examples_ahead(n * sizeof(S), 1);
@@ -440,11 +475,9 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
     T* const a = gathered ? own + together * n : last.A + at;
     const bool keep_a = !batch.gradient || n > FEW;  // training has no use for it
     T* const dz = gathered ? own + 2 * together * n : last.D.at(at);
-    auto in_panels = [&](Buffer<T>& M, int q, int k) -> T& {
-      return M[(k / P) * stride() + at + size_t(q) * P + k % P];
-    };
+    const auto row = [&](int q) { return at + size_t(q) * P; };
     for (int q = 0; gathered && q < count; ++q)
-      for (int k = 0; k < n; ++k) z[q * n + k] = in_panels(last.Z, q, k);
+      from_panels(last.Z + row(q), stride(), n, z + q * n);
     for (int q = 0; values && q < count; ++q) y[q] = values + batch.example(r + q) * n;
     for (int q = 0; numbers && q < count; ++q) labels[q] = Label<T>(numbers[batch.example(r + q)]);
     for (int q = 0; batch.weights && q < count; ++q)
@@ -456,11 +489,10 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
                     batch.gradient ? dz : nullptr, size_t(last.narrow ? capacity_ : 0)});
     for (int q = 0; batch.Y && batch.weights && q < count; ++q)
       losses_[r + q] *= batch.weights[batch.example(r + q)];
-    for (int q = 0; gathered && q < count; ++q)
-      for (int k = 0; k < n; ++k) {
-        if (keep_a) in_panels(last.A, q, k) = a[q * n + k];
-        if (batch.gradient) in_panels(last.D, q, k) = dz[q * n + k];
-      }
+    for (int q = 0; gathered && q < count; ++q) {
+      if (keep_a) to_panels(a + q * n, n, last.A + row(q), stride());
+      if (batch.gradient) to_panels(dz + q * n, n, last.D + row(q), stride());
+    }
   }
 }
 

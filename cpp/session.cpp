@@ -501,8 +501,7 @@ void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t
       const Share rows = division_.shares.of(batch.count, t);
       for (int r = rows.begin; r < rows.end; ++r) {
         if (losses) losses[start + r] = losses_[r];
-        for (int k = 0; out && k < n; ++k)
-          out[(start + r) * n + k] = stages_.back().A[(k / P) * stride() + size_t(r) * P + k % P];
+        if (out) from_panels(stages_.back().A + size_t(r) * P, stride(), n, out + (start + r) * n);
       }
       wait_for_all(t);
     }

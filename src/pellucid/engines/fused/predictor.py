@@ -79,7 +79,7 @@ class FusedPredictor(Predictor):
             [(b,) for b in self._b],
             self._loss,
             optimizer_spec(OPTIMIZERS["gradient_descent"]()),
-            SETTINGS | {"batch_size": 256, "threads": threads, "in_place": in_place},
+            SETTINGS | {"batch_size": 128, "threads": threads, "in_place": in_place},
         )
         session.evaluate(inputs, None, None, m, None, A, None)
         return A
