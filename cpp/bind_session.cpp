@@ -35,7 +35,7 @@ class PySession : public PyTraining<T, Session<T>> {
                    std::int64_t m, const std::optional<ConstDoubles>& weights,
                    std::int64_t position, double whole_weight, const nb::list& dW,
                    const nb::list& db) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(pointer<T>(each));
@@ -54,12 +54,15 @@ class PySession : public PyTraining<T, Session<T>> {
     this->session_.apply(from_W.data(), from_b.data(), rate);
   }
 
+  void forget() { this->session_.forget(); }
+
  private:
   // W and b hold a tuple of arrays for each stage: the parameter and its optimizer slots.
   static SessionSpec<T> spec_of(const nb::list& stages, const nb::list& W, const nb::list& b,
                                 const nb::dict& loss, const nb::dict& optimizer,
                                 const nb::dict& settings) {
     SessionSpec<T> spec{training_of<T>(loss, optimizer, settings), {}, {}, {}, {}};
+    spec.in_place = get<bool>(settings, "in_place");
     for (const auto& each : stages) spec.stages.push_back(stage_of(nb::cast<nb::dict>(each)));
     for (const auto& each : W)
       spec.W.push_back(lecture_of(nb::cast<nb::tuple>(each), spec.training));
@@ -97,6 +100,15 @@ class PyPredictor {
     predictor_.run(X.data(), int(X.shape(0)), out.data());
   }
 
+  // X is sparse, as for a session.
+  void run_sparse(const nb::tuple& X,
+                  const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
+    const Rows rows = rows_of<T>(X);
+    if (std::int64_t(out.shape(0)) != rows.examples || int(out.shape(1)) != predictor_.n_out())
+      throw std::invalid_argument("out must be (m, n[L])");
+    predictor_.run_sparse(rows, out.data());
+  }
+
  private:
   static std::vector<PredictStage<T>> stages_of(const nb::list& stages, const nb::list& W,
                                                 const nb::list& b) {
@@ -117,7 +129,8 @@ template <class T>
 void bind_predictor(nb::module_& m, const char* name) {
   nb::class_<PyPredictor<T>>(m, name)
       .def(nb::init<const nb::list&, const nb::list&, const nb::list&>())
-      .def("run", &PyPredictor<T>::run);
+      .def("run", &PyPredictor<T>::run)
+      .def("run_sparse", &PyPredictor<T>::run_sparse);
 }
 
 template <class T>
@@ -129,7 +142,8 @@ void bind(nb::module_& m, const char* name) {
       .def("gradients", &Class::gradients, nb::arg("X"), nb::arg("Y"), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("position"), nb::arg("whole_weight"),
            nb::arg("dW"), nb::arg("db"))
-      .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"));
+      .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"))
+      .def("forget", &Class::forget);
 }
 
 }  // namespace
@@ -146,6 +160,7 @@ OptimizerSpec optimizer_of(const nb::dict& from) {
 }
 
 void bind_session(nb::module_& m) {
+  m.def("worth_sparse", &worth_sparse, nb::arg("entries"), nb::arg("examples"), nb::arg("n_in"));
   bind<float>(m, "Session32");
   bind<double>(m, "Session64");
   bind_predictor<float>(m, "Predictor32");

@@ -37,26 +37,33 @@ inline Rows::Kind kind_of(const nb::dlpack::dtype& type) {
   throw std::invalid_argument("X must be float32, float64, uint8, int32 or int64");
 }
 
-// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix; or a pair of such an X and
-// the lengths of its sequences.
-inline Rows rows_of(const nb::object& X) {
+// Never a converted copy, which would be gone when the pointer is used.
+template <class T>
+T* pointer(const nb::handle& array) {
+  constexpr bool CONVERT = false;
+  if (array.is_none()) return nullptr;
+  return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
+}
+
+// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: T, int32 and int64; or a
+// pair of such an X and the lengths of its sequences.
+template <class T>
+Rows rows_of(const nb::object& X) {
   Rows rows;
   if (nb::isinstance<nb::tuple>(X)) {
     const auto parts = nb::cast<nb::tuple>(X);
     if (parts.size() == 2) {
-      rows = rows_of(parts[0]);
-      rows.lengths = nb::cast<Order>(parts[1]).data();
+      rows = rows_of<T>(parts[0]);
+      rows.lengths = pointer<const std::int64_t>(parts[1]);
       return rows;
     }
-    const auto values = nb::cast<AnyArray>(parts[0]);
-    const auto indices = nb::cast<AnyArray>(parts[1]);
-    const auto starts = nb::cast<AnyArray>(parts[2]);
-    rows.kind = kind_of(values.dtype());
+    const auto starts = nb::cast<nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>>(
+        parts[2], /*convert=*/false);
     rows.sparse = true;
-    rows.wide_indices = indices.dtype() == nb::dtype<std::int64_t>();
-    rows.values = values.data();
-    rows.indices = indices.data();
+    rows.values = pointer<const T>(parts[0]);
+    rows.inputs = pointer<const std::int32_t>(parts[1]);
     rows.starts = starts.data();
+    rows.examples = std::int64_t(starts.shape(0)) - 1;
     return rows;
   }
   const auto array = nb::cast<AnyArray>(X);
@@ -78,14 +85,6 @@ Targets<T> targets_of(const nb::object& Y) {
   else
     targets.values = static_cast<const T*>(array.data());
   return targets;
-}
-
-// Never a converted copy, which would be gone when the pointer is used.
-template <class T>
-T* pointer(const nb::handle& array) {
-  constexpr bool CONVERT = false;
-  if (array.is_none()) return nullptr;
-  return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
 }
 
 // What `interrupted` needs: Python signals are seen only by a thread that holds the GIL.
@@ -140,7 +139,7 @@ class PyTraining {
           std::int64_t m, int first, int last, const ConstDoubles& rates,
           const std::optional<ConstDoubles>& weights, const Doubles& costs,
           const nb::object& interrupted) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     Interruption watch{interrupted};
     int done;
@@ -157,7 +156,7 @@ class PyTraining {
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                 std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
-    const Rows rows = rows_of(X);
+    const Rows rows = rows_of<T>(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = pointer<T>(out);
     double* each = pointer<double>(losses);

@@ -13,8 +13,10 @@ namespace pellucid::PELLUCID_LEVEL {
 
 namespace {
 
-constexpr int TOGETHER = 32;    // examples whose losses are worked out in one call
-constexpr size_t AHEAD = 4096;  // bytes of examples that are fetched from memory before
+constexpr int TOGETHER = 32;         // examples whose losses are worked out in one call
+constexpr size_t AHEAD = 4096;       // bytes of examples that are fetched from memory before
+constexpr double MOST_KEPT = 128e6;  // bytes of X in panels that a session keeps,
+constexpr double MOST_PADDED = 2;    // and times as many as the caller's X has
 
 // How many examples of so many bytes make AHEAD bytes: `fewest` to 16.
 inline int examples_ahead(size_t bytes, size_t fewest) {
@@ -39,6 +41,38 @@ PELLUCID_INLINE void copy_dense(const S* from, std::ptrdiff_t step, int n, T* to
     for (int k = 0; k < n && k < P; ++k) to[k] = T(from[k * step]);
 }
 
+// The same of n features whose examples lie together, for some examples at once: squares are
+// turned. Features are `step` apart.
+template <class T>
+void copy_turned(const T* from, std::ptrdiff_t step, int n, int examples, T* to, size_t stride) {
+  constexpr int P = PANEL<T>, L = LANES<T>;
+  for (int k = 0; k < n; k += L) {
+    T* const column = to + size_t(k / P) * stride + k % P;
+    const int features = std::min(L, n - k);
+    for (int e = 0; e < examples; e += L) {
+      const int count = std::min(L, examples - e);
+      Vec<T> square[L] = {};
+      for (int f = 0; f < features; ++f) square[f] = load_up_to(from + (k + f) * step + e, count);
+      transpose<T>(square);
+      for (int q = 0; q < count; ++q) store(column + size_t(e + q) * P, square[q]);
+    }
+  }
+}
+
+// n numbers of an example from a row of each panel, and back.
+template <class T>
+PELLUCID_INLINE void from_panels(const T* from, size_t stride, int n, T* to) {
+  constexpr int P = PANEL<T>;
+  for (; n >= P; n -= P, from += stride, to += P) std::memcpy(to, from, P * sizeof(T));
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+template <class T>
+PELLUCID_INLINE void to_panels(const T* from, int n, T* to, size_t stride) {
+  constexpr int P = PANEL<T>;
+  for (; n >= P; n -= P, from += P, to += stride) std::memcpy(to, from, P * sizeof(T));
+  std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+
 // ReLU is worked out on its way to A or to dZ; other activations are a pass of their own.
 template <class T>
 struct IntoReLU {
@@ -55,27 +89,75 @@ struct ThroughReLU {
   }
 };
 
-template <class S, class I, class T>
-void scatter(const S* values, const I* indices, std::int64_t begin, std::int64_t end, T* A,
-             size_t stride, int row) {
-  constexpr int P = PANEL<T>;
-  for (std::int64_t q = begin; q < end; ++q)
-    A[size_t(indices[q] / P) * stride + size_t(row) * P + indices[q] % P] += T(values[q]);
+}  // namespace
+
+// Whether the entries of X are visited, or else gathered among zeros.
+template <class T>
+bool Session<T>::by_entries(const Rows& X) const {
+  const Stage<T>& first = stages_[0];
+  return X.sparse && first.spec.dense &&
+         (first.in_place || worth_sparse(X.starts[X.examples], X.examples, first.spec.n_in));
 }
 
-}  // namespace
+// Before a call: room for X, where it is gathered. Steps on the same examples as those before find
+// X in panels, if it is not too large and whole passes begin where they did.
+template <class T>
+void Session<T>::prepare(const Rows& X, const std::int64_t* order, std::int64_t m, bool learning) {
+  keeping_ = false;
+  if (by_entries(X)) return;
+  for (int k = 0; k <= int(spec_.training); ++k)
+    if (!input_[k].size()) input_[k] = Buffer<T>(kept_size());
+  const double bytes = double(sizeof(T)) * double(m) * stages_[0].in_panels * P;
+  const bool whole = m <= spec_.batch_size || spec_.batch_size % most_ == 0;
+  if (X.sparse || parts_ > 1 || !spec_.training || !whole || bytes > MOST_KEPT ||
+      bytes > MOST_PADDED * X.number_size() * double(m) * stages_[0].spec.n_in)
+    return;
+  const bool again = seen_.are(X, order, m);
+  if (learning && !again) {
+    kept_ = {};
+    seen_.note(X, order, m);
+  } else if (learning && !kept_.size()) {
+    pack(X, order, m);
+  }
+  keeping_ = again && kept_.size();
+}
+
+template <class T>
+void Session<T>::pack(const Rows& X, const std::int64_t* order, std::int64_t m) {
+  const int passes = int((m + most_ - 1) / most_), threads = tuner_.choose();
+  kept_ = Buffer<T>(passes * kept_size());
+  auto job = [&](int t) {
+    const Share own = even_share(passes, t, threads);
+    for (int k = own.begin; k < own.end; ++k) {
+      Batch batch{&X, nullptr, order, nullptr, m};
+      batch.start = std::int64_t(k) * most_;
+      batch.kept = kept_ + k * kept_size();
+      gather(batch, 0, int(std::min<std::int64_t>(m - batch.start, most_)));
+    }
+  };
+  team_.run(threads, job);
+}
+
+// Where X of a pass is kept; null where it is not.
+template <class T>
+T* Session<T>::kept(const Batch& batch) const {
+  const std::int64_t at = batch.start + batch.first;
+  if (!keeping_ || at % most_ || batch.count < std::min<std::int64_t>(most_, batch.m - at))
+    return nullptr;
+  return const_cast<T*>(kept_.get()) + size_t(at / most_) * kept_size();
+}
+
+template <class T>
+void Session<T>::forget() {
+  seen_.forget();
+  kept_ = {};
+}
 
 template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
-  const auto gather_from = [&](const auto* values) {
-    if (!X.sparse)
-      gather_dense(batch, r0, r1, values);
-    else if (X.wide_indices)
-      gather_sparse(batch, r0, r1, values, static_cast<const std::int64_t*>(X.indices));
-    else
-      gather_sparse(batch, r0, r1, values, static_cast<const std::int32_t*>(X.indices));
-  };
+  if (X.sparse) return gather_sparse(batch, r0, r1);
+  const auto gather_from = [&](const auto* values) { gather_dense(batch, r0, r1, values); };
   switch (X.kind) {
     case Rows::F32:
       return gather_from(static_cast<const float*>(X.values));
@@ -96,13 +178,16 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
   const Batch own = batch;  // no store below can change the copy: it stays in registers
   const std::ptrdiff_t step = own.X->feature_stride, stride = own.X->example_stride;
   const int n = stages_[0].spec.n_in;
-  T* to = input_[own.side].get();
+  T* to = own.kept ? own.kept : input_[own.side].get();
   if constexpr (std::is_same_v<S, T>) {
     if (n <= L && step == 1) {  // too short to be fetched before: many are on their way at once
       for (int r = r0; r < r1; ++r)
         store(to + size_t(r) * P, load_up_to(values + own.example(r) * stride, n));
       return;
     }
+    if (stride == 1 && step != 1 && !own.order)
+      return copy_turned(values + own.example(r0), step, n, r1 - r0, to + size_t(r0) * P,
+                         this->stride());
   }
   const std::int64_t* labels = own.Y ? own.Y->labels : nullptr;
   const int ahead = examples_ahead(n * sizeof(S), 1);
@@ -118,17 +203,31 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
 }
 
 template <class T>
-template <class S, class I>
-void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const S* values,
-                               const I* indices) {
-  const I* starts = static_cast<const I*>(batch.X->starts);
+void Session<T>::gather_sparse(const Batch& batch, int r0, int r1) {
   T* to = input_[batch.side].get();
   for (int r = r0; r < r1; ++r) {
-    const std::int64_t e = batch.example(r);
     for (int p = 0; p < stages_[0].in_panels; ++p)
       std::memset(static_cast<void*>(to + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-    scatter(values, indices, starts[e], starts[e + 1], to, stride(), r);
+    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
+    for (std::ptrdiff_t q = 0; q < x.n; ++q)
+      to[size_t(x.inputs[q] / P) * stride() + size_t(r) * P + x.inputs[q] % P] += x.values[q];
   }
+}
+
+// The entries of some rows and panels of inputs, for dW.
+template <class T>
+void Session<T>::turn(const Batch& batch, int which, Share inputs, Share rows) {
+  const Batch own = batch;
+  turned_[size_t(which)].turn(inputs.begin, inputs.end, rows.begin, rows.end,
+                              [&](int r) { return own.X->template entries<T>(own.example(r)); });
+}
+
+// Those that hold panel i of the inputs: of a part, or of the first thread that has it.
+template <class T>
+const Turned<T>& Session<T>::turned_of(const Batch& batch, int i) const {
+  size_t which = size_t(batch.part);
+  while (!turned_[which].has(i)) ++which;
+  return turned_[which];
 }
 
 // Rows of the examples by threads, except where a layer's W is large: then a thread takes panels of
@@ -136,14 +235,17 @@ void Session<T>::gather_sparse(const Batch& batch, int r0, int r1, const S* valu
 template <class T>
 void Session<T>::forward(const Batch& batch, int t) {
   const Share rows = division_.shares.of(batch.count, t);
-  if (!batch.gathered) gather(batch, rows.begin, rows.end);
+  const bool ready = batch.gathered || batch.sparse || batch.kept;
+  if (!ready) gather(batch, rows.begin, rows.end);
+  if (batch.sparse && batch.gradient)
+    turn(batch, t, even_share(stages_[0].in_panels, t, team_.active()), {0, batch.count});
   mark(t, Phase::GATHER);
   go(t);
   bool scattered = false;  // the latest output lies in panels of several threads
   for (int s = 0; s < int(stages_.size()); ++s) {
     Stage<T>& stage = stages_[s];
     if (stage.by_panels) {
-      if (s > 0 || !batch.gathered) wait_for_all(t);
+      if (s > 0 || !ready) wait_for_all(t);
       for_pieces(s, FORWARD, batch.count, t,
                  [&](int p0, int p1, int r0, int r1) { forward_stage(batch, s, p0, p1, r0, r1); });
       scattered = true;
@@ -166,7 +268,11 @@ template <class T>
 void Session<T>::part(Batch batch, int k, int t) {
   const Share rows = rows_of_part(k, batch.count);
   batch.first = -GAP * k;
-  gather(batch, rows.begin, rows.end);
+  batch.part = k;
+  if (batch.sparse)
+    turn(batch, k, {0, stages_[0].in_panels}, rows);
+  else
+    gather(batch, rows.begin, rows.end);
   mark(t, Phase::GATHER);
   for (int s = 0; s < int(stages_.size()); ++s)
     forward_stage(batch, s, 0, stages_[s].out_panels, rows.begin, rows.end);
@@ -245,7 +351,7 @@ void Session<T>::for_pieces(int s, Product product, int count, int t, F f) {
 template <class T>
 void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1) {
   Stage<T>& stage = stages_[s];
-  const Buffer<T>& in = input_of(s, batch);
+  const T* in = input_of(s, batch);
   if (!stage.spec.dense) {
     for (int p = p0; p < p1; ++p) {
       const Vec<T> s0 = load(stage.Wf + p * P), s1 = load(stage.Wf + p * P + L);
@@ -257,15 +363,18 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
     }
     return;
   }
+  const bool sparse = s == 0 && batch.sparse;
   if (stage.narrow) {
-    product_dots(in.get(), stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in,
-                 stage.spec.n_out, stage.b.get(), stage.Z.get(), capacity_, r0, r1);
+    if (sparse) return dots_sparse(batch, r0, r1);
+    product_dots(in, stride(), stage.Wf.get(), stage.depth_out, stage.spec.n_in, stage.spec.n_out,
+                 stage.b.get(), stage.Z.get(), capacity_, r0, r1);
     return;
   }
   T* out = stage.spec.needs_Z ? stage.Z.get() : stage.A.get();
   const auto product = [&](auto finish) {
-    product_nn(in.get(), stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in,
-               stage.spec.n_out, stage.b.get(), out, p0, p1, r0, r1, finish);
+    if (sparse) return forward_sparse(batch, p0, p1, r0, r1, out, finish);
+    product_nn(in, stride(), stage.Wf.get(), stage.depth_in, stage.spec.n_in, stage.spec.n_out,
+               stage.b.get(), out, p0, p1, r0, r1, finish);
   };
   const bool drop = batch.drop && stage.spec.dropout > 0;
   if (stage.spec.activation == ID_ReLU && !stage.spec.needs_Z && !drop)
@@ -273,6 +382,38 @@ void Session<T>::forward_stage(const Batch& batch, int s, int p0, int p1, int r0
   product(AsIs<T>{});
   if (s == int(stages_.size()) - 1) return;  // output_rows goes on from Z
   for (int p = p0; p < p1; ++p) activate(batch, stage, p, r0, r1);
+}
+
+// Z of a first layer from the entries of X, example by example.
+template <class T>
+template <class Finish>
+void Session<T>::forward_sparse(const Batch& batch, int p0, int p1, int r0, int r1, T* out,
+                                Finish finish) {
+  const Stage<T>& stage = stages_[0];
+  const bool in_place = stage.in_place;
+  const T* W = in_place ? stage.lecture_W.values : stage.Wf.get();
+  const Places at = in_place ? Places{size_t(stage.spec.n_out), size_t(P)}
+                             : Places{size_t(P), size_t(stage.depth_in) * P};
+  const int end = std::min(stage.spec.n_out, p1 * P);
+  for (int r = r0; r < r1; ++r)
+    sparse_nn(batch.X->template entries<T>(batch.example(r)), W, at, !in_place, stage.b.get(),
+              out + size_t(r) * P, stride(), p0 * P, end, finish.from(size_t(r) * P));
+}
+
+// The same of a first layer that is also the last, of few units.
+template <class T>
+void Session<T>::dots_sparse(const Batch& batch, int r0, int r1) {
+  Stage<T>& stage = stages_[0];
+  const int n = stage.spec.n_out;
+  const T* W = stage.in_place ? stage.lecture_W.values : stage.Wf.get();
+  for (int r = r0; r < r1; ++r) {
+    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
+    for (int o = 0; o < n; ++o)
+      stage.Z[size_t(o) * capacity_ + r] =
+          stage.in_place
+              ? sparse_dot(x, W, stage.b[o], [&](int k) { return size_t(k) * n + o; })
+              : sparse_dot(x, W, stage.b[o], [&](int k) { return stage.narrow_place(k, o); });
+  }
 }
 
 // A = g(Z) on rows of one panel.
@@ -333,11 +474,9 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
     T* const a = gathered ? own + together * n : last.A + at;
     const bool keep_a = !batch.gradient || n > FEW;  // training has no use for it
     T* const dz = gathered ? own + 2 * together * n : last.D.at(at);
-    auto in_panels = [&](Buffer<T>& M, int q, int k) -> T& {
-      return M[(k / P) * stride() + at + size_t(q) * P + k % P];
-    };
+    const auto row = [&](int q) { return at + size_t(q) * P; };
     for (int q = 0; gathered && q < count; ++q)
-      for (int k = 0; k < n; ++k) z[q * n + k] = in_panels(last.Z, q, k);
+      from_panels(last.Z + row(q), stride(), n, z + q * n);
     for (int q = 0; values && q < count; ++q) y[q] = values + batch.example(r + q) * n;
     for (int q = 0; numbers && q < count; ++q) labels[q] = Label<T>(numbers[batch.example(r + q)]);
     for (int q = 0; batch.weights && q < count; ++q)
@@ -349,11 +488,10 @@ void Session<T>::output_rows(const Batch& batch, int t, int r0, int r1) {
                     batch.gradient ? dz : nullptr, size_t(last.narrow ? capacity_ : 0)});
     for (int q = 0; batch.Y && batch.weights && q < count; ++q)
       losses_[r + q] *= batch.weights[batch.example(r + q)];
-    for (int q = 0; gathered && q < count; ++q)
-      for (int k = 0; k < n; ++k) {
-        if (keep_a) in_panels(last.A, q, k) = a[q * n + k];
-        if (batch.gradient) in_panels(last.D, q, k) = dz[q * n + k];
-      }
+    for (int q = 0; gathered && q < count; ++q) {
+      if (keep_a) to_panels(a + q * n, n, last.A + row(q), stride());
+      if (batch.gradient) to_panels(dz + q * n, n, last.D + row(q), stride());
+    }
   }
 }
 

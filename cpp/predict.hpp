@@ -40,21 +40,50 @@ class Predictor {
   void run(const T* x, int m, T* out) {
     for (int i = 0; i < m; ++i) {
       std::memcpy(here_.get(), x + size_t(i) * n_in(), n_in() * sizeof(T));
-      for (const auto& stage : stages_) {
-        if (stage.dense && &stage == &stages_.back() && stage.n_out <= NARROW<T>)
-          dots(stage);
-        else if (stage.dense)
-          product(stage);
-        else
-          for (int k = 0; k < stage.n_out; ++k) here_[k] *= stage.W[k];
-        if (&stage != &stages_.back()) activate(stage);
+      rest(0, out + size_t(i) * n_out());
+    }
+  }
+
+  // The same of sparse examples; the first stage is dense.
+  void run_sparse(const Rows& X, T* out) {
+    const PredictStage<T>& first = stages_[0];
+    for (std::int64_t i = 0; i < X.examples; ++i) {
+      const Entries<T> x = X.entries<T>(i);
+      const int n = first.n_out;
+      if (is_narrow(first)) {
+        for (int j = 0; j < n; ++j)
+          here_[j] = sparse_dot(x, first.W, first.b[j], [&](int k) { return size_t(k) * n + j; });
+      } else {
+        std::memcpy(there_.get(), first.b, n * sizeof(T));  // with room for whole vectors
+        sparse_nn(x, first.W, {size_t(n), PANEL<T>}, false, there_.get(), here_.get(), PANEL<T>, 0,
+                  n, AsIs<T>{});
       }
-      output_activation(output_, n_out(), here_.get(), out + size_t(i) * n_out());
+      if (stages_.size() > 1) activate(first);
+      rest(1, out + i * n_out());
     }
   }
 
  private:
   static constexpr int L = LANES<T>;
+
+  bool is_narrow(const PredictStage<T>& stage) const {
+    return stage.dense && &stage == &stages_.back() && stage.n_out <= NARROW<T>;
+  }
+
+  // Stages s ... of the example whose numbers are here_.
+  void rest(size_t s, T* out) {
+    for (; s < stages_.size(); ++s) {
+      const PredictStage<T>& stage = stages_[s];
+      if (is_narrow(stage))
+        dots(stage);
+      else if (stage.dense)
+        product(stage);
+      else
+        for (int k = 0; k < stage.n_out; ++k) here_[k] *= stage.W[k];
+      if (&stage != &stages_.back()) activate(stage);
+    }
+    output_activation(output_, n_out(), here_.get(), out);
+  }
 
   void product(const PredictStage<T>& stage) {
     const int n = stage.n_out;

@@ -94,7 +94,9 @@ Session<T>::Session(const SessionSpec<T>& spec)
     stage.narrow = s == count - 1 && stage.spec.dense && stage.spec.n_out <= NARROW<T>;
     const bool large = stage.weights() * sizeof(T) >= CACHED_WEIGHTS && stage.spec.dense &&
                        !stage.narrow && parts_ == 1;
-    stage.by_panels = large && stage.out_panels >= spec_.threads && spec_.threads > 1;
+    stage.in_place = spec.in_place && s == 0;
+    stage.by_panels =
+        large && !stage.in_place && stage.out_panels >= spec_.threads && spec_.threads > 1;
     stage.back_by_panels = large && stage.in_panels >= spec_.threads && spec_.threads > 1;
     stage.taken_over = large && double(stage.spec.n_in) * P * spec.batch_size >= WORTH_TAKING;
     if (stage.taken_over && taken_.empty())
@@ -102,8 +104,7 @@ Session<T>::Session(const SessionSpec<T>& spec)
     stage.allocate_parameters(spec.training ? n_slots : 0, keep_gradients);
     stage.allocate_examples(capacity_, spec.training);
   }
-  for (int k = 0; k <= int(spec.training); ++k)
-    input_[k] = Buffer<T>(size_t(stages_[0].in_panels) * capacity_ * P);
+  turned_.resize(size_t(std::max(spec_.threads, parts_)));
   losses_ = Buffer<double>(capacity_);
   if (parts_ > 1) {
     part_losses_ = Buffer<double>(size_t(parts_) * APART);
@@ -217,6 +218,7 @@ bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
   double total = 0;
   for (; batch.first < size; batch.first += most_) {
     batch.count = std::min(size - batch.first, most_);
+    batch.kept = kept(batch);
     total += parts_ > 1 ? pass_in_parts(batch, t) : pass(batch, t);
     if (fused) break;
     sum_gradients(t, batch, batch.first > 0);
@@ -251,6 +253,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
                     int first, int last, const double* rates, const double* weights, double* costs,
                     bool (*interrupted)(void*), void* context) {
   const Request request{X, Y, order, m, first, last, rates, weights, costs};
+  prepare(X, order, m, true);
   auto asked = clock::now();
   tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
@@ -335,6 +338,7 @@ typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
   batch.drop = true;
+  batch.sparse = by_entries(request.X);
   batch.total_weight = batch.count;
   if (batch.weights) {
     batch.total_weight = 0;
@@ -356,7 +360,8 @@ void Session<T>::gather_next(const Batch& next) {
 template <class T>
 void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
-  const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_;
+  const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_ &&
+                     !keeping_ && !by_entries(request.X);
   paces_[t].busy = 0;
   paces_[t].more = 0;
   go(t);
@@ -417,6 +422,7 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
   }
   if (whole_weight < 0) whole_weight = weight;
   hold_gradients();
+  prepare(X, order, m, true);
   const std::int64_t before = std::max<std::int64_t>(position, 0);
   auto job = [&](int t) {
     double total = 0;
@@ -427,7 +433,9 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.total_weight = weight;
       batch.drop = position >= 0;
+      batch.sparse = by_entries(X);
       batch.step = step_ + 1;
+      batch.kept = kept(batch);
       total += pass(batch, t);
       sum_gradients(t, batch, start > 0);
       wait_for_all(t);
@@ -480,18 +488,20 @@ template <class T>
 void Session<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
                           std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back().spec.n_out;
+  prepare(X, order, m, false);
   auto job = [&](int t) {
     for (std::int64_t start = 0; start < m; start += most_) {
       Batch batch{&X, losses ? &Y : nullptr, order, weights, m};
       batch.start = start;
       batch.count = int(std::min<std::int64_t>(m - start, most_));
       batch.gradient = false;
+      batch.kept = kept(batch);
+      batch.sparse = by_entries(X);
       forward(batch, t);
       const Share rows = division_.shares.of(batch.count, t);
       for (int r = rows.begin; r < rows.end; ++r) {
         if (losses) losses[start + r] = losses_[r];
-        for (int k = 0; out && k < n; ++k)
-          out[(start + r) * n + k] = stages_.back().A[(k / P) * stride() + size_t(r) * P + k % P];
+        if (out) from_panels(stages_.back().A + size_t(r) * P, stride(), n, out + (start + r) * n);
       }
       wait_for_all(t);
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "examples.hpp"
+#include "kept.hpp"
 #include "phases.hpp"
 #include "shares.hpp"
 #include "stage.hpp"
@@ -21,6 +22,7 @@ struct SessionSpec : TrainingSpec<T> {
   std::vector<StageSpec> stages;
   std::vector<Lecture<T>> W, b;  // of each stage
   std::vector<double> speeds;    // of the threads, to begin with; those not given are 1
+  bool in_place = false;  // evaluate sparse examples, with layer 1's W where the caller keeps it
 };
 
 template <class T>
@@ -57,6 +59,9 @@ class Session {
   void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                 const double* weights, T* out, double* losses);
 
+  // The caller's X may be other numbers from here on, at the same place.
+  void forget();
+
   void read();          // parameters from the lectures' layout
   void write();         // and back
   void read_memory();   // the optimizer's
@@ -86,6 +91,9 @@ class Session {
     bool gradient = true;     // dZ[L] is wanted
     int side = 0;             // of input_, that holds X
     bool gathered = false;    // X is there already
+    bool sparse = false;      // X is not gathered: its entries are visited
+    int part = 0;             // of the mini-batch
+    T* kept = nullptr;        // X of this pass, where it is kept in panels
     std::int64_t example(int r) const {
       const std::int64_t at = start + first + r;
       return order ? order[at] : at;
@@ -139,12 +147,18 @@ class Session {
   double pass(const Batch& batch, int t);
   double pass_in_parts(const Batch& batch, int t);
   void part(Batch batch, int k, int t);
+  bool by_entries(const Rows& X) const;
+  void prepare(const Rows& X, const std::int64_t* order, std::int64_t m, bool learning);
+  void pack(const Rows& X, const std::int64_t* order, std::int64_t m);
+  T* kept(const Batch& batch) const;
+  size_t kept_size() const { return size_t(stages_[0].in_panels) * stride(); }
   void gather(const Batch& batch, int r0, int r1);
   struct Fetch;
   template <class S>
   void gather_dense(const Batch& batch, int r0, int r1, const S* values);
-  template <class S, class I>
-  void gather_sparse(const Batch& batch, int r0, int r1, const S* values, const I* indices);
+  void gather_sparse(const Batch& batch, int r0, int r1);
+  void turn(const Batch& batch, int which, Share inputs, Share rows);
+  const Turned<T>& turned_of(const Batch& batch, int i) const;
   template <class F>
   void for_inputs(F f);
   template <class F>
@@ -152,6 +166,9 @@ class Session {
   template <class F>
   void for_pieces(int s, Product product, int count, int t, F f);
   void forward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
+  template <class Finish>
+  void forward_sparse(const Batch& batch, int p0, int p1, int r0, int r1, T* out, Finish finish);
+  void dots_sparse(const Batch& batch, int r0, int r1);
   void activate(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void drop_units(const Batch& batch, Stage<T>& stage, int p, int r0, int r1);
   void backward_stage(const Batch& batch, int s, int p0, int p1, int r0, int r1);
@@ -182,8 +199,9 @@ class Session {
   void hold_gradients();
   void keep_penalty(int side);
 
-  const Buffer<T>& input_of(int s, const Batch& batch) const {
-    return s ? stages_[s - 1].A : input_[batch.side];
+  const T* input_of(int s, const Batch& batch) const {
+    if (s) return stages_[s - 1].A.get();
+    return batch.kept ? batch.kept : input_[batch.side].get();
   }
   size_t stride() const { return size_t(capacity_) * P; }
 
@@ -200,6 +218,10 @@ class Session {
   LossSpec<T> plain_loss_;    // without label smoothing: for evaluation
   std::vector<Stage<T>> stages_;
   Buffer<T> input_[2];                        // X of a pass, and of the next one
+  SameExamples seen_;                         // by the latest steps
+  Buffer<T> kept_;                            // those in panels, pass by pass, if they came again
+  bool keeping_ = false;                      // the call under way takes them from there
+  std::vector<Turned<T>> turned_;             // sparse X of a pass: a thread each, or a part each
   Buffer<double> losses_;                     // of the examples of a pass
   Buffer<double> part_losses_;                // their sums over parts, a cache line each
   std::vector<Buffer<T>> scratch_;            // a thread each

@@ -19,31 +19,22 @@ class Gather {
       : X_(X), examples_(examples), count_(count), width_(width), shape_(shape), to_(to) {}
 
   void run() const {
-    with_values([this](const auto* values) {
-      if (!X_.sparse) return dense(values);
-      if (X_.wide_indices)
-        scatter(values, static_cast<const std::int64_t*>(X_.indices));
-      else
-        scatter(values, static_cast<const std::int32_t*>(X_.indices));
-    });
+    if (X_.sparse) return scatter();
+    switch (X_.kind) {
+      case Rows::F32:
+        return dense(static_cast<const float*>(X_.values));
+      case Rows::F64:
+        return dense(static_cast<const double*>(X_.values));
+      case Rows::U8:
+        return dense(static_cast<const std::uint8_t*>(X_.values));
+      case Rows::I32:
+        return dense(static_cast<const std::int32_t*>(X_.values));
+      case Rows::I64:
+        return dense(static_cast<const std::int64_t*>(X_.values));
+    }
   }
 
  private:
-  template <class F>
-  void with_values(F f) const {
-    switch (X_.kind) {
-      case Rows::F32:
-        return f(static_cast<const float*>(X_.values));
-      case Rows::F64:
-        return f(static_cast<const double*>(X_.values));
-      case Rows::U8:
-        return f(static_cast<const std::uint8_t*>(X_.values));
-      case Rows::I32:
-        return f(static_cast<const std::int32_t*>(X_.values));
-      case Rows::I64:
-        return f(static_cast<const std::int64_t*>(X_.values));
-    }
-  }
   int row(int k) const { return plain() ? k : shape_.row_of(k); }
   bool plain() const { return !shape_.channels_first || shape_.channels == 1; }
 
@@ -65,13 +56,13 @@ class Gather {
     }
   }
 
-  template <class S, class I>
-  void scatter(const S* values, const I* indices) const {
+  void scatter() const {
     std::fill_n(to_, size_t(shape_.n()) * width_, T(0));
-    const I* starts = static_cast<const I*>(X_.starts);
-    for (int e = 0; e < count_; ++e)
-      for (I at = starts[examples_[e]]; at < starts[examples_[e] + 1]; ++at)
-        to_[size_t(row(int(indices[at]))) * width_ + e] += T(values[at]);
+    for (int e = 0; e < count_; ++e) {
+      const Entries<T> entries = X_.entries<T>(examples_[e]);
+      for (std::int64_t at = 0; at < entries.n; ++at)
+        to_[size_t(row(entries.inputs[at])) * width_ + e] += entries.values[at];
+    }
   }
 
   const Rows& X_;

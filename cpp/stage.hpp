@@ -41,6 +41,7 @@ struct Stage {
   bool by_panels = false;       // forward and update shared among threads by panels of W
   bool back_by_panels = false;  // backward likewise, by panels of Wb
   bool taken_over = false;      // panels: by threads that are done with theirs
+  bool in_place = false;        // W is read in the lectures' layout: there is no Wf
   Buffer<T> Wf, Wb, b, memory_W[2], memory_b[2], gradient_W, gradient_b;
   Buffer<T> parts;             // dW, then db, of each part of a mini-batch
   Buffer<T> A, Z, G, mask, D;  // output; Z where needed; g(Z) before dropout, its mask; dZ (or dA)
@@ -64,7 +65,7 @@ struct Stage {
   size_t blocks() const { return spec.dense ? size_t(in_panels) * out_panels : out_panels; }
 
   void allocate_parameters(int n_slots, bool keep_gradients) {
-    Wf = Buffer<T>(weights());
+    if (!in_place) Wf = Buffer<T>(weights());
     if (spec.dense && wants_dA && !narrow) Wb = Buffer<T>(size_t(in_panels) * depth_out * P);
     b = Buffer<T>(depth_out);
     for (int k = 0; k < n_slots; ++k) {
@@ -104,7 +105,7 @@ struct Stage {
   void read(int number, int i0, int i1) {
     Buffer<T>& to = panels_of_W(number);
     const T* from = lecture(lecture_W, number);
-    pack(from, to, i0, i1);
+    if (!in_place) pack(from, to, i0, i1);
     if (spec.dense && i0 == 0)
       copy(panels_of_b(number).get(), lecture(lecture_b, number), spec.n_out);
     if (number == 0 && Wb.size())

@@ -61,6 +61,12 @@ void Session<T>::gradient_block(int s, int i, int j, const Batch& batch, Share r
   const size_t first = size_t(rows.begin) * P;
   const int count = rows.end - rows.begin;
   const T* D = stage.D + (j * stride() + first);
+  if (s == 0 && batch.sparse) {
+    const Turned<T>& x = turned_of(batch, i);
+    D = stage.D + j * stride();
+    if (stage.narrow) return sparse_tn_narrow(x, i, D, stage.spec.n_out, go_on, G);
+    return sparse_tn(x, i, D, stage.rows(i), stage.columns(j), go_on, G);
+  }
   const T* A = input_of(s, batch) + ((stage.spec.dense ? i : j) * stride() + first);
   if (stage.spec.dense) {
     if (!stage.narrow) {
@@ -192,8 +198,8 @@ struct Session<T>::Fetch {
   Fetch(const Batch& batch, int n_in, size_t pieces) {
     const Rows& X = *batch.X;
     const std::int64_t start = batch.start + batch.count;
-    if (X.sparse || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
-    const int size = X.kind == Rows::U8 ? 1 : X.kind == Rows::F32 || X.kind == Rows::I32 ? 4 : 8;
+    if (X.sparse || batch.kept || X.feature_stride != 1 || !batch.order || start >= batch.m) return;
+    const int size = X.number_size();
     values = static_cast<const char*>(X.values);
     stride = X.example_stride * size;
     bytes = n_in * size;

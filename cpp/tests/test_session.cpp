@@ -24,6 +24,7 @@ struct Case {
   int epochs = 3;
   std::vector<double> speeds{};  // of the threads, by which the work is shared
   bool handed = false;           // a step is gradients() and apply(), or skip()
+  bool thin = false;             // most of X is 0
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
@@ -59,15 +60,20 @@ std::vector<T> train(const Case& c, int threads) {
   spec.seed = 7;
 
   std::vector<T> x(size_t(EXAMPLES) * INPUTS);
-  std::vector<std::int32_t> indices(x.size()), starts(EXAMPLES + 1);
+  std::vector<T> values;
+  std::vector<std::int32_t> inputs;
+  std::vector<std::int64_t> starts(EXAMPLES + 1);
   std::vector<std::int64_t> labels(EXAMPLES), order(EXAMPLES);
   std::vector<double> weights(EXAMPLES), rates(200, 0.01), costs(200);
   for (size_t k = 0; k < x.size(); ++k) {
-    x[k] = T(std::sin(0.7 * double(k)));
-    indices[k] = std::int32_t(k % INPUTS);
+    x[k] = c.thin && k % 13 ? T(0) : T(std::sin(0.7 * double(k)));
+    if (c.sparse && (!c.thin || k % 13 == 0)) {
+      values.push_back(x[k]);
+      inputs.push_back(std::int32_t(k % INPUTS));
+    }
+    starts[k / INPUTS + 1] = std::int64_t(values.size());
   }
   for (int e = 0; e < EXAMPLES; ++e) {
-    starts[e + 1] = (e + 1) * INPUTS;
     labels[e] = e % OUTPUTS;
     order[e] = (e * 7) % EXAMPLES;
     weights[e] = e % 5;
@@ -79,11 +85,12 @@ std::vector<T> train(const Case& c, int threads) {
   };
   Rows rows;
   rows.kind = sizeof(T) == 4 ? Rows::F32 : Rows::F64;
-  rows.values = x.data();
+  rows.values = c.sparse ? values.data() : x.data();
   rows.example_stride = INPUTS;
   rows.sparse = c.sparse;
-  rows.indices = indices.data();
+  rows.inputs = inputs.data();
   rows.starts = starts.data();
+  rows.examples = EXAMPLES;
   Targets<T> targets;
   targets.labels = labels.data();
 
@@ -159,6 +166,17 @@ void test_all() {
     test_threads<T>("uneven", {16, false, true, 0.3, -1, hidden, false, 3, {1, 0.4, 0.8, 0.3}});
   const Case sparse{16, true, false, 0, -1};
   CHECK(train<T>(sparse, 2) == train<T>({}, 1), "sparse examples give other bits");
+  for (Case thin : {Case{16, false, true, 0.3, -1}, Case{33, false, false, 0, 0.05},
+                    Case{1500, false, true, 0.1, -1}, Case{145, false, true, 0.3, -1, 40},
+                    Case{16, false, false, 0, -1, 300, true}, Case{1000, false, true, 0, -1},
+                    Case{16, false, true, 0, -1, 80, false, 3, {1, 0.4, 0.8, 0.3}}}) {
+    thin.thin = true;
+    const std::vector<T> dense = train<T>(thin, 1);
+    thin.sparse = true;
+    for (const int threads : {1, 2, 3, 8})
+      CHECK(train<T>(thin, threads) == dense, "sparse examples, other bits with %d threads",
+            threads);
+  }
   for (Case whole :
        {Case{16, false, true, 0.3, -1}, Case{33, false, false, 0.3, 0.05},
         Case{1500, false, true, 0.1, -1}, Case{1, false, true, 0.3, -1}}) {  // some without weight

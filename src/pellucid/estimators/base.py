@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -486,16 +487,16 @@ class BaseMLP(OfNetwork):
 
     def _plain(self, X: Any, network: Network) -> bool:
         """Whether scikit-learn's validation, which takes long, would return these rows as is."""
+        dense = type(X) is np.ndarray and X.ndim == 2 and X.flags.c_contiguous
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
+            (dense or type(X) in (sparse.csr_array, sparse.csr_matrix))
             and X.dtype == network.dtype
+            and X.ndim == 2
             and X.shape[1] == network.n_inputs
             and X.shape[0] > 0
-            and X.flags.c_contiguous
             and (self.dtype is None or np.dtype(self.dtype) == X.dtype)
             and "feature_names_in_" not in self.__dict__
-            and _all_finite(X)
+            and _all_finite(X if dense else X.data)
         )
 
     def _checked_rows(self, X: Any) -> Any:

@@ -34,6 +34,9 @@ from pellucid.tables.values import (
 MANY = 0.05
 """From this share of rows without a target on, the note says how large it is."""
 
+FEW_ROWS = 10_000
+"""Up to so many rows of a frame its numbers are read together, which takes a copy more."""
+
 LONGEST_CLASS = 10_000
 """Characters of a class's name."""
 
@@ -449,8 +452,11 @@ def _series(data: Any) -> Any:
 
 
 def _from_frame(frame: Any, source: str, choice: _Choice) -> Table:
-    columns, declared = {}, []
-    for name in filter(choice.has, frame.columns):
+    names = [name for name in frame.columns if choice.has(name)]
+    columns, declared = _plain_numbers(frame.to_native(), names), []
+    for name in names:
+        if name in columns:
+            continue
         columns[name], categorical = _from_series(
             frame.get_column(name), f"{source}: column {name!r}", name == choice.target
         )
@@ -458,6 +464,27 @@ def _from_frame(frame: Any, source: str, choice: _Choice) -> Table:
             declared.append(name)
     columns = _in_place(frame.columns, columns, len(frame))
     return Table(columns, source=source, categorical=frozenset(declared))
+
+
+def _plain_numbers(data: Any, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The columns of a few rows of pandas that are numpy's numbers, read all at once.
+
+    Column by column a row takes ten times as long. Whole numbers that float64 may not tell apart
+    are not among them.
+    """
+    if not hasattr(data, "iloc") or len(data) > FEW_ROWS:
+        return {}
+    dtypes = dict(zip(data.columns, data.dtypes, strict=True))
+    plain = [name for name in names if isinstance(dtypes[name], np.dtype)]
+    plain = [name for name in plain if dtypes[name].kind in "biuf" and dtypes[name].itemsize <= 8]
+    if not plain:
+        return {}
+    rows = data if len(plain) == len(dtypes) else data[plain]
+    by_column = np.array(rows.to_numpy(np.float64).T)
+    whole = by_column[[dtypes[name].kind in "iu" for name in plain]]
+    if np.abs(whole).max(initial=0) >= EXACT:
+        return {}
+    return dict(zip(plain, by_column, strict=True))
 
 
 def _from_series(series: Any, where: str, labels: bool) -> tuple[NDArray[Any], bool]:

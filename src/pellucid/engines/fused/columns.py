@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from pellucid.engines.contract import Data
 
+Entries = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]
+
 _DIRECT = ("float32", "float64", "uint8", "int32", "int64")
 """The dtypes of X that are gathered as they are; others are converted first."""
 
@@ -19,15 +21,27 @@ def column_numbers(rows: NDArray[np.integer[Any]] | None) -> NDArray[np.int64] |
 
 
 def gathered(X: Data, dtype: np.dtype[Any]) -> Any:
-    """Return X itself where the module can gather it, or the three arrays of a CSC matrix."""
+    """Return X itself where the module can gather it, or the entries of a sparse matrix."""
     if not isinstance(X, np.ndarray):
-        X = X.tocsc()
-        data, indices, starts = map(np.ascontiguousarray, (X.data, X.indices, X.indptr))
-        return _readable(data, dtype), indices, starts
-    return _readable(X, dtype)
+        return entries_of(X, dtype)
+    direct = X.dtype.name in _DIRECT and X.dtype.isnative
+    return X if direct else X.astype(dtype)
 
 
-def _readable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Numbers that the module converts one by one, as they are; others in its dtype."""
-    direct = values.dtype.name in _DIRECT and values.dtype.isnative
-    return values if direct else values.astype(dtype)
+def entries_of(X: Data, dtype: np.dtype[Any]) -> Entries:
+    """Return what there is in a sparse X: values, their rows in order, where each column begins.
+
+    Entries of one place are added up.
+    """
+    X = X.tocsc()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    n, rows = X.shape[0], X.indices
+    if rows.size and not (rows.min() >= 0 and rows.max() < n):
+        raise ValueError(f"X has entries in rows beyond its {n}: {rows.min()} to {rows.max()}.")
+    return (
+        np.ascontiguousarray(X.data, dtype),
+        np.ascontiguousarray(rows, np.int32),
+        np.ascontiguousarray(X.indptr, np.int64),
+    )

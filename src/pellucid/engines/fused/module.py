@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "seed": 0,
     "step": 0,
     "training": False,
+    "in_place": False,
 }
 
 _BUILT_IN: dict[str, dict[str, Any]] = {

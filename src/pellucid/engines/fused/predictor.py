@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.engines.contract import Data, HasLayers, Objective, Predictor
-from pellucid.engines.fused.columns import gathered
+from pellucid.engines.fused.columns import entries_of, gathered
 from pellucid.engines.fused.module import (
     SETTINGS,
     loss_spec,
@@ -50,18 +50,28 @@ class FusedPredictor(Predictor):
         return True
 
     def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
-        few = X.shape[1] <= self.FEW and type(X) is np.ndarray
-        if few and X.dtype == self._dtype and X.flags.f_contiguous:
-            out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)
+        if X.shape[1] > self.FEW:
+            return self.many(X)
+        out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)
+        if not isinstance(X, np.ndarray) and self._stages[0]["dense"]:
+            self._predictor.run_sparse(entries_of(X, self._dtype), out)
+        elif type(X) is np.ndarray and X.dtype == self._dtype and X.flags.f_contiguous:
             self._predictor.run(X.T, out)
-            return out.T
-        return self.many(X)
+        else:
+            return self.many(X)
+        return out.T
 
     def many(self, X: Data) -> NDArray[Any]:
         """Return A[L] as a session evaluates it, shared among threads where that pays."""
         m = X.shape[1]
         A = np.empty((self._n_outputs, m), dtype=self._dtype, order="F")
         flops = 2.0 * m * sum(W.size for W in self._W)
+        inputs, in_place = gathered(X, self._dtype), False
+        if isinstance(inputs, tuple) and self._stages[0]["dense"]:
+            entries, n_in = len(inputs[0]), self._stages[0]["n_in"]
+            in_place = module().worth_sparse(entries, m, n_in)
+            if in_place:
+                flops += 2.0 * self._stages[0]["n_out"] * (entries - m * n_in)
         threads = worthwhile(flops, available_cpus(), WORK_PER_NEW_THREAD)
         session = self._kind(
             self._stages,
@@ -69,7 +79,7 @@ class FusedPredictor(Predictor):
             [(b,) for b in self._b],
             self._loss,
             optimizer_spec(OPTIMIZERS["gradient_descent"]()),
-            SETTINGS | {"batch_size": 256, "threads": threads},
+            SETTINGS | {"batch_size": 128, "threads": threads, "in_place": in_place},
         )
-        session.evaluate(gathered(X, self._dtype), None, None, m, None, A, None)
+        session.evaluate(inputs, None, None, m, None, A, None)
         return A

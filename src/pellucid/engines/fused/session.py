@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.engines.contract import (
+    Data,
     Examples,
     FlatGradients,
     Job,
@@ -244,7 +245,11 @@ class FusedSession(Session):
         return known[0][1]
 
     def _inputs(self, examples: Examples) -> Any:
-        return self._once("X", examples.X, lambda X: gathered(X, self.dtype))
+        return self._once("X", examples.X, self._first_seen)
+
+    def _first_seen(self, X: Data) -> Any:
+        self._session.forget()  # another X may lie where one lay that is gone
+        return gathered(X, self.dtype)
 
     def _targets(self, Y: NDArray[Any]) -> Any:
         if Y.ndim == 1 or len(Y) != self._n_outputs:  # class numbers, of each step where there are
