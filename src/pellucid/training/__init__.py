@@ -35,13 +35,13 @@ from pellucid.training.arguments import (
     gradient_bounds,
     metrics_of,
     misfit,
-    order_of,
     rows_of_parts,
     warn,
 )
 from pellucid.training.augment import Augment, changes_of
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
+from pellucid.training.orders import order_of
 from pellucid.training.run import EarlyStopping, Run
 from pellucid.training.statistics import StatisticsCallback, with_statistics
 
