@@ -54,7 +54,10 @@ class Callback:
         knows of a later one or has no hook within the training.
         """
         hooks = ("on_epoch_begin", "on_batch_end", "on_epoch_end")
-        looks = any(getattr(type(self), hook) is not getattr(Callback, hook) for hook in hooks)
+        looks = any(
+            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
+            for hook in hooks
+        )
         return run.epoch + 1 if looks else math.inf
 
     def on_train_end(self, run: Run) -> None:
