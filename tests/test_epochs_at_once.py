@@ -119,8 +119,8 @@ def trained(engine="reference", callbacks=(), **settings):
     settings = {"loss": "bce", "epochs": 40, "batch_size": 32} | settings
     with np.errstate(all="ignore"):
         history = train(net, X, COLUMN, engine=engine, callbacks=callbacks, **settings)
+        kept = repr([(each["epoch"], each["J"]) for each in history.statistics])
     bits = {name: array.tobytes() for name, array in net.parameters.items()}
-    kept = [(each["epoch"], each["J"]) for each in history.statistics]
     return bits, repr(history.curves), history.stopped, history.message, history.best_epoch, kept
 
 
