@@ -28,7 +28,8 @@ class Order:
     def draw(self, epochs: range) -> Orders | None:
         """Return (epochs, m), an order for each of some epochs in a row, counted from 0.
 
-        None is the examples' own order. Nobody asks for an epoch twice, or goes back.
+        None is the examples' own order. Nobody asks for an epoch twice, or goes back, or keeps what
+        was drawn when the next is.
         """
         return None
 
@@ -40,13 +41,15 @@ class Shuffled(Order):
     """A new order each epoch, which depends on the seed and the epoch alone."""
 
     def __init__(self, m: int, seed: int) -> None:
-        self._m, self._seed = m, seed
+        self._seed, self._orders = seed, np.empty((1, m), dtype=np.int64)
 
     def draw(self, epochs: range) -> Orders:
-        orders = np.empty((len(epochs), self._m), dtype=np.int64)
-        for order, epoch in zip(orders, epochs, strict=True):
-            order[:] = permutation(self._seed, self._m, step=epoch)
-        return orders
+        (room, m), count = self._orders.shape, len(epochs)
+        if room < count:  # memory that is new each time costs as much as the drawing
+            self._orders = np.empty((count, m), dtype=np.int64)
+        for order, epoch in zip(self._orders, epochs, strict=False):
+            permutation(self._seed, m, step=epoch, out=order)
+        return self._orders[:count]
 
 
 class Given(Order):
