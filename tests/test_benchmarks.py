@@ -15,6 +15,7 @@ MODULES = (
     "stopwatch",
     "machine",
     "report",
+    "report_fits",
     "report_format",
     "report_scaling",
     "worker",
