@@ -9,12 +9,14 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 
 from engine_sessions import assert_same, data, each_engine, network, parameters, start
 from pellucid import Callback, Dense, MLPClassifier, MLPRegressor, Network, train
 from pellucid.engines import Examples
 from pellucid.engines.reference import ReferenceSession
+from pellucid.estimators.regressor import r_squared
 from pellucid.insight import StatisticsCallback
 from pellucid.schedules import SCHEDULES
 from pellucid.training import EarlyStopping
@@ -289,3 +291,28 @@ def test_labels_are_told_apart_as_scikit_learn_does(y):
     assert est.classes_.dtype == expected.classes_.dtype
     np.testing.assert_array_equal(est.classes_, expected.classes_)
     np.testing.assert_array_equal(est._columns(y), expected.transform(y).astype(bool))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_of_the_validation_part_are_scikit_learns(dtype, weighted):
+    rng = np.random.default_rng(0)
+    for m in (2, 7, 50, 151, 3000):
+        w = rng.random(m).astype(dtype) if weighted else None
+        y = rng.normal(size=(m, 1)).astype(dtype)
+        found = (y + rng.normal(size=(m, 1))).astype(dtype)
+        for each in (found, y):
+            assert r_squared(y, each, w) == r2_score(y, each, sample_weight=w)
+        same = np.ones_like(y)
+        assert r_squared(same, found, w) == r2_score(same, found, sample_weight=w)
+        for labels in (rng.integers(0, 2, m), rng.integers(0, 5, m), rng.integers(0, 2, (m, 3))):
+            est = MLPClassifier()
+            est._fit_labels(labels)
+            Y = est._columns(labels).T.astype(dtype)
+            est.n_outputs_ = len(Y)
+            A = rng.random(Y.shape).astype(dtype)
+            expected = accuracy_score(labels, est._labels(A.T), sample_weight=w)
+            numbers = [Y.argmax(axis=0)] if len(est.classes_) > 2 and labels.ndim == 1 else []
+            for targets in (Y, *numbers):
+                right = est._right(targets, A)
+                assert float(np.average(right, weights=w)) == expected
