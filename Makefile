@@ -141,6 +141,7 @@ phases: $(PACKAGE) $(VENV)/build.txt  ## where the time of a step goes, phase by
 
 bench: $(PACKAGE) $(VENV)/bench.stamp  ## speed beside scikit-learn, PyTorch, JAX and Keras: RESULTS.md, networks.md in benchmarks/
 	$(BIN)/python benchmarks/speed.py $(ARGS)
+	$(BIN)/python benchmarks/fits.py $(ARGS)
 	$(BIN)/python benchmarks/loops.py $(ARGS)
 	$(BIN)/python benchmarks/scaling.py $(ARGS)
 	$(BIN)/python benchmarks/machine_noise.py $(ARGS)

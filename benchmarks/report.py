@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from report_fits import fits_section
 from report_format import (
     absent,
     asked,
@@ -16,6 +17,7 @@ from report_format import (
     number,
     peak_of,
     percent,
+    processes,
     ran,
     ratio,
     spread,
@@ -46,7 +48,7 @@ def write(out: Path) -> None:
     """Write RESULTS.md and the plot of everything in ``out/results``."""
     found = {
         name: json.loads(path.read_text(encoding="utf-8"))
-        for name in ("latest", "phases", "machine_noise", "loops", "scaling")
+        for name in ("latest", "fits", "phases", "machine_noise", "loops", "scaling")
         if (path := out / "results" / f"{name}.json").exists()
     }
     lines = ["# Speed", ""]
@@ -56,6 +58,7 @@ def write(out: Path) -> None:
         lines += ["", *([f"![Microseconds a step]({PLOT})", ""] if drawn else [])]
         lines += speed_section(found["latest"])
     for name, section in (
+        ("fits", fits_section),
         ("phases", phases_section),
         ("machine_noise", moments_section),
         ("loops", loops_section),
@@ -75,6 +78,7 @@ REPEAT = """
 ```
 pip install -r benchmarks/requirements.txt
 python benchmarks/speed.py          # the tables of training
+python benchmarks/fits.py           # whole fits of both MLPClassifiers
 python benchmarks/loops.py          # loops, NumPy, engine
 python benchmarks/scaling.py        # rows, memory, one row, threads, a busy machine
 python benchmarks/machine_noise.py  # what the machine's moments do
@@ -99,7 +103,9 @@ def machine_lines(results: dict[str, Any]) -> list[str]:
         versions + ".  ",
         f"Engine: {_engines(entries)}.  ",
         *_levels(results["levels"]),
-        f"{results['rounds']} rounds, each a process of its own, compiled and warmed up for "
+        f"{results['rounds']} rounds, each a process of its own, compiled and warmed up "
+        + ("by a whole fit or epoch of the same size, then " if "fitted_before" in results else "")
+        + "for "
         f"{WARM_SECONDS} s, then measured for {results['seconds']} s in bursts of "
         f"{BURST_SECONDS} s; all take one epoch at least. "
         + _cores_given(entries, results["cpus"]),
@@ -160,7 +166,8 @@ def speed_section(results: dict[str, Any]) -> list[str]:
     return [
         "## Training: Adam, ReLU, softmax, float32",
         "",
-        "Microseconds a step, whole epochs. pellucid runs as by default, on all cores; of a peer",
+        "Microseconds a step, whole epochs; in brackets the quickest and the slowest process.",
+        "pellucid runs as by default, on all cores; of a peer",
         "the better of 1 thread and all counts, *(1)* where that was 1. GFLOP/s count three",
         "products a layer, two in the first. The peak is the better of a large matrix product and,",
         "where the engine has one, a loop of fused multiply-adds, in the same rounds.",
@@ -195,7 +202,7 @@ def training_table(found: dict[str, Any]) -> list[str]:
         rows.append(
             [
                 workload["label"],
-                f"**{us(ours)}**" if ran(ours) else "–",
+                f"**{us(ours)}**{processes(ours)}" if ran(ours) else "–",
                 number(ours.get("gflops")),
                 percent(ours["gflops"] / peak) if ran(ours) and peak else "–",
                 *(us_with_threads(results, name) for name in ("sklearn", *FRAMEWORKS)),

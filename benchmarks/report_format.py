@@ -100,7 +100,12 @@ def us(result: dict[str, Any]) -> str:
 
 def us_with_threads(results: dict[str, Any], name: str) -> str:
     best = best_of(results, name)
-    return us(best) + (" *(1)*" if best.get("threads") == 1 else "")
+    return us(best) + (" *(1)*" if best.get("threads") == 1 else "") + processes(best)
+
+
+def processes(result: dict[str, Any]) -> str:
+    """How far the processes lie apart."""
+    return f" ({spread(result['rounds_us'])})" if ran(result) else ""
 
 
 def absent(found: dict[str, Any]) -> list[str]:

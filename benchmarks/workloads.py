@@ -51,7 +51,8 @@ class Workload(Work):
     ``over_frameworks`` and ``over_sklearn`` are how many times faster than the fastest framework
     and than scikit-learn a step is asked to be; ``libxsmm_us`` is a step of libxsmm-dnn's kernels
     with SGD on four threads of the machine in RESULTS.md, in microseconds; ``attainable`` is the
-    share asked for at one thread; ``speedup`` what four threads are asked to gain over one.
+    share asked for at one thread; ``speedup`` what four threads are asked to gain over one. The
+    data are drawn, or scikit-learn's of the name ``sample``, standardised.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Workload(Work):
     libxsmm_us: float | None = None
     attainable: float | None = None
     speedup: float | None = None
+    sample: str = ""
 
     @property
     def label(self) -> str:
@@ -82,6 +84,8 @@ class Workload(Work):
 
     def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
         """Return the rows (m, n[0]) and m class numbers."""
+        if self.sample:
+            return _sample(self.sample, dtype)
         random = np.random.default_rng(0)
         X = random.standard_normal((self.rows, self.sizes[0]), dtype=np.float32)
         return X.astype(dtype, copy=False), random.integers(0, self.sizes[-1], self.rows)
@@ -215,6 +219,14 @@ def columns(X: np.ndarray) -> np.ndarray:
     return X.reshape(len(X), -1).T
 
 
+def _sample(name: str, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn import datasets
+    from sklearn.preprocessing import StandardScaler
+
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return StandardScaler().fit_transform(X).astype(dtype, copy=False), y
+
+
 @dataclass(frozen=True)
 class Job:
     """What a contestant is asked to do.
@@ -336,3 +348,16 @@ TASKS = {
         Task("characters", "characters, LSTM 128, 64 steps", (64,), 65, 640, 1.2, words=65),
     )
 }
+
+FITS = {
+    "iris": Workload("iris", (4, 100, 3), 150, 150, sample="iris"),
+    "wine": Workload("wine", (13, 100, 3), 178, 178, sample="wine"),
+    "breast_cancer": Workload("breast_cancer", (30, 100, 1), 200, 569, sample="breast_cancer"),
+    "digits": Workload("digits", (64, 100, 10), 200, 1797, sample="digits"),
+    **{
+        name: workload.with_steps({"wide": 5, "xl": 1}.get(name, 10))
+        for name, workload in WORKLOADS.items()
+    },
+}
+"""What is fitted whole: samples with the drop-ins' default network, and the six networks above on
+few mini-batches, as 200 epochs of them are fitted."""

@@ -33,9 +33,11 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Steps first ... last - 1 of an epoch over m examples; returns how many costs were written. A
-  // step's cost is NaN where its weights sum to 0 and inf where it was not finite; the run ends
-  // there. `interrupted` is asked now and then, by the calling thread.
+  // Steps first ... last - 1, counted through epochs of m examples each, for each of which an order
+  // has m numbers; returns how many costs were written. A step's cost is NaN where its weights sum
+  // to 0 and inf where it was not finite; the run ends there. Where an epoch ends before the last
+  // step, the parameters are written, or if they are not finite the run ends. `interrupted` is
+  // asked now and then, by the calling thread.
   int run(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m, int first,
           int last, const double* rates, const double* weights, double* costs,
           bool (*interrupted)(void*), void* context);

@@ -15,6 +15,7 @@ MODULES = (
     "stopwatch",
     "machine",
     "report",
+    "report_fits",
     "report_format",
     "report_networks",
     "report_scaling",
@@ -122,6 +123,32 @@ def test_a_real_contestant_answers(bench: Any, monkeypatch: pytest.MonkeyPatch) 
     assert all(each["gflops_given"] > 0 for each in answer["bursts"]) or not simd.levels()
     with pytest.raises(bench.Skip, match="KeyError: 'nobody'"):
         bench.ask("nobody", bench.job, 0.1)
+
+
+def test_whole_fits_of_both_libraries_end_at_the_same_loss(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import report_fits
+    import worker
+    import workloads
+
+    monkeypatch.setattr(worker, "CHILD", str(BENCHMARKS / "run_contestant.py"))
+    iris = workloads.FITS["iris"]
+    job = workloads.Job(iris, 1, "float64")
+    found = {}
+    for name in ("pellucid", "sklearn"):
+        answer = bench.ask(f"{name}-fit", job)
+        assert answer["epochs"] == 200
+        assert min(answer["seconds"]) > 0
+        found[name] = {"seconds": answer["seconds"], "loss": answer["loss"]}
+    assert found["pellucid"]["loss"] == pytest.approx(found["sklearn"]["loss"], rel=1e-9)
+    results = {"pellucid@all": found["pellucid"], "sklearn@1": found["sklearn"]}
+    fits = {"iris": {"label": iris.label, "rows": iris.rows, "results": results}}
+    machine = {"machine": "a machine", "cpus": 1, "date": "today", "rounds": 1}
+    row = report_fits.fits_section({"fits": fits, **machine})[-1]
+    assert row.startswith("| iris, 4-100-3, 150 | 150 | ")
+    assert row.endswith(f" | {found['pellucid']['loss']:.4g} |")
+    assert "*(1)*" in row
 
 
 def test_the_committed_results_can_be_reported(

@@ -25,6 +25,7 @@ struct Case {
   std::vector<double> speeds{};  // of the threads, by which the work is shared
   bool handed = false;           // a step is gradients() and apply(), or skip()
   bool thin = false;             // most of X is 0
+  bool at_once = false;          // all epochs are one call
 };
 
 // What a training leaves: every parameter, the costs, the outputs.
@@ -105,7 +106,21 @@ std::vector<T> train(const Case& c, int threads) {
   const auto gradients = [&](int first, int count, std::int64_t position) {
     return session.gradients(rows, targets, order.data() + first, count, w, position, -1, dW, db);
   };
-  for (int epoch = 0; epoch < c.epochs; ++epoch) {
+  if (c.at_once) {
+    std::vector<std::int64_t> orders;
+    for (int epoch = 0; epoch < c.epochs; ++epoch)
+      orders.insert(orders.end(), order.begin(), order.end());
+    const int all = c.epochs * steps;
+    rates.resize(size_t(all), 0.01);
+    costs.resize(size_t(all));
+    const int done = session.run(rows, targets, orders.data(), EXAMPLES, 0, all, rates.data(), w,
+                                 costs.data(), nullptr, nullptr);
+    CHECK(done == all, "%d of %d steps", done, all);
+    CHECK(!session.same(), "the last epoch was written");
+    for (const double cost : costs)
+      if (!std::isnan(cost)) found.push_back(T(cost));
+  }
+  for (int epoch = 0; !c.at_once && epoch < c.epochs; ++epoch) {
     int done = 0;
     for (; c.handed && done < steps; ++done) {
       const int first = done * c.batch, count = std::min(EXAMPLES - first, c.batch);
@@ -185,6 +200,11 @@ void test_all() {
     for (const int threads : {1, 3})
       CHECK(train<T>(handed, threads) == train<T>(whole, 1),
             "a step from gradients has other bits with %d threads", threads);
+    Case at_once = whole;
+    at_once.at_once = true;
+    for (const int threads : {1, 3})
+      CHECK(train<T>(at_once, threads) == train<T>(whole, 1),
+            "epochs in one call have other bits with %d threads", threads);
   }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Callback:
     counts: the next epoch goes on from there (not with "lbfgs", whose next point is scipy's).
     Within an epoch they are the engine's, and not to be written into: at ``on_batch_end`` the fused
     engine's stand as they were when the epoch began. A callback that never writes may say so
-    with ``writes = False``: an epoch then begins without a look at what has changed.
+    with ``writes = False``: an epoch then begins without a look at what has changed. One that does
+    not look at the network after each epoch may say when it does: :meth:`next_look`.
 
     Examples
     --------
@@ -43,6 +45,20 @@ class Callback:
 
     def on_epoch_end(self, run: Run) -> None:
         """After each epoch; its values are in ``run.history``."""
+
+    def next_look(self, run: Run) -> float:
+        """Return the epoch, counted from 1, after which it next looks at the network.
+
+        The engine may do the epochs until there in one go; ``on_epoch_end`` is then called for each
+        of them, but with the network as it is after the last. The epoch to come, unless a subclass
+        knows of a later one or has no hook within the training.
+        """
+        hooks = ("on_epoch_begin", "on_batch_end", "on_epoch_end")
+        looks = any(
+            getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)
+            for hook in hooks
+        )
+        return run.epoch + 1 if looks else math.inf
 
     def on_train_end(self, run: Run) -> None:
         """After the last epoch, however the training ended; the best parameters are back."""

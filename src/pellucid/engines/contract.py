@@ -282,6 +282,10 @@ class Session(Protocol):
         may leave examples out. ``learning_rate`` has one entry a step. A step whose weights sum to
         0 is skipped and counted, its J is NaN. After a J that is not finite the run ends, without
         that step's update; the last entry is then inf. It also ends when the user interrupts.
+
+        Steps may be those of several epochs, counted through: ``order`` then has a row for each.
+        Where one of them ends before the last step, the parameters are written back, or the run
+        ends where they are not finite.
         """
         ...
 

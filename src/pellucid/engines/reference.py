@@ -114,21 +114,21 @@ class ReferenceSession(Session):
         learning_rate: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         costs = np.full(last - first, np.nan)
-        m = examples.m if order is None else len(order)
+        m = examples.m if order is None else order.shape[-1]
+        steps = -(-m // self.batch_size)
         with np.errstate(over="ignore", invalid="ignore"):
             for k in range(first, last):
-                span = slice(k * self.batch_size, min((k + 1) * self.batch_size, m))
-                columns = _columns(examples, order, span)
-                if examples.weight is not None and examples.weight[columns].sum() == 0:
-                    self.skip()
-                    continue
-                J, gradients = self._gradients(examples, columns, 0, learn=True)
-                self._step += 1
-                costs[k - first] = J if math.isfinite(J) else math.inf
-                if not math.isfinite(J):
-                    return costs[: k - first + 1]
-                self._update(gradients.by_layer, float(learning_rate[k - first]))
-                if self._interrupted():
+                start = k % steps * self.batch_size
+                row = None if order is None else np.atleast_2d(order)[k // steps]
+                columns = _columns(examples, row, slice(start, min(start + self.batch_size, m)))
+                J = self._do_step(examples, columns, float(learning_rate[k - first]))
+                costs[k - first] = J
+                good = not math.isinf(J)
+                if good and (k + 1) % steps == 0 and k + 1 < last:
+                    good = self.finite()
+                    if good:
+                        self.write_back()
+                if not good or self._interrupted():
                     return costs[: k - first + 1]
         return costs
 
@@ -150,6 +150,18 @@ class ReferenceSession(Session):
             for name, array in mine.items():
                 array[...] = theirs[name]
         return flat
+
+    def _do_step(self, examples: Examples, columns: Any, learning_rate: float) -> float:
+        """J before the update; NaN where there is none to do, inf where J was not finite."""
+        if examples.weight is not None and examples.weight[columns].sum() == 0:
+            self.skip()
+            return math.nan
+        J, gradients = self._gradients(examples, columns, 0, learn=True)
+        self._step += 1
+        if not math.isfinite(J):
+            return math.inf
+        self._update(gradients.by_layer, learning_rate)
+        return J
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
         refuse_mixing(self.layers)

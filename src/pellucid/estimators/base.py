@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_consistent_length, check_random_state, shuffle
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from pellucid import optimizers, persistence
@@ -24,7 +24,7 @@ from pellucid.callbacks import Callback
 from pellucid.engines import Objective
 from pellucid.engines.contract import State
 from pellucid.estimators.arrays import Arrays, parameter_arrays
-from pellucid.estimators.epochs import EpochEnd, reset_curves
+from pellucid.estimators.epochs import EpochEnd, Reshuffled, reset_curves
 from pellucid.estimators.folder import to_folder
 from pellucid.estimators.parameters import (
     EntryParameters,
@@ -40,6 +40,7 @@ from pellucid.schedules import Constant
 from pellucid.schedules import schedule as find_schedule
 from pellucid.training import Examples, Run, examples, gradient_bounds, run_training
 from pellucid.training.arguments import callbacks_of
+from pellucid.training.orders import Order
 from pellucid.training.statistics import with_statistics
 
 _OUTPUT_NAMES = {"sigmoid": "logistic"}
@@ -380,7 +381,7 @@ class BaseMLP(OfNetwork):
             1 if incremental else self.max_iter,
             m if full else self._batch_size(m),
             seed,
-            self._order(m, random_state),
+            Reshuffled(m, random_state) if self.shuffle else Order(),
             validation,
             state=state,
             best=network.copy_parameters() if self._stops_early() else {},
@@ -430,17 +431,6 @@ class BaseMLP(OfNetwork):
                 stacklevel=5,
             )
         return int(min(self.batch_size, m))
-
-    def _order(self, m: int, random_state: np.random.RandomState) -> Any:
-        """scikit-learn shuffles the order of the epoch before once more."""
-        rows: NDArray[Any] = np.arange(m)
-
-        def shuffled(epoch: int) -> NDArray[Any]:
-            nonlocal rows
-            rows = shuffle(rows, random_state=random_state)
-            return rows
-
-        return shuffled if self.shuffle else lambda epoch: None
 
     def _finish(self, run: Run, incremental: bool) -> None:
         """Keep what outlives the training; warn or refuse as scikit-learn does."""

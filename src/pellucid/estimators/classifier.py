@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -23,6 +22,7 @@ from pellucid.estimators.base import (
     steps_through_batches,
 )
 from pellucid.estimators.labels import OfClasses, as_one
+from pellucid.tasks import TASKS
 from pellucid.training import Run
 
 
@@ -246,6 +246,15 @@ class MLPClassifier(OfClasses, BaseMLP):
         data: Any = run.validation
         if not np.isfinite(A).all():
             return float("nan")
-        Y = data.targets
-        Y = np.eye(self.n_outputs_)[Y] if Y.ndim == 1 else Y.T
-        return float(accuracy_score(self._labels(Y), self._labels(A.T), sample_weight=data.weights))
+        return float(np.average(self._right(data.targets, A), weights=data.weights))
+
+    def _right(self, Y: NDArray[Any], A: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which examples get their label, (m,). Labels themselves take ten times as long."""
+        right: NDArray[np.bool_]
+        if self._task() is TASKS["multiclass"]:
+            right = A.argmax(axis=0) == (Y if Y.ndim == 1 else Y.argmax(axis=0))
+        elif len(self.classes_) == 1:
+            right = np.ones(A.shape[1], dtype=bool)
+        else:
+            right = ((A > 0.5) == (Y > 0.5)).all(axis=0)
+        return right

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from pellucid.callbacks import Callback
 from pellucid.training import Run
+from pellucid.training.orders import Order, Orders
 
 
 class EpochEnd(Callback):
@@ -17,6 +20,14 @@ class EpochEnd(Callback):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
         self._best_epoch = 0
+
+    def next_look(self, run: Run) -> float:
+        """Return the epoch after which a stopping rule could act for the first time."""
+        est = self.estimator
+        if est.verbose or _rate_rule(est) == "invscaling":
+            return run.epoch + 1
+        patience: float = est.n_iter_no_change - est._no_improvement_count
+        return run.epoch + 1 + max(0, patience)
 
     def on_epoch_end(self, run: Run) -> None:
         """Record the epoch; stop, or change the learning rate where it is due."""
@@ -70,6 +81,33 @@ class EpochEnd(Callback):
             run.stop(message, "early_stopping")
         if est.verbose:
             print(message)
+
+
+class Reshuffled(Order):
+    """scikit-learn's orders: each epoch shuffles that of the epoch before once more."""
+
+    def __init__(self, m: int, random_state: np.random.RandomState) -> None:
+        self._order: Orders = np.arange(m, dtype=np.int64)
+        self._random = random_state
+        self._before: tuple[int, Orders, Any] | None = None
+
+    def draw(self, epochs: range) -> Orders:
+        if self._before is None and len(epochs) > 1:  # to ask for the state takes ten epochs' time
+            self._before = epochs.start, self._order.copy(), self._random.get_state()
+        orders = np.empty((len(epochs), len(self._order)), dtype=np.int64)
+        for order in orders:
+            self._random.shuffle(self._order)
+            order[:] = self._order
+        return orders
+
+    def put_back(self, epoch: int) -> None:
+        """Leave the random numbers as if the epochs before had been drawn one by one."""
+        assert self._before is not None
+        first, order, state = self._before
+        self._order, self._before = order, None
+        self._random.set_state(state)
+        for each in range(first, epoch):
+            self.draw(range(each, each + 1))
 
 
 def _rate_rule(estimator: Any) -> str:

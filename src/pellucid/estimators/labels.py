@@ -27,7 +27,7 @@ class OfClasses(ClassifierMixin):
 
     def _fit_labels(self, y: NDArray[Any]) -> None:
         """Take the classes from y."""
-        self._label_binarizer = LabelBinarizer().fit(y)
+        self._label_binarizer = _plain_binarizer(y) or LabelBinarizer().fit(y)
         self.classes_ = self._label_binarizer.classes_
 
     def _task(self) -> Task:
@@ -55,11 +55,13 @@ class OfClasses(ClassifierMixin):
             )
 
     def _columns(self, y: NDArray[Any]) -> NDArray[np.bool_]:
-        """A column for each output. The binarizer's own way to many classes takes 8 bytes each."""
+        """A column for each output. The binarizer's own way takes 8 bytes each, and half a ms."""
         columns: NDArray[np.bool_]
         if self._task() is TASKS["multiclass"]:
             numbers = np.searchsorted(self.classes_, y)
             columns = numbers.reshape(-1, 1) == np.arange(len(self.classes_))
+        elif self._task() is TASKS["binary"] and y.ndim == 1 and len(self.classes_) == 2:
+            columns = (y == self.classes_[1]).reshape(-1, 1)
         else:
             columns = self._label_binarizer.transform(y).astype(bool)
         return columns
@@ -134,6 +136,19 @@ class OfNumbers(RegressorMixin):
     def _predictions(self, A: NDArray[Any]) -> NDArray[Any]:
         """(m,) for one output, else (m, n[L]), from outputs as rows."""
         return A.ravel() if A.shape[1] == 1 else np.ascontiguousarray(A)
+
+
+def _plain_binarizer(y: Any) -> LabelBinarizer | None:
+    """What LabelBinarizer().fit makes of whole numbers, truth values and texts; None of others."""
+    if type(y) is not np.ndarray or y.ndim != 1 or not y.size or y.dtype.kind not in "biuU":
+        return None
+    classes = np.unique(y)
+    if y.dtype.kind == "U":
+        classes = np.array(classes.tolist())  # no wider than the longest
+    binarizer = LabelBinarizer()
+    binarizer.classes_, binarizer.sparse_input_ = classes, False
+    binarizer.y_type_ = "binary" if len(classes) <= 2 else "multiclass"
+    return binarizer
 
 
 def as_one(y: NDArray[Any]) -> NDArray[Any]:

@@ -60,7 +60,9 @@ def check_parameters(estimator: Any, checks: Mapping[str, Fault] | None = None) 
 
     ``checks`` are those of the drop-ins unless given.
     """
-    faults = faults_of(_CHECKS if checks is None else checks, estimator.get_params(deep=False))
+    checks = _CHECKS if checks is None else checks
+    given = {name: getattr(estimator, name) for name in checks if hasattr(estimator, name)}
+    faults = faults_of(checks, given)
     if faults:
         told = " ".join(f"{name} {fault}" for name, fault in faults)
         raise InvalidParameterError(f"{type(estimator).__name__}: {told}")

@@ -146,4 +146,18 @@ class MLPRegressor(OfNumbers, BaseMLP):
         data: Any = run.validation
         if not np.isfinite(A).all():
             return float("nan")
-        return float(r2_score(data.targets.T, A.T, sample_weight=data.weights))
+        return r_squared(data.targets.T, A.T, data.weights)
+
+
+def r_squared(y: NDArray[Any], found: NDArray[Any], weight: NDArray[Any] | None) -> float:
+    """Return scikit-learn's r2_score, in the usual case without its checks.
+
+    >>> r_squared(np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [2.0], [2.0]]), None)
+    0.5
+    """
+    if weight is None and y.shape[1] == 1 and y.dtype == found.dtype:
+        rest = np.sum((y - found) ** 2, axis=0)
+        all_of_it = np.sum((y - np.average(y, axis=0)) ** 2, axis=0)
+        if len(y) > 1 and rest[0] != 0 and all_of_it[0] != 0:
+            return float(1 - rest[0] / all_of_it[0])
+    return float(r2_score(y, found, sample_weight=weight))

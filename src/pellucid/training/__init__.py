@@ -35,13 +35,13 @@ from pellucid.training.arguments import (
     gradient_bounds,
     metrics_of,
     misfit,
-    order_of,
     rows_of_parts,
     warn,
 )
 from pellucid.training.augment import Augment, changes_of
 from pellucid.training.checkpoints import Checkpoints, restore
 from pellucid.training.loop import run_training
+from pellucid.training.orders import order_of
 from pellucid.training.run import EarlyStopping, Run
 from pellucid.training.statistics import StatisticsCallback, with_statistics
 
@@ -218,9 +218,8 @@ def train(
     if (checkpoint or resume) and isinstance(optimizer, LBFGS):
         raise ValueError("lbfgs cannot be resumed: scipy keeps its state. Use another optimizer.")
     seed = network.seed if seed is None else philox.check_seed(seed)
-    data = examples(network, X, Y, loss, sample_weight, lengths)
-    _check_range("X", data.X.data if hasattr(data.X, "toarray") else data.X, network.dtype)
-    _check_range("Y", data.Y, network.dtype)
+    data = examples(network, X, Y, loss, sample_weight, lengths, with_squares=True)
+    _check_range("Y", _extremes(data.Y), network.dtype)
     validation = None
     if validation_data is not None:
         if validation_fraction or validation_rows is not None:
@@ -277,9 +276,19 @@ def train(
 
 
 def examples(
-    network: Network, X: Data, Y: Any, loss: Loss, sample_weight: Any = None, lengths: Any = None
+    network: Network,
+    X: Data,
+    Y: Any,
+    loss: Loss,
+    sample_weight: Any = None,
+    lengths: Any = None,
+    *,
+    with_squares: bool = False,
 ) -> Examples:
-    """Return checked examples; a sparse X is kept sparse, its examples as columns."""
+    """Return checked examples; a sparse X is kept sparse, its examples as columns.
+
+    ``with_squares`` refuses an X whose squares the network's dtype cannot hold.
+    """
     X = network.checked_X(X)
     if X.shape[1] == 0:
         raise ValueError("X has no examples: its shape is (n[0], m) with m = 0.")
@@ -288,7 +297,7 @@ def examples(
         X = X.toarray() if hasattr(X, "toarray") else X
         X = held(X.T, valid_steps(lengths, network.input_shape).T).T
     values = X.data if hasattr(X, "toarray") else X
-    extremes = float(values.min(initial=0)), float(values.max(initial=0))  # of NaN they are NaN
+    extremes = _extremes(values)
     if not all(map(math.isfinite, extremes)):
         where = ""
         if values is X:
@@ -297,15 +306,22 @@ def examples(
         raise ValueError(
             f"X holds NaN or infinity{where}. Remove those examples or fill the values in."
         )
+    if with_squares:
+        _check_range("X", extremes, network.dtype)
     m = X.shape[1]
     Y = network.checked_targets(Y, loss, m, lengths)
     return Examples(X, Y, check_weights(sample_weight, m, network.dtype), lengths=lengths)
 
 
-def _check_range(name: str, values: NDArray[Any], dtype: np.dtype[Any]) -> None:
+def _extremes(values: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest number, or 0; NaN where one is."""
+    return float(values.min(initial=0)), float(values.max(initial=0))
+
+
+def _check_range(name: str, extremes: tuple[float, float], dtype: np.dtype[Any]) -> None:
     """Refuse numbers whose square the network's dtype cannot hold."""
     limit = math.sqrt(np.finfo(dtype).max)
-    largest = max(-float(values.min(initial=0)), float(values.max(initial=0)))
+    largest = max(-extremes[0], extremes[1])
     if largest > limit:
         raise ValueError(
             f"{name} holds a number as large as {largest:.3g}; beyond {limit:.3g} its square is "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pellucid import philox
 from pellucid.activations import ACTIVATIONS
 from pellucid.callbacks import Callback
-from pellucid.checks import FACTOR, is_number, is_truth
+from pellucid.checks import FACTOR, is_number
 from pellucid.engines import permutation
 from pellucid.losses import Loss
 from pellucid.metrics import Metric
 from pellucid.metrics import metric as find_metric
 from pellucid.network import Network
-from pellucid.training.run import EarlyStopping, Order
+from pellucid.training.run import EarlyStopping
 
 
 def gradient_bounds(gradient_clip: float | tuple[str, float] | None) -> dict[str, Any]:
@@ -84,36 +84,6 @@ def _list_of(value: Any, kind: Any) -> list[Any] | None:
     if isinstance(value, kind):
         return [value]
     return list(value) if isinstance(value, Iterable) else None
-
-
-def order_of(shuffle: bool | Callable[[int], Any], m: int, seed: int) -> Order:
-    """Return the function from an epoch to the order of its m examples."""
-    if callable(shuffle):
-        return lambda epoch: _checked_order(shuffle(epoch), m)
-    if not is_truth(shuffle):
-        raise TypeError(
-            "shuffle must be True, False, or a function from the epoch to an order of the "
-            f"examples; got {shuffle!r}."
-        )
-    if shuffle:
-        return lambda epoch: permutation(seed, m, step=epoch)
-    return lambda epoch: None
-
-
-def _checked_order(returned: Any, m: int) -> NDArray[np.integer[Any]] | None:
-    if returned is None:
-        return None
-    order: NDArray[Any] = np.asarray(returned)
-    seen = np.zeros(m, dtype=bool)
-    fits = order.shape == (m,) and order.dtype.kind in "iu"
-    if fits and order.min() >= 0 and order.max() < m:
-        seen[order] = True
-    if not seen.all():
-        raise ValueError(
-            f"shuffle must return each of the integers 0 to {m - 1} once, or None for the "
-            f"examples' own order; got shape {order.shape}, dtype {order.dtype}: {order!r}."
-        )
-    return order
 
 
 def rows_of_parts(

@@ -53,6 +53,15 @@ def check_monitor(run: Run) -> None:
         )
 
 
+def next_stop(run: Run) -> float:
+    """Return the epoch, counted from 1, after which early stopping could act for the first time."""
+    if run.stopping is None:
+        return math.inf
+    if run.stopping.restore_best:
+        return run.epoch + 1  # any may be the best
+    return run.memory["stopping"].get("epoch", 0) + run.stopping.patience
+
+
 def _validate(run: Run, session: Session, data: Examples) -> dict[str, float]:
     loss, A = session.evaluate(data)
     run.validation_output = A

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pellucid._shown import plain
@@ -20,6 +18,7 @@ from pellucid.network import Network
 from pellucid.optimizers import Optimizer
 from pellucid.schedules import Schedule
 from pellucid.training.augment import Augment
+from pellucid.training.orders import Order
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,6 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping: min_delta must be 0 or more; got {plain(self.min_delta)!r}."
             )
-
-
-Order = Callable[[int], "NDArray[np.integer[Any]] | None"]
-"""From an epoch, counted from 0, to the order of its examples; None is their own order."""
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,12 @@ class StatisticsCallback(Callback):
         count = int(min(max(SHARE * whole / look, FEWEST), self._kept.most(run.network))) - 1
         self._epochs = {round(run.epochs ** (k / (count - 1))) for k in range(count)}
         self._look(run)
+
+    def next_look(self, run: Run) -> float:
+        """Return the next of those epochs; a subclass may have other hooks."""
+        if type(self) is not StatisticsCallback:
+            return super().next_look(run)
+        return min((each for each in self._epochs if each > run.epoch), default=math.inf)
 
     def on_epoch_end(self, run: Run) -> None:
         """Look where it is the epoch's turn."""

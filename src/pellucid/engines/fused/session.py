@@ -99,23 +99,34 @@ class FusedSession(Session):
         learning_rate: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         costs = np.empty(last - first)
-        part = slice(first * self.batch_size, last * self.batch_size)
-        columns = examples.columns(order, part)
-        if columns is not None:  # those of these steps alone
-            first, last = 0, last - first
+        m = examples.m if order is None else order.shape[-1]
+        steps = max(1, -(-m // self.batch_size))
+        begun, epochs = first // steps, (last - 1) // steps + 1 - first // steps
+        first, last = first - begun * steps, last - begun * steps
+        if epochs > 1:
+            columns = _of_epochs(examples, order, begun, epochs)
+        else:
+            row = None if order is None else np.atleast_2d(order)[begun]
+            columns = examples.columns(row, slice(first * self.batch_size, last * self.batch_size))
+            if columns is not None:  # those of these steps alone
+                first, last, m = 0, last - first, len(columns)
         self._ahead = True
-        done = self._session.run(
-            self._inputs(examples),
-            self._targets(examples.Y),
-            column_numbers(columns),
-            examples.m if columns is None else len(columns),
-            first,
-            last,
-            np.ascontiguousarray(learning_rate, dtype=np.float64),
-            self._weights(examples.weight),
-            costs,
-            self._interrupted,
-        )
+        try:
+            done = self._session.run(
+                self._inputs(examples),
+                self._targets(examples.Y),
+                column_numbers(columns),
+                m,
+                first,
+                last,
+                np.ascontiguousarray(learning_rate, dtype=np.float64),
+                self._weights(examples.weight),
+                costs,
+                self._interrupted,
+            )
+        finally:
+            if epochs > 1:  # each that ended within has been written
+                self._give()
         return costs[:done]
 
     def gradients(
@@ -213,6 +224,9 @@ class FusedSession(Session):
 
     def _write(self) -> None:
         self._session.write()
+        self._give()
+
+    def _give(self) -> None:
         for mine, copy in self._copies():
             mine[...] = copy
 
@@ -260,3 +274,12 @@ class FusedSession(Session):
         if w is None:
             return None
         return self._once("weights", w, lambda w: np.ascontiguousarray(w, dtype=np.float64))
+
+
+def _of_epochs(
+    examples: Examples, order: NDArray[np.integer[Any]] | None, begun: int, count: int
+) -> NDArray[np.integer[Any]] | None:
+    """The columns of X of whole epochs, one after the other; None for all of X, in its order."""
+    if order is not None:
+        return examples.columns(order[begun : begun + count].ravel())
+    return None if examples.rows is None else np.tile(examples.rows, count)

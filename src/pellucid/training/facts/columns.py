@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,9 +123,15 @@ def take_rows(m: int, most: int = ROWS) -> NDArray[np.intp]:
     """At most so many row numbers, evenly spread and always the same: one of each stretch."""
     if m <= most:
         return np.arange(m)
-    places = (np.arange(most) + np.random.default_rng(0).random(most)) * (m / most)
+    places = (np.arange(most) + _within_stretches(most)) * (m / most)
     rows: NDArray[np.intp] = places.astype(np.intp)
     return rows
+
+
+@functools.lru_cache(maxsize=16)
+def _within_stretches(count: int) -> NDArray[np.float64]:
+    """Where in each stretch its row is; to make a generator takes as long as a small epoch."""
+    return np.random.default_rng(0).random(count)
 
 
 def columns_of(table: Table) -> Columns:
