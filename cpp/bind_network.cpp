@@ -5,6 +5,7 @@
 
 #include "bind_training.hpp"
 #include "network.hpp"
+#include "network_predict.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
@@ -62,6 +63,13 @@ stages::StageSpec<T> stage_of(const nb::dict& from, bool training) {
 }
 
 template <class T>
+std::vector<stages::StageSpec<T>> stages_of(const nb::list& stages, bool training) {
+  std::vector<stages::StageSpec<T>> specs;
+  for (const auto& each : stages) specs.push_back(stage_of<T>(nb::cast<nb::dict>(each), training));
+  return specs;
+}
+
+template <class T>
 std::vector<T*> pointers(const nb::list& arrays) {
   std::vector<T*> found;
   for (const auto& each : arrays) found.push_back(pointer<T>(each));
@@ -97,12 +105,38 @@ class PyNetwork : public PyTraining<T, NetworkSession<T>> {
  private:
   static NetworkSpec<T> spec_of(const nb::list& stages, double flops, const nb::dict& loss,
                                 const nb::dict& optimizer, const nb::dict& settings) {
-    NetworkSpec<T> spec{training_of<T>(loss, optimizer, settings), {}, flops};
-    for (const auto& each : stages)
-      spec.stages.push_back(stage_of<T>(nb::cast<nb::dict>(each), spec.training));
-    return spec;
+    const auto training = training_of<T>(loss, optimizer, settings);
+    return {training, stages_of<T>(stages, training.training), flops};
   }
 };
+
+// A[L] of a few examples, straight from the network's arrays.
+template <class T>
+class PyNetworkPredictor {
+ public:
+  PyNetworkPredictor(const nb::list& stages, const nb::dict& loss)
+      : kept_(stages), predictor_(stages_of<T>(stages, false), loss_of<T>(loss)) {}
+
+  // X is (m, n[0]) and out (m, n[L]), both C-contiguous; they are checked here, once.
+  void run(const nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& X,
+           const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
+    if (X.shape(0) != out.shape(0) || int(X.shape(1)) != predictor_.n_in() ||
+        int(out.shape(1)) != predictor_.n_out())
+      throw std::invalid_argument("X and out must be (m, n[0]) and (m, n[L])");
+    predictor_.run(X.data(), int(X.shape(0)), out.data());
+  }
+
+ private:
+  nb::object kept_;
+  NetworkPredictor<T> predictor_;
+};
+
+template <class T>
+void bind_predictor(nb::module_& m, const char* name) {
+  nb::class_<PyNetworkPredictor<T>>(m, name)
+      .def(nb::init<const nb::list&, const nb::dict&>())
+      .def("run", &PyNetworkPredictor<T>::run);
+}
 
 template <class T>
 void bind(nb::module_& m, const char* name) {
@@ -120,6 +154,8 @@ void bind(nb::module_& m, const char* name) {
 void bind_network(nb::module_& m) {
   bind<float>(m, "Network32");
   bind<double>(m, "Network64");
+  bind_predictor<float>(m, "NetworkPredictor32");
+  bind_predictor<double>(m, "NetworkPredictor64");
   nb::list kinds;
   for (const char* each : stages::KIND_NAMES) kinds.append(each);
   m.attr("kinds") = nb::tuple(kinds);

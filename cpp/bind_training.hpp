@@ -104,15 +104,22 @@ struct Interruption {
 };
 
 template <class T>
+LossSpec<T> loss_of(const nb::dict& from) {
+  LossSpec<T> spec;
+  spec.id = get<int>(from, "id");
+  spec.parameter = T(get<double>(from, "parameter"));
+  spec.smoothing = T(get<double>(from, "smoothing"));
+  spec.output_activation = get<int>(from, "output_activation");
+  spec.activation_parameter = T(get<double>(from, "activation_parameter"));
+  spec.fused = get<bool>(from, "fused");
+  return spec;
+}
+
+template <class T>
 TrainingSpec<T> training_of(const nb::dict& loss, const nb::dict& optimizer,
                             const nb::dict& settings) {
   TrainingSpec<T> spec;
-  spec.loss.id = get<int>(loss, "id");
-  spec.loss.parameter = T(get<double>(loss, "parameter"));
-  spec.loss.smoothing = T(get<double>(loss, "smoothing"));
-  spec.loss.output_activation = get<int>(loss, "output_activation");
-  spec.loss.activation_parameter = T(get<double>(loss, "activation_parameter"));
-  spec.loss.fused = get<bool>(loss, "fused");
+  spec.loss = loss_of<T>(loss);
   spec.optimizer = optimizer_of(optimizer);
   spec.l1 = get<double>(settings, "l1");
   spec.l2 = get<double>(settings, "l2");

@@ -4,6 +4,7 @@
 # A new .cpp file is one more line here: in ENGINE what knows nothing of Python.
 set(PELLUCID_ENGINE
   network.cpp
+  network_predict.cpp
   session.cpp
   stages/activation.cpp
   stages/batchnorm.cpp
