@@ -187,21 +187,26 @@ class Convolution : public Stage<T> {
     const size_t tap_row = size_t(columns_) * L, per_filter = size_t(channels_) * rows_ * tap_row;
     std::memset(static_cast<void*>(G), 0, lanes_of_dW() * sizeof(T));
     for (int y = 0; y < this->out().rows; ++y)
-      for (int e = 0; e < w; e += L)
-        for (int g = 0; g < groups_; ++g)
-          for (int f = 0, some; f < n_; f += some) {
-            some = filters_of_gradient(columns_, n_ - f);
-            const int filter = g * n_ + f;
-            const T* D = dZ + filter * d.channel + y * d.row + e;
-            for (int c = 0; c < channels_; ++c)
-              for (int ky = 0; ky < rows_; ++ky)
-                gradient_row(some, columns_, this->out().columns, D, d.channel, d.column,
-                             in + (g * channels_ + c) * a.channel +
-                                 (size_t(y) * step_rows_ + ky) * a.row + e,
-                             size_t(step_columns_) * a.column, a.column,
-                             G + filter * per_filter + (size_t(c) * rows_ + ky) * tap_row,
-                             per_filter);
-          }
+      for (int g = 0; g < groups_; ++g)
+        for (int f = 0, some; f < n_; f += some) {
+          some = filters_of_gradient(columns_, n_ - f);
+          const int filter = g * n_ + f;
+          GradientRow<T> row{this->out().columns,
+                             w / L,
+                             dZ + filter * d.channel + y * d.row,
+                             d.channel,
+                             d.column,
+                             nullptr,
+                             size_t(step_columns_) * a.column,
+                             a.column};
+          for (int c = 0; c < channels_; ++c)
+            for (int ky = 0; ky < rows_; ++ky) {
+              row.A = in + (g * channels_ + c) * a.channel + (size_t(y) * step_rows_ + ky) * a.row;
+              gradient_of_row(some, columns_, row,
+                              G + filter * per_filter + (size_t(c) * rows_ + ky) * tap_row,
+                              per_filter);
+            }
+        }
   }
 
   void reduce(const T* G, T* dW, bool add) const {

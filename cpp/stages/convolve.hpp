@@ -31,7 +31,9 @@ template <class T, int FT, int XT, bool RELU>
 static void place_tile(const Window& window, const T* in, const Walk& from, const T* W,
                        const T* bias, T* out, const Walk& to, int filters) {
   Vec<T> c[FT][XT];
+#pragma GCC unroll 8
   for (int f = 0; f < FT; ++f)
+#pragma GCC unroll 24
     for (int x = 0; x < XT; ++x) c[f][x] = bias ? broadcast(bias[f]) : Vec<T>{};
   const size_t step = size_t(window.step_columns) * from.column;
   for (int k = 0; k < window.channels; ++k)
@@ -39,16 +41,20 @@ static void place_tile(const Window& window, const T* in, const Walk& from, cons
       const T* a = in + k * from.channel + ky * from.row;
       for (int kx = 0; kx < window.columns; ++kx, a += from.column, W += FT) {
         Vec<T> v[XT];
+#pragma GCC unroll 24
         for (int x = 0; x < XT; ++x) v[x] = load(a + x * step);
 #pragma GCC unroll 8
         for (int f = 0; f < FT; ++f) {
           const Vec<T> w = broadcast(W[f]);
+#pragma GCC unroll 24
           for (int x = 0; x < XT; ++x) c[f][x] = fma(w, v[x], c[f][x]);
         }
       }
     }
+#pragma GCC unroll 8
   for (int f = 0; f < FT; ++f) {
     if (f >= filters) break;
+#pragma GCC unroll 24
     for (int x = 0; x < XT; ++x) {
       const Vec<T> z = RELU ? max<T>(c[f][x], Vec<T>{}) : c[f][x];
       store(out + f * to.channel + x * to.column, z);
@@ -152,39 +158,52 @@ class Bank {
   Buffer<T> W_;
 };
 
+// One row of dZ and one row of what entered, the columns of the output and the vectors of a column.
+template <class T>
+struct GradientRow {
+  int columns, vectors;
+  const T* D;  // dZ of a filter, and how far on the next filter's is, and the next column
+  size_t next_filter, d_column;
+  const T* A;               // where the window of the first column begins
+  size_t a_step, a_column;  // to that of the next; to the window's next column
+};
+
 // G[f][kx] += sum over the columns x of D[f][x] A[x step + kx], lane by lane, for FT filters and KT
-// columns of a window: one row of dZ and one row of what entered.
+// columns of a window.
 template <class T, int FT, int KT>
-static void gradient_tile(int columns, const T* D, size_t next_filter, size_t d_column, const T* A,
-                          size_t a_step, size_t a_column, T* G, size_t g_filter) {
+static void gradient_tile(const GradientRow<T>& row, int first, T* G, size_t g_filter) {
   constexpr int L = LANES<T>;
   Vec<T> c[FT][KT];
-  for (int f = 0; f < FT; ++f)
-    for (int k = 0; k < KT; ++k) c[f][k] = load(G + f * g_filter + k * L);
-  for (int x = 0; x < columns; ++x, D += d_column, A += a_step) {
-    Vec<T> d[FT];
-    for (int f = 0; f < FT; ++f) d[f] = load(D + f * next_filter);
 #pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k) {
-      const Vec<T> a = load(A + k * a_column);
-      for (int f = 0; f < FT; ++f) c[f][k] = fma(d[f], a, c[f][k]);
-    }
-  }
   for (int f = 0; f < FT; ++f)
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k) c[f][k] = load(G + f * g_filter + k * L);
+  const T *D = row.D, *A = row.A + first * row.a_column;
+  for (int x = 0; x < row.columns; ++x, D += row.d_column, A += row.a_step)
+    for (int v = 0; v < row.vectors; ++v) {
+      Vec<T> d[FT];
+#pragma GCC unroll 8
+      for (int f = 0; f < FT; ++f) d[f] = load(D + f * row.next_filter + v * L);
+#pragma GCC unroll 8
+      for (int k = 0; k < KT; ++k) {
+        const Vec<T> a = load(A + k * row.a_column + v * L);
+#pragma GCC unroll 8
+        for (int f = 0; f < FT; ++f) c[f][k] = fma(d[f], a, c[f][k]);
+      }
+    }
+#pragma GCC unroll 8
+  for (int f = 0; f < FT; ++f)
+#pragma GCC unroll 8
     for (int k = 0; k < KT; ++k) store(G + f * g_filter + k * L, c[f][k]);
 }
 
 constexpr int MOST_TAPS = 5;  // of a tile
 
 template <class T, int FT, int KT = MOST_TAPS>
-static void gradient_taps(int taps, int columns, const T* D, size_t next_filter, size_t d_column,
-                          const T* A, size_t a_step, size_t a_column, T* G, size_t g_filter) {
+static void gradient_taps(int taps, const GradientRow<T>& row, int first, T* G, size_t g_filter) {
   if constexpr (KT > 1)
-    if (taps < KT)
-      return gradient_taps<T, FT, KT - 1>(taps, columns, D, next_filter, d_column, A, a_step,
-                                          a_column, G, g_filter);
-  if constexpr (FT * KT <= SUMS)
-    gradient_tile<T, FT, KT>(columns, D, next_filter, d_column, A, a_step, a_column, G, g_filter);
+    if (taps < KT) return gradient_taps<T, FT, KT - 1>(taps, row, first, G, g_filter);
+  if constexpr (FT * KT <= SUMS) gradient_tile<T, FT, KT>(row, first, G, g_filter);
 }
 
 // Filters of a tile for so many taps.
@@ -195,16 +214,14 @@ inline int filters_of_gradient(int taps, int left) {
 }
 
 template <class T>
-static void gradient_row(int together, int taps, int columns, const T* D, size_t next_filter,
-                         size_t d_column, const T* A, size_t a_step, size_t a_column, T* G,
-                         size_t g_filter) {
+static void gradient_of_row(int together, int taps, const GradientRow<T>& row, T* G,
+                            size_t g_filter) {
   const auto go = together == 8   ? gradient_taps<T, 8>
                   : together == 4 ? gradient_taps<T, 4>
                   : together == 2 ? gradient_taps<T, 2>
                                   : gradient_taps<T, 1>;
   for (int k = 0; k < taps; k += MOST_TAPS)
-    go(std::min(MOST_TAPS, taps - k), columns, D, next_filter, d_column, A + k * a_column, a_step,
-       a_column, G + size_t(k) * LANES<T>, g_filter);
+    go(std::min(MOST_TAPS, taps - k), row, k, G + size_t(k) * LANES<T>, g_filter);
 }
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages
