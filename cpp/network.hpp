@@ -136,6 +136,7 @@ class NetworkSession {
   stages::Pass pass_of(const Batch& batch, int k) const;
   void enter(const Batch& batch, int k, Slot& slot);
   void enter_stage(const Slot& slot, const Stage& stage, Bench& bench, stages::Pass& pass) const;
+  void hold_steps(const Shape& shape, const std::int32_t* lengths, T* A) const;
   void hold(const Slot& slot, int s, T* A) const;
   void add_spare(Slot& slot, int s, const Bench& bench) const;
   void lose(const Batch& batch, int k, Slot& slot, Bench& bench);

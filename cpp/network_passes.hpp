@@ -33,6 +33,7 @@ void NetworkSession<T>::enter(const Batch& batch, int k, Slot& slot) {
   slot.steps[0] = lengths ? slot.lengths[0].data() : nullptr;
   for (int e = 0; lengths && e < width_; ++e)
     slot.lengths[0][size_t(e)] = e < pass.count ? std::int32_t(lengths[examples[e]]) : 0;
+  hold_steps(X_shape_, slot.steps[0], slot.X.get());
   for (size_t s = 0; s < stages_.size(); ++s) {
     const Stage& stage = *stages_[s];
     const std::int32_t* before = slot.steps[size_t(stage.spec().inputs[0] + 1)];
@@ -43,15 +44,20 @@ void NetworkSession<T>::enter(const Batch& batch, int k, Slot& slot) {
   }
 }
 
-// Padded steps are 0, whatever a stage has made of them.
+// Padded steps are 0, whatever stands there. Of word numbers each is a step.
+template <class T>
+void NetworkSession<T>::hold_steps(const Shape& shape, const std::int32_t* lengths, T* A) const {
+  if (!lengths) return;
+  const int steps = shape.sequence ? shape.columns : shape.n();
+  const int numbers = shape.n() / steps;
+  for (int e = 0; e < width_; ++e)
+    for (int k = lengths[e] * numbers; k < shape.n(); ++k)
+      A[size_t(shape.row_of(k)) * width_ + e] = 0;
+}
+
 template <class T>
 void NetworkSession<T>::hold(const Slot& slot, int s, T* A) const {
-  const std::int32_t* lengths = slot.steps[size_t(s + 1)];
-  if (!lengths) return;
-  const Shape& shape = stages_[size_t(s)]->out();
-  for (int e = 0; e < width_; ++e)
-    for (int step = lengths[e]; step < shape.columns; ++step)
-      for (int c = 0; c < shape.channels; ++c) A[size_t(shape.at(step, c)) * width_ + e] = 0;
+  hold_steps(stages_[size_t(s)]->out(), slot.steps[size_t(s + 1)], A);
 }
 
 // Stages s0 ... s1 - 1 of slice k, forward.

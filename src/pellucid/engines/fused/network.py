@@ -23,6 +23,7 @@ from pellucid.engines.fused.plan import Plan, plan
 from pellucid.engines.fused.session import FusedSession
 from pellucid.engines.threads import WORK_PER_NEW_THREAD, available_cpus, worthwhile
 from pellucid.layers import Layer, chain
+from pellucid.layers.shapes import held, valid_steps
 from pellucid.losses import LOSSES
 from pellucid.optimizers import OPTIMIZERS
 
@@ -79,14 +80,16 @@ class FusedNetworkSession(FusedSession):
         )
 
     def _inputs(self, examples: Examples) -> Any:
-        X = self._once("X", examples.X, self._checked)
-        if examples.lengths is None:
-            return X
-        return X, self._once("lengths", examples.lengths, self._checked_lengths)
+        lengths, shape = examples.lengths, self._chain[0].input_shape
 
-    def _checked(self, X: Data) -> Any:
-        check_words(self._plan, X)
-        return gathered(X, self.dtype)
+        def checked(X: Data) -> Any:
+            check_words(self._plan, shape, X, lengths)
+            return gathered(X, self.dtype)
+
+        X = self._once("X", examples.X, checked)
+        if lengths is None:
+            return X
+        return X, self._once("lengths", lengths, self._checked_lengths)
 
     def _checked_lengths(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         chain.lengths_after(self._chain, lengths)  # refuses examples that are too short
@@ -128,7 +131,7 @@ class FusedNetworkPredictor(Predictor):
 
     def __call__(self, X: Data, lengths: NDArray[np.int64] | None = None) -> NDArray[Any]:
         if self._plan.words:
-            check_words(self._plan, X)
+            check_words(self._plan, self._network.layers[0].input_shape, X, lengths)
         few = lengths is None and X.shape[1] <= self.FEW and type(X) is np.ndarray
         if few and self._few is not None and X.dtype == self._dtype and X.flags.f_contiguous:
             out = np.empty((X.shape[1], self._n_outputs), dtype=self._dtype)
@@ -182,7 +185,11 @@ def flops_of(layers: list[Layer]) -> float:
     return total
 
 
-def check_words(made: Plan, X: Data) -> None:
-    """Refuse what is no word number where an Embedding looks it up in X."""
+def check_words(
+    made: Plan, shape: tuple[int, ...], X: Data, lengths: NDArray[np.int64] | None
+) -> None:
+    """Refuse what is no word number where an Embedding looks it up in X; padded steps are none."""
+    if made.words and lengths is not None:
+        X = held(X, valid_steps(lengths, shape))
     for layer, rows in made.words:
         layer.words(X[rows])  # type: ignore[attr-defined]
