@@ -16,7 +16,7 @@ class GRU : public ThroughTime<T> {
   // Of each step u, r, c~ and, with the reset after, q, whose derivative stands behind dZ; before,
   // q stands in the block behind x.
   explicit GRU(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 3, spec.whole("reset_after") ? 4 : 3,
+      : ThroughTime<T>(spec, 3, parts(spec.out.channels, spec.whole("reset_after")),
                        spec.whole("reset_after") ? 0 : spec.out.channels,
                        (spec.whole("reset_after") ? 4 : 3) * spec.out.channels, 1),
         after_(this->spec_.whole("reset_after")),
@@ -113,21 +113,23 @@ class GRU : public ThroughTime<T> {
     const int* rows = this->counted_.data();
     const size_t column = size_t(3 * n);
     T* const dW = gradients[0];
-    this->sum_gradient(blocks, rows, n + n_x, steps, w, count, D, 0, 2 * n, dW, add);
+    this->sum_gradient(blocks, rows, n + n_x, steps, w, count, D, 0, dW, add);
     if (!after_) {
-      this->sum_gradient(blocks, q_rows_.data(), n + n_x, steps, w, count, D, 2 * n, n, dW + 2 * n,
-                         add);
+      this->sum_gradient(blocks, q_rows_.data(), n + n_x, steps, w, count, D, 1, dW + 2 * n, add);
     } else {
-      this->sum_gradient(blocks, rows, n, steps, w, count, D, 3 * n, n, dW + 2 * n, add);
-      this->sum_gradient(blocks, rows + n, n_x, steps, w, count, D, 2 * n, n,
-                         dW + column * n + 2 * n, add);
+      this->sum_gradient(blocks, rows, n, steps, w, count, D, 2, dW + 2 * n, add);
+      this->sum_gradient(blocks, rows + n, n_x, steps, w, count, D, 1, dW + column * n + 2 * n,
+                         add);
     }
-    for (int s = 0; s < steps; ++s)
-      sum_of_rows(D + size_t(s) * w * this->stride_, this->stride_, count, (after_ ? 4 : 3) * n,
-                  add || s > 0, gradients[1]);
+    for (int part = 0; part < (after_ ? 3 : 2); ++part)
+      this->sum_bias(steps, w, count, D, part, gradients[1] + (part ? part + 1 : 0) * n, add);
   }
 
  private:
+  // Of u and r, of c~ and of q.
+  static std::vector<int> parts(int n, bool after) {
+    return after ? std::vector<int>{2 * n, n, n} : std::vector<int>{2 * n, n};
+  }
   T* q_of(const Now& now) const {
     return after_ ? now.noted + size_t(3 * this->n_) * now.w
                   : now.block + size_t(this->n_ + this->n_x_) * now.w;

@@ -14,7 +14,7 @@ class LSTM : public ThroughTime<T> {
 
   // Of each step u, f, o, c~, then c and tanh(c).
   explicit LSTM(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 4, 4, 0, 6 * spec.out.channels, 2),
+      : ThroughTime<T>(spec, 4, {4 * spec.out.channels}, 0, 6 * spec.out.channels, 2),
         W_(this->rows_, this->n_ + this->n_x_),
         W_a_(this->rows_, this->n_),
         W_x_(this->rows_, this->n_x_) {}

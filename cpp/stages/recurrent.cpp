@@ -12,7 +12,7 @@ class Recurrent : public ThroughTime<T> {
 
   // Z is noted where g' cannot be had from a.
   explicit Recurrent(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 1, 1, 0, spec.needs_Z ? spec.out.channels : 0, 1),
+      : ThroughTime<T>(spec, 1, {spec.out.channels}, 0, spec.needs_Z ? spec.out.channels : 0, 1),
         W_(this->n_, this->n_ + this->n_x_),
         W_a_(this->n_, this->n_),
         W_x_(this->n_, this->n_x_) {}

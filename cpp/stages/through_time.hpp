@@ -16,21 +16,26 @@ class ThroughTime : public Stage<T> {
  public:
   static constexpr int L = LANES<T>;
 
-  // What the kind has: `gates` parts of W and `derivatives` of dZ, n rows each; `more` rows of a
-  // block and `noted` rows of each step; `carried` states.
-  ThroughTime(StageSpec<T> spec, int gates, int derivatives, int more, int noted, int carried)
+  // What the kind has: `gates` parts of W, n rows each, and dZ in some parts, so many rows each,
+  // whose dW are products of their own; `more` rows of a block and `noted` rows of each step;
+  // `carried` states.
+  ThroughTime(StageSpec<T> spec, int gates, std::vector<int> parts, int more, int noted,
+              int carried)
       : Stage<T>(std::move(spec)),
         n_(this->out().channels),
         n_x_(this->in().channels),
         steps_(this->in().columns),
         rows_(gates * n_),
-        derivatives_(derivatives * n_),
+        parts_(std::move(parts)),
         block_(n_ + n_x_ + more),
         noted_(noted),
         carried_(carried),
         sequences_(this->spec_.whole("sequences")),
-        backwards_(this->spec_.whole("backwards")),
-        stride_(size_t(derivatives_ + L - 1) / L * L) {
+        backwards_(this->spec_.whole("backwards")) {
+    for (int each : parts_) {
+      derivatives_ += each;
+      panels_ += (each + TOGETHER<T> - 1) / TOGETHER<T>;
+    }
     for (int k = 0; k < std::max(block_, derivatives_); ++k) counted_.push_back(k);
     for (int t = 0; t < steps_; ++t)
       for (int k = 0; k < n_x_; ++k) x_rows_.push_back(this->in().at(t, k));
@@ -40,15 +45,15 @@ class ThroughTime : public Stage<T> {
   size_t kept(int width) const override {
     return (size_t(steps_) * (block_ + noted_) + size_t(n_)) * width;
   }
-  // d of the states and of a step's Z, TOGETHER of these transposed, and what the kind needs.
+  // d of the states and of a step's Z, AT_ONCE of these transposed, and what the kind needs.
   size_t scratch(int width) const override {
-    return (size_t(3 * carried_) * n_ + derivatives_ + TOGETHER * stride_ + own_rows()) * width;
+    return (size_t(3 * carried_) * n_ + derivatives_ + own_rows()) * width + panels_ * panel(width);
   }
 
   int length_after(int length) const override { return length; }
 
  protected:
-  static constexpr int TOGETHER = 2;  // steps whose dW is summed in one go
+  static constexpr int AT_ONCE = 2;  // steps whose dW is summed in one go
 
   // What a kind computes at step i: a<t> (n, width) into `a`, from the block [a; x; ...].
   struct Now {
@@ -64,10 +69,8 @@ class ThroughTime : public Stage<T> {
   // dW and db of some steps, whose blocks follow each other and whose transposed dZ do: D.
   virtual void gradient(const T* blocks, int steps, int w, int count, const T* D,
                         T* const* gradients, bool add) const {
-    sum_gradient(blocks, counted_.data(), n_ + n_x_, steps, w, count, D, 0, rows_, gradients[0],
-                 add);
-    for (int s = 0; s < steps; ++s)
-      sum_of_rows(D + size_t(s) * w * stride_, stride_, count, rows_, add || s > 0, gradients[1]);
+    sum_gradient(blocks, counted_.data(), n_ + n_x_, steps, w, count, D, 0, gradients[0], add);
+    sum_bias(steps, w, count, D, 0, gradients[1], add);
   }
   virtual int own_rows() const { return 0; }
 
@@ -94,7 +97,7 @@ class ThroughTime : public Stage<T> {
     const size_t state = size_t(n_) * w;
     T *d = scratch, *d_before = d + carried_ * state, *dZ = d_before + carried_ * state;
     T *aside = dZ + size_t(derivatives_) * w, *D = aside + carried_ * state;
-    T* own = D + TOGETHER * stride_ * size_t(w);
+    T* own = D + panels_ * panel(w);
     std::memset(static_cast<void*>(d), 0, carried_ * state * sizeof(T));
     for (int i = steps_ - 1, waiting = 0; i >= 0; --i) {
       const int t = step_of(i);
@@ -102,12 +105,10 @@ class ThroughTime : public Stage<T> {
       if (sequences_ || i == steps_ - 1) sum(d, dA + (sequences_ ? size_t(t) * state : 0), state);
       if (pass.lengths) part(d, aside, t, pass.lengths, w);
       step_back(now, d, d_before, dZ, dA_prev, x_rows(t), own);
-      transposed(dZ, counted_.data(), derivatives_, w,
-                 D + size_t(TOGETHER - 1 - waiting) * w * stride_, stride_);
-      if (++waiting == TOGETHER || i == 0) {
-        const T* first = D + size_t(TOGETHER - waiting) * w * stride_;
-        gradient(at(i, kept, w).block, waiting, w, pass.count, first, gradients,
-                 add || i + waiting < steps_);
+      turn(dZ, w, D + row(AT_ONCE - 1 - waiting, w));
+      if (++waiting == AT_ONCE || i == 0) {
+        gradient(at(i, kept, w).block, waiting, w, pass.count, D + row(AT_ONCE - waiting, w),
+                 gradients, add || i + waiting < steps_);
         waiting = 0;
       }
       if (pass.lengths) sum(d_before, aside, carried_ * state);
@@ -124,12 +125,39 @@ class ThroughTime : public Stage<T> {
     return {w, block, noted, block + size_t(block_) * w, i ? noted - size_t(noted_) * w : nullptr};
   }
 
-  // G (K, n) of rows `rows` of the blocks and units `first` ... first + n - 1 of D; G is part of
-  // dW.
+  // In D a part's panels follow those of the parts before it, and hold AT_ONCE steps.
+  static size_t row(int steps, int w) { return size_t(steps) * w * TOGETHER<T>; }
+  static size_t panel(int w) { return row(AT_ONCE, w); }
+  size_t panels_before(int part) const {
+    size_t panels = 0;
+    for (int p = 0; p < part; ++p) panels += size_t(parts_[p] + TOGETHER<T> - 1) / TOGETHER<T>;
+    return panels;
+  }
+  void turn(const T* dZ, int w, T* D) const {
+    for (size_t p = 0; p < parts_.size(); dZ += size_t(parts_[p]) * w, ++p)
+      transposed(dZ, counted_.data(), parts_[p], w, D + panels_before(int(p)) * panel(w),
+                 TOGETHER<T>, panel(w));
+  }
+
+  // G of rows `rows` of the blocks, K of them, and a part of D; G is part of dW.
   void sum_gradient(const T* blocks, const int* rows, int K, int steps, int w, int count,
-                    const T* D, int first, int n, T* G, bool add) const {
-    const Sequence<T> all{blocks, rows, w, count, steps, size_t(block_) * w, D + first, stride_};
-    product_of_gradient(all, K, n, add, G, size_t(rows_));
+                    const T* D, int part, T* G, bool add) const {
+    const Sequence<T> all{blocks,
+                          rows,
+                          w,
+                          count,
+                          steps,
+                          size_t(block_) * w,
+                          D + panels_before(part) * panel(w),
+                          TOGETHER<T>,
+                          panel(w)};
+    product_of_gradient(all, K, parts_[part], add, G, size_t(rows_));
+  }
+  // And the part of db.
+  void sum_bias(int steps, int w, int count, const T* D, int part, T* sums, bool add) const {
+    for (int s = 0; s < steps; ++s)
+      sum_of_rows(D + panels_before(part) * panel(w) + row(s, w), TOGETHER<T>, count, parts_[part],
+                  add || s > 0, sums, panel(w));
   }
 
   static void sum(T* to, const T* from, size_t n) {
@@ -154,9 +182,12 @@ class ThroughTime : public Stage<T> {
         aside[size_t(k) * w + e] = std::exchange(d[size_t(k) * w + e], T(0));
   }
 
-  int n_, n_x_, steps_, rows_, derivatives_, block_, noted_, carried_;
+  int n_, n_x_, steps_, rows_;
+  std::vector<int> parts_;  // rows of dZ
+  int block_, noted_, carried_;
   bool sequences_, backwards_;
-  size_t stride_;                      // of a row of transposed dZ
+  int derivatives_ = 0;                // rows of dZ
+  size_t panels_ = 0;                  // of D
   std::vector<int> counted_, x_rows_;  // 0, 1, 2, ...; where x of each step enters
 };
 
