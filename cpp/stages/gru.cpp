@@ -1,6 +1,7 @@
 // GRU: with u and r of sigmoid(W_ur [a<t-1>; x<t>] + b_ur), a<t> = u * c~ + (1 - u) * a<t-1>, where
 // c~ = tanh(W_c [q; x] + b_c) of q = r * a<t-1>, or, with the reset after the product,
 // c~ = tanh(W_cx x + b_c + r * q) of q = W_ca a<t-1> + b_q.
+#include "gates.hpp"
 #include "through_time.hpp"
 
 namespace pellucid::PELLUCID_LEVEL::stages {
@@ -54,19 +55,24 @@ class GRU : public ThroughTime<T> {
     const T* b = this->spec_.parameters[1].values;
     T *u = now.noted, *r = u + state, *c = r + state, *q = q_of(now);
     ur_(now.block, rows, now.w, b, u, rows);
-    for (size_t k = 0; k < 2 * state; k += L) store(u + k, sigmoid<T>(load(u + k)));
+    for (size_t k = 0; k < state; k += L) {
+      Vec<T> gu, gr;
+      quotients(sigmoid_fraction<T>(load(u + k)), sigmoid_fraction<T>(load(r + k)), gu, gr);
+      store(u + k, gu);
+      store(r + k, gr);
+      if (!after_) store(q + k, gr * load(now.block + k));
+    }
     if (after_) {
       ca_(now.block, rows, now.w, b + 3 * n, q, rows);
       cx_(now.block + state, rows, now.w, b + 2 * n, c, rows);
       for (size_t k = 0; k < state; k += L)
         store(c + k, fma(load(r + k), load(q + k), load(c + k)));
     } else {
-      for (size_t k = 0; k < state; k += L) store(q + k, load(r + k) * load(now.block + k));
       c_(now.block, q_rows_.data(), now.w, b + 2 * n, c, rows);
     }
     const Vec<T> one = broadcast(T(1));
     for (size_t k = 0; k < state; k += L) {
-      const Vec<T> candidate = tanh<T>(load(c + k)), gate = load(u + k);
+      const Vec<T> candidate = quotient(tanh_fraction<T>(load(c + k))), gate = load(u + k);
       store(c + k, candidate);
       store(now.a + k, fma(gate, candidate, (one - gate) * load(now.block + k)));
     }

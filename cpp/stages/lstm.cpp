@@ -1,5 +1,6 @@
 // LSTM: with the gates of W [a<t-1>; x<t>] + b in the order u, f, o, c~,
 // c<t> = u * c~ + f * c<t-1>, a<t> = o * tanh(c<t>).
+#include "gates.hpp"
 #include "through_time.hpp"
 
 namespace pellucid::PELLUCID_LEVEL::stages {
@@ -36,10 +37,11 @@ class LSTM : public ThroughTime<T> {
     W_(now.block, this->counted_.data(), now.w, this->spec_.parameters[1].values, now.noted,
        this->counted_.data());
     for (size_t k = 0; k < state; k += L) {
-      const Vec<T> gu = sigmoid<T>(load(u + k)), gf = sigmoid<T>(load(f + k));
-      const Vec<T> go = sigmoid<T>(load(o + k)), gc = tanh<T>(load(candidate + k));
+      Vec<T> gu, gf, go, gc;
+      quotients(sigmoid_fraction<T>(load(u + k)), sigmoid_fraction<T>(load(f + k)), gu, gf);
+      quotients(sigmoid_fraction<T>(load(o + k)), tanh_fraction<T>(load(candidate + k)), go, gc);
       const Vec<T> now_c = before ? fma(gf, load(before + k), gu * gc) : gu * gc;
-      const Vec<T> through = tanh<T>(now_c);
+      const Vec<T> through = quotient(tanh_fraction<T>(now_c));
       store(u + k, gu);
       store(f + k, gf);
       store(o + k, go);
