@@ -21,10 +21,10 @@ class GRU : public ThroughTime<T> {
                        spec.whole("reset_after") ? 0 : spec.out.channels,
                        (spec.whole("reset_after") ? 4 : 3) * spec.out.channels, 1),
         after_(this->spec_.whole("reset_after")),
-        ur_(2 * this->n_, this->n_ + this->n_x_),
-        ca_(this->n_, this->n_),
-        cx_(this->n_, this->n_x_),
-        c_(this->n_, this->n_ + this->n_x_),
+        ur_(2, this->n_, this->n_ + this->n_x_),
+        ca_(1, this->n_, this->n_),
+        cx_(1, this->n_, this->n_x_),
+        c_(1, this->n_, this->n_ + this->n_x_),
         ur_a_(2 * this->n_, this->n_),
         c_a_(this->n_, this->n_),
         x_(3 * this->n_, this->n_x_) {
@@ -34,15 +34,15 @@ class GRU : public ThroughTime<T> {
   }
 
   void pack(int t, int threads) override {
-    const T* W = this->spec_.parameters[0].values;
+    const T *W = this->spec_.parameters[0].values, *b = this->spec_.parameters[1].values;
     const size_t n = size_t(this->n_), column = 3 * n, x = column * n;
-    ur_.pack(W, column, t, threads);
+    ur_.pack(W, b, column, t, threads);
     ur_a_.pack(W, column, t, threads);
     c_a_.pack(W + 2 * n, column, t, threads);
     x_.pack(W + x, column, t, threads);
-    if (!after_) return c_.pack(W + 2 * n, column, t, threads);
-    ca_.pack(W + 2 * n, column, t, threads);
-    cx_.pack(W + x + 2 * n, column, t, threads);
+    if (!after_) return c_.pack(W + 2 * n, b + 2 * n, column, t, threads);
+    ca_.pack(W + 2 * n, b + 3 * n, column, t, threads);
+    cx_.pack(W + x + 2 * n, b + 2 * n, column, t, threads);
   }
 
  protected:
@@ -50,31 +50,52 @@ class GRU : public ThroughTime<T> {
   int own_rows() const override { return 2 * this->n_; }
 
   void step(const Now& now) const override {
-    const size_t n = size_t(this->n_), state = n * now.w;
     const int* rows = this->counted_.data();
-    const T* b = this->spec_.parameters[1].values;
-    T *u = now.noted, *r = u + state, *c = r + state, *q = q_of(now);
-    ur_(now.block, rows, now.w, b, u, rows);
-    for (size_t k = 0; k < state; k += L) {
+    const size_t state = size_t(this->n_) * now.w, w = size_t(now.w);
+    for (int j = 0; j < ur_.tiles(); ++j) {
+      const int units = ur_(j, now.block, rows, now.w, now.Z);
+      gates(now, ur_.first(j) * w, units * w);
+    }
+    T* const q = q_of(now);
+    for (int j = 0; j < c_.tiles(); ++j) {
+      const size_t first = c_.first(j) * w;
+      int units;
+      if (after_) {
+        ca_(j, now.block, rows, now.w, q + first);
+        units = cx_(j, now.block + state, rows, now.w, now.Z);
+        const T* r = now.noted + state + first;
+        for (size_t k = 0; k < units * w; k += L)
+          store(now.Z + k, fma(load(r + k), load(q + first + k), load(now.Z + k)));
+      } else {
+        units = c_(j, now.block, q_rows_.data(), now.w, now.Z);
+      }
+      renew(now, first, units * w);
+    }
+  }
+
+  // `some` numbers of Z become those of u and r from `first` on; before the product, of q too.
+  void gates(const Now& now, size_t first, size_t some) const {
+    const size_t state = size_t(this->n_) * now.w;
+    T *u = now.noted + first, *r = u + state, *q = q_of(now) + first;
+    for (size_t k = 0; k < some; k += L) {
       Vec<T> gu, gr;
-      quotients(sigmoid_fraction<T>(load(u + k)), sigmoid_fraction<T>(load(r + k)), gu, gr);
+      quotients(sigmoid_fraction<T>(load(now.Z + k)), sigmoid_fraction<T>(load(now.Z + some + k)),
+                gu, gr);
       store(u + k, gu);
       store(r + k, gr);
-      if (!after_) store(q + k, gr * load(now.block + k));
+      if (!after_) store(q + k, gr * load(now.block + first + k));
     }
-    if (after_) {
-      ca_(now.block, rows, now.w, b + 3 * n, q, rows);
-      cx_(now.block + state, rows, now.w, b + 2 * n, c, rows);
-      for (size_t k = 0; k < state; k += L)
-        store(c + k, fma(load(r + k), load(q + k), load(c + k)));
-    } else {
-      c_(now.block, q_rows_.data(), now.w, b + 2 * n, c, rows);
-    }
+  }
+  // And Z_c those of c~ and a.
+  void renew(const Now& now, size_t first, size_t some) const {
+    const size_t state = size_t(this->n_) * now.w;
+    const T *u = now.noted + first, *before = now.block + first;
+    T *c = now.noted + 2 * state + first, *a = now.a + first;
     const Vec<T> one = broadcast(T(1));
-    for (size_t k = 0; k < state; k += L) {
-      const Vec<T> candidate = quotient(tanh_fraction<T>(load(c + k))), gate = load(u + k);
+    for (size_t k = 0; k < some; k += L) {
+      const Vec<T> candidate = quotient(tanh_fraction<T>(load(now.Z + k))), gate = load(u + k);
       store(c + k, candidate);
-      store(now.a + k, fma(gate, candidate, (one - gate) * load(now.block + k)));
+      store(a + k, fma(gate, candidate, (one - gate) * load(before + k)));
     }
   }
 

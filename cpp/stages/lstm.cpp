@@ -16,30 +16,38 @@ class LSTM : public ThroughTime<T> {
   // Of each step u, f, o, c~, then c and tanh(c).
   explicit LSTM(StageSpec<T> spec)
       : ThroughTime<T>(spec, 4, {4 * spec.out.channels}, 0, 6 * spec.out.channels, 2),
-        W_(this->rows_, this->n_ + this->n_x_),
+        W_(4, this->n_, this->n_ + this->n_x_),
         W_a_(this->rows_, this->n_),
         W_x_(this->rows_, this->n_x_) {}
 
   void pack(int t, int threads) override {
     const T* W = this->spec_.parameters[0].values;
     const size_t column = size_t(this->rows_);
-    W_.pack(W, column, t, threads);
+    W_.pack(W, this->spec_.parameters[1].values, column, t, threads);
     W_a_.pack(W, column, t, threads);
     W_x_.pack(W + column * this->n_, column, t, threads);
   }
 
  protected:
   void step(const Now& now) const override {
+    for (int j = 0; j < W_.tiles(); ++j) {
+      const int units = W_(j, now.block, this->counted_.data(), now.w, now.Z);
+      cell(now, size_t(W_.first(j)) * now.w, size_t(units) * now.w);
+    }
+  }
+
+  // `some` numbers of the gates, Z, become those of the state from `first` on.
+  void cell(const Now& now, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
-    T *u = now.noted, *f = u + state, *o = f + state, *candidate = o + state;
-    T *c = candidate + state, *tanh_c = c + state;
-    const T* before = now.noted_before ? now.noted_before + 4 * state : nullptr;
-    W_(now.block, this->counted_.data(), now.w, this->spec_.parameters[1].values, now.noted,
-       this->counted_.data());
-    for (size_t k = 0; k < state; k += L) {
+    T *u = now.noted + first, *f = u + state, *o = f + state, *candidate = o + state;
+    T *c = candidate + state, *tanh_c = c + state, *a = now.a + first;
+    const T* before = now.noted_before ? now.noted_before + 4 * state + first : nullptr;
+    for (size_t k = 0; k < some; k += L) {
+      const T* Z = now.Z + k;
       Vec<T> gu, gf, go, gc;
-      quotients(sigmoid_fraction<T>(load(u + k)), sigmoid_fraction<T>(load(f + k)), gu, gf);
-      quotients(sigmoid_fraction<T>(load(o + k)), tanh_fraction<T>(load(candidate + k)), go, gc);
+      quotients(sigmoid_fraction<T>(load(Z)), sigmoid_fraction<T>(load(Z + some)), gu, gf);
+      quotients(sigmoid_fraction<T>(load(Z + 2 * some)), tanh_fraction<T>(load(Z + 3 * some)), go,
+                gc);
       const Vec<T> now_c = before ? fma(gf, load(before + k), gu * gc) : gu * gc;
       const Vec<T> through = quotient(tanh_fraction<T>(now_c));
       store(u + k, gu);
@@ -48,7 +56,7 @@ class LSTM : public ThroughTime<T> {
       store(candidate + k, gc);
       store(c + k, now_c);
       store(tanh_c + k, through);
-      store(now.a + k, go * through);
+      store(a + k, go * through);
     }
   }
 

@@ -16,23 +16,27 @@ namespace pellucid::PELLUCID_LEVEL::stages {
 // of A and a broadcast; with 16 half as many.
 constexpr int TALL = PELLUCID_BYTES == 64 ? 12 : 6;
 
-// W (n, K) in tiles of TALL rows, within a tile TALL numbers for each k; what the last lacks is 0.
+// W (n, K) in tiles of `tall` rows, within a tile TALL numbers for each k; what it lacks is 0.
 struct Packing {
-  int n = 0, K = 0;
-  int tiles() const { return (n + TALL - 1) / TALL; }
+  int n = 0, K = 0, tall = TALL;
+  int tiles() const { return (n + tall - 1) / tall; }
   size_t size() const { return size_t(tiles()) * TALL * size_t(K); }
   size_t tile(int j) const { return size_t(j) * TALL * size_t(K); }
-  int height(int j) const { return std::min(TALL, n - j * TALL); }
+  int height(int j) const { return std::min(tall, n - j * tall); }
 };
 
-// Tile j of W, whose element (r, k) is at W[r * row + k * column].
+// Tile j of W, whose element (r, k) is at W[r * row + k * column]; its rows in `order`, or as they
+// are.
 template <class T>
-static void pack_tile(const Packing& shape, const T* W, size_t row, size_t column, int j,
-                      T* packed) {
+static void pack_tile(const Packing& shape, const T* W, size_t row, size_t column, int j, T* packed,
+                      const int* order = nullptr) {
   T* to = packed + shape.tile(j);
+  const int first = j * shape.tall;
   for (int k = 0; k < shape.K; ++k, to += TALL)
     for (int r = 0; r < TALL; ++r)
-      to[r] = r < shape.height(j) ? W[size_t(j * TALL + r) * row + size_t(k) * column] : T(0);
+      to[r] = r < shape.height(j)
+                  ? W[size_t(order ? order[first + r] : first + r) * row + size_t(k) * column]
+                  : T(0);
 }
 
 // C[r] = start[r] (null: 0) + sum_k W[r][k] A[k], for R rows of C and NV vectors of examples. Row k
@@ -66,18 +70,24 @@ static void tile_of(int height, const T* W, int K, const T* A, const int* rows, 
   tile<T, R, NV>(W, K, A, rows, width, start, C, to);
 }
 
-// Tile j of C = W A + start, over the whole width.
+// Tile j of W A + `start` of its rows, which go `to` these of C, over the whole width.
 template <class T>
-static void product_tile(const Packing& shape, const T* packed, int j, const T* A, const int* rows,
+static void rows_of_tile(const Packing& shape, const T* packed, int j, const T* A, const int* rows,
                          int width, const T* start, T* C, const int* to) {
   constexpr int L = LANES<T>;
   const T* W = packed + shape.tile(j);
-  const T* from = start ? start + j * TALL : nullptr;
   int e = 0;
   for (; e + 2 * L <= width; e += 2 * L)
-    tile_of<T, 2>(shape.height(j), W, shape.K, A + e, rows, width, from, C + e, to + j * TALL);
-  if (e < width)
-    tile_of<T, 1>(shape.height(j), W, shape.K, A + e, rows, width, from, C + e, to + j * TALL);
+    tile_of<T, 2>(shape.height(j), W, shape.K, A + e, rows, width, start, C + e, to);
+  if (e < width) tile_of<T, 1>(shape.height(j), W, shape.K, A + e, rows, width, start, C + e, to);
+}
+
+// Tile j of C = W A + start.
+template <class T>
+static void product_tile(const Packing& shape, const T* packed, int j, const T* A, const int* rows,
+                         int width, const T* start, T* C, const int* to) {
+  const int first = j * shape.tall;
+  rows_of_tile(shape, packed, j, A, rows, width, start ? start + first : nullptr, C, to + first);
 }
 
 // Inputs and vectors of units of a tile of dW.

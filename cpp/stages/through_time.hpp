@@ -60,6 +60,7 @@ class ThroughTime : public Stage<T> {
     int w;
     T *block, *noted, *a;
     const T* noted_before;  // of the step before; null at the first
+    T* Z;                   // forward: (TALL, width), for a tile
   };
   virtual void step(const Now& now) const = 0;
   // From d of the states after step i that of the states before it, a first, (n, width) each; dZ,
@@ -74,7 +75,7 @@ class ThroughTime : public Stage<T> {
   }
   virtual int own_rows() const { return 0; }
 
-  void forward(const Pass& pass, const T* A_prev, T* A, T* kept, T*) const override {
+  void forward(const Pass& pass, const T* A_prev, T* A, T* kept, T* scratch) const override {
     const int w = pass.width;
     const size_t state = size_t(n_) * w;
     std::memset(static_cast<void*>(kept), 0, state * sizeof(T));
@@ -84,6 +85,7 @@ class ThroughTime : public Stage<T> {
       for (int k = 0; k < n_x_; ++k)
         std::memcpy(now.block + state + size_t(k) * w, A_prev + size_t(x_rows(t)[k]) * w,
                     size_t(w) * sizeof(T));
+      now.Z = scratch;
       step(now);
       if (pass.lengths) hold(now, t, pass.lengths);
       if (sequences_) std::memcpy(A + size_t(t) * state, now.a, state * sizeof(T));
@@ -122,7 +124,9 @@ class ThroughTime : public Stage<T> {
   Now at(int i, T* kept, int w) const {
     T* const block = kept + size_t(i) * block_ * w;
     T* const noted = kept + (size_t(steps_) * block_ + n_ + size_t(i) * noted_) * w;
-    return {w, block, noted, block + size_t(block_) * w, i ? noted - size_t(noted_) * w : nullptr};
+    return {
+        w,      block, noted, block + size_t(block_) * w, i ? noted - size_t(noted_) * w : nullptr,
+        nullptr};
   }
 
   // In D a part's panels follow those of the parts before it, and hold AT_ONCE steps.
@@ -191,26 +195,46 @@ class ThroughTime : public Stage<T> {
   std::vector<int> counted_, x_rows_;  // 0, 1, 2, ...; where x of each step enters
 };
 
-// W, or some rows and columns of it, for a product: C = start + W A.
+// Some gates' rows of W, and some columns, for a product: a tile is the gates of some units, so
+// that they are at hand for what is made of them.
 template <class T>
 class Forward {
  public:
-  // (n, K) of W.
-  Forward(int n, int K) : shape_{n, K}, W_(shape_.size()) {}
-
-  // Thread t's share, from the first number of W, whose columns are `column` apart.
-  void pack(const T* W, size_t column, int t, int threads) {
-    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j)
-      pack_tile(shape_, W, 1, column, j, W_.get());
+  // Gates of n units, and K columns.
+  Forward(int gates, int n, int K)
+      : gates_(gates),
+        units_(TALL / gates),
+        shape_{gates * n, K, units_ * gates},
+        W_(shape_.size()),
+        start_(size_t(gates) * n) {
+    for (int first = 0; first < n; first += units_)
+      for (int gate = 0; gate < gates; ++gate)
+        for (int k = first; k < std::min(first + units_, n); ++k) order_.push_back(gate * n + k);
+    for (int r = 0; r < TALL; ++r) counted_.push_back(r);
   }
-  void operator()(const T* A, const int* rows, int w, const T* start, T* C, const int* to) const {
-    for (int j = 0; j < shape_.tiles(); ++j)
-      product_tile(shape_, W_.get(), j, A, rows, w, start, C, to);
+
+  // Thread t's share, from the first number of W, whose columns are `column` apart, and of b.
+  void pack(const T* W, const T* b, size_t column, int t, int threads) {
+    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j) {
+      pack_tile(shape_, W, 1, column, j, W_.get(), order_.data());
+      for (int r = j * shape_.tall; r < j * shape_.tall + shape_.height(j); ++r)
+        start_[r] = b ? b[order_[r]] : T(0);
+    }
+  }
+  int tiles() const { return shape_.tiles(); }
+  int first(int j) const { return j * units_; }  // unit of tile j
+  // Units of tile j, with Z (gates, units, w) of them.
+  int operator()(int j, const T* A, const int* rows, int w, T* Z) const {
+    rows_of_tile(shape_, W_.get(), j, A, rows, w, start_.get() + j * shape_.tall, Z,
+                 counted_.data());
+    return shape_.height(j) / gates_;
   }
 
  private:
+  int gates_, units_;
   Packing shape_;
-  Buffer<T> W_;
+  Buffer<T> W_, start_;
+  std::vector<int> order_, counted_;
 };
 
 // And for the product backward: dA = W^T dZ.
