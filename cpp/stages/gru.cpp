@@ -52,48 +52,42 @@ class GRU : public ThroughTime<T> {
   void step(const Now& now) const override {
     const int* rows = this->counted_.data();
     const size_t state = size_t(this->n_) * now.w, w = size_t(now.w);
-    for (int j = 0; j < ur_.tiles(); ++j) {
-      const int units = ur_(j, now.block, rows, now.w, now.Z);
-      gates(now, ur_.first(j) * w, units * w);
-    }
-    T* const q = q_of(now);
-    for (int j = 0; j < c_.tiles(); ++j) {
-      const size_t first = c_.first(j) * w;
-      int units;
-      if (after_) {
-        ca_(j, now.block, rows, now.w, q + first);
-        units = cx_(j, now.block + state, rows, now.w, now.Z);
-        const T* r = now.noted + state + first;
-        for (size_t k = 0; k < units * w; k += L)
-          store(now.Z + k, fma(load(r + k), load(q + first + k), load(now.Z + k)));
-      } else {
-        units = c_(j, now.block, q_rows_.data(), now.w, now.Z);
-      }
-      renew(now, first, units * w);
-    }
+    ur_(now.block, rows, now.w, now.Z,
+        [&](int first, int units, const T* Z) { gates(now, Z, first * w, units * w); });
+    if (!after_)
+      return c_(now.block, q_rows_.data(), now.w, now.Z,
+                [&](int first, int units, const T* Z) { renew(now, Z, first * w, units * w); });
+    T *const q = q_of(now), *const r = now.noted + state;
+    ca_(now.block, rows, now.w, now.Z, [&](int first, int units, const T* Z) {
+      std::memcpy(q + first * w, Z, units * w * sizeof(T));
+    });
+    cx_(now.block + state, rows, now.w, now.Z, [&](int first, int units, T* Z) {
+      for (size_t k = 0, at = first * w; k < units * w; k += L)
+        store(Z + k, fma(load(r + at + k), load(q + at + k), load(Z + k)));
+      renew(now, Z, first * w, units * w);
+    });
   }
 
   // `some` numbers of Z become those of u and r from `first` on; before the product, of q too.
-  void gates(const Now& now, size_t first, size_t some) const {
+  void gates(const Now& now, const T* Z, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
     T *u = now.noted + first, *r = u + state, *q = q_of(now) + first;
     for (size_t k = 0; k < some; k += L) {
       Vec<T> gu, gr;
-      quotients(sigmoid_fraction<T>(load(now.Z + k)), sigmoid_fraction<T>(load(now.Z + some + k)),
-                gu, gr);
+      quotients(sigmoid_fraction<T>(load(Z + k)), sigmoid_fraction<T>(load(Z + some + k)), gu, gr);
       store(u + k, gu);
       store(r + k, gr);
       if (!after_) store(q + k, gr * load(now.block + first + k));
     }
   }
   // And Z_c those of c~ and a.
-  void renew(const Now& now, size_t first, size_t some) const {
+  void renew(const Now& now, const T* Z, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
     const T *u = now.noted + first, *before = now.block + first;
     T *c = now.noted + 2 * state + first, *a = now.a + first;
     const Vec<T> one = broadcast(T(1));
     for (size_t k = 0; k < some; k += L) {
-      const Vec<T> candidate = quotient(tanh_fraction<T>(load(now.Z + k))), gate = load(u + k);
+      const Vec<T> candidate = quotient(tanh_fraction<T>(load(Z + k))), gate = load(u + k);
       store(c + k, candidate);
       store(a + k, fma(gate, candidate, (one - gate) * load(before + k)));
     }

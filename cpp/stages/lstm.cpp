@@ -30,20 +30,18 @@ class LSTM : public ThroughTime<T> {
 
  protected:
   void step(const Now& now) const override {
-    for (int j = 0; j < W_.tiles(); ++j) {
-      const int units = W_(j, now.block, this->counted_.data(), now.w, now.Z);
-      cell(now, size_t(W_.first(j)) * now.w, size_t(units) * now.w);
-    }
+    const size_t w = size_t(now.w);
+    W_(now.block, this->counted_.data(), now.w, now.Z,
+       [&](int first, int units, const T* Z) { cell(now, Z, first * w, units * w); });
   }
 
   // `some` numbers of the gates, Z, become those of the state from `first` on.
-  void cell(const Now& now, size_t first, size_t some) const {
+  void cell(const Now& now, const T* Z, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
     T *u = now.noted + first, *f = u + state, *o = f + state, *candidate = o + state;
     T *c = candidate + state, *tanh_c = c + state, *a = now.a + first;
     const T* before = now.noted_before ? now.noted_before + 4 * state + first : nullptr;
-    for (size_t k = 0; k < some; k += L) {
-      const T* Z = now.Z + k;
+    for (size_t k = 0; k < some; k += L, Z += L) {
       Vec<T> gu, gf, go, gc;
       quotients(sigmoid_fraction<T>(load(Z)), sigmoid_fraction<T>(load(Z + some)), gu, gf);
       quotients(sigmoid_fraction<T>(load(Z + 2 * some)), tanh_fraction<T>(load(Z + 3 * some)), go,

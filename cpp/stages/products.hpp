@@ -30,13 +30,13 @@ struct Packing {
 template <class T>
 static void pack_tile(const Packing& shape, const T* W, size_t row, size_t column, int j, T* packed,
                       const int* order = nullptr) {
+  const int height = shape.height(j);
+  size_t from[TALL];
+  for (int r = 0; r < height; ++r)
+    from[r] = size_t(order ? order[j * shape.tall + r] : j * shape.tall + r) * row;
   T* to = packed + shape.tile(j);
-  const int first = j * shape.tall;
-  for (int k = 0; k < shape.K; ++k, to += TALL)
-    for (int r = 0; r < TALL; ++r)
-      to[r] = r < shape.height(j)
-                  ? W[size_t(order ? order[first + r] : first + r) * row + size_t(k) * column]
-                  : T(0);
+  for (int k = 0; k < shape.K; ++k, to += TALL, W += column)
+    for (int r = 0; r < TALL; ++r) to[r] = r < height ? W[from[r]] : T(0);
 }
 
 // C[r] = start[r] (null: 0) + sum_k W[r][k] A[k], for R rows of C and NV vectors of examples. Row k

@@ -27,12 +27,11 @@ class Recurrent : public ThroughTime<T> {
 
  protected:
   void step(const Now& now) const override {
-    for (int j = 0; j < W_.tiles(); ++j) {
-      const size_t at = size_t(W_.first(j)) * now.w;
-      T* Z = this->spec_.needs_Z ? now.noted + at : now.Z;
-      const int units = W_(j, now.block, this->counted_.data(), now.w, Z);
-      this->activate(Z, now.a + at, size_t(units) * now.w);
-    }
+    const size_t w = size_t(now.w);
+    W_(now.block, this->counted_.data(), now.w, now.Z, [&](int first, int units, const T* Z) {
+      if (this->spec_.needs_Z) std::memcpy(now.noted + first * w, Z, units * w * sizeof(T));
+      this->activate(Z, now.a + first * w, units * w);
+    });
   }
 
   void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,

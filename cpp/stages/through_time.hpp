@@ -11,6 +11,74 @@
 
 namespace pellucid::PELLUCID_LEVEL::stages {
 
+// Some gates' rows of W, and some columns, for a product: a tile is the gates of some units, so
+// that they are at hand for what is made of them.
+template <class T>
+class Forward {
+ public:
+  // Gates of n units, and K columns.
+  Forward(int gates, int n, int K)
+      : gates_(gates),
+        units_(TALL / gates),
+        shape_{gates * n, K, units_ * gates},
+        W_(shape_.size()),
+        start_(size_t(gates) * n) {
+    for (int first = 0; first < n; first += units_)
+      for (int gate = 0; gate < gates; ++gate)
+        for (int k = first; k < std::min(first + units_, n); ++k) order_.push_back(gate * n + k);
+    for (int r = 0; r < TALL; ++r) counted_.push_back(r);
+  }
+
+  // Thread t's share, from the first number of W, whose columns are `column` apart, and of b.
+  void pack(const T* W, const T* b, size_t column, int t, int threads) {
+    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j) {
+      pack_tile(shape_, W, 1, column, j, W_.get(), order_.data());
+      for (int r = j * shape_.tall; r < j * shape_.tall + shape_.height(j); ++r)
+        start_[r] = b ? b[order_[r]] : T(0);
+    }
+  }
+  // Z (gates, units, w) of the tiles, a few of them before use(first unit, units, Z) of each: what
+  // is made of the gates takes long and needs company.
+  template <class F>
+  void operator()(const T* A, const int* rows, int w, T* Z, F use) const {
+    for (int j = 0; j < shape_.tiles(); j += TILES) {
+      const int end = std::min(j + TILES, shape_.tiles());
+      for (int i = j; i < end; ++i)
+        rows_of_tile(shape_, W_.get(), i, A, rows, w, start_.get() + i * shape_.tall,
+                     Z + size_t(i - j) * TALL * w, counted_.data());
+      for (int i = j; i < end; ++i)
+        use(i * units_, shape_.height(i) / gates_, Z + size_t(i - j) * TALL * w);
+    }
+  }
+  static constexpr int TILES = 4;
+
+ private:
+  int gates_, units_;
+  Packing shape_;
+  Buffer<T> W_, start_;
+  std::vector<int> order_, counted_;
+};
+
+// And for the product backward: dA = W^T dZ.
+template <class T>
+class Back {
+ public:
+  Back(int n, int K) : shape_{K, n}, W_(shape_.size()) {}
+
+  void pack(const T* W, size_t column, int t, int threads) {
+    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j)
+      pack_tile(shape_, W, column, 1, j, W_.get());
+  }
+  void operator()(const T* dZ, const int* rows, int w, T* dA, const int* to) const {
+    for (int j = 0; j < shape_.tiles(); ++j)
+      product_tile(shape_, W_.get(), j, dZ, rows, w, static_cast<const T*>(nullptr), dA, to);
+  }
+
+ private:
+  Packing shape_;
+  Buffer<T> W_;
+};
+
 template <class T>
 class ThroughTime : public Stage<T> {
  public:
@@ -45,9 +113,11 @@ class ThroughTime : public Stage<T> {
   size_t kept(int width) const override {
     return (size_t(steps_) * (block_ + noted_) + size_t(n_)) * width;
   }
-  // d of the states and of a step's Z, AT_ONCE of these transposed, and what the kind needs.
+  // Tiles of Z; and d of the states and of a step's Z, AT_ONCE of these transposed, and what the
+  // kind needs.
   size_t scratch(int width) const override {
-    return (size_t(3 * carried_) * n_ + derivatives_ + own_rows()) * width + panels_ * panel(width);
+    const size_t back = (size_t(3 * carried_) * n_ + derivatives_ + own_rows()) * width;
+    return std::max(back + panels_ * panel(width), size_t(Forward<T>::TILES) * TALL * width);
   }
 
   int length_after(int length) const override { return length; }
@@ -60,7 +130,7 @@ class ThroughTime : public Stage<T> {
     int w;
     T *block, *noted, *a;
     const T* noted_before;  // of the step before; null at the first
-    T* Z;                   // forward: (TALL, width), for a tile
+    T* Z;                   // forward: for a product's tiles
   };
   virtual void step(const Now& now) const = 0;
   // From d of the states after step i that of the states before it, a first, (n, width) each; dZ,
@@ -193,68 +263,6 @@ class ThroughTime : public Stage<T> {
   int derivatives_ = 0;                // rows of dZ
   size_t panels_ = 0;                  // of D
   std::vector<int> counted_, x_rows_;  // 0, 1, 2, ...; where x of each step enters
-};
-
-// Some gates' rows of W, and some columns, for a product: a tile is the gates of some units, so
-// that they are at hand for what is made of them.
-template <class T>
-class Forward {
- public:
-  // Gates of n units, and K columns.
-  Forward(int gates, int n, int K)
-      : gates_(gates),
-        units_(TALL / gates),
-        shape_{gates * n, K, units_ * gates},
-        W_(shape_.size()),
-        start_(size_t(gates) * n) {
-    for (int first = 0; first < n; first += units_)
-      for (int gate = 0; gate < gates; ++gate)
-        for (int k = first; k < std::min(first + units_, n); ++k) order_.push_back(gate * n + k);
-    for (int r = 0; r < TALL; ++r) counted_.push_back(r);
-  }
-
-  // Thread t's share, from the first number of W, whose columns are `column` apart, and of b.
-  void pack(const T* W, const T* b, size_t column, int t, int threads) {
-    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j) {
-      pack_tile(shape_, W, 1, column, j, W_.get(), order_.data());
-      for (int r = j * shape_.tall; r < j * shape_.tall + shape_.height(j); ++r)
-        start_[r] = b ? b[order_[r]] : T(0);
-    }
-  }
-  int tiles() const { return shape_.tiles(); }
-  int first(int j) const { return j * units_; }  // unit of tile j
-  // Units of tile j, with Z (gates, units, w) of them.
-  int operator()(int j, const T* A, const int* rows, int w, T* Z) const {
-    rows_of_tile(shape_, W_.get(), j, A, rows, w, start_.get() + j * shape_.tall, Z,
-                 counted_.data());
-    return shape_.height(j) / gates_;
-  }
-
- private:
-  int gates_, units_;
-  Packing shape_;
-  Buffer<T> W_, start_;
-  std::vector<int> order_, counted_;
-};
-
-// And for the product backward: dA = W^T dZ.
-template <class T>
-class Back {
- public:
-  Back(int n, int K) : shape_{K, n}, W_(shape_.size()) {}
-
-  void pack(const T* W, size_t column, int t, int threads) {
-    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j)
-      pack_tile(shape_, W, column, 1, j, W_.get());
-  }
-  void operator()(const T* dZ, const int* rows, int w, T* dA, const int* to) const {
-    for (int j = 0; j < shape_.tiles(); ++j)
-      product_tile(shape_, W_.get(), j, dZ, rows, w, static_cast<const T*>(nullptr), dA, to);
-  }
-
- private:
-  Packing shape_;
-  Buffer<T> W_;
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages
