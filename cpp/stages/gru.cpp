@@ -72,13 +72,23 @@ class GRU : public ThroughTime<T> {
   void gates(const Now& now, const T* Z, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
     T *u = now.noted + first, *r = u + state, *q = q_of(now) + first;
-    for (size_t k = 0; k < some; k += L) {
-      Vec<T> gu, gr;
-      quotients(sigmoid_fraction<T>(load(Z + k)), sigmoid_fraction<T>(load(Z + some + k)), gu, gr);
-      store(u + k, gu);
-      store(r + k, gr);
-      if (!after_) store(q + k, gr * load(now.block + first + k));
-    }
+    in_groups<T, 2>(some, [&](auto count, size_t k) {
+      constexpr int N = decltype(count)::value;
+      Vec<T> z[2 * N], gate[2];
+      Fraction<T> f[2 * N];
+      for (int i = 0; i < N; ++i) {
+        z[2 * i] = load(Z + k + i * L);
+        z[2 * i + 1] = load(Z + some + k + i * L);
+      }
+      fractions<T, 2 * N, 2 * N>(z, f);
+      for (int i = 0; i < N; ++i) {
+        const size_t at = k + i * L;
+        quotients(f + 2 * i, gate);
+        store(u + at, gate[0]);
+        store(r + at, gate[1]);
+        if (!after_) store(q + at, gate[1] * load(now.block + first + at));
+      }
+    });
   }
   // And Z_c those of c~ and a.
   void renew(const Now& now, const T* Z, size_t first, size_t some) const {
@@ -86,11 +96,11 @@ class GRU : public ThroughTime<T> {
     const T *u = now.noted + first, *before = now.block + first;
     T *c = now.noted + 2 * state + first, *a = now.a + first;
     const Vec<T> one = broadcast(T(1));
-    for (size_t k = 0; k < some; k += L) {
-      const Vec<T> candidate = quotient(tanh_fraction<T>(load(Z + k))), gate = load(u + k);
+    each_tanh(Z, some, [&](size_t k, Vec<T> candidate) {
+      const Vec<T> gate = load(u + k);
       store(c + k, candidate);
       store(a + k, fma(gate, candidate, (one - gate) * load(before + k)));
-    }
+    });
   }
 
   void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,

@@ -42,20 +42,23 @@ class LSTM : public ThroughTime<T> {
     T *c = candidate + state, *tanh_c = c + state, *a = now.a + first;
     const T* before = now.noted_before ? now.noted_before + 4 * state + first : nullptr;
     for (size_t k = 0; k < some; k += L, Z += L) {
-      Vec<T> gu, gf, go, gc;
-      quotients(sigmoid_fraction<T>(load(Z)), sigmoid_fraction<T>(load(Z + some)), gu, gf);
-      quotients(sigmoid_fraction<T>(load(Z + 2 * some)), tanh_fraction<T>(load(Z + 3 * some)), go,
-                gc);
-      const Vec<T> now_c = before ? fma(gf, load(before + k), gu * gc) : gu * gc;
-      const Vec<T> through = quotient(tanh_fraction<T>(now_c));
-      store(u + k, gu);
-      store(f + k, gf);
-      store(o + k, go);
-      store(candidate + k, gc);
-      store(c + k, now_c);
-      store(tanh_c + k, through);
-      store(a + k, go * through);
+      const Vec<T> z[] = {load(Z), load(Z + some), load(Z + 2 * some), load(Z + 3 * some)};
+      Fraction<T> fraction[4];
+      Vec<T> gate[4];
+      fractions<T, 4, 3>(z, fraction);
+      quotients(fraction, gate);
+      quotients(fraction + 2, gate + 2);
+      store(u + k, gate[0]);
+      store(f + k, gate[1]);
+      store(o + k, gate[2]);
+      store(candidate + k, gate[3]);
+      const Vec<T> entered = gate[0] * gate[3];
+      store(c + k, before ? fma(gate[1], load(before + k), entered) : entered);
     }
+    each_tanh(c, some, [&](size_t k, Vec<T> through) {
+      store(tanh_c + k, through);
+      store(a + k, load(o + k) * through);
+    });
   }
 
   void hold_more(const Now& now, int e) const override {
