@@ -198,17 +198,30 @@ static void transposed(const T* dZ, const int* rows, int n, int width, T* D, siz
   }
 }
 
+// sums (+)= the sums of NV vectors of D's rows; `last` numbers of the last.
+template <class T, int NV>
+static void sum_of_vectors(const T* D, size_t stride, int count, bool go_on, T* sums, int last) {
+  constexpr int L = LANES<T>;
+  Vec<T> sum[NV];
+  for (int v = 0; v < NV; ++v)
+    sum[v] = go_on ? load_up_to(sums + v * L, v < NV - 1 ? L : last) : Vec<T>{};
+  for (int q = 0; q < count; ++q, D += stride)
+    for (int v = 0; v < NV; ++v) sum[v] = sum[v] + load(D + v * L);
+  for (int v = 0; v < NV; ++v) store_up_to(sums + v * L, sum[v], v < NV - 1 ? L : last);
+}
+
 // sums[o] (+)= the sum of D, as above, over its rows, in their order.
 template <class T>
 static void sum_of_rows(const T* D, size_t stride, int count, int n, bool go_on, T* sums,
                         size_t panel = TOGETHER<T>) {
   constexpr int L = LANES<T>;
-  for (int o = 0; o < n; o += L) {
-    const T* const from = D + o / TOGETHER<T> * panel + o % TOGETHER<T>;
-    const int some = std::min(L, n - o);
-    Vec<T> sum = go_on ? load_up_to(sums + o, some) : Vec<T>{};
-    for (int q = 0; q < count; ++q) sum = sum + load(from + size_t(q) * stride);
-    store_up_to(sums + o, sum, some);
+  for (int o = 0; o < n; o += TOGETHER<T>) {
+    const T* from = D + o / TOGETHER<T> * panel;
+    if (n - o >= TOGETHER<T>)
+      sum_of_vectors<T, BROAD>(from, stride, count, go_on, sums + o, L);
+    else
+      for (int p = o; p < n; p += L, from += L)
+        sum_of_vectors<T, 1>(from, stride, count, go_on, sums + p, std::min(L, n - p));
   }
 }
 
