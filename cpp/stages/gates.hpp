@@ -63,6 +63,22 @@ PELLUCID_INLINE void quotients(const Fraction<T>* of, Vec<T>* a) {
   a[1] = of[1].over * (of[0].under * inverse);
 }
 
+// u, f, o and c~ of an LSTM from their z.
+template <class T>
+PELLUCID_INLINE void gates_of_lstm(const Vec<T>* z, Vec<T>* gate) {
+  Fraction<T> f[4];
+  fractions<T, 4, 3>(z, f);
+  quotients(f, gate);
+  quotients(f + 2, gate + 2);
+}
+// u and r of a GRU from theirs, for N vectors of units: u, r, u, r, ...
+template <class T, int N>
+PELLUCID_INLINE void gates_of_gru(const Vec<T>* z, Vec<T>* gate) {
+  Fraction<T> f[2 * N];
+  fractions<T, 2 * N, 2 * N>(z, f);
+  for (int i = 0; i < N; ++i) quotients(f + 2 * i, gate + 2 * i);
+}
+
 // f(number of vectors, k) for the vectors k ... of n numbers, N at a time and the rest one by one.
 template <class T, int N, class F>
 PELLUCID_INLINE void in_groups(size_t n, F f) {

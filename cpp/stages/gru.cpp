@@ -74,19 +74,17 @@ class GRU : public ThroughTime<T> {
     T *u = now.noted + first, *r = u + state, *q = q_of(now) + first;
     in_groups<T, 2>(some, [&](auto count, size_t k) {
       constexpr int N = decltype(count)::value;
-      Vec<T> z[2 * N], gate[2];
-      Fraction<T> f[2 * N];
+      Vec<T> z[2 * N], gate[2 * N];
       for (int i = 0; i < N; ++i) {
         z[2 * i] = load(Z + k + i * L);
         z[2 * i + 1] = load(Z + some + k + i * L);
       }
-      fractions<T, 2 * N, 2 * N>(z, f);
+      gates_of_gru<T, N>(z, gate);
       for (int i = 0; i < N; ++i) {
         const size_t at = k + i * L;
-        quotients(f + 2 * i, gate);
-        store(u + at, gate[0]);
-        store(r + at, gate[1]);
-        if (!after_) store(q + at, gate[1] * load(now.block + first + at));
+        store(u + at, gate[2 * i]);
+        store(r + at, gate[2 * i + 1]);
+        if (!after_) store(q + at, gate[2 * i + 1] * load(now.block + first + at));
       }
     });
   }

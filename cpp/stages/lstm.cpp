@@ -43,11 +43,8 @@ class LSTM : public ThroughTime<T> {
     const T* before = now.noted_before ? now.noted_before + 4 * state + first : nullptr;
     for (size_t k = 0; k < some; k += L, Z += L) {
       const Vec<T> z[] = {load(Z), load(Z + some), load(Z + 2 * some), load(Z + 3 * some)};
-      Fraction<T> fraction[4];
       Vec<T> gate[4];
-      fractions<T, 4, 3>(z, fraction);
-      quotients(fraction, gate);
-      quotients(fraction + 2, gate + 2);
+      gates_of_lstm<T>(z, gate);
       store(u + k, gate[0]);
       store(f + k, gate[1]);
       store(o + k, gate[2]);
