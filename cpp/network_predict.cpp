@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "stages/gates.hpp"
 #include "stages/one.hpp"
 
 namespace pellucid::PELLUCID_LEVEL::stages {
@@ -342,11 +343,12 @@ struct OneLSTM : OneThroughTime<T> {
       this->gate(this->joined.get(), this->n + this->n_x, 0, g, this->b(g), this->z(g));
     T *a = this->state.get(), *c = a + this->padded;
     for (size_t k = 0; k < this->padded; k += L) {
-      const Vec<T> u = sigmoid<T>(load(this->z(0) + k)), f = sigmoid<T>(load(this->z(1) + k));
-      const Vec<T> o = sigmoid<T>(load(this->z(2) + k)), now = tanh<T>(load(this->z(3) + k));
-      const Vec<T> carried = fma(f, load(c + k), u * now);
-      store(c + k, carried);
-      store(a + k, o * tanh<T>(carried));
+      const Vec<T> z[] = {load(this->z(0) + k), load(this->z(1) + k), load(this->z(2) + k),
+                          load(this->z(3) + k)};
+      Vec<T> gate[4];
+      gates_of_lstm<T>(z, gate);
+      store(c + k, fma(gate[1], load(c + k), gate[0] * gate[3]));
+      each_tanh(c + k, L, [&](size_t, Vec<T> shown) { store(a + k, gate[2] * shown); });
     }
   }
 };
@@ -360,7 +362,13 @@ struct OneGRU : OneThroughTime<T> {
     const int n = this->n, n_x = this->n_x;
     T *x = this->joined.get(), *u = this->z(0), *r = this->z(1), *c = this->z(2), *q = this->z(3);
     for (int g = 0; g < 2; ++g) this->gate(x, n + n_x, 0, g, this->b(g), this->z(g));
-    for (size_t k = 0; k < 2 * this->padded; k += L) store(u + k, sigmoid<T>(load(u + k)));
+    for (size_t k = 0; k < this->padded; k += L) {
+      const Vec<T> z[] = {load(u + k), load(r + k)};
+      Vec<T> gate[2];
+      gates_of_gru<T, 1>(z, gate);
+      store(u + k, gate[0]);
+      store(r + k, gate[1]);
+    }
     T* a = this->state.get();
     if (after) {
       this->gate(x, n, 0, 2, this->b(3), q);
@@ -373,10 +381,10 @@ struct OneGRU : OneThroughTime<T> {
       this->gate(x + n, n_x, n, 2, c, c);
     }
     const Vec<T> one = broadcast(T(1));
-    for (size_t k = 0; k < this->padded; k += L) {
-      const Vec<T> candidate = tanh<T>(load(c + k)), gate = load(u + k);
+    each_tanh(c, this->padded, [&](size_t k, Vec<T> candidate) {
+      const Vec<T> gate = load(u + k);
       store(a + k, fma(gate, candidate, (one - gate) * load(a + k)));
-    }
+    });
   }
   bool after;
 };

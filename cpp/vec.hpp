@@ -186,12 +186,26 @@ PELLUCID_INLINE Vec<T> abs(Vec<T> v) {
 // instructions return their second operand where one is NaN.)
 template <class T>
 PELLUCID_INLINE Vec<T> max(Vec<T> v, Vec<T> bound) {
+#if PELLUCID_BYTES == 64
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_max_ps((__mmask16)-1, (__m512)bound, (__m512)v);
+  else
+    return (Vec<T>)_mm512_maskz_max_pd((__mmask8)-1, (__m512d)bound, (__m512d)v);
+#else
   return select<T>(v < bound, bound, v);
+#endif
 }
 
 template <class T>
 PELLUCID_INLINE Vec<T> min(Vec<T> v, Vec<T> bound) {
+#if PELLUCID_BYTES == 64
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_min_ps((__mmask16)-1, (__m512)bound, (__m512)v);
+  else
+    return (Vec<T>)_mm512_maskz_min_pd((__mmask8)-1, (__m512d)bound, (__m512d)v);
+#else
   return select<T>(v > bound, bound, v);
+#endif
 }
 
 #if PELLUCID_BYTES == 64

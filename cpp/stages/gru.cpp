@@ -1,6 +1,7 @@
 // GRU: with u and r of sigmoid(W_ur [a<t-1>; x<t>] + b_ur), a<t> = u * c~ + (1 - u) * a<t-1>, where
 // c~ = tanh(W_c [q; x] + b_c) of q = r * a<t-1>, or, with the reset after the product,
 // c~ = tanh(W_cx x + b_c + r * q) of q = W_ca a<t-1> + b_q.
+#include "gates.hpp"
 #include "through_time.hpp"
 
 namespace pellucid::PELLUCID_LEVEL::stages {
@@ -16,14 +17,14 @@ class GRU : public ThroughTime<T> {
   // Of each step u, r, c~ and, with the reset after, q, whose derivative stands behind dZ; before,
   // q stands in the block behind x.
   explicit GRU(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 3, spec.whole("reset_after") ? 4 : 3,
+      : ThroughTime<T>(spec, 3, parts(spec.out.channels, spec.whole("reset_after")),
                        spec.whole("reset_after") ? 0 : spec.out.channels,
                        (spec.whole("reset_after") ? 4 : 3) * spec.out.channels, 1),
         after_(this->spec_.whole("reset_after")),
-        ur_(2 * this->n_, this->n_ + this->n_x_),
-        ca_(this->n_, this->n_),
-        cx_(this->n_, this->n_x_),
-        c_(this->n_, this->n_ + this->n_x_),
+        ur_(2, this->n_, this->n_ + this->n_x_),
+        ca_(1, this->n_, this->n_),
+        cx_(1, this->n_, this->n_x_),
+        c_(1, this->n_, this->n_ + this->n_x_),
         ur_a_(2 * this->n_, this->n_),
         c_a_(this->n_, this->n_),
         x_(3 * this->n_, this->n_x_) {
@@ -33,15 +34,15 @@ class GRU : public ThroughTime<T> {
   }
 
   void pack(int t, int threads) override {
-    const T* W = this->spec_.parameters[0].values;
+    const T *W = this->spec_.parameters[0].values, *b = this->spec_.parameters[1].values;
     const size_t n = size_t(this->n_), column = 3 * n, x = column * n;
-    ur_.pack(W, column, t, threads);
+    ur_.pack(W, b, column, t, threads);
     ur_a_.pack(W, column, t, threads);
     c_a_.pack(W + 2 * n, column, t, threads);
     x_.pack(W + x, column, t, threads);
-    if (!after_) return c_.pack(W + 2 * n, column, t, threads);
-    ca_.pack(W + 2 * n, column, t, threads);
-    cx_.pack(W + x + 2 * n, column, t, threads);
+    if (!after_) return c_.pack(W + 2 * n, b + 2 * n, column, t, threads);
+    ca_.pack(W + 2 * n, b + 3 * n, column, t, threads);
+    cx_.pack(W + x + 2 * n, b + 2 * n, column, t, threads);
   }
 
  protected:
@@ -49,27 +50,55 @@ class GRU : public ThroughTime<T> {
   int own_rows() const override { return 2 * this->n_; }
 
   void step(const Now& now) const override {
-    const size_t n = size_t(this->n_), state = n * now.w;
     const int* rows = this->counted_.data();
-    const T* b = this->spec_.parameters[1].values;
-    T *u = now.noted, *r = u + state, *c = r + state, *q = q_of(now);
-    ur_(now.block, rows, now.w, b, u, rows);
-    for (size_t k = 0; k < 2 * state; k += L) store(u + k, sigmoid<T>(load(u + k)));
-    if (after_) {
-      ca_(now.block, rows, now.w, b + 3 * n, q, rows);
-      cx_(now.block + state, rows, now.w, b + 2 * n, c, rows);
-      for (size_t k = 0; k < state; k += L)
-        store(c + k, fma(load(r + k), load(q + k), load(c + k)));
-    } else {
-      for (size_t k = 0; k < state; k += L) store(q + k, load(r + k) * load(now.block + k));
-      c_(now.block, q_rows_.data(), now.w, b + 2 * n, c, rows);
-    }
+    const size_t state = size_t(this->n_) * now.w, w = size_t(now.w);
+    ur_(now.block, rows, now.w, now.Z,
+        [&](int first, int units, const T* Z) { gates(now, Z, first * w, units * w); });
+    if (!after_)
+      return c_(now.block, q_rows_.data(), now.w, now.Z,
+                [&](int first, int units, const T* Z) { renew(now, Z, first * w, units * w); });
+    T *const q = q_of(now), *const r = now.noted + state;
+    ca_(now.block, rows, now.w, now.Z, [&](int first, int units, const T* Z) {
+      std::memcpy(q + first * w, Z, units * w * sizeof(T));
+    });
+    cx_(now.block + state, rows, now.w, now.Z, [&](int first, int units, T* Z) {
+      for (size_t k = 0, at = first * w; k < units * w; k += L)
+        store(Z + k, fma(load(r + at + k), load(q + at + k), load(Z + k)));
+      renew(now, Z, first * w, units * w);
+    });
+  }
+
+  // `some` numbers of Z become those of u and r from `first` on; before the product, of q too.
+  void gates(const Now& now, const T* Z, size_t first, size_t some) const {
+    const size_t state = size_t(this->n_) * now.w;
+    T *u = now.noted + first, *r = u + state, *q = q_of(now) + first;
+    in_groups<T, 2>(some, [&](auto count, size_t k) {
+      constexpr int N = decltype(count)::value;
+      Vec<T> z[2 * N], gate[2 * N];
+      for (int i = 0; i < N; ++i) {
+        z[2 * i] = load(Z + k + i * L);
+        z[2 * i + 1] = load(Z + some + k + i * L);
+      }
+      gates_of_gru<T, N>(z, gate);
+      for (int i = 0; i < N; ++i) {
+        const size_t at = k + i * L;
+        store(u + at, gate[2 * i]);
+        store(r + at, gate[2 * i + 1]);
+        if (!after_) store(q + at, gate[2 * i + 1] * load(now.block + first + at));
+      }
+    });
+  }
+  // And Z_c those of c~ and a.
+  void renew(const Now& now, const T* Z, size_t first, size_t some) const {
+    const size_t state = size_t(this->n_) * now.w;
+    const T *u = now.noted + first, *before = now.block + first;
+    T *c = now.noted + 2 * state + first, *a = now.a + first;
     const Vec<T> one = broadcast(T(1));
-    for (size_t k = 0; k < state; k += L) {
-      const Vec<T> candidate = tanh<T>(load(c + k)), gate = load(u + k);
+    each_tanh(Z, some, [&](size_t k, Vec<T> candidate) {
+      const Vec<T> gate = load(u + k);
       store(c + k, candidate);
-      store(now.a + k, fma(gate, candidate, (one - gate) * load(now.block + k)));
-    }
+      store(a + k, fma(gate, candidate, (one - gate) * load(before + k)));
+    });
   }
 
   void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,
@@ -113,21 +142,23 @@ class GRU : public ThroughTime<T> {
     const int* rows = this->counted_.data();
     const size_t column = size_t(3 * n);
     T* const dW = gradients[0];
-    this->sum_gradient(blocks, rows, n + n_x, steps, w, count, D, 0, 2 * n, dW, add);
+    this->sum_gradient(blocks, rows, n + n_x, steps, w, count, D, 0, dW, add);
     if (!after_) {
-      this->sum_gradient(blocks, q_rows_.data(), n + n_x, steps, w, count, D, 2 * n, n, dW + 2 * n,
-                         add);
+      this->sum_gradient(blocks, q_rows_.data(), n + n_x, steps, w, count, D, 1, dW + 2 * n, add);
     } else {
-      this->sum_gradient(blocks, rows, n, steps, w, count, D, 3 * n, n, dW + 2 * n, add);
-      this->sum_gradient(blocks, rows + n, n_x, steps, w, count, D, 2 * n, n,
-                         dW + column * n + 2 * n, add);
+      this->sum_gradient(blocks, rows, n, steps, w, count, D, 2, dW + 2 * n, add);
+      this->sum_gradient(blocks, rows + n, n_x, steps, w, count, D, 1, dW + column * n + 2 * n,
+                         add);
     }
-    for (int s = 0; s < steps; ++s)
-      sum_of_rows(D + size_t(s) * w * this->stride_, this->stride_, count, (after_ ? 4 : 3) * n,
-                  add || s > 0, gradients[1]);
+    for (int part = 0; part < (after_ ? 3 : 2); ++part)
+      this->sum_bias(steps, w, count, D, part, gradients[1] + (part ? part + 1 : 0) * n, add);
   }
 
  private:
+  // Of u and r, of c~ and of q.
+  static std::vector<int> parts(int n, bool after) {
+    return after ? std::vector<int>{2 * n, n, n} : std::vector<int>{2 * n, n};
+  }
   T* q_of(const Now& now) const {
     return after_ ? now.noted + size_t(3 * this->n_) * now.w
                   : now.block + size_t(this->n_ + this->n_x_) * now.w;

@@ -1,5 +1,6 @@
 // LSTM: with the gates of W [a<t-1>; x<t>] + b in the order u, f, o, c~,
 // c<t> = u * c~ + f * c<t-1>, a<t> = o * tanh(c<t>).
+#include "gates.hpp"
 #include "through_time.hpp"
 
 namespace pellucid::PELLUCID_LEVEL::stages {
@@ -14,40 +15,47 @@ class LSTM : public ThroughTime<T> {
 
   // Of each step u, f, o, c~, then c and tanh(c).
   explicit LSTM(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 4, 4, 0, 6 * spec.out.channels, 2),
-        W_(this->rows_, this->n_ + this->n_x_),
+      : ThroughTime<T>(spec, 4, {4 * spec.out.channels}, 0, 6 * spec.out.channels, 2),
+        W_(4, this->n_, this->n_ + this->n_x_),
         W_a_(this->rows_, this->n_),
         W_x_(this->rows_, this->n_x_) {}
 
   void pack(int t, int threads) override {
     const T* W = this->spec_.parameters[0].values;
     const size_t column = size_t(this->rows_);
-    W_.pack(W, column, t, threads);
+    W_.pack(W, this->spec_.parameters[1].values, column, t, threads);
     W_a_.pack(W, column, t, threads);
     W_x_.pack(W + column * this->n_, column, t, threads);
   }
 
  protected:
   void step(const Now& now) const override {
+    const size_t w = size_t(now.w);
+    W_(now.block, this->counted_.data(), now.w, now.Z,
+       [&](int first, int units, const T* Z) { cell(now, Z, first * w, units * w); });
+  }
+
+  // `some` numbers of the gates, Z, become those of the state from `first` on.
+  void cell(const Now& now, const T* Z, size_t first, size_t some) const {
     const size_t state = size_t(this->n_) * now.w;
-    T *u = now.noted, *f = u + state, *o = f + state, *candidate = o + state;
-    T *c = candidate + state, *tanh_c = c + state;
-    const T* before = now.noted_before ? now.noted_before + 4 * state : nullptr;
-    W_(now.block, this->counted_.data(), now.w, this->spec_.parameters[1].values, now.noted,
-       this->counted_.data());
-    for (size_t k = 0; k < state; k += L) {
-      const Vec<T> gu = sigmoid<T>(load(u + k)), gf = sigmoid<T>(load(f + k));
-      const Vec<T> go = sigmoid<T>(load(o + k)), gc = tanh<T>(load(candidate + k));
-      const Vec<T> now_c = before ? fma(gf, load(before + k), gu * gc) : gu * gc;
-      const Vec<T> through = tanh<T>(now_c);
-      store(u + k, gu);
-      store(f + k, gf);
-      store(o + k, go);
-      store(candidate + k, gc);
-      store(c + k, now_c);
-      store(tanh_c + k, through);
-      store(now.a + k, go * through);
+    T *u = now.noted + first, *f = u + state, *o = f + state, *candidate = o + state;
+    T *c = candidate + state, *tanh_c = c + state, *a = now.a + first;
+    const T* before = now.noted_before ? now.noted_before + 4 * state + first : nullptr;
+    for (size_t k = 0; k < some; k += L, Z += L) {
+      const Vec<T> z[] = {load(Z), load(Z + some), load(Z + 2 * some), load(Z + 3 * some)};
+      Vec<T> gate[4];
+      gates_of_lstm<T>(z, gate);
+      store(u + k, gate[0]);
+      store(f + k, gate[1]);
+      store(o + k, gate[2]);
+      store(candidate + k, gate[3]);
+      const Vec<T> entered = gate[0] * gate[3];
+      store(c + k, before ? fma(gate[1], load(before + k), entered) : entered);
     }
+    each_tanh(c, some, [&](size_t k, Vec<T> through) {
+      store(tanh_c + k, through);
+      store(a + k, load(o + k) * through);
+    });
   }
 
   void hold_more(const Now& now, int e) const override {

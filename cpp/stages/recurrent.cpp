@@ -12,25 +12,26 @@ class Recurrent : public ThroughTime<T> {
 
   // Z is noted where g' cannot be had from a.
   explicit Recurrent(StageSpec<T> spec)
-      : ThroughTime<T>(spec, 1, 1, 0, spec.needs_Z ? spec.out.channels : 0, 1),
-        W_(this->n_, this->n_ + this->n_x_),
+      : ThroughTime<T>(spec, 1, {spec.out.channels}, 0, spec.needs_Z ? spec.out.channels : 0, 1),
+        W_(1, this->n_, this->n_ + this->n_x_),
         W_a_(this->n_, this->n_),
         W_x_(this->n_, this->n_x_) {}
 
   void pack(int t, int threads) override {
     const T* W = this->spec_.parameters[0].values;
     const size_t column = size_t(this->n_);
-    W_.pack(W, column, t, threads);
+    W_.pack(W, this->spec_.parameters[1].values, column, t, threads);
     W_a_.pack(W, column, t, threads);
     W_x_.pack(W + column * this->n_, column, t, threads);
   }
 
  protected:
   void step(const Now& now) const override {
-    T* Z = this->spec_.needs_Z ? now.noted : now.a;
-    W_(now.block, this->counted_.data(), now.w, this->spec_.parameters[1].values, Z,
-       this->counted_.data());
-    this->activate(Z, now.a, size_t(this->n_) * now.w);
+    const size_t w = size_t(now.w);
+    W_(now.block, this->counted_.data(), now.w, now.Z, [&](int first, int units, const T* Z) {
+      if (this->spec_.needs_Z) std::memcpy(now.noted + first * w, Z, units * w * sizeof(T));
+      this->activate(Z, now.a + first * w, units * w);
+    });
   }
 
   void step_back(const Now& now, const T* d, T* d_before, T* dZ, T* dA_prev, const int* x_rows,
