@@ -44,6 +44,7 @@ class FusedSession(Session):
         self.batch_size, self._interrupted = job.batch_size, job.interrupted
         self._n_outputs = math.prod(self.layers[-1].output_shape)
         self._ahead = False  # of the network's arrays
+        self._looked_at = False  # by other code, which may have written into X, since the last run
         self._prepared: dict[str, list[tuple[Any, Any]]] = {}
         self._slots = {
             slot_name(slot, letter, layer): np.zeros_like(W, order="F")
@@ -92,6 +93,9 @@ class FusedSession(Session):
         learning_rate: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         costs = np.empty(last - first)
+        if self._looked_at:
+            self._session.forget()
+            self._looked_at = False
         part = slice(first * self.batch_size, last * self.batch_size)
         columns = examples.columns(order, part)
         if columns is not None:  # those of these steps alone
@@ -187,6 +191,7 @@ class FusedSession(Session):
     def read_back(self) -> None:
         self.write_back()
         self._read()
+        self._looked_at = True
 
     def state(self) -> State:
         self._session.write_memory()
