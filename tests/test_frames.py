@@ -248,7 +248,7 @@ BAD: list[tuple[Any, str]] = [
         r"X: infinite values in 2 columns: 'a' \(1 row: 2\), 'b' \(1 row: 1\)\. Rows are counted",
     ),
     (
-        {"a": [1e30, 2, 1e39, -1e39, 1e39]},
+        {"a": [1e300, 2, 1e39, -1e39, 1e39]},
         r"beyond 1e\+38, too large to compute with, in 1 column: 'a' \(4 rows: 1, 3, 4, \.\.\.\)",
     ),
     ({"a": [10**400]}, "infinite values in 1 column: 'a'"),
@@ -401,6 +401,7 @@ NUMBERS = {
     "floats": pd.DataFrame({"a": [1.5, np.nan, -2.0], "b": [0.0, 3.0, 1e30]}),
     "all kinds": pd.DataFrame(
         {
+            **{f"f8 {k}": [0.5, k, np.nan] for k in range(6)},
             "f4": np.array([0.1, np.nan, 3], np.float32),
             "f2": np.array([0.1, 2, 3], np.float16),
             "i1": np.array([-128, 0, 127], np.int8),
