@@ -41,8 +41,8 @@ T* pointer(const nb::handle& array) {
   return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
 }
 
-// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: T, int32 and int64.
-template <class T>
+// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: floats or doubles, int32,
+// int64.
 Rows rows_of(const nb::object& X) {
   Rows rows;
   if (nb::isinstance<nb::tuple>(X)) {
@@ -50,7 +50,11 @@ Rows rows_of(const nb::object& X) {
     const auto starts = nb::cast<nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>>(
         parts[2], /*convert=*/false);
     rows.sparse = true;
-    rows.values = pointer<const T>(parts[0]);
+    const auto values = nb::cast<AnyArray>(parts[0]);
+    rows.kind = kind_of(values.dtype());
+    if (rows.kind != Rows::F32 && rows.kind != Rows::F64)
+      throw std::invalid_argument("the values of a sparse X must be float32 or float64");
+    rows.values = values.data();
     rows.inputs = pointer<const std::int32_t>(parts[1]);
     rows.starts = starts.data();
     rows.examples = std::int64_t(starts.shape(0)) - 1;
@@ -120,7 +124,7 @@ class PySession {
           std::int64_t m, int first, int last, const ConstDoubles& rates,
           const std::optional<ConstDoubles>& weights, const Doubles& costs,
           const nb::object& interrupted) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     Interruption watch{interrupted};
     int done;
@@ -138,7 +142,7 @@ class PySession {
                    std::int64_t m, const std::optional<ConstDoubles>& weights,
                    std::int64_t position, double whole_weight, const nb::list& dW,
                    const nb::list& db) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(pointer<T>(each));
@@ -160,7 +164,7 @@ class PySession {
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                 std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = pointer<T>(out);
     double* each = pointer<double>(losses);
@@ -247,7 +251,7 @@ class PyPredictor {
   // X is sparse, as for a session.
   void run_sparse(const nb::tuple& X,
                   const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     if (std::int64_t(out.shape(0)) != rows.examples || int(out.shape(1)) != predictor_.n_out())
       throw std::invalid_argument("out must be (m, n[L])");
     predictor_.run_sparse(rows, out.data());

@@ -11,7 +11,7 @@
 namespace pellucid::PELLUCID_LEVEL {
 
 // Examples where the caller keeps them: dense with strides in elements, or sparse with the entries
-// of an example together (CSC of X, CSR of rows), whose values are the session's T.
+// of an example together (CSC of X, CSR of rows), whose values are floats or doubles.
 struct Rows {
   enum Kind { F32, F64, U8, I32, I64 };
   Kind kind = F32;
@@ -24,10 +24,16 @@ struct Rows {
 
   int number_size() const { return kind == U8 ? 1 : kind == F32 || kind == I32 ? 4 : 8; }
 
-  template <class T>
-  Entries<T> entries(std::int64_t example) const {
+  template <class S>
+  Entries<S> entries(std::int64_t example) const {
     const std::int64_t at = starts[example];
-    return {static_cast<const T*>(values) + at, inputs + at, starts[example + 1] - at};
+    return {static_cast<const S*>(values) + at, inputs + at, starts[example + 1] - at};
+  }
+
+  // Call f with a number of the type of the entries' values.
+  template <class F>
+  void with_values(F f) const {
+    kind == F32 ? f(float()) : f(double());
   }
 };
 
