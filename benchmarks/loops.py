@@ -60,6 +60,8 @@ def logistic_numpy(X: Any, Y: Any, w: Any, b: float) -> tuple[Any, float]:
 class EpochTimes(Callback):
     """Seconds of each epoch."""
 
+    writes = False
+
     def __init__(self) -> None:
         self.seconds: list[float] = []
 

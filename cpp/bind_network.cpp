@@ -87,7 +87,7 @@ class PyNetwork : public PyTraining<T, NetworkSession<T>> {
   double gradients(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                    std::int64_t m, const std::optional<ConstDoubles>& weights,
                    std::int64_t position, double whole_weight, const nb::list& d) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     const std::vector<T*> to = pointers<T>(d);
     nb::gil_scoped_release release;

@@ -35,7 +35,7 @@ class PySession : public PyTraining<T, Session<T>> {
                    std::int64_t m, const std::optional<ConstDoubles>& weights,
                    std::int64_t position, double whole_weight, const nb::list& dW,
                    const nb::list& db) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     std::vector<T*> to_W, to_b;
     for (const auto& each : dW) to_W.push_back(pointer<T>(each));
@@ -103,7 +103,7 @@ class PyPredictor {
   // X is sparse, as for a session.
   void run_sparse(const nb::tuple& X,
                   const nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     if (std::int64_t(out.shape(0)) != rows.examples || int(out.shape(1)) != predictor_.n_out())
       throw std::invalid_argument("out must be (m, n[L])");
     predictor_.run_sparse(rows, out.data());

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "bind.hpp"
-#include "examples.hpp"
+#include "rows.hpp"
 #include "training.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
@@ -45,22 +45,25 @@ T* pointer(const nb::handle& array) {
   return nb::cast<nb::ndarray<T, nb::device::cpu>>(array, CONVERT).data();
 }
 
-// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: T, int32 and int64; or a
-// pair of such an X and the lengths of its sequences.
-template <class T>
-Rows rows_of(const nb::object& X) {
+// X is an (n[0], m) array, or (data, indices, indptr) of a CSC matrix: floats or doubles, int32,
+// int64; or a pair of such an X and the lengths of its sequences.
+inline Rows rows_of(const nb::object& X) {
   Rows rows;
   if (nb::isinstance<nb::tuple>(X)) {
     const auto parts = nb::cast<nb::tuple>(X);
     if (parts.size() == 2) {
-      rows = rows_of<T>(parts[0]);
+      rows = rows_of(parts[0]);
       rows.lengths = pointer<const std::int64_t>(parts[1]);
       return rows;
     }
     const auto starts = nb::cast<nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu>>(
         parts[2], /*convert=*/false);
+    const auto values = nb::cast<AnyArray>(parts[0]);
     rows.sparse = true;
-    rows.values = pointer<const T>(parts[0]);
+    rows.kind = kind_of(values.dtype());
+    if (rows.kind != Rows::F32 && rows.kind != Rows::F64)
+      throw std::invalid_argument("the values of a sparse X must be float32 or float64");
+    rows.values = values.data();
     rows.inputs = pointer<const std::int32_t>(parts[1]);
     rows.starts = starts.data();
     rows.examples = std::int64_t(starts.shape(0)) - 1;
@@ -146,7 +149,7 @@ class PyTraining {
           std::int64_t m, int first, int last, const ConstDoubles& rates,
           const std::optional<ConstDoubles>& weights, const Doubles& costs,
           const nb::object& interrupted) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     Interruption watch{interrupted};
     int done;
@@ -163,7 +166,7 @@ class PyTraining {
   void evaluate(const nb::object& X, const nb::object& Y, const std::optional<Order>& order,
                 std::int64_t m, const std::optional<ConstDoubles>& weights, const nb::object& out,
                 const nb::object& losses) {
-    const Rows rows = rows_of<T>(X);
+    const Rows rows = rows_of(X);
     const Targets<T> targets = targets_of<T>(Y);
     T* to = pointer<T>(out);
     double* each = pointer<double>(losses);

@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "examples.hpp"
+#include "rows.hpp"
 #include "shares.hpp"
 #include "slices.hpp"
 #include "team.hpp"

@@ -64,8 +64,7 @@ class NetworkPredictor {
 
   // `out` gets n_out numbers an example; x has n_in consecutive numbers an example.
   void run(const T* x, int m, T* out) {
-    const stages::Shape& last = ones_.back()->spec().out;
-    const int n = last.sequence ? last.channels : last.n();
+    const int n = ones_.back()->spec().out.channels;  // of each step or place
     for (int i = 0; i < m; ++i, x += n_in(), out += n_out()) {
       for (size_t s = 0; s < ones_.size(); ++s) {
         entered_.clear();

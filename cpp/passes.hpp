@@ -205,21 +205,26 @@ void Session<T>::gather_dense(const Batch& batch, int r0, int r1, const S* value
 template <class T>
 void Session<T>::gather_sparse(const Batch& batch, int r0, int r1) {
   T* to = input_[batch.side].get();
-  for (int r = r0; r < r1; ++r) {
-    for (int p = 0; p < stages_[0].in_panels; ++p)
-      std::memset(static_cast<void*>(to + p * stride() + size_t(r) * P), 0, P * sizeof(T));
-    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
-    for (std::ptrdiff_t q = 0; q < x.n; ++q)
-      to[size_t(x.inputs[q] / P) * stride() + size_t(r) * P + x.inputs[q] % P] += x.values[q];
-  }
+  batch.X->with_values([&](auto number) {
+    for (int r = r0; r < r1; ++r) {
+      for (int p = 0; p < stages_[0].in_panels; ++p)
+        std::memset(static_cast<void*>(to + p * stride() + size_t(r) * P), 0, P * sizeof(T));
+      const auto x = batch.X->template entries<decltype(number)>(batch.example(r));
+      for (std::ptrdiff_t q = 0; q < x.n; ++q)
+        to[size_t(x.inputs[q] / P) * stride() + size_t(r) * P + x.inputs[q] % P] += T(x.values[q]);
+    }
+  });
 }
 
 // The entries of some rows and panels of inputs, for dW.
 template <class T>
 void Session<T>::turn(const Batch& batch, int which, Share inputs, Share rows) {
   const Batch own = batch;
-  turned_[size_t(which)].turn(inputs.begin, inputs.end, rows.begin, rows.end,
-                              [&](int r) { return own.X->template entries<T>(own.example(r)); });
+  own.X->with_values([&](auto number) {
+    turned_[size_t(which)].turn(inputs.begin, inputs.end, rows.begin, rows.end, [&](int r) {
+      return own.X->template entries<decltype(number)>(own.example(r));
+    });
+  });
 }
 
 // Those that hold panel i of the inputs: of a part, or of the first thread that has it.
@@ -395,9 +400,12 @@ void Session<T>::forward_sparse(const Batch& batch, int p0, int p1, int r0, int 
   const Places at = in_place ? Places{size_t(stage.spec.n_out), size_t(P)}
                              : Places{size_t(P), size_t(stage.depth_in) * P};
   const int end = std::min(stage.spec.n_out, p1 * P);
-  for (int r = r0; r < r1; ++r)
-    sparse_nn(batch.X->template entries<T>(batch.example(r)), W, at, !in_place, stage.b.get(),
-              out + size_t(r) * P, stride(), p0 * P, end, finish.from(size_t(r) * P));
+  batch.X->with_values([&](auto number) {
+    for (int r = r0; r < r1; ++r)
+      sparse_nn(batch.X->template entries<decltype(number)>(batch.example(r)), W, at, !in_place,
+                stage.b.get(), out + size_t(r) * P, stride(), p0 * P, end,
+                finish.from(size_t(r) * P));
+  });
 }
 
 // The same of a first layer that is also the last, of few units.
@@ -406,14 +414,16 @@ void Session<T>::dots_sparse(const Batch& batch, int r0, int r1) {
   Stage<T>& stage = stages_[0];
   const int n = stage.spec.n_out;
   const T* W = stage.in_place ? stage.lecture_W.values : stage.Wf.get();
-  for (int r = r0; r < r1; ++r) {
-    const Entries<T> x = batch.X->template entries<T>(batch.example(r));
-    for (int o = 0; o < n; ++o)
-      stage.Z[size_t(o) * capacity_ + r] =
-          stage.in_place
-              ? sparse_dot(x, W, stage.b[o], [&](int k) { return size_t(k) * n + o; })
-              : sparse_dot(x, W, stage.b[o], [&](int k) { return stage.narrow_place(k, o); });
-  }
+  batch.X->with_values([&](auto number) {
+    for (int r = r0; r < r1; ++r) {
+      const auto x = batch.X->template entries<decltype(number)>(batch.example(r));
+      for (int o = 0; o < n; ++o)
+        stage.Z[size_t(o) * capacity_ + r] =
+            stage.in_place
+                ? sparse_dot(x, W, stage.b[o], [&](int k) { return size_t(k) * n + o; })
+                : sparse_dot(x, W, stage.b[o], [&](int k) { return stage.narrow_place(k, o); });
+    }
+  });
 }
 
 // A = g(Z) on rows of one panel.

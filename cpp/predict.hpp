@@ -46,21 +46,13 @@ class Predictor {
 
   // The same of sparse examples; the first stage is dense.
   void run_sparse(const Rows& X, T* out) {
-    const PredictStage<T>& first = stages_[0];
-    for (std::int64_t i = 0; i < X.examples; ++i) {
-      const Entries<T> x = X.entries<T>(i);
-      const int n = first.n_out;
-      if (is_narrow(first)) {
-        for (int j = 0; j < n; ++j)
-          here_[j] = sparse_dot(x, first.W, first.b[j], [&](int k) { return size_t(k) * n + j; });
-      } else {
-        std::memcpy(there_.get(), first.b, n * sizeof(T));  // with room for whole vectors
-        sparse_nn(x, first.W, {size_t(n), PANEL<T>}, false, there_.get(), here_.get(), PANEL<T>, 0,
-                  n, AsIs<T>{});
+    X.with_values([&](auto number) {
+      for (std::int64_t i = 0; i < X.examples; ++i) {
+        first(X.entries<decltype(number)>(i));
+        if (stages_.size() > 1) activate(stages_[0]);
+        rest(1, out + i * n_out());
       }
-      if (stages_.size() > 1) activate(first);
-      rest(1, out + i * n_out());
-    }
+    });
   }
 
  private:
@@ -68,6 +60,21 @@ class Predictor {
 
   bool is_narrow(const PredictStage<T>& stage) const {
     return stage.dense && &stage == &stages_.back() && stage.n_out <= NARROW<T>;
+  }
+
+  // The first stage of an example from its entries.
+  template <class S>
+  void first(Entries<S> x) {
+    const PredictStage<T>& stage = stages_[0];
+    const int n = stage.n_out;
+    if (is_narrow(stage)) {
+      for (int j = 0; j < n; ++j)
+        here_[j] = sparse_dot(x, stage.W, stage.b[j], [&](int k) { return size_t(k) * n + j; });
+      return;
+    }
+    std::memcpy(there_.get(), stage.b, n * sizeof(T));  // with room for whole vectors
+    sparse_nn(x, stage.W, {size_t(n), PANEL<T>}, false, there_.get(), here_.get(), PANEL<T>, 0, n,
+              AsIs<T>{});
   }
 
   // Stages s ... of the example whose numbers are here_.

@@ -6,9 +6,8 @@
 #include <chrono>
 #include <vector>
 
-#include "examples.hpp"
-#include "kept.hpp"
 #include "phases.hpp"
+#include "rows.hpp"
 #include "shares.hpp"
 #include "stage.hpp"
 #include "team.hpp"

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "examples.hpp"
 #include "losses.hpp"
+#include "rows.hpp"
 #include "stages/columns.hpp"
 #include "stages/stage.hpp"
 
@@ -58,11 +58,13 @@ class Gather {
 
   void scatter() const {
     std::fill_n(to_, size_t(shape_.n()) * width_, T(0));
-    for (int e = 0; e < count_; ++e) {
-      const Entries<T> entries = X_.entries<T>(examples_[e]);
-      for (std::int64_t at = 0; at < entries.n; ++at)
-        to_[size_t(row(entries.inputs[at])) * width_ + e] += entries.values[at];
-    }
+    X_.with_values([this](auto number) {
+      for (int e = 0; e < count_; ++e) {
+        const auto entries = X_.entries<decltype(number)>(examples_[e]);
+        for (std::ptrdiff_t at = 0; at < entries.n; ++at)
+          to_[size_t(row(entries.inputs[at])) * width_ + e] += T(entries.values[at]);
+      }
+    });
   }
 
   const Rows& X_;
@@ -73,7 +75,7 @@ class Gather {
 };
 
 // The end of a slice: A[L], the loss and dZ[L] of its examples from Z[L], step by step where the
-// output is a sequence. The loss of a sequence is the mean over its steps that are there.
+// output is a sequence, place by place of a volume. The loss is the mean over those that are there.
 template <class T>
 class SliceEnd {
  public:
@@ -82,8 +84,8 @@ class SliceEnd {
            const std::int32_t* lengths, const T* Z, T* scratch)
       : spec_(spec),
         shape_(shape),
-        steps_(shape.sequence ? shape.columns : 1),
-        n_(shape.n() / steps_),
+        steps_(shape.places()),
+        n_(shape.channels),
         width_(width),
         count_(count),
         lengths_(lengths),
@@ -146,8 +148,7 @@ class SliceEnd {
 
  private:
   static size_t stride_of(const stages::Shape& shape) {
-    const int n = shape.sequence ? shape.channels : shape.n();
-    return size_t(n + PANEL<T> - 1) / PANEL<T> * PANEL<T>;
+    return size_t(shape.channels + PANEL<T> - 1) / PANEL<T> * PANEL<T>;
   }
   auto rows(int step) const {
     return [this, step](int k) { return shape_.row_of(step * n_ + k); };

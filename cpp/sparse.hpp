@@ -11,10 +11,10 @@
 
 namespace pellucid::PELLUCID_LEVEL {
 
-// The entries of one example.
-template <class T>
+// The entries of one example, numbers that become T's on their way.
+template <class S>
 struct Entries {
-  const T* values;             // n
+  const S* values;             // n
   const std::int32_t* inputs;  // n: which input each belongs to
   std::ptrdiff_t n;
 };
@@ -28,15 +28,15 @@ struct Places {
 
 // C[v] = start[v] + sum_q values[q] W[inputs[q]][v] for NV vectors, two a panel. C's panels are
 // `stride` apart. `last` numbers of the last vector are there.
-template <class T, int NV, class Finish>
-static void entries_nn(Entries<T> x, const T* W, Places at, const T* start, T* C, size_t stride,
+template <class T, int NV, class S, class Finish>
+static void entries_nn(Entries<S> x, const T* W, Places at, const T* start, T* C, size_t stride,
                        int last, Finish finish) {
   constexpr int L = LANES<T>;
   Vec<T> c[NV];
   for (int v = 0; v < NV; ++v) c[v] = load(start + v * L);
   const auto sum = [&](auto load_last) {
     for (std::ptrdiff_t q = 0; q < x.n; ++q) {
-      const Vec<T> a = broadcast(x.values[q]);
+      const Vec<T> a = broadcast(T(x.values[q]));
       const T* w = W + size_t(x.inputs[q]) * at.row;
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
@@ -59,8 +59,8 @@ constexpr int TOGETHER_NN = 8;  // vectors of units whose sums are in registers 
 
 // C = finish(start + x W) for one example and units first ... end - 1, which begin a panel.
 // `padded`: W has room for whole vectors of units.
-template <class T, class Finish>
-static void sparse_nn(Entries<T> x, const T* W, Places at, bool padded, const T* start, T* C,
+template <class T, class S, class Finish>
+static void sparse_nn(Entries<S> x, const T* W, Places at, bool padded, const T* start, T* C,
                       size_t stride, int first, int end, Finish finish) {
   constexpr int L = LANES<T>, P = PANEL<T>;
   for (int unit = first; unit < end; unit += TOGETHER_NN * L) {
@@ -107,13 +107,13 @@ PELLUCID_INLINE T fma_one(T a, T b, T c) {
 
 // One output of an output layer of few units, lane by lane as product_dots: `place(k)` is where its
 // weight for input k lies.
-template <class T, class Place>
-static T sparse_dot(Entries<T> x, const T* W, T bias, Place place) {
+template <class T, class S, class Place>
+static T sparse_dot(Entries<S> x, const T* W, T bias, Place place) {
   constexpr int L = LANES<T>;
   T lanes[L] = {};
   for (std::ptrdiff_t q = 0; q < x.n; ++q) {
     const int k = x.inputs[q];
-    lanes[k % L] = fma_one(x.values[q], W[place(k)], lanes[k % L]);
+    lanes[k % L] = fma_one(T(x.values[q]), W[place(k)], lanes[k % L]);
   }
   return lane_sum<T>(load(lanes)) + bias;
 }
@@ -136,10 +136,10 @@ class Turned {
     starts_.assign(size_t(i1 - i0) + 2, 0);
     const auto each = [&](auto f) {
       for (int r = r0; r < r1; ++r) {
-        const Entries<T> x = entries_of(r);
+        const auto x = entries_of(r);
         for (std::ptrdiff_t q = 0; q < x.n; ++q) {
           const int k = x.inputs[q], i = k / P;
-          if (i0 <= i && i < i1) f(size_t(i - i0), Entry{x.values[q], r, k % P});
+          if (i0 <= i && i < i1) f(size_t(i - i0), Entry{T(x.values[q]), r, k % P});
         }
       }
     };

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pellucid import Dense, Network, Scale, train
+from pellucid import Callback, Dense, Network, Scale, train
 from pellucid.engines import ENGINES, Examples, Job, Objective, simd
 from pellucid.losses import loss
 from pellucid.optimizers import optimizer
@@ -121,3 +121,22 @@ def test_what_is_written_into_X_between_two_trainings_counts(rule):
         train(net, other if place is None else place, Y, **settings)
     for a, b in zip(nets[0].parameters.values(), nets[1].parameters.values(), strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+def test_what_a_callback_writes_into_X_between_two_epochs_counts():
+    X, Y = drawn(50, 1500)
+    nets = []
+    for engine in ("fused", "reference"):
+        place = X.copy()
+
+        class Turn(Callback):
+            def on_epoch_end(self, run, place=place):
+                place[...] = np.roll(place, 1, axis=0)
+
+        net = Network([Dense(1, "sigmoid")], 50, seed=0, dtype="float64")
+        settings = {"loss": "bce", "optimizer": "gradient_descent", "learning_rate": 1.0}
+        settings |= {"batch_size": None, "shuffle": False, "epochs": 7, "engine": engine}
+        train(net, place, Y, callbacks=[Turn()], **settings)
+        nets.append(net)
+    for ours, theirs in zip(*(net.parameters.values() for net in nets), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)

@@ -260,6 +260,9 @@ class Session(Protocol):
     Whoever does so all the same, between :meth:`write_back` and the next steps, calls
     :meth:`read_back`.
 
+    The arrays of examples are taken as unchanged as long: an engine may keep what it made of an X
+    that comes again. Another X is another object, or :meth:`run` comes after :meth:`read_back`.
+
     A step is :meth:`run`, or :meth:`gradients` and :meth:`apply`, with whatever is done to the
     gradients in between: several machines add up those of their parts of a mini-batch. Where its
     weights sum to 0 there are no gradients, and the step is :meth:`skip`. A network with a layer

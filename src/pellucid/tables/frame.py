@@ -37,6 +37,9 @@ MANY = 0.05
 FEW_ROWS = 10_000
 """Up to so many rows of a frame its numbers are read together, which takes a copy more."""
 
+WORTH_SELECTING = 8
+"""Columns of numbers among others from which picking them out of a frame pays."""
+
 LONGEST_CLASS = 10_000
 """Characters of a class's name."""
 
@@ -477,9 +480,10 @@ def _plain_numbers(data: Any, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     dtypes = dict(zip(data.columns, data.dtypes, strict=True))
     plain = [name for name in names if isinstance(dtypes[name], np.dtype)]
     plain = [name for name in plain if dtypes[name].kind in "biuf" and dtypes[name].itemsize <= 8]
-    if not plain:
+    everything = len(plain) == len(dtypes)
+    if not everything and len(plain) < WORTH_SELECTING:
         return {}
-    rows = data if len(plain) == len(dtypes) else data[plain]
+    rows = data if everything else data[plain]
     by_column = np.array(rows.to_numpy(np.float64).T)
     whole = by_column[[dtypes[name].kind in "iu" for name in plain]]
     if np.abs(whole).max(initial=0) >= EXACT:

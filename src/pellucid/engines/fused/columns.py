@@ -40,8 +40,9 @@ def entries_of(X: Data, dtype: np.dtype[Any]) -> Entries:
     n, rows = X.shape[0], X.indices
     if rows.size and not (rows.min() >= 0 and rows.max() < n):
         raise ValueError(f"X has entries in rows beyond its {n}: {rows.min()} to {rows.max()}.")
+    data = X.data if X.data.dtype.kind == "f" and X.data.itemsize <= 8 else X.data.astype(dtype)
     return (
-        np.ascontiguousarray(X.data, dtype),
+        np.ascontiguousarray(data),
         np.ascontiguousarray(rows, np.int32),
         np.ascontiguousarray(X.indptr, np.int64),
     )

@@ -42,6 +42,7 @@ class FusedSession(Session):
         self.batch_size, self._interrupted = job.batch_size, job.interrupted
         self._n_outputs = math.prod(job.network.layers[-1].output_shape)
         self._ahead = False  # of the network's arrays
+        self._looked_at = False  # by other code, which may have written into X, since the last run
         self._prepared: dict[str, list[tuple[Any, Any]]] = {}
         self._slots = {
             slot_name(slot, letter, layer): np.zeros_like(W, order="F")
@@ -99,6 +100,9 @@ class FusedSession(Session):
         learning_rate: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         costs = np.empty(last - first)
+        if self._looked_at:
+            self._session.forget()
+            self._looked_at = False
         m = examples.m if order is None else order.shape[-1]
         steps = max(1, -(-m // self.batch_size))
         begun, epochs = first // steps, (last - 1) // steps + 1 - first // steps
@@ -205,6 +209,7 @@ class FusedSession(Session):
     def read_back(self) -> None:
         self.write_back()
         self._read()
+        self._looked_at = True
 
     def state(self) -> State:
         self._session.write_memory()
