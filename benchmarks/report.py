@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from report_fits import fits_section
+from report_fits import BUSY, fits_section
 from report_format import asked, at_most, number, percent, spread, table, times, without_paths
 from report_scaling import loops_section, moments_section, phases_section, scaling_section
 from stopwatch import BURST_SECONDS, WARM_SECONDS
@@ -23,8 +23,6 @@ TITLES = {
     "jax": "JAX",
 }
 PLOT = "results/speed.svg"
-BUSY = 0.3
-"""Cores used by others, from which on a run is called disturbed."""
 
 
 def write(out: Path) -> None:
