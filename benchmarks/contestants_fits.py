@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from contestants import mlp_settings
+from machine import ForeignLoad
 from stopwatch import Stopwatch
 from workloads import Job
 
@@ -42,9 +43,15 @@ def _fits(kind: Any, job: Job, stopwatch: Stopwatch, **more: Any) -> None:
     settings = mlp_settings(job) | {"n_iter_no_change": EPOCHS, "max_iter": EPOCHS} | more
     kind(**settings | {"max_iter": WARM_EPOCHS}).fit(X, y)
     seconds: list[float] = []
+    load, began = ForeignLoad(), time.process_time()
     while not seconds or sum(seconds) < SECONDS:
         estimator = kind(**settings)
         start = time.perf_counter()
         estimator.fit(X, y)
         seconds.append(time.perf_counter() - start)
-    stopwatch.finish(seconds=seconds, epochs=int(estimator.n_iter_), loss=float(estimator.loss_))
+    stopwatch.finish(
+        seconds=seconds,
+        epochs=int(estimator.n_iter_),
+        loss=float(estimator.loss_),
+        cores_others=load.cores(time.process_time() - began),
+    )

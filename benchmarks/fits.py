@@ -37,7 +37,7 @@ def measure(workload: Workload, rounds: int) -> dict[str, Any]:
     """Return of each contestant the seconds of a fit in each process, or why there are none."""
     long = workload.flops > LONG
     names = [name for name in CONTESTANTS if not (long and name.endswith("@1"))]
-    found: dict[str, dict[str, Any]] = {name: {"seconds": []} for name in names}
+    found: dict[str, dict[str, Any]] = {name: {"seconds": [], "cores_others": []} for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             contestant, threads = CONTESTANTS[name]
@@ -49,6 +49,7 @@ def measure(workload: Workload, rounds: int) -> dict[str, Any]:
                 found[name] = {"skipped": str(reason)}
                 continue
             found[name]["seconds"].append(statistics.median(answer["seconds"]))
+            found[name]["cores_others"].append(round(answer["cores_others"], 2))
             found[name] |= {"epochs": answer["epochs"], "loss": answer["loss"]}
     return {
         "label": workload.label,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from report_fits import fits_section
+from report_fits import BUSY, fits_section
 from report_format import (
     absent,
     asked,
@@ -40,8 +40,6 @@ TITLES = {
     "jax": "JAX",
 }
 PLOT = "results/speed.svg"
-BUSY = 0.3
-"""Cores used by others, from which on a run is called disturbed."""
 
 
 def write(out: Path) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 from report_format import number, table, times
 
+BUSY = 0.3
+"""Cores used by others, from which on a run is called disturbed."""
 SAME_LOSS = 1e-6
 """Relative difference of the losses at the end up to which both did the same."""
 
 
 def fits_section(results: dict[str, Any]) -> list[str]:
     """Whole fits of both MLPClassifiers."""
+    others = _others(results["fits"])
     rows = []
     for name, each in results["fits"].items():
         found = each["results"]
@@ -37,7 +40,8 @@ def fits_section(results: dict[str, Any]) -> list[str]:
         "have scikit-learn's default network. pellucid runs as by default; of scikit-learn the",
         "better of 1 thread and all counts, *(1)* where that was 1. *loss*: that of both at the",
         f"end, where they agree to {SAME_LOSS:g}. {results['machine']}, {results['cpus']} CPUs,",
-        f"{results['date']}; `python benchmarks/fits.py`.",
+        f"{results['date']}; `python benchmarks/fits.py`. Other processes used {others:.1f} cores",
+        "meanwhile" + (": **what ran on all cores is slower.**" if others > BUSY else "."),
         "",
         *table(
             [
@@ -56,6 +60,17 @@ def fits_section(results: dict[str, Any]) -> list[str]:
             rows,
         ),
     ]
+
+
+def _others(fits: dict[str, Any]) -> float:
+    """The cores that other processes used, in the middle process."""
+    found = [
+        cores
+        for each in fits.values()
+        for result in each["results"].values()
+        for cores in result.get("cores_others", [])
+    ]
+    return statistics.median(found) if found else 0.0
 
 
 def _best(found: dict[str, Any], name: str) -> dict[str, Any]:

@@ -252,7 +252,7 @@ struct NetworkSession<T>::Request {
   const Targets<T>& Y;
   const std::int64_t* order;
   std::int64_t m;
-  int first, epoch;  // a step; the steps of an epoch
+  int first, per_epoch;  // a step; the steps of an epoch
   const double* rates;
   const double* weights;
   double* costs;
@@ -263,15 +263,15 @@ int NetworkSession<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_
                            std::int64_t m, int first, int last, const double* rates,
                            const double* weights, double* costs, bool (*interrupted)(void*),
                            void* context) {
-  const int epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
-  const Request request{X, Y, order, m, first, epoch, rates, weights, costs};
+  const int per_epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
+  const Request request{X, Y, order, m, first, per_epoch, rates, weights, costs};
   auto asked = clock::now();
   tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
   int k = first;
   while (go_on && k < last) {
     const int threads = tuner_.choose();
-    const int count = std::min({last - k, epoch - k % epoch, tuner_.steps()});
+    const int count = std::min({last - k, per_epoch - k % per_epoch, tuner_.steps()});
     make_room(mini_batch_of(request, k, step_ - std::uint64_t(k)), threads);
     const auto start = clock::now();
     int done = 0;
@@ -283,7 +283,7 @@ int NetworkSession<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_
     team_.part();
     step_ += std::uint64_t(done);
     k += done;
-    if (go_on && k < last && k % epoch == 0) {
+    if (go_on && k < last && k % per_epoch == 0) {
       if (!finite()) break;
       write();
     }
@@ -301,8 +301,8 @@ template <class T>
 typename NetworkSession<T>::Batch NetworkSession<T>::mini_batch_of(const Request& request, int k,
                                                                    std::uint64_t before) const {
   Batch batch{&request.X, &request.Y, request.order, request.weights};
-  if (request.order) batch.order += k / request.epoch * request.m;
-  batch.start = std::int64_t(k % request.epoch) * spec_.batch_size;
+  if (request.order) batch.order += k / request.per_epoch * request.m;
+  batch.start = std::int64_t(k % request.per_epoch) * spec_.batch_size;
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
   batch.drop = batch.training = batch.gradient = true;

@@ -243,7 +243,7 @@ struct Session<T>::Request {
   const std::int64_t* order;
   std::int64_t m;
   int first, last;
-  int epoch;  // its steps
+  int per_epoch;  // steps
   const double* rates;
   const double* weights;
   double* costs;
@@ -253,16 +253,17 @@ template <class T>
 int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                     int first, int last, const double* rates, const double* weights, double* costs,
                     bool (*interrupted)(void*), void* context) {
-  const int epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
-  const Request request{X, Y, order, m, first, last, epoch, rates, weights, costs};
+  const int per_epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
+  const Request request{X, Y, order, m, first, last, per_epoch, rates, weights, costs};
   auto asked = clock::now();
   tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
   bool go_on = true;
   int k = first;
   while (go_on && k < last) {
     const int threads = tuner_.choose();
-    const int count = std::min({last - k, epoch - k % epoch, tuner_.steps()});
-    if (k == first || k % epoch == 0) prepare(X, order ? order + k / epoch * m : order, m, true);
+    const int count = std::min({last - k, per_epoch - k % per_epoch, tuner_.steps()});
+    if (k == first || k % per_epoch == 0)
+      prepare(X, order ? order + k / per_epoch * m : order, m, true);
     divide(threads);
     const auto start = clock::now();
     int done = 0;
@@ -275,7 +276,7 @@ int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* orde
     note_speeds(threads, done, seconds);
     step_ += std::uint64_t(done);
     k += done;
-    if (go_on && k < last && k % epoch == 0) {
+    if (go_on && k < last && k % per_epoch == 0) {
       if (!finite()) break;
       write();
     }
@@ -340,8 +341,8 @@ template <class T>
 typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int k,
                                                      std::uint64_t before) const {
   Batch batch{&request.X, &request.Y, request.order, request.weights, request.m};
-  if (request.order) batch.order += k / request.epoch * request.m;
-  batch.start = std::int64_t(k % request.epoch) * spec_.batch_size;
+  if (request.order) batch.order += k / request.per_epoch * request.m;
+  batch.start = std::int64_t(k % request.per_epoch) * spec_.batch_size;
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
   batch.drop = true;

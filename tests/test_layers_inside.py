@@ -250,8 +250,7 @@ def test_it_is_traced(net, made):
     assert not any(step.why.startswith("As ") for step in found.steps)
 
 
-def test_what_cannot_take_it_says_so_by_name(net, made, tmp_path):
-    X, _ = made
+def test_what_cannot_take_it_says_so_by_name(net, tmp_path):
     with pytest.raises(ModelError, match=r"layer 0 \(BatchNorm .* cannot be exported to C"):
         export(net, tmp_path / "net.c", "c")
     plain = Network([Residual(Dense(4, "tanh")), Dense(1)], 4)
