@@ -54,8 +54,6 @@ class PySession : public PyTraining<T, Session<T>> {
     this->session_.apply(from_W.data(), from_b.data(), rate);
   }
 
-  void forget() { this->session_.forget(); }
-
  private:
   // W and b hold a tuple of arrays for each stage: the parameter and its optimizer slots.
   static SessionSpec<T> spec_of(const nb::list& stages, const nb::list& W, const nb::list& b,
@@ -142,8 +140,7 @@ void bind(nb::module_& m, const char* name) {
       .def("gradients", &Class::gradients, nb::arg("X"), nb::arg("Y"), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("position"), nb::arg("whole_weight"),
            nb::arg("dW"), nb::arg("db"))
-      .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"))
-      .def("forget", &Class::forget);
+      .def("apply", &Class::apply, nb::arg("dW"), nb::arg("db"), nb::arg("rate"));
 }
 
 }  // namespace

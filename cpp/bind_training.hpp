@@ -176,6 +176,7 @@ class PyTraining {
   }
 
   void skip() { session_.skip(); }
+  void forget() { session_.forget(); }
   void read() { session_.read(); }
   void write() { session_.write(); }
   void write_memory() { session_.write_memory(); }
@@ -196,6 +197,7 @@ nb::class_<Class> bind_training(nb::module_& m, const char* name) {
            nb::arg("first"), nb::arg("last"), nb::arg("rates"), nb::arg("weights").none(),
            nb::arg("costs"), nb::arg("interrupted"))
       .def("skip", &Class::skip)
+      .def("forget", &Class::forget)
       .def("evaluate", &Class::evaluate, nb::arg("X"), nb::arg("Y").none(), nb::arg("order").none(),
            nb::arg("m"), nb::arg("weights").none(), nb::arg("out").none(), nb::arg("losses").none())
       .def("read", &Class::read, nb::call_guard<nb::gil_scoped_release>())

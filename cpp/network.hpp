@@ -43,6 +43,7 @@ class NetworkSession {
                    const double* weights, std::int64_t position, double whole_weight, T* const* d);
   void apply(const T* const* d, double rate);
   void skip() { ++step_; }
+  void forget() {}  // nothing of X is kept between calls
   void evaluate(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                 const double* weights, T* out, double* losses);
   void read();
