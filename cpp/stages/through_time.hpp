@@ -93,7 +93,7 @@ class ThroughTime : public Stage<T> {
     const int w = pass.width;
     const size_t state = size_t(n_) * w;
     T *d = scratch, *d_before = d + carried_ * state, *dZ = d_before + carried_ * state;
-    T *aside = dZ + size_t(rows_) * w, *D = aside + carried_ * state;
+    T *aside = dZ + size_t(derivatives_) * w, *D = aside + carried_ * state;
     T* own = D + TOGETHER * stride_ * size_t(w);
     std::memset(static_cast<void*>(d), 0, carried_ * state * sizeof(T));
     for (int i = steps_ - 1, waiting = 0; i >= 0; --i) {
