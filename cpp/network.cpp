@@ -337,8 +337,9 @@ void NetworkSession<T>::steps(const Request& request, int k, int end, int t, int
 // One step on every thread: forward, backward, update. False where J was not finite.
 template <class T>
 bool NetworkSession<T>::mini_batch(const Batch& batch, int t, double rate, double* J) {
+  const double penalties = t == 0 ? penalty(batch.total_weight) : 0;  // no thread updates yet
   const double total = pass(batch, t) / batch.total_weight;
-  if (t == 0) *J = total + penalty(batch.total_weight);
+  if (t == 0) *J = total + penalties;
   if (!std::isfinite(total)) return false;
   if (t == 0)
     for (int s : mixers_) stages_[size_t(s)]->learn_statistics();
