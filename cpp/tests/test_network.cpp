@@ -137,7 +137,8 @@ struct Data {
   static constexpr int N = 72;  // numbers of an example, of both networks
   std::vector<T> x;
   std::vector<std::uint8_t> bytes;
-  std::vector<std::int32_t> indices, starts{0};
+  std::vector<std::int32_t> inputs;
+  std::vector<std::int64_t> starts{0};
   std::vector<T> nonzeros;
   std::vector<std::int64_t> labels, order, lengths;
   std::vector<double> weights;
@@ -155,9 +156,9 @@ struct Data {
         const int value = there ? std::max(0, (e * 31 + k * 17 + k * k) % 11 - 5) : 0;
         x.push_back(T(value));
         bytes.push_back(std::uint8_t(value));
-        if (value) indices.push_back(k), nonzeros.push_back(T(value));
+        if (value) inputs.push_back(k), nonzeros.push_back(T(value));
       }
-      starts.push_back(std::int32_t(indices.size()));
+      starts.push_back(std::int64_t(inputs.size()));
     }
     rows.kind = c.examples == BYTES ? Rows::U8 : sizeof(T) == 4 ? Rows::F32 : Rows::F64;
     rows.values = c.examples == BYTES    ? static_cast<const void*>(bytes.data())
@@ -165,8 +166,9 @@ struct Data {
                                          : x.data();
     rows.example_stride = N;
     rows.sparse = c.examples == SPARSE;
-    rows.indices = indices.data();
+    rows.inputs = inputs.data();
     rows.starts = starts.data();
+    rows.examples = EXAMPLES;
     if (c.sequence) rows.lengths = lengths.data();
     targets.labels = labels.data();
   }
