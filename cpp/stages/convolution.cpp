@@ -8,6 +8,8 @@ namespace pellucid::PELLUCID_LEVEL::stages {
 
 namespace {
 
+constexpr size_t CACHED = 24 * 1024;  // bytes of dZ that are worked on together
+
 template <class T>
 class Convolution : public Stage<T> {
  public:
@@ -81,7 +83,7 @@ class Convolution : public Stage<T> {
       for (int g = 0; g < groups_; ++g)
         forward_[g].row(y, in + g * channels_ * from.channel, from,
                         this->spec_.parameters[1].values + g * n_, relu, Z + g * n_ * to.channel,
-                        to, w);
+                        to, w, 0, rows_);
       for (int f = 0; apart && f < this->out().channels; ++f) {
         const size_t at = f * to.channel + y * to.row;
         this->activate(Z + at, A + at, to.row);
@@ -95,17 +97,27 @@ class Convolution : public Stage<T> {
     T* const bordered = dA_prev ? scratch : nullptr;
     T* const G = scratch + size_t(this->out().channels) * back_.rows * back_.columns * w;
     dZ_of(w, A, dA, kept, bordered, gradients[1], add);
-    gradient(w, entered(A_prev, kept, w), dA, G);
+    // Of the two copies the one whose filters don't fall upon each other in a cache.
+    const bool apart = bordered && step_rows_ == 1 && step_columns_ == 1 && pad_rows_ < rows_ &&
+                       pad_columns_ < columns_;
+    const int top = rows_ - 1 - pad_rows_, left = columns_ - 1 - pad_columns_;
+    const Walk from{size_t(back_.rows) * back_.columns * w, size_t(back_.columns) * w, size_t(w)};
+    if (apart)
+      gradient(w, entered(A_prev, kept, w), bordered + top * from.row + left * from.column, from,
+               G);
+    else
+      gradient(w, entered(A_prev, kept, w), dA, walk_out(w), G);
     reduce(G, gradients[0], add);
     if (!dA_prev) return;
     const Shape& in = this->in();
     const Walk to{size_t(in.channel_stride()) * w, size_t(in.columns) * in.place_stride() * w,
                   size_t(in.place_stride()) * w};
-    const Walk from{size_t(back_.rows) * back_.columns * w, size_t(back_.columns) * w, size_t(w)};
-    for (int y = 0; y < in.rows; ++y)
+    const int bottom = top + (this->out().rows - 1) * step_rows_ + 1;
+    for (int y = 0; y < in.rows; ++y)  // rows of dZ are the bordered ones from top to bottom
       for (int g = 0; g < groups_; ++g)
         backward_[g].row(y, bordered + g * n_ * from.channel, from, nullptr, false,
-                         dA_prev + g * channels_ * to.channel, to, w);
+                         dA_prev + g * channels_ * to.channel, to, w, std::clamp(top - y, 0, rows_),
+                         std::clamp(bottom - y, 0, rows_));
   }
 
   int length_after(int length) const override {
@@ -180,31 +192,37 @@ class Convolution : public Stage<T> {
     }
   }
 
-  // G[filter][channel][row][column][lane] of the slice: a row of dZ at a time, which stays in the
+  // G[filter][channel][row][column][lane] of the slice: as many rows of dZ at a time as stay in the
   // first cache while all channels of what entered pass.
-  void gradient(int w, const T* in, const T* dZ, T* G) const {
-    const Walk a = walk_in(w), d = walk_out(w);
+  void gradient(int w, const T* in, const T* dZ, const Walk& d, T* G) const {
+    const Walk a = walk_in(w);
     const size_t tap_row = size_t(columns_) * L, per_filter = size_t(channels_) * rows_ * tap_row;
     std::memset(static_cast<void*>(G), 0, lanes_of_dW() * sizeof(T));
-    for (int y = 0; y < this->out().rows; ++y)
+    const int most = filters_of_gradient(columns_, n_);
+    const int together = int(std::clamp<size_t>(CACHED / (most * walk_out(w).row * sizeof(T)), 1,
+                                                size_t(this->out().rows)));
+    for (int y = 0; y < this->out().rows; y += together)
       for (int g = 0; g < groups_; ++g)
         for (int f = 0, some; f < n_; f += some) {
           some = filters_of_gradient(columns_, n_ - f);
           const int filter = g * n_ + f;
-          GradientRow<T> row{this->out().columns,
-                             w / L,
-                             dZ + filter * d.channel + y * d.row,
-                             d.channel,
-                             d.column,
-                             nullptr,
-                             size_t(step_columns_) * a.column,
-                             a.column};
+          GradientRows<T> rows{std::min(together, this->out().rows - y),
+                               this->out().columns,
+                               w / L,
+                               d.row,
+                               size_t(step_rows_) * a.row,
+                               dZ + filter * d.channel + y * d.row,
+                               d.channel,
+                               d.column,
+                               nullptr,
+                               size_t(step_columns_) * a.column,
+                               a.column};
           for (int c = 0; c < channels_; ++c)
             for (int ky = 0; ky < rows_; ++ky) {
-              row.A = in + (g * channels_ + c) * a.channel + (size_t(y) * step_rows_ + ky) * a.row;
-              gradient_of_row(some, columns_, row,
-                              G + filter * per_filter + (size_t(c) * rows_ + ky) * tap_row,
-                              per_filter);
+              rows.A = in + (g * channels_ + c) * a.channel + (size_t(y) * step_rows_ + ky) * a.row;
+              gradient_of_rows(some, columns_, rows,
+                               G + filter * per_filter + (size_t(c) * rows_ + ky) * tap_row,
+                               per_filter);
             }
         }
   }

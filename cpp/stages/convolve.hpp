@@ -24,20 +24,23 @@ struct Window {
   int channels, rows, columns;  // of a filter
   int step_rows, step_columns;
   int out_rows, out_columns;
+  int first = 0, last = rows;  // of the window's rows those that see more than a border of zeros
 };
 
 // W of a tile of FT filters is [channel][row][column][FT]: some columns of a row of the output.
 template <class T, int FT, int XT, bool RELU>
 static void place_tile(const Window& window, const T* in, const Walk& from, const T* W,
                        const T* bias, T* out, const Walk& to, int filters) {
+  const size_t skipped = size_t(window.rows - window.last + window.first) * window.columns * FT;
+  W += size_t(window.first) * window.columns * FT;
   Vec<T> c[FT][XT];
 #pragma GCC unroll 8
   for (int f = 0; f < FT; ++f)
 #pragma GCC unroll 24
     for (int x = 0; x < XT; ++x) c[f][x] = bias ? broadcast(bias[f]) : Vec<T>{};
   const size_t step = size_t(window.step_columns) * from.column;
-  for (int k = 0; k < window.channels; ++k)
-    for (int ky = 0; ky < window.rows; ++ky) {
+  for (int k = 0; k < window.channels; ++k, W += skipped)
+    for (int ky = window.first; ky < window.last; ++ky) {
       const T* a = in + k * from.channel + ky * from.row;
       for (int kx = 0; kx < window.columns; ++kx, a += from.column, W += FT) {
         Vec<T> v[XT];
@@ -135,9 +138,13 @@ class Bank {
             *to++ = j * together_ + f < filters_ ? weight(j * together_ + f, c, ky, kx) : T(0);
   }
 
-  // Row y of the output of all filters, `width` examples.
+  // Row y of the output of all filters, `width` examples. Of the window's rows `first_row` ...
+  // `last_row` - 1 see more than zeros.
   void row(int y, const T* in, const Walk& from, const T* bias, bool relu, T* out, const Walk& to,
-           int width) const {
+           int width, int first_row, int last_row) const {
+    Window window = window_;
+    window.first = first_row;
+    window.last = last_row;
     in += size_t(y) * window_.step_rows * from.row;
     out += size_t(y) * to.row;
     for (int e = 0; e < width; e += LANES<T>)
@@ -146,8 +153,8 @@ class Bank {
         T start[6] = {};
         for (int f = 0; bias && f < filters; ++f) start[f] = bias[first + f];
         const auto go = relu ? row_of_tile<T, true> : row_of_tile<T, false>;
-        go(together_, window_, in + e, from, W_ + each_ * j, start, out + e + first * to.channel,
-           to, filters);
+        go(together_, window, in + e, from, W_ + each_ * j, start, out + e + first * to.channel, to,
+           filters);
       }
   }
 
@@ -158,10 +165,11 @@ class Bank {
   Buffer<T> W_;
 };
 
-// One row of dZ and one row of what entered, the columns of the output and the vectors of a column.
+// Some rows of dZ and of what entered, the columns of the output and the vectors of a column.
 template <class T>
-struct GradientRow {
-  int columns, vectors;
+struct GradientRows {
+  int rows, columns, vectors;
+  size_t d_row, a_row;
   const T* D;  // dZ of a filter, and how far on the next filter's is, and the next column
   size_t next_filter, d_column;
   const T* A;               // where the window of the first column begins
@@ -171,26 +179,28 @@ struct GradientRow {
 // G[f][kx] += sum over the columns x of D[f][x] A[x step + kx], lane by lane, for FT filters and KT
 // columns of a window.
 template <class T, int FT, int KT>
-static void gradient_tile(const GradientRow<T>& row, int first, T* G, size_t g_filter) {
+static void gradient_tile(const GradientRows<T>& rows, int first, T* G, size_t g_filter) {
   constexpr int L = LANES<T>;
   Vec<T> c[FT][KT];
 #pragma GCC unroll 8
   for (int f = 0; f < FT; ++f)
 #pragma GCC unroll 8
     for (int k = 0; k < KT; ++k) c[f][k] = load(G + f * g_filter + k * L);
-  const T *D = row.D, *A = row.A + first * row.a_column;
-  for (int x = 0; x < row.columns; ++x, D += row.d_column, A += row.a_step)
-    for (int v = 0; v < row.vectors; ++v) {
-      Vec<T> d[FT];
+  for (int y = 0; y < rows.rows; ++y) {
+    const T *D = rows.D + y * rows.d_row, *A = rows.A + y * rows.a_row + first * rows.a_column;
+    for (int x = 0; x < rows.columns; ++x, D += rows.d_column, A += rows.a_step)
+      for (int v = 0; v < rows.vectors; ++v) {
+        Vec<T> d[FT];
 #pragma GCC unroll 8
-      for (int f = 0; f < FT; ++f) d[f] = load(D + f * row.next_filter + v * L);
+        for (int f = 0; f < FT; ++f) d[f] = load(D + f * rows.next_filter + v * L);
 #pragma GCC unroll 8
-      for (int k = 0; k < KT; ++k) {
-        const Vec<T> a = load(A + k * row.a_column + v * L);
+        for (int k = 0; k < KT; ++k) {
+          const Vec<T> a = load(A + k * rows.a_column + v * L);
 #pragma GCC unroll 8
-        for (int f = 0; f < FT; ++f) c[f][k] = fma(d[f], a, c[f][k]);
+          for (int f = 0; f < FT; ++f) c[f][k] = fma(d[f], a, c[f][k]);
+        }
       }
-    }
+  }
 #pragma GCC unroll 8
   for (int f = 0; f < FT; ++f)
 #pragma GCC unroll 8
@@ -200,10 +210,10 @@ static void gradient_tile(const GradientRow<T>& row, int first, T* G, size_t g_f
 constexpr int MOST_TAPS = 5;  // of a tile
 
 template <class T, int FT, int KT = MOST_TAPS>
-static void gradient_taps(int taps, const GradientRow<T>& row, int first, T* G, size_t g_filter) {
+static void gradient_taps(int taps, const GradientRows<T>& rows, int first, T* G, size_t g_filter) {
   if constexpr (KT > 1)
-    if (taps < KT) return gradient_taps<T, FT, KT - 1>(taps, row, first, G, g_filter);
-  if constexpr (FT * KT <= SUMS) gradient_tile<T, FT, KT>(row, first, G, g_filter);
+    if (taps < KT) return gradient_taps<T, FT, KT - 1>(taps, rows, first, G, g_filter);
+  if constexpr (FT * KT <= SUMS) gradient_tile<T, FT, KT>(rows, first, G, g_filter);
 }
 
 // Filters of a tile for so many taps.
@@ -214,14 +224,14 @@ inline int filters_of_gradient(int taps, int left) {
 }
 
 template <class T>
-static void gradient_of_row(int together, int taps, const GradientRow<T>& row, T* G,
-                            size_t g_filter) {
+static void gradient_of_rows(int together, int taps, const GradientRows<T>& rows, T* G,
+                             size_t g_filter) {
   const auto go = together == 8   ? gradient_taps<T, 8>
                   : together == 4 ? gradient_taps<T, 4>
                   : together == 2 ? gradient_taps<T, 2>
                                   : gradient_taps<T, 1>;
   for (int k = 0; k < taps; k += MOST_TAPS)
-    go(std::min(MOST_TAPS, taps - k), row, k, G + size_t(k) * LANES<T>, g_filter);
+    go(std::min(MOST_TAPS, taps - k), rows, k, G + size_t(k) * LANES<T>, g_filter);
 }
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -49,6 +49,7 @@ class WindowPool : public Pool<T> {
 
   void forward(const Pass& pass, const T* A_prev, T* A, T*, T*) const override {
     const int w = pass.width;
+    if (largest_of_four()) return forward_of_four(w, A_prev, A);
     const Vec<T> share = broadcast(T(1) / T(rows_ * columns_));
     for_windows([&](const auto& window, int to) {
       for (int e = 0; e < w; e += L) {
@@ -68,7 +69,10 @@ class WindowPool : public Pool<T> {
                 bool) const override {
     if (!dA_prev) return;
     const int w = pass.width;
-    std::memset(static_cast<void*>(dA_prev), 0, size_t(this->in().n()) * w * sizeof(T));
+    const bool all = largest_of_four() && this->in().rows == 2 * this->out().rows &&
+                     this->in().columns == 2 * this->out().columns;
+    if (!all) std::memset(static_cast<void*>(dA_prev), 0, size_t(this->in().n()) * w * sizeof(T));
+    if (largest_of_four()) return backward_of_four(w, A_prev, A, dA, dA_prev);
     for_windows([&](const auto& window, int to) {
       for (int e = 0; e < w; e += L) {
         const Vec<T> a = load(A + size_t(to) * w + e), one = broadcast(T(1)), none{};
@@ -90,6 +94,43 @@ class WindowPool : public Pool<T> {
   int length_after(int length) const override { return (length - columns_) / column_step_ + 1; }
 
  private:
+  // The usual pool: two by two, side by side.
+  bool largest_of_four() const {
+    return this->max_ && rows_ == 2 && columns_ == 2 && row_step_ == 2 && column_step_ == 2;
+  }
+  // Call f(four places of a window in A_prev, that in A).
+  template <class F>
+  PELLUCID_INLINE void for_fours(int w, F f) const {
+    for_windows([&](const auto& window, int to) {
+      const size_t right = size_t(window.column_stride) * w, below = size_t(window.row_stride) * w;
+      for (int e = 0; e < w; e += L) {
+        const size_t at = size_t(window.row) * w + e;
+        const size_t four[4] = {at, at + right, at + below, at + below + right};
+        f(four, size_t(to) * w + e);
+      }
+    });
+  }
+  void forward_of_four(int w, const T* A_prev, T* A) const {
+    for_fours(w, [&](const size_t* four, size_t to) {
+      Vec<T> a = load(A_prev + four[0]);
+      for (int k = 1; k < 4; ++k) a = max<T>(load(A_prev + four[k]), a);
+      store(A + to, a);
+    });
+  }
+  void backward_of_four(int w, const T* A_prev, const T* A, const T* dA, T* dA_prev) const {
+    const Vec<T> one = broadcast(T(1)), none{};
+    for_fours(w, [&](const size_t* four, size_t to) {
+      const Vec<T> a = load(A + to);
+      Vec<T> its[4], count{};
+      for (int k = 0; k < 4; ++k) {
+        its[k] = select<T>(load(A_prev + four[k]) == a, one, none);
+        count = count + its[k];
+      }
+      const Vec<T> d = load(dA + to) / count;
+      for (int k = 0; k < 4; ++k) store(dA_prev + four[k], d * its[k]);
+    });
+  }
+
   // Call f(window, row of the output).
   template <class F>
   void for_windows(F f) const {

@@ -35,6 +35,16 @@ static void pack_tile(const Packing& shape, const T* W, size_t row, size_t colum
   for (int r = 0; r < height; ++r)
     from[r] = size_t(order ? order[j * shape.tall + r] : j * shape.tall + r) * row;
   T* to = packed + shape.tile(j);
+  if (column == 1 && height == TALL) {  // rows that lie together are read one after the other
+    for (int r = 0; r < TALL; ++r)
+      for (int k = 0; k < shape.K; ++k) to[size_t(k) * TALL + r] = W[from[r] + k];
+    return;
+  }
+  if (row == 1 && !order && height == TALL) {
+    for (int k = 0; k < shape.K; ++k, to += TALL, W += column)
+      std::memcpy(to, W + from[0], TALL * sizeof(T));
+    return;
+  }
   for (int k = 0; k < shape.K; ++k, to += TALL, W += column)
     for (int r = 0; r < TALL; ++r) to[r] = r < height ? W[from[r]] : T(0);
 }
