@@ -6,7 +6,6 @@ set(PELLUCID_ENGINE
   network.cpp
   network_predict.cpp
   session.cpp
-  stages/activation.cpp
   stages/batchnorm.cpp
   stages/convolution.cpp
   stages/dense.cpp

@@ -11,13 +11,12 @@ namespace pellucid::PELLUCID_LEVEL::stages {
 
 namespace {
 
+// Nothing is dropped.
 template <class T>
-struct OneActivation : One<T> {
+struct OneDropout : One<T> {
   using One<T>::One;
   void run(const T* const* entered, T* a) override {
-    const size_t n = size_t(this->spec_.in.n());
-    std::memcpy(a, entered[0], n * sizeof(T));
-    this->activate(a, n);  // none of a Dropout, which drops nothing here
+    std::memcpy(a, entered[0], size_t(this->spec_.in.n()) * sizeof(T));
   }
 };
 
@@ -392,13 +391,12 @@ struct OneGRU : OneThroughTime<T> {
 }  // namespace
 
 #define PELLUCID_ONES(X)         \
-  X(activation, OneActivation)   \
   X(add, OneAdd)                 \
   X(batchnorm, OneBatchNorm)     \
   X(concat, OneConcat)           \
   X(convolution, OneConvolution) \
   X(dense, OneDense)             \
-  X(dropout, OneActivation)      \
+  X(dropout, OneDropout)         \
   X(embedding, OneEmbedding)     \
   X(globalpool, OneGlobalPool)   \
   X(gru, OneGRU)                 \

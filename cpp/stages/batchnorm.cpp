@@ -173,11 +173,6 @@ class BatchNorm : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_batchnorm(StageSpec<T> spec) {
-  return std::make_unique<BatchNorm<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_batchnorm(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_batchnorm(StageSpec<double>);
+PELLUCID_KIND(batchnorm, BatchNorm)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

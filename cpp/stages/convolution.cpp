@@ -73,7 +73,7 @@ class Convolution : public Stage<T> {
 
   void forward(const Pass& pass, const T* A_prev, T* A, T* kept, T*) const override {
     const int w = pass.width;
-    const T* in = entered(A_prev, kept, w);
+    const T* in = entered(A_prev, kept);
     if (copied_) copy_in(A_prev, kept, w);
     T* Z = this->spec_.needs_Z ? kept + copied_size(w) : A;
     const Walk from = walk_in(w), to = walk_out(w);
@@ -103,10 +103,9 @@ class Convolution : public Stage<T> {
     const int top = rows_ - 1 - pad_rows_, left = columns_ - 1 - pad_columns_;
     const Walk from{size_t(back_.rows) * back_.columns * w, size_t(back_.columns) * w, size_t(w)};
     if (apart)
-      gradient(w, entered(A_prev, kept, w), bordered + top * from.row + left * from.column, from,
-               G);
+      gradient(w, entered(A_prev, kept), bordered + top * from.row + left * from.column, from, G);
     else
-      gradient(w, entered(A_prev, kept, w), dA, walk_out(w), G);
+      gradient(w, entered(A_prev, kept), dA, walk_out(w), G);
     reduce(G, gradients[0], add);
     if (!dA_prev) return;
     const Shape& in = this->in();
@@ -135,7 +134,7 @@ class Convolution : public Stage<T> {
   size_t lanes_of_dW() const {
     return size_t(this->out().channels) * channels_ * rows_ * columns_ * L;
   }
-  const T* entered(const T* A_prev, const T* kept, int) const { return copied_ ? kept : A_prev; }
+  const T* entered(const T* A_prev, const T* kept) const { return copied_ ? kept : A_prev; }
   Walk walk_in(int w) const {
     const size_t columns = size_t(copied_ ? seen_.columns : this->in().columns);
     const size_t rows = size_t(copied_ ? seen_.rows : this->in().rows);
@@ -246,11 +245,6 @@ class Convolution : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_convolution(StageSpec<T> spec) {
-  return std::make_unique<Convolution<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_convolution(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_convolution(StageSpec<double>);
+PELLUCID_KIND(convolution, Convolution)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

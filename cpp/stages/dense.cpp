@@ -19,16 +19,14 @@ class Dense : public Stage<T> {
     places_ = this->spec_.whole("each_step") ? in.places() : 1;
     K_ = in.n() / places_;
     n_ = out.n() / places_;
-    forward_ = {n_, K_};
-    back_ = {K_, n_};
+    forward_ = Product<T>(n_, K_);
+    back_ = Product<T>(K_, n_);
     stride_ = size_t(n_ + LANES<T> - 1) / LANES<T> * LANES<T>;
     for (int q = 0; q < places_; ++q) {
       for (int k = 0; k < K_; ++k) from_.push_back(in.row_of(q * K_ + k));
       for (int o = 0; o < n_; ++o) to_.push_back(out.row_of(q * n_ + o));
     }
     if (places_ > 1) place_ = size_t(in.place_stride());
-    W_ = Buffer<T>(forward_.size());
-    W_back_ = Buffer<T>(back_.size());
   }
 
   size_t kept(int width) const override {
@@ -44,22 +42,15 @@ class Dense : public Stage<T> {
       for (size_t k = 0; k < masked.size(); ++k) masked[k] = W[k] * this->spec_.constants[0][k];
       W = masked.get();
     }
-    const auto share = [&](const Packing& shape, size_t row, size_t column, T* to) {
-      const int tiles = shape.tiles();
-      for (int j = tiles * t / threads; j < tiles * (t + 1) / threads; ++j)
-        pack_tile(shape, W, row, column, j, to);
-    };
-    share(forward_, 1, size_t(n_), W_.get());
-    share(back_, size_t(n_), 1, W_back_.get());
+    forward_.pack(W, 1, size_t(n_), t, threads);
+    back_.pack(W, size_t(n_), 1, t, threads);
   }
 
   void forward(const Pass& pass, const T* A_prev, T* A, T* kept, T*) const override {
     const int w = pass.width;
     T* Z = this->spec_.needs_Z ? kept : A;
     for (int q = 0; q < places_; ++q)
-      for (int j = 0; j < forward_.tiles(); ++j)
-        product_tile(forward_, W_.get(), j, A_prev, from(q), w, this->spec_.parameters[1].values, Z,
-                     to(q));
+      forward_(A_prev, from(q), w, this->spec_.parameters[1].values, Z, to(q));
     if (this->spec_.activation != ID_Identity)
       this->activate(Z, A, size_t(this->out().n()) * w);
     else if (Z != A)
@@ -85,10 +76,7 @@ class Dense : public Stage<T> {
     if (!this->spec_.constants.empty())
       for (size_t k = 0; k < size_t(K_) * n_; ++k) gradients[0][k] *= this->spec_.constants[0][k];
     if (!dA_prev) return;
-    for (int q = 0; q < places_; ++q)
-      for (int j = 0; j < back_.tiles(); ++j)
-        product_tile(back_, W_back_.get(), j, dA, to(q), w, static_cast<const T*>(nullptr), dA_prev,
-                     from(q));
+    for (int q = 0; q < places_; ++q) back_(dA, to(q), w, nullptr, dA_prev, from(q));
   }
 
  private:
@@ -103,18 +91,12 @@ class Dense : public Stage<T> {
   int places_, K_, n_;
   size_t place_ = 0;  // rows from a place of what enters to the next
   size_t stride_;     // of a row of transposed dZ
-  Packing forward_, back_;
+  Product<T> forward_, back_;
   std::vector<int> from_, to_;  // rows of each place's inputs and units
-  Buffer<T> W_, W_back_;
 };
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_dense(StageSpec<T> spec) {
-  return std::make_unique<Dense<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_dense(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_dense(StageSpec<double>);
+PELLUCID_KIND(dense, Dense)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

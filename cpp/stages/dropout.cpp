@@ -60,11 +60,6 @@ class Dropout : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_dropout(StageSpec<T> spec) {
-  return std::make_unique<Dropout<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_dropout(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_dropout(StageSpec<double>);
+PELLUCID_KIND(dropout, Dropout)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -71,11 +71,6 @@ class Embedding : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_embedding(StageSpec<T> spec) {
-  return std::make_unique<Embedding<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_embedding(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_embedding(StageSpec<double>);
+PELLUCID_KIND(embedding, Embedding)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -25,9 +25,9 @@ class GRU : public ThroughTime<T> {
         ca_(1, this->n_, this->n_),
         cx_(1, this->n_, this->n_x_),
         c_(1, this->n_, this->n_ + this->n_x_),
-        ur_a_(2 * this->n_, this->n_),
+        ur_a_(this->n_, 2 * this->n_),
         c_a_(this->n_, this->n_),
-        x_(3 * this->n_, this->n_x_) {
+        x_(this->n_x_, 3 * this->n_) {
     const int n = this->n_;
     for (int k = 0; k < n; ++k) q_rows_.push_back(n + this->n_x_ + k);  // [q; x] in a block
     for (int k = 0; k < this->n_x_; ++k) q_rows_.push_back(n + k);
@@ -37,9 +37,9 @@ class GRU : public ThroughTime<T> {
     const T *W = this->spec_.parameters[0].values, *b = this->spec_.parameters[1].values;
     const size_t n = size_t(this->n_), column = 3 * n, x = column * n;
     ur_.pack(W, b, column, t, threads);
-    ur_a_.pack(W, column, t, threads);
-    c_a_.pack(W + 2 * n, column, t, threads);
-    x_.pack(W + x, column, t, threads);
+    ur_a_.pack(W, column, 1, t, threads);
+    c_a_.pack(W + 2 * n, column, 1, t, threads);
+    x_.pack(W + x, column, 1, t, threads);
     if (!after_) return c_.pack(W + 2 * n, b + 2 * n, column, t, threads);
     ca_.pack(W + 2 * n, b + 3 * n, column, t, threads);
     cx_.pack(W + x + 2 * n, b + 2 * n, column, t, threads);
@@ -115,7 +115,7 @@ class GRU : public ThroughTime<T> {
       store(dZ_c + k, da * gate * (one - candidate * candidate));
       store(d_before + k, da * (one - gate));
     }
-    if (!after_) c_a_(dZ_c, rows, now.w, dq, rows);
+    if (!after_) c_a_(dZ_c, rows, now.w, nullptr, dq, rows);
     for (size_t k = 0; k < state; k += L) {
       const Vec<T> gate = load(r + k);
       const Vec<T> dr = after_ ? load(dZ_c + k) * load(q + k) : load(dq + k) * load(a + k);
@@ -125,13 +125,13 @@ class GRU : public ThroughTime<T> {
         store(d_before + k, fma(load(dq + k), gate, load(d_before + k)));
       store(dZ_r + k, dr * (gate * (one - gate)));
     }
-    ur_a_(dZ, rows, now.w, through, rows);
+    ur_a_(dZ, rows, now.w, nullptr, through, rows);
     this->sum(d_before, through, state);
     if (after_) {
-      c_a_(dq, rows, now.w, through, rows);
+      c_a_(dq, rows, now.w, nullptr, through, rows);
       this->sum(d_before, through, state);
     }
-    if (dA_prev) x_(dZ, rows, now.w, dA_prev, x_rows);
+    if (dA_prev) x_(dZ, rows, now.w, nullptr, dA_prev, x_rows);
   }
 
   // dW of u and r over [a; x], and of c~ over [q; x]; with the reset after over a alone it is that
@@ -166,17 +166,12 @@ class GRU : public ThroughTime<T> {
 
   bool after_;
   Forward<T> ur_, ca_, cx_, c_;
-  Back<T> ur_a_, c_a_, x_;
+  Product<T> ur_a_, c_a_, x_;
   std::vector<int> q_rows_;
 };
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_gru(StageSpec<T> spec) {
-  return std::make_unique<GRU<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_gru(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_gru(StageSpec<double>);
+PELLUCID_KIND(gru, GRU)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -2,7 +2,6 @@
 #include "stage.hpp"
 
 #define PELLUCID_KINDS(X) \
-  X(activation)           \
   X(add)                  \
   X(batchnorm)            \
   X(concat)               \

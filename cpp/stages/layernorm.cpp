@@ -93,11 +93,6 @@ class LayerNorm : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_layernorm(StageSpec<T> spec) {
-  return std::make_unique<LayerNorm<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_layernorm(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_layernorm(StageSpec<double>);
+PELLUCID_KIND(layernorm, LayerNorm)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -17,15 +17,15 @@ class LSTM : public ThroughTime<T> {
   explicit LSTM(StageSpec<T> spec)
       : ThroughTime<T>(spec, 4, {4 * spec.out.channels}, 0, 6 * spec.out.channels, 2),
         W_(4, this->n_, this->n_ + this->n_x_),
-        W_a_(this->rows_, this->n_),
-        W_x_(this->rows_, this->n_x_) {}
+        W_a_(this->n_, this->rows_),
+        W_x_(this->n_x_, this->rows_) {}
 
   void pack(int t, int threads) override {
     const T* W = this->spec_.parameters[0].values;
     const size_t column = size_t(this->rows_);
     W_.pack(W, this->spec_.parameters[1].values, column, t, threads);
-    W_a_.pack(W, column, t, threads);
-    W_x_.pack(W + column * this->n_, column, t, threads);
+    W_a_.pack(W, column, 1, t, threads);
+    W_x_.pack(W + column * this->n_, column, 1, t, threads);
   }
 
  protected:
@@ -85,22 +85,17 @@ class LSTM : public ThroughTime<T> {
       store(dZ + 3 * state + k, dc * gu * (one - gc * gc));
       store(d_before + state + k, dc * gf);
     }
-    W_a_(dZ, this->counted_.data(), now.w, d_before, this->counted_.data());
-    if (dA_prev) W_x_(dZ, this->counted_.data(), now.w, dA_prev, x_rows);
+    W_a_(dZ, this->counted_.data(), now.w, nullptr, d_before, this->counted_.data());
+    if (dA_prev) W_x_(dZ, this->counted_.data(), now.w, nullptr, dA_prev, x_rows);
   }
 
  private:
   Forward<T> W_;
-  Back<T> W_a_, W_x_;
+  Product<T> W_a_, W_x_;
 };
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_lstm(StageSpec<T> spec) {
-  return std::make_unique<LSTM<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_lstm(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_lstm(StageSpec<double>);
+PELLUCID_KIND(lstm, LSTM)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

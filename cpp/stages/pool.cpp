@@ -213,19 +213,7 @@ class GlobalPool : public Pool<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_pool(StageSpec<T> spec) {
-  return std::make_unique<WindowPool<T>>(std::move(spec));
-}
-template <class T>
-std::unique_ptr<Stage<T>> make_globalpool(StageSpec<T> spec) {
-  return std::make_unique<GlobalPool<T>>(std::move(spec));
-}
-#define PELLUCID_INSTANCES(T)                                 \
-  template std::unique_ptr<Stage<T>> make_pool(StageSpec<T>); \
-  template std::unique_ptr<Stage<T>> make_globalpool(StageSpec<T>);
-PELLUCID_INSTANCES(float)
-PELLUCID_INSTANCES(double)
-#undef PELLUCID_INSTANCES
+PELLUCID_KIND(pool, WindowPool)
+PELLUCID_KIND(globalpool, GlobalPool)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

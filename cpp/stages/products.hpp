@@ -100,6 +100,31 @@ static void product_tile(const Packing& shape, const T* packed, int j, const T* 
   rows_of_tile(shape, packed, j, A, rows, width, start ? start + first : nullptr, C, to + first);
 }
 
+// C = W A + start, of a W (n, K) that is packed again whenever it has changed.
+template <class T>
+class Product {
+ public:
+  Product() = default;
+  Product(int n, int K) : shape_{n, K}, W_(shape_.size()) {}
+
+  // Thread t's share of W, whose element (r, k) is at W[r * row + k * column].
+  void pack(const T* W, size_t row, size_t column, int t, int threads) {
+    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j)
+      pack_tile(shape_, W, row, column, j, W_.get());
+  }
+
+  // Row k of A is at A + rows[k] * width, row r of C at C + to[r] * width; `start` may be null.
+  void operator()(const T* A, const int* rows, int width, const T* start, T* C,
+                  const int* to) const {
+    for (int j = 0; j < shape_.tiles(); ++j)
+      product_tile(shape_, W_.get(), j, A, rows, width, start, C, to);
+  }
+
+ private:
+  Packing shape_;
+  Buffer<T> W_;
+};
+
 // Inputs and vectors of units of a tile of dW.
 constexpr int DEEP = PELLUCID_BYTES == 64 ? 6 : 3;
 constexpr int BROAD = PELLUCID_BYTES == 64 ? 4 : 3;

@@ -15,14 +15,14 @@ class Recurrent : public ThroughTime<T> {
       : ThroughTime<T>(spec, 1, {spec.out.channels}, 0, spec.needs_Z ? spec.out.channels : 0, 1),
         W_(1, this->n_, this->n_ + this->n_x_),
         W_a_(this->n_, this->n_),
-        W_x_(this->n_, this->n_x_) {}
+        W_x_(this->n_x_, this->n_) {}
 
   void pack(int t, int threads) override {
     const T* W = this->spec_.parameters[0].values;
     const size_t column = size_t(this->n_);
     W_.pack(W, this->spec_.parameters[1].values, column, t, threads);
-    W_a_.pack(W, column, t, threads);
-    W_x_.pack(W + column * this->n_, column, t, threads);
+    W_a_.pack(W, column, 1, t, threads);
+    W_x_.pack(W + column * this->n_, column, 1, t, threads);
   }
 
  protected:
@@ -39,22 +39,17 @@ class Recurrent : public ThroughTime<T> {
     const size_t state = size_t(this->n_) * now.w;
     std::memcpy(dZ, d, state * sizeof(T));
     this->slope(this->spec_.needs_Z ? now.noted : now.a, now.a, dZ, state);
-    W_a_(dZ, this->counted_.data(), now.w, d_before, this->counted_.data());
-    if (dA_prev) W_x_(dZ, this->counted_.data(), now.w, dA_prev, x_rows);
+    W_a_(dZ, this->counted_.data(), now.w, nullptr, d_before, this->counted_.data());
+    if (dA_prev) W_x_(dZ, this->counted_.data(), now.w, nullptr, dA_prev, x_rows);
   }
 
  private:
   Forward<T> W_;
-  Back<T> W_a_, W_x_;
+  Product<T> W_a_, W_x_;
 };
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_recurrent(StageSpec<T> spec) {
-  return std::make_unique<Recurrent<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_recurrent(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_recurrent(StageSpec<double>);
+PELLUCID_KIND(recurrent, Recurrent)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

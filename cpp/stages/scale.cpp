@@ -42,11 +42,6 @@ class Scale : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_scale(StageSpec<T> spec) {
-  return std::make_unique<Scale<T>>(std::move(spec));
-}
-template std::unique_ptr<Stage<float>> make_scale(StageSpec<float>);
-template std::unique_ptr<Stage<double>> make_scale(StageSpec<double>);
+PELLUCID_KIND(scale, Scale)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

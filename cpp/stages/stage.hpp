@@ -180,6 +180,15 @@ class Stage {
 
 extern const std::vector<const char*> KIND_NAMES;
 
+// At the end of a kind's file: how kinds.cpp makes one.
+#define PELLUCID_KIND(name, Kind)                                       \
+  template <class T>                                                    \
+  std::unique_ptr<Stage<T>> make_##name(StageSpec<T> spec) {            \
+    return std::make_unique<Kind<T>>(std::move(spec));                  \
+  }                                                                     \
+  template std::unique_ptr<Stage<float>> make_##name(StageSpec<float>); \
+  template std::unique_ptr<Stage<double>> make_##name(StageSpec<double>);
+
 template <class T>
 std::unique_ptr<Stage<T>> make_stage(const StageSpec<T>& spec);
 

@@ -116,24 +116,8 @@ class Concat : public Stage<T> {
 
 }  // namespace
 
-template <class T>
-std::unique_ptr<Stage<T>> make_add(StageSpec<T> spec) {
-  return std::make_unique<Add<T>>(std::move(spec));
-}
-template <class T>
-std::unique_ptr<Stage<T>> make_take(StageSpec<T> spec) {
-  return std::make_unique<Take<T>>(std::move(spec));
-}
-template <class T>
-std::unique_ptr<Stage<T>> make_concat(StageSpec<T> spec) {
-  return std::make_unique<Concat<T>>(std::move(spec));
-}
-#define PELLUCID_INSTANCES(T)                                 \
-  template std::unique_ptr<Stage<T>> make_add(StageSpec<T>);  \
-  template std::unique_ptr<Stage<T>> make_take(StageSpec<T>); \
-  template std::unique_ptr<Stage<T>> make_concat(StageSpec<T>);
-PELLUCID_INSTANCES(float)
-PELLUCID_INSTANCES(double)
-#undef PELLUCID_INSTANCES
+PELLUCID_KIND(add, Add)
+PELLUCID_KIND(take, Take)
+PELLUCID_KIND(concat, Concat)
 
 }  // namespace pellucid::PELLUCID_LEVEL::stages

@@ -59,26 +59,6 @@ class Forward {
   std::vector<int> order_, counted_;
 };
 
-// And for the product backward: dA = W^T dZ.
-template <class T>
-class Back {
- public:
-  Back(int n, int K) : shape_{K, n}, W_(shape_.size()) {}
-
-  void pack(const T* W, size_t column, int t, int threads) {
-    for (int j = shape_.tiles() * t / threads; j < shape_.tiles() * (t + 1) / threads; ++j)
-      pack_tile(shape_, W, column, 1, j, W_.get());
-  }
-  void operator()(const T* dZ, const int* rows, int w, T* dA, const int* to) const {
-    for (int j = 0; j < shape_.tiles(); ++j)
-      product_tile(shape_, W_.get(), j, dZ, rows, w, static_cast<const T*>(nullptr), dA, to);
-  }
-
- private:
-  Packing shape_;
-  Buffer<T> W_;
-};
-
 template <class T>
 class ThroughTime : public Stage<T> {
  public:
@@ -119,8 +99,6 @@ class ThroughTime : public Stage<T> {
     const size_t back = (size_t(3 * carried_) * n_ + derivatives_ + own_rows()) * width;
     return std::max(back + panels_ * panel(width), size_t(Forward<T>::TILES) * TALL * width);
   }
-
-  int length_after(int length) const override { return length; }
 
  protected:
   static constexpr int AT_ONCE = 2;  // steps whose dW is summed in one go

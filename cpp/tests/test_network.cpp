@@ -69,7 +69,7 @@ struct Network {
   }
 };
 
-// conv -> batchnorm -> relu -> (conv, added to what entered it) -> pool -> dropout -> dense
+// conv -> batchnorm -> (conv, added to what entered it) -> pool -> dropout -> dense
 template <class T>
 void picture(Network<T>& net, const Case& c) {
   const Shape in{6, 6, 2}, six{6, 6, 5}, half{3, 3, 5};
@@ -83,13 +83,12 @@ void picture(Network<T>& net, const Case& c) {
   net.learn(norm, 5, 0, 1);
   net.learn(norm, 5, 0);
   norm.statistics = {net.array(5, 0), net.array(5, 0, 1)};
-  net.add("activation", {1}, six, six).activation = ID_ReLU;
-  auto& second = net.add("convolution", {2}, six, six, window);
+  auto& second = net.add("convolution", {1}, six, six, window);
   second.activation = ID_Tanh;
   net.learn(second, 9 * 5 * 5, 0.2);
   net.learn(second, 5, 0);
-  net.add("add", {2, 3}, six, six);
-  net.add("pool", {4}, six, half,
+  net.add("add", {1, 2}, six, six);
+  net.add("pool", {3}, six, half,
           {{"size_rows", 2},
            {"size_columns", 2},
            {"stride_rows", 2},
@@ -97,8 +96,8 @@ void picture(Network<T>& net, const Case& c) {
            {"padding_rows", 0},
            {"padding_columns", 0},
            {"max", 1}});
-  net.add("dropout", {5}, half, half).dropout = c.dropout;
-  auto& last = net.add("dense", {6}, half, {1, 1, CLASSES}, {{"each_step", 0}});
+  net.add("dropout", {4}, half, half).dropout = c.dropout;
+  auto& last = net.add("dense", {5}, half, {1, 1, CLASSES}, {{"each_step", 0}});
   net.learn(last, size_t(half.n()) * CLASSES, 0.1);
   net.learn(last, CLASSES, 0);
 }
