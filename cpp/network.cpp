@@ -404,13 +404,12 @@ void NetworkSession<T>::evaluate(const Rows& X, const Targets<T>& Y, const std::
                                  std::int64_t m, const double* weights, T* out, double* losses) {
   const int n = stages_.back()->out().n();
   for (std::int64_t start = 0; start < m; start += MOST_AT_ONCE) {
-    const Results results{out ? out + size_t(start) * size_t(n) : nullptr,
-                          losses ? losses + start : nullptr};
     Batch batch{&X, losses ? &Y : nullptr, order, weights};
     batch.start = start;
     batch.count = int(std::min<std::int64_t>(m - start, MOST_AT_ONCE));
-    batch.results = &results;
+    batch.out = out ? out + size_t(start) * size_t(n) : nullptr;
     one_pass(batch);
+    if (losses) std::copy_n(example_losses_.data(), batch.count, losses + start);
   }
 }
 

@@ -74,13 +74,6 @@ class NetworkSession {
     size_t at, n;
   };
 
-  // Where an evaluation writes: n[L] numbers an example; a loss times its weight. Either may be
-  // null.
-  struct Results {
-    T* out;
-    double* losses;
-  };
-
   // The examples of a mini-batch.
   struct Batch {
     const Rows* X;
@@ -96,7 +89,7 @@ class NetworkSession {
     bool training = false;      // statistics are the mini-batch's
     bool gradient = false;      // backward follows
     int side = 0;               // of the counters of parts
-    const Results* results = nullptr;
+    T* out = nullptr;           // where A[L] is wanted, n[L] numbers an example
     std::int64_t example(int r) const { return order ? order[start + r] : start + r; }
   };
 
@@ -140,8 +133,7 @@ class NetworkSession {
   void hold_steps(const Shape& shape, const std::int32_t* lengths, T* A) const;
   void hold(const Slot& slot, int s, T* A) const;
   void add_spare(Slot& slot, int s, const Bench& bench) const;
-  void lose(const Batch& batch, int k, Slot& slot, Bench& bench);
-  void results(const Batch& batch, int k, Slot& slot, Bench& bench) const;
+  void leave(const Batch& batch, int k, Slot& slot, Bench& bench);
 
   int slices_of(int count) const { return (count + width_ - 1) / width_; }
   int parts_of(int count) const { return std::min(slices_of(count), MOST_PARTS); }

@@ -73,7 +73,7 @@ void NetworkSession<T>::slice_there(const Batch& batch, int k, Slot& slot, int t
     stage.join(pass, bench.entered.data(), A, slot.kept[size_t(s)].get(), bench.scratch.get());
     hold(slot, s, A);
   }
-  if (s1 == int(stages_.size()) && batch.Y) lose(batch, k, slot, bench);
+  if (s1 == int(stages_.size())) leave(batch, k, slot, bench);
 }
 
 template <class T>
@@ -106,7 +106,10 @@ void NetworkSession<T>::slice_back(const Batch& batch, int k, Slot& slot, int t,
       const bool wanted = input >= 0 && wants_[size_t(input)];
       const bool alone = wanted && readers_[size_t(input)] == 1;
       bench.back.push_back(!wanted ? nullptr : alone ? derivative_of(slot, input) : spare);
-      if (wanted && !alone) spare += numbers_of(input);
+      if (!wanted || alone) continue;
+      spare += numbers_of(input);
+      if (last_reader_[size_t(input)] == s)  // the first to go back
+        std::fill_n(derivative_of(slot, input), numbers_of(input), T(0));
     }
     stage.part(pass, bench.entered.data(), slot.A[size_t(s)].get(), dA, bench.back.data(),
                slot.kept[size_t(s)].get(), bench.scratch.get(), bench.gradients.data(), add);
@@ -121,28 +124,25 @@ void NetworkSession<T>::add_spare(Slot& slot, int s, const Bench& bench) const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!bench.back[i] || readers_[size_t(inputs[i])] == 1) continue;
     T* to = derivative_of(slot, inputs[i]);
-    const size_t n = numbers_of(inputs[i]);
-    const bool first = last_reader_[size_t(inputs[i])] == s &&
-                       std::find(inputs.begin(), inputs.begin() + std::ptrdiff_t(i), inputs[i]) ==
-                           inputs.begin() + std::ptrdiff_t(i);
-    if (first)
-      std::memcpy(to, bench.back[i], n * sizeof(T));
-    else
-      for (size_t k = 0; k < n; k += L) store(to + k, load(to + k) + load(bench.back[i] + k));
+    for (size_t k = 0; k < numbers_of(inputs[i]); k += L)
+      store(to + k, load(to + k) + load(bench.back[i] + k));
   }
 }
 
-// The losses of slice k, and dZ[L] where it goes back.
+// The end of slice k: its losses, dZ[L] where it goes back, and what the caller wants of it.
 template <class T>
-void NetworkSession<T>::lose(const Batch& batch, int k, Slot& slot, Bench& bench) {
+void NetworkSession<T>::leave(const Batch& batch, int k, Slot& slot, Bench& bench) {
   const stages::Pass pass = pass_of(batch, k);
-  const SliceEnd<T> end(batch.gradient ? spec_.loss : plain_loss_, stages_.back()->out(), width_,
-                        pass.count, slot.steps.back(), slot.A.back().get(), bench.spare.get());
+  const Shape& shape = stages_.back()->out();
+  const SliceEnd<T> end(batch.gradient ? spec_.loss : plain_loss_, shape, width_, pass.count,
+                        slot.steps.back(), slot.A.back().get(), bench.spare.get());
   std::int64_t examples[MOST_WIDE];
   for (int e = 0; e < pass.count; ++e) examples[e] = batch.example(k * width_ + e);
-  double* const losses = example_losses_.data() + size_t(k) * size_t(width_);
-  end.lose(*batch.Y, examples, batch.weights, batch.total_weight,
-           batch.gradient ? derivative_of(slot, int(stages_.size()) - 1) : nullptr, losses);
+  const size_t first = size_t(k) * size_t(width_);
+  double* const losses = example_losses_.data() + first;
+  end.run(batch.Y, examples, batch.weights, batch.total_weight, losses,
+          batch.gradient ? derivative_of(slot, int(stages_.size()) - 1) : nullptr,
+          batch.out ? batch.out + first * size_t(shape.n()) : nullptr);
   double sum = 0;
   for (int e = 0; e < pass.count; ++e) sum += losses[e];
   slice_losses_[size_t(k)] = sum;
@@ -163,7 +163,6 @@ double NetworkSession<T>::pass(const Batch& batch, int t) {
       for (int k = own.begin; k < own.end; ++k) {
         Slot& slot = slots_[size_t(t)];
         slice_there(batch, k, slot, t, 0, all);
-        if (batch.results) results(batch, k, slot, benches_[size_t(t)]);
         if (batch.gradient) slice_back(batch, k, slot, t, 0, all, part_of(p), k > own.begin);
       }
     }
@@ -171,7 +170,7 @@ double NetworkSession<T>::pass(const Batch& batch, int t) {
     if (t == 0) next_part_[batch.side ^ 1].store(0, std::memory_order_relaxed);
   }
   double total = 0;
-  for (int k = 0; batch.Y && k < slices_of(batch.count); ++k) total += slice_losses_[size_t(k)];
+  for (int k = 0; k < slices_of(batch.count); ++k) total += slice_losses_[size_t(k)];
   return total;
 }
 
@@ -229,22 +228,6 @@ void NetworkSession<T>::mixed_pass(const Batch& batch, int t) {
     });
   }
   team_.barrier();
-}
-
-// A[L] and the losses of slice k, where the caller wants them.
-template <class T>
-void NetworkSession<T>::results(const Batch& batch, int k, Slot& slot, Bench& bench) const {
-  const Results& to = *batch.results;
-  const stages::Pass pass = pass_of(batch, k);
-  const int n = stages_.back()->out().n();
-  if (to.out)
-    SliceEnd<T>(plain_loss_, stages_.back()->out(), width_, pass.count, slot.steps.back(),
-                slot.A.back().get(), bench.spare.get())
-        .outputs(to.out + size_t(k) * size_t(width_) * size_t(n));
-  for (int e = 0; to.losses && e < pass.count; ++e) {
-    const size_t at = size_t(k) * size_t(width_) + size_t(e);
-    to.losses[at] = example_losses_[at];
-  }
 }
 
 }  // namespace pellucid::PELLUCID_LEVEL

@@ -157,19 +157,7 @@ template <class T>
 void Session<T>::gather(const Batch& batch, int r0, int r1) {
   const Rows& X = *batch.X;
   if (X.sparse) return gather_sparse(batch, r0, r1);
-  const auto gather_from = [&](const auto* values) { gather_dense(batch, r0, r1, values); };
-  switch (X.kind) {
-    case Rows::F32:
-      return gather_from(static_cast<const float*>(X.values));
-    case Rows::F64:
-      return gather_from(static_cast<const double*>(X.values));
-    case Rows::U8:
-      return gather_from(static_cast<const std::uint8_t*>(X.values));
-    case Rows::I32:
-      return gather_from(static_cast<const std::int32_t*>(X.values));
-    case Rows::I64:
-      return gather_from(static_cast<const std::int64_t*>(X.values));
-  }
+  X.with_numbers([&](const auto* values) { gather_dense(batch, r0, r1, values); });
 }
 
 template <class T>

@@ -31,6 +31,23 @@ struct Rows {
     return {static_cast<const S*>(values) + at, inputs + at, starts[example + 1] - at};
   }
 
+  // Call f with the values as what they are.
+  template <class F>
+  void with_numbers(F f) const {
+    switch (kind) {
+      case F32:
+        return f(static_cast<const float*>(values));
+      case F64:
+        return f(static_cast<const double*>(values));
+      case U8:
+        return f(static_cast<const std::uint8_t*>(values));
+      case I32:
+        return f(static_cast<const std::int32_t*>(values));
+      case I64:
+        return f(static_cast<const std::int64_t*>(values));
+    }
+  }
+
   // Call f with a number of the type of the entries' values.
   template <class F>
   void with_values(F f) const {

@@ -20,18 +20,7 @@ class Gather {
 
   void run() const {
     if (X_.sparse) return scatter();
-    switch (X_.kind) {
-      case Rows::F32:
-        return dense(static_cast<const float*>(X_.values));
-      case Rows::F64:
-        return dense(static_cast<const double*>(X_.values));
-      case Rows::U8:
-        return dense(static_cast<const std::uint8_t*>(X_.values));
-      case Rows::I32:
-        return dense(static_cast<const std::int32_t*>(X_.values));
-      case Rows::I64:
-        return dense(static_cast<const std::int64_t*>(X_.values));
-    }
+    X_.with_numbers([this](const auto* values) { dense(values); });
   }
 
  private:
@@ -101,48 +90,20 @@ class SliceEnd {
 
   static size_t scratch(const stages::Shape& shape) { return 3 * MOST_WIDE * stride_of(shape); }
 
-  // Each example's loss times its weight; where `dZ` is not null, also its derivative, divided by
-  // the total weight.
-  void lose(const Targets<T>& Y, const std::int64_t* examples, const double* weights,
-            double total_weight, T* dZ, double* losses) const {
+  // Of the examples with these numbers: A[L] into `out`, n[L] numbers an example in the lectures'
+  // order, padded steps 0; where there is Y, each one's loss times its weight, and its derivative
+  // divided by the total weight into dZ. `out` and dZ may be null.
+  void run(const Targets<T>* Y, const std::int64_t* examples, const double* weights,
+           double total_weight, double* losses, T* dZ, T* out) const {
     std::fill_n(losses, count_, 0.0);
     for (int step = 0; step < steps_; ++step) {
-      const T* y[MOST_WIDE];
-      Label<T> labels[MOST_WIDE];
-      T shares[MOST_WIDE];
-      double each[MOST_WIDE], factors[MOST_WIDE];
-      for (int e = 0; e < count_; ++e) {
-        const int left = lengths_ ? lengths_[e] : steps_;
-        const std::int64_t at = examples[e] * steps_ + step;
-        factors[e] = step < left ? (weights ? weights[examples[e]] : 1) / left : 0;
-        y[e] = Y.values ? Y.values + at * n_ : nullptr;
-        labels[e] = Y.labels && step < left ? Label<T>(Y.labels[at]) : Label<T>(Y.labels ? 0 : -1);
-        shares[e] = T(factors[e] / total_weight);
-      }
-      enter(step);
-      loss_rows(spec_, n_,
-                LossRows<T>{count_, stride_, z_[0], a_[0], Y.values ? y : nullptr, labels, shares,
-                            each, dZ ? dz_[0] : nullptr});
-      for (int e = 0; e < count_; ++e)
-        if (factors[e] != 0) losses[e] += factors[e] * each[e];
-      if (dZ) leave(step, dZ);
-    }
-  }
-
-  // A[L], n[L] numbers an example in the lectures' order; padded steps are 0.
-  void outputs(T* out) const {
-    for (int step = 0; step < steps_; ++step) {
-      enter(step);
-      loss_rows(
-          spec_, n_,
-          LossRows<T>{count_, stride_, z_[0], a_[0], nullptr, nullptr, nullptr, nullptr, nullptr});
-      for (int e = 0; e < count_; ++e) {
-        T* const to = out + size_t(e) * shape_.n() + size_t(step) * n_;
-        if (lengths_ && step >= lengths_[e])
-          std::fill_n(to, n_, T(0));
-        else
-          std::copy_n(a_[e], n_, to);
-      }
+      out_of_columns(Z_, count_, n_, width_, rows(step), z_);
+      if (Y)
+        lose(*Y, step, examples, weights, total_weight, losses, dZ != nullptr);
+      else
+        loss_rows(spec_, n_, rows_of_loss());
+      if (dZ) into_columns<T>(dz_, count_, n_, width_, rows(step), dZ);
+      if (out) write(step, out);
     }
   }
 
@@ -153,8 +114,45 @@ class SliceEnd {
   auto rows(int step) const {
     return [this, step](int k) { return shape_.row_of(step * n_ + k); };
   }
-  void enter(int step) const { out_of_columns(Z_, count_, n_, width_, rows(step), z_); }
-  void leave(int step, T* dZ) const { into_columns<T>(dz_, count_, n_, width_, rows(step), dZ); }
+  LossRows<T> rows_of_loss() const {
+    return {count_, stride_, z_[0], a_[0], nullptr, nullptr, nullptr, nullptr, nullptr};
+  }
+
+  // The part of one step.
+  void lose(const Targets<T>& Y, int step, const std::int64_t* examples, const double* weights,
+            double total_weight, double* losses, bool back) const {
+    const T* y[MOST_WIDE];
+    Label<T> labels[MOST_WIDE];
+    T shares[MOST_WIDE];
+    double each[MOST_WIDE], factors[MOST_WIDE];
+    for (int e = 0; e < count_; ++e) {
+      const int left = lengths_ ? lengths_[e] : steps_;
+      const std::int64_t at = examples[e] * steps_ + step;
+      factors[e] = step < left ? (weights ? weights[examples[e]] : 1) / left : 0;
+      y[e] = Y.values ? Y.values + at * n_ : nullptr;
+      labels[e] = Y.labels && step < left ? Label<T>(Y.labels[at]) : Label<T>(Y.labels ? 0 : -1);
+      shares[e] = T(factors[e] / total_weight);
+    }
+    LossRows<T> all = rows_of_loss();
+    all.y = Y.values ? y : nullptr;
+    all.labels = labels;
+    all.weights = shares;
+    all.losses = each;
+    all.dz = back ? dz_[0] : nullptr;
+    loss_rows(spec_, n_, all);
+    for (int e = 0; e < count_; ++e)
+      if (factors[e] != 0) losses[e] += factors[e] * each[e];
+  }
+
+  void write(int step, T* out) const {
+    for (int e = 0; e < count_; ++e) {
+      T* const to = out + size_t(e) * shape_.n() + size_t(step) * n_;
+      if (lengths_ && step >= lengths_[e])
+        std::fill_n(to, n_, T(0));
+      else
+        std::copy_n(a_[e], n_, to);
+    }
+  }
 
   const LossSpec<T>& spec_;
   const stages::Shape& shape_;
