@@ -10,32 +10,23 @@ namespace pellucid::PELLUCID_LEVEL {
 
 namespace {
 
-// Never destroyed: a session may outlive what a program ends with.
-Tunings& tunings() {
-  static Tunings& all = *new Tunings;
-  return all;
-}
-
 template <class T>
 Tunings::Work work_of(const NetworkSpec<T>& spec) {
-  Tunings::Work work{int(sizeof(T)), spec.training, spec.threads, spec.batch_size,
-                     spec.optimizer.id};
-  for (const auto& each : spec.stages) work.insert(work.end(), {each.in.n(), each.out.n()});
+  constexpr int SLICES = -1;  // where a dense session has its parts
+  Tunings::Work work{int(sizeof(T)),  spec.training,     spec.threads,
+                     spec.batch_size, spec.optimizer.id, SLICES};
+  for (const auto& each : spec.stages) {
+    size_t weights = 0;
+    for (const auto& parameter : each.parameters) weights += parameter.size;
+    work.insert(work.end(), {each.in.n(), each.out.n(), int(weights)});
+  }
   return work;
 }
 
 template <class T>
 Tuner tuner_of(const NetworkSpec<T>& spec) {
-  const bool tuned = spec.tuned && spec.training;     // an evaluation is over before it is measured
   const double speed = sizeof(T) == 4 ? 40e9 : 20e9;  // operations a second of one thread, about
-  return Tuner(spec.threads, tunings().recall(work_of(spec)), tuned ? 1 : spec.threads,
-               spec.flops * spec.batch_size / speed);
-}
-
-template <class T>
-const NetworkSpec<T>& started(NetworkSpec<T>& spec, int threads) {
-  spec.threads = threads;
-  return spec;
+  return tuner_for(spec, work_of(spec), spec.flops * spec.batch_size / speed);
 }
 
 }  // namespace
@@ -247,77 +238,38 @@ bool NetworkSession<T>::finite() {
 // ------------------------------------------------------------------------------- steps
 
 template <class T>
-struct NetworkSession<T>::Request {
-  const Rows& X;
-  const Targets<T>& Y;
-  const std::int64_t* order;
-  std::int64_t m;
-  int first, per_epoch;  // a step; the steps of an epoch
-  const double* rates;
-  const double* weights;
-  double* costs;
-};
-
-template <class T>
 int NetworkSession<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
                            std::int64_t m, int first, int last, const double* rates,
                            const double* weights, double* costs, bool (*interrupted)(void*),
                            void* context) {
   const int per_epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
-  const Request request{X, Y, order, m, first, per_epoch, rates, weights, costs};
-  auto asked = clock::now();
-  tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
-  bool go_on = true;
-  int k = first;
-  while (go_on && k < last) {
-    const int threads = tuner_.choose();
-    const int count = std::min({last - k, per_epoch - k % per_epoch, tuner_.steps()});
-    make_room(mini_batch_of(request, k, step_ - std::uint64_t(k)), threads);
-    const auto start = clock::now();
-    int done = 0;
-    auto job = [&](int t) { steps(request, k, k + count, t, &done, &go_on); };
-    begin();
-    team_.run(threads, job);
-    const auto now = clock::now();
-    tuner_.note(done, std::chrono::duration<double>(now - start).count());
-    team_.part();
-    step_ += std::uint64_t(done);
-    k += done;
-    if (go_on && k < last && k % per_epoch == 0) {
-      if (!finite()) break;
-      write();
-    }
-    if (interrupted && now - asked > std::chrono::milliseconds(20)) {
-      if (interrupted(context)) break;
-      asked = now;
-    }
-  }
-  worked_ = clock::now();
-  return k - first;
+  const Request<T> request{X, Y, order, m, first, last, per_epoch, rates, weights, costs};
+  return windows_.run(*this, request, team_, tuner_, step_, {interrupted, context});
+}
+
+template <class T>
+void NetworkSession<T>::begin_window(const Request<T>& request, int k, int threads) {
+  make_room(mini_batch_of(request, k, step_ - std::uint64_t(k)), threads);
+  begin();
 }
 
 // Step k of a call, `before` steps having been done before its first.
 template <class T>
-typename NetworkSession<T>::Batch NetworkSession<T>::mini_batch_of(const Request& request, int k,
+typename NetworkSession<T>::Batch NetworkSession<T>::mini_batch_of(const Request<T>& request, int k,
                                                                    std::uint64_t before) const {
-  Batch batch{&request.X, &request.Y, request.order, request.weights};
-  if (request.order) batch.order += k / request.per_epoch * request.m;
+  Batch batch{&request.X, &request.Y, request.order_of(k), request.weights};
   batch.start = std::int64_t(k % request.per_epoch) * spec_.batch_size;
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
   batch.drop = batch.training = batch.gradient = true;
   batch.side = int(batch.step & 1);
-  batch.total_weight = batch.count;
-  if (batch.weights) {
-    batch.total_weight = 0;
-    for (int r = 0; r < batch.count; ++r) batch.total_weight += batch.weights[batch.example(r)];
-  }
+  batch.total_weight = total_weight(batch.weights, batch.order, batch.start, batch.count);
   return batch;
 }
 
 // Steps k ... end - 1 on thread t. `go_on` becomes false where J was not finite.
 template <class T>
-void NetworkSession<T>::steps(const Request& request, int k, int end, int t, int* done,
+void NetworkSession<T>::steps(const Request<T>& request, int k, int end, int t, int* done,
                               bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
   for (; k < end; ++k) {
@@ -361,11 +313,7 @@ double NetworkSession<T>::gradients(const Rows& X, const Targets<T>& Y, const st
                                     double whole_weight, T* const* d) {
   Batch batch{&X, &Y, order, weights};
   batch.count = int(m);
-  batch.total_weight = double(m);
-  if (weights) {
-    batch.total_weight = 0;
-    for (int r = 0; r < batch.count; ++r) batch.total_weight += weights[batch.example(r)];
-  }
+  batch.total_weight = total_weight(weights, order, 0, m);
   batch.position = std::max<std::int64_t>(position, 0);
   batch.drop = position >= 0;
   batch.training = batch.gradient = true;

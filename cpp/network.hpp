@@ -8,16 +8,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <vector>
 
-#include "rows.hpp"
+#include "runs.hpp"
 #include "shares.hpp"
 #include "slices.hpp"
-#include "team.hpp"
 #include "training.hpp"
-#include "tuner.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
@@ -56,9 +53,9 @@ class NetworkSession {
   int threads() const { return team_.size(); }
 
  private:
+  friend class Windows;
   using Stage = stages::Stage<T>;
   using Shape = stages::Shape;
-  using clock = std::chrono::steady_clock;
   static constexpr int L = LANES<T>, P = PANEL<T>;
 
   // A parameter, what the optimizer remembers of it, or a statistic (which has no slots): the
@@ -110,10 +107,11 @@ class NetworkSession {
     std::vector<T*> back, gradients;
   };
 
-  struct Request;
-  Batch mini_batch_of(const Request& request, int k, std::uint64_t before) const;
+  Batch mini_batch_of(const Request<T>& request, int k, std::uint64_t before) const;
   void begin();
-  void steps(const Request& request, int k, int end, int t, int* done, bool* go_on);
+  void begin_window(const Request<T>& request, int k, int threads);
+  void end_window(int, int, double) {}
+  void steps(const Request<T>& request, int k, int end, int t, int* done, bool* go_on);
   bool mini_batch(const Batch& batch, int t, double rate, double* J);
 
   void plan();
@@ -183,7 +181,7 @@ class NetworkSession {
   std::vector<std::vector<double>> sums_;  // of each mixing stage, slice by slice
   std::vector<double> penalties_, norms_;  // of each chunk: its part of J, and of the norm's square
   std::atomic<int> next_part_[2] = {0, 0};
-  clock::time_point worked_{};
+  Windows windows_;
   std::uint64_t step_;
 };
 

@@ -19,12 +19,6 @@ constexpr double WORTH_TAKING = 1e6;  // products of a panel that another thread
 constexpr size_t SMALL_WEIGHTS = 32 * 1024;  // of all W up to which gradients are summed in parts,
 constexpr int PARTS = 4, FEWEST_OF_PART = 48;  // so many, each of so many examples
 
-// Never destroyed: a session may outlive what a program ends with.
-Tunings& tunings() {
-  static Tunings& all = *new Tunings;
-  return all;
-}
-
 template <class T>
 double weights_of(const SessionSpec<T>& spec) {
   double weights = 0;
@@ -52,17 +46,8 @@ Tunings::Work work_of(const SessionSpec<T>& spec) {
 
 template <class T>
 Tuner tuner_of(const SessionSpec<T>& spec) {
-  const bool tuned = spec.tuned && spec.training;     // an evaluation is over before it is measured
   const double speed = sizeof(T) == 4 ? 80e9 : 40e9;  // operations a second of one thread, about
-  return Tuner(spec.threads, tunings().recall(work_of(spec)), tuned ? 1 : spec.threads,
-               6 * weights_of(spec) * spec.batch_size / speed);
-}
-
-// What is asked for, with the threads that could be started.
-template <class T>
-const SessionSpec<T>& started(SessionSpec<T>& spec, int threads) {
-  spec.threads = threads;
-  return spec;
+  return tuner_for(spec, work_of(spec), 6 * weights_of(spec) * spec.batch_size / speed);
 }
 
 }  // namespace
@@ -235,58 +220,20 @@ bool Session<T>::mini_batch(Batch batch, int t, double rate, double* J) {
   return true;
 }
 
-// What one call of `run` asks for.
-template <class T>
-struct Session<T>::Request {
-  const Rows& X;
-  const Targets<T>& Y;
-  const std::int64_t* order;
-  std::int64_t m;
-  int first, last;
-  int per_epoch;  // steps
-  const double* rates;
-  const double* weights;
-  double* costs;
-};
-
 template <class T>
 int Session<T>::run(const Rows& X, const Targets<T>& Y, const std::int64_t* order, std::int64_t m,
                     int first, int last, const double* rates, const double* weights, double* costs,
                     bool (*interrupted)(void*), void* context) {
   const int per_epoch = int((m + spec_.batch_size - 1) / spec_.batch_size);
-  const Request request{X, Y, order, m, first, last, per_epoch, rates, weights, costs};
-  auto asked = clock::now();
-  tuner_.paused(std::chrono::duration<double>(asked - worked_).count());
-  bool go_on = true;
-  int k = first;
-  while (go_on && k < last) {
-    const int threads = tuner_.choose();
-    const int count = std::min({last - k, per_epoch - k % per_epoch, tuner_.steps()});
-    if (k == first || k % per_epoch == 0)
-      prepare(X, order ? order + k / per_epoch * m : order, m, true);
-    divide(threads);
-    const auto start = clock::now();
-    int done = 0;
-    auto job = [&](int t) { steps(request, k, k + count, t, &done, &go_on); };
-    team_.run(threads, job);
-    const auto now = clock::now();
-    const double seconds = std::chrono::duration<double>(now - start).count();
-    tuner_.note(done, seconds);
-    team_.part();
-    note_speeds(threads, done, seconds);
-    step_ += std::uint64_t(done);
-    k += done;
-    if (go_on && k < last && k % per_epoch == 0) {
-      if (!finite()) break;
-      write();
-    }
-    if (interrupted && now - asked > std::chrono::milliseconds(20)) {
-      if (interrupted(context)) break;
-      asked = now;
-    }
-  }
-  worked_ = clock::now();
-  return k - first;
+  const Request<T> request{X, Y, order, m, first, last, per_epoch, rates, weights, costs};
+  return windows_.run(*this, request, team_, tuner_, step_, {interrupted, context});
+}
+
+template <class T>
+void Session<T>::begin_window(const Request<T>& request, int k, int threads) {
+  if (k == request.first || k % request.per_epoch == 0)
+    prepare(request.X, request.order_of(k), request.m, true);
+  divide(threads);
 }
 
 template <class T>
@@ -324,7 +271,7 @@ void Session<T>::divide(int threads) {
 
 // After a window of steps: share the next ones otherwise, if that is worth it.
 template <class T>
-void Session<T>::note_speeds(int threads, int steps, double seconds) {
+void Session<T>::end_window(int threads, int steps, double seconds) {
   if (!spec_.tuned || threads == 1 || parts_ > 1) return;
   std::vector<double> work, busy;
   for (int t = 0; t < threads; ++t) {
@@ -338,20 +285,15 @@ void Session<T>::note_speeds(int threads, int steps, double seconds) {
 
 // Step k of a call, `before` steps having been done before its first.
 template <class T>
-typename Session<T>::Batch Session<T>::mini_batch_of(const Request& request, int k,
+typename Session<T>::Batch Session<T>::mini_batch_of(const Request<T>& request, int k,
                                                      std::uint64_t before) const {
-  Batch batch{&request.X, &request.Y, request.order, request.weights, request.m};
-  if (request.order) batch.order += k / request.per_epoch * request.m;
+  Batch batch{&request.X, &request.Y, request.order_of(k), request.weights, request.m};
   batch.start = std::int64_t(k % request.per_epoch) * spec_.batch_size;
   batch.count = int(std::min<std::int64_t>(request.m - batch.start, spec_.batch_size));
   batch.step = before + std::uint64_t(k) + 1;
   batch.drop = true;
   batch.sparse = by_entries(request.X);
-  batch.total_weight = batch.count;
-  if (batch.weights) {
-    batch.total_weight = 0;
-    for (int r = 0; r < batch.count; ++r) batch.total_weight += batch.weights[batch.example(r)];
-  }
+  batch.total_weight = total_weight(batch.weights, batch.order, batch.start, batch.count);
   return batch;
 }
 
@@ -366,7 +308,7 @@ void Session<T>::gather_next(const Batch& next) {
 
 // Steps k ... end - 1 on thread t. `go_on` becomes false where J was not finite.
 template <class T>
-void Session<T>::steps(const Request& request, int k, int end, int t, int* done, bool* go_on) {
+void Session<T>::steps(const Request<T>& request, int k, int end, int t, int* done, bool* go_on) {
   const std::uint64_t before = step_ - std::uint64_t(k);
   const bool ahead = stages_[0].by_panels && team_.active() > 1 && spec_.batch_size <= most_ &&
                      !keeping_ && !by_entries(request.X);
@@ -423,11 +365,8 @@ template <class T>
 double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int64_t* order,
                              std::int64_t m, const double* weights, std::int64_t position,
                              double whole_weight, T* const* dW, T* const* db) {
-  double weight = double(m), J = 0;
-  if (weights) {
-    weight = 0;
-    for (std::int64_t k = 0; k < m; ++k) weight += weights[order ? order[k] : k];
-  }
+  const double weight = total_weight(weights, order, 0, m);
+  double J = 0;
   if (whole_weight < 0) whole_weight = weight;
   hold_gradients();
   prepare(X, order, m, true);
@@ -450,6 +389,7 @@ double Session<T>::gradients(const Rows& X, const Targets<T>& Y, const std::int6
     }
     if (t == 0) J = total / weight + penalty(whole_weight, (step_ + 1) & 1);
   };
+  using clock = std::chrono::steady_clock;
   const auto begun = clock::now();
   const int threads = tuner_.choose();
   divide(threads);

@@ -3,16 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <vector>
 
 #include "phases.hpp"
-#include "rows.hpp"
+#include "runs.hpp"
 #include "shares.hpp"
 #include "stage.hpp"
-#include "team.hpp"
 #include "training.hpp"
-#include "tuner.hpp"
 
 namespace pellucid::PELLUCID_LEVEL {
 
@@ -74,6 +71,7 @@ class Session {
   int threads() const { return team_.size(); }
 
  private:
+  friend class Windows;
   static constexpr int P = PANEL<T>, L = LANES<T>;
 
   // The examples of one forward pass: of a mini-batch, or of a block of one too large for a pass.
@@ -114,7 +112,8 @@ class Session {
   };
   Division division_of(int threads) const;
   void divide(int threads);
-  void note_speeds(int threads, int steps, double seconds);
+  void begin_window(const Request<T>& request, int k, int threads);
+  void end_window(int threads, int steps, double seconds);
 
   // How long a thread was busy, in a window of steps, with what it has a share of.
   struct alignas(128) Pace {
@@ -176,10 +175,9 @@ class Session {
   void output_rows(const Batch& batch, int t, int r0, int r1);
   double sum_of_losses(Share rows) const;
 
-  struct Request;
-  Batch mini_batch_of(const Request& request, int k, std::uint64_t before) const;
+  Batch mini_batch_of(const Request<T>& request, int k, std::uint64_t before) const;
   void gather_next(const Batch& next);
-  void steps(const Request& request, int k, int end, int t, int* done, bool* go_on);
+  void steps(const Request<T>& request, int k, int end, int t, int* done, bool* go_on);
   bool mini_batch(Batch batch, int t, double rate, double* J);
   void update_all(int t, const Batch& batch, const Step& step);
   void sum_gradients(int t, const Batch& batch, bool go_on);
@@ -227,9 +225,8 @@ class Session {
   Buffer<double> part_losses_;                // their sums over parts, a cache line each
   std::vector<Buffer<T>> scratch_;            // a thread each
   alignas(64) std::atomic<int> next_row_{0};  // of the next step's X: the first not yet gathered
-  using clock = std::chrono::steady_clock;
-  clock::time_point worked_{};  // when the latest run ended
-  std::uint64_t step_;          // steps done; the next one's penalty sums lie on its parity
+  Windows windows_;
+  std::uint64_t step_;  // steps done; the next one's penalty sums lie on its parity
 };
 
 }  // namespace pellucid::PELLUCID_LEVEL
