@@ -51,6 +51,19 @@ def start_with(threads: int) -> None:
         os.sched_setaffinity(int(thread.name), allowed)
 
 
+def epochs(run: Any, state: Any, X: Any, y: Any) -> Any:
+    """Return a function that does an epoch, each from the state that the one before left."""
+
+    def epoch(order: Any, costs: list[Any] | None) -> None:
+        nonlocal state
+        state, J = run(state, X, y, order)
+        J.block_until_ready()
+        if costs is not None:
+            costs.extend(J.tolist())
+
+    return epoch
+
+
 def start_adam(parameters: Any) -> Any:
     """Return a state: parameters, Adam's two means and its count of steps."""
     import jax
@@ -128,13 +141,4 @@ class Problem:
             )
 
         run = jax.jit(steps, donate_argnums=0)
-        state = start_adam(self.parameters())
-
-        def epoch(order: Any, costs: list[Any] | None) -> None:
-            nonlocal state
-            state, J = run(state, self.X, self.y, order)
-            J.block_until_ready()
-            if costs is not None:
-                costs.extend(J.tolist())
-
-        return epoch
+        return epochs(run, start_adam(self.parameters()), self.X, self.y)

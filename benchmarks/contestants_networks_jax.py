@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contestants_jax import adam, start_adam, start_with
+from contestants_jax import adam, epochs, start_adam, start_with
 from jax import lax
 from stopwatch import Stopwatch
 from variants import repeat_best, train_best
@@ -108,20 +108,12 @@ class Problem:
 
     def scan(self, network: Net) -> Any:
         """Return an epoch as one compiled function."""
-        state = self.start(network)
 
         @partial(jax.jit, donate_argnums=0)
         def run(state: Any, X: Any, y: Any, order: Any) -> Any:
             return lax.scan(lambda s, part: adam(network.loss, s, X[part], y[part]), state, order)
 
-        def epoch(order: Any, costs: list[Any] | None) -> None:
-            nonlocal state
-            state, J = run(state, self.X, self.y, order)
-            J.block_until_ready()
-            if costs is not None:
-                costs.extend(J.tolist())
-
-        return epoch
+        return epochs(run, self.start(network), self.X, self.y)
 
 
 class Net:
