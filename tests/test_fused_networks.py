@@ -87,7 +87,7 @@ def data(net: Network, m: int, lengths: bool = False) -> Examples:
     return Examples(X, np.where(padded, 0, Y) if Y.ndim == 2 else Y, lengths=counts)
 
 
-def close(found: dict, expected: dict, dtype: str, factor: float = 1.0) -> None:
+def assert_close(found: dict, expected: dict, dtype: str, factor: float = 1.0) -> None:
     assert_same(found, expected, factor * TINY[dtype])
 
 
@@ -103,7 +103,7 @@ def test_a_step_is_that_of_the_reference_engine(layer: Layer, shape, dtype: str)
         net = network([layer, Dense(3, "softmax")], shape, dtype)
         examples = data(net, 7)
         found.append(steps(net, engine, examples, rule="gradient_descent", l2=0.1))
-    close(found[1], found[0], dtype, 4)
+    assert_close(found[1], found[0], dtype, 4)
 
 
 @each_example
@@ -120,7 +120,7 @@ def test_behind_another_layer_it_gives_back_the_same(layer: Layer, shape) -> Non
     for engine in ("reference", "fused"):
         net = network([*before, layer, Dense(3, "softmax")], shape)
         found.append(steps(net, engine, data(net, 7), rule="gradient_descent"))
-    close(found[1], found[0], "float64", 4)
+    assert_close(found[1], found[0], "float64", 4)
 
 
 MODELS: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
@@ -176,7 +176,7 @@ def test_a_training_is_that_of_the_reference_engine(model, rule, batch_size) -> 
         found.append(
             steps(net, engine, data(net, 90), order, rule=rule, batch_size=batch_size, l1=1e-4)
         )
-    close(found[1], found[0], "float64", 1000)
+    assert_close(found[1], found[0], "float64", 1000)
 
 
 @pytest.mark.parametrize("model", ["both ways", "each step", "words"])
@@ -189,7 +189,7 @@ def test_sequences_of_different_lengths(model, weighted) -> None:
         if weighted:
             examples.weight = np.random.default_rng(3).integers(0, 3, 37).astype(net.dtype)
         found.append(steps(net, engine, examples, batch_size=20))
-    close(found[1], found[0], "float64", 1000)
+    assert_close(found[1], found[0], "float64", 1000)
 
 
 @each_model
@@ -245,7 +245,7 @@ def test_gradients_are_those_of_the_reference_engine(model) -> None:
         net = made(model)
         gradients = session(net, engine, label_smoothing=0.1).gradients(data(net, 41))
         found.append({"flat": gradients.flat, "J": np.array([gradients.J])})
-    close(found[1], found[0], "float64", 10)
+    assert_close(found[1], found[0], "float64", 10)
 
 
 def test_roll_back_brings_parameters_and_statistics_back() -> None:
