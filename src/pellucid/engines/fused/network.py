@@ -35,33 +35,17 @@ class FusedNetworkSession(FusedSession):
         self._chain = job.network.layers
         self._plan = plan(self._chain, self._chain[0].input_shape)
         kind = module().Network32 if self.dtype == np.float32 else module().Network64
-        numbers = {id(layer): k for k, layer in enumerate(self.layers)}
+        place = {id(layer): k for k, layer in enumerate(self.layers)}
         return kind(
-            [self._stage(*each, numbers) for each in self._plan.own()],
+            self._plan.with_arrays(
+                lambda layer, letter: self._arrays(place[id(layer)], letter),
+                lambda layer, name: self._lent[place[id(layer)], name],
+            ),
             flops_of(self.layers),
             loss_spec(self.objective, self.layers[-1].activation),
             optimizer_spec(self.optimizer),
             settings,
         )
-
-    def _stage(
-        self, stage: dict[str, Any], layer: Layer | None, numbers: dict[int, int]
-    ) -> dict[str, Any]:
-        """A stage with the arrays of its layer that are lent to the module."""
-        if layer is None:
-            return stage
-        k = numbers[id(layer)]
-        parameters = [
-            {
-                "arrays": self._arrays(k, letter),
-                "size": array.size,
-                "rate": layer.rate_factor(letter),
-                "decay": float(layer.weight_decay_factor) if letter in layer.penalised else 0.0,
-            }
-            for letter, array in layer.parameters.items()
-        ]
-        statistics = [self._lent[k, name] for name in layer.statistics]
-        return stage | {"parameters": parameters, "statistics": statistics}
 
     def apply(self, flat: NDArray[Any], learning_rate: float) -> None:
         refuse_mixing(self.layers)
@@ -159,29 +143,21 @@ class FusedNetworkPredictor(Predictor):
         return A
 
     def _stages(self) -> list[dict[str, Any]]:
-        return [_predicting(*each) for each in self._plan.own()]
-
-
-def _predicting(stage: dict[str, Any], layer: Layer | None) -> dict[str, Any]:
-    """A stage with the network's present arrays."""
-    if layer is None:
-        return stage
-    parameters = [
-        {"arrays": (np.asfortranarray(W),), "size": W.size, "rate": 1.0, "decay": 0.0}
-        for W in layer.parameters.values()
-    ]
-    return stage | {"parameters": parameters, "statistics": list(layer.statistics.values())}
+        """The stages with the network's present arrays."""
+        return self._plan.with_arrays(
+            lambda layer, letter: (np.asfortranarray(layer.parameters[letter]),),
+            lambda layer, name: layer.statistics[name],
+        )
 
 
 def flops_of(layers: list[Layer]) -> float:
-    """Return about how many operations a step of training takes for one example."""
+    """Return about how many operations the products of a step take for one example."""
     total = 0.0
     for layer in layers:
         steps = layer.input_shape[:1] if layer.carried else layer.output_shape[:-1]
-        W = layer.parameters.get("W")
-        if W is not None and layer.takes != "words":
-            total += 6.0 * W.size * math.prod(steps)
-        total += 10.0 * math.prod(layer.output_shape)
+        if layer.parameters and layer.takes != "words":
+            weights = next(iter(layer.parameters.values()))
+            total += 6.0 * weights.size * math.prod(steps)
     return total
 
 

@@ -75,6 +75,36 @@ class Plan:
             seen.add(id(layer))
         return found
 
+    def with_arrays(
+        self,
+        parameter: Callable[[Layer, str], tuple[Any, ...]],
+        statistic: Callable[[Layer, str], NDArray[Any]],
+    ) -> list[dict[str, Any]]:
+        """Return the stages with these arrays of their layers: of a parameter, the slots too."""
+        return [
+            stage | _arrays(layer, parameter, statistic) if layer else stage
+            for stage, layer in self.own()
+        ]
+
+
+def _arrays(
+    layer: Layer,
+    parameter: Callable[[Layer, str], tuple[Any, ...]],
+    statistic: Callable[[Layer, str], NDArray[Any]],
+) -> dict[str, Any]:
+    return {
+        "parameters": [
+            {
+                "arrays": parameter(layer, letter),
+                "size": array.size,
+                "rate": layer.rate_factor(letter),
+                "decay": float(layer.weight_decay_factor) if letter in layer.penalised else 0.0,
+            }
+            for letter, array in layer.parameters.items()
+        ],
+        "statistics": [statistic(layer, name) for name in layer.statistics],
+    }
+
 
 def plan(layers: Iterable[Layer], input_shape: Shape) -> Plan:
     """Return the stages of a chain of layers; the activation of the last is left to the loss."""
