@@ -123,6 +123,12 @@ struct OneConvolution : One<T> {
   Buffer<T> W, bias, z, bordered;
 };
 
+// NaN where either is.
+template <class T>
+T larger(T x, T a) {
+  return x > a || x != x ? x : a;
+}
+
 template <class T>
 struct OnePool : One<T> {
   explicit OnePool(const StageSpec<T>& given)
@@ -145,7 +151,7 @@ struct OnePool : One<T> {
             if (dy + dx == 0)
               std::memcpy(a, from, size_t(in.channels) * sizeof(T));
             else if (max)
-              for (int c = 0; c < in.channels; ++c) a[c] = from[c] > a[c] ? from[c] : a[c];
+              for (int c = 0; c < in.channels; ++c) a[c] = larger(from[c], a[c]);
             else
               for (int c = 0; c < in.channels; ++c) a[c] = a[c] + from[c];
           }
@@ -167,8 +173,7 @@ struct OneGlobalPool : One<T> {
     std::fill_n(a, in.channels, start);
     for (int place = 0; place < in.places(); ++place) {
       const T* from = entered[0] + size_t(place) * in.channels;
-      for (int c = 0; c < in.channels; ++c)
-        a[c] = !max ? a[c] + from[c] : from[c] > a[c] ? from[c] : a[c];
+      for (int c = 0; c < in.channels; ++c) a[c] = max ? larger(from[c], a[c]) : a[c] + from[c];
     }
     for (int c = 0; !max && c < in.channels; ++c) a[c] = a[c] / T(in.places());
   }

@@ -196,6 +196,12 @@ PELLUCID_INLINE Vec<T> max(Vec<T> v, Vec<T> bound) {
 #endif
 }
 
+// The larger of two numbers; NaN where either is.
+template <class T>
+PELLUCID_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) {
+  return select<T>(b != b, b, max<T>(a, b));
+}
+
 template <class T>
 PELLUCID_INLINE Vec<T> min(Vec<T> v, Vec<T> bound) {
 #if PELLUCID_BYTES == 64

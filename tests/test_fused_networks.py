@@ -275,6 +275,18 @@ def test_a_step_that_is_not_finite_changes_nothing() -> None:
     assert_same(parameters(net), before)
 
 
+@pytest.mark.parametrize("pool", [MaxPool(2), MaxPool(3, 1), GlobalPool("max")], ids=repr)
+def test_what_is_not_known_is_not_left_out_of_the_largest(pool: Layer) -> None:
+    net = network([pool, Dense(3, "softmax")], (5, 6, 2))
+    X = np.asfortranarray(data(net, 40).X)
+    X[4, 1] = X[0, 2] = X[30, 30] = np.nan
+    expected = np.isnan(ENGINES["reference"].predictor(net)(X))
+    assert expected.any()
+    for m in (3, 40):
+        found = np.isnan(ENGINES["fused"].predictor(net)(X[:, :m]))
+        np.testing.assert_array_equal(found, expected[:, :m])
+
+
 def test_a_step_without_weight_is_counted_and_changes_nothing() -> None:
     net = made("pictures")
     examples = data(net, 20)

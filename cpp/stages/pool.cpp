@@ -57,7 +57,7 @@ class WindowPool : public Pool<T> {
         bool first = true;
         window.each([&](int row) {
           const Vec<T> x = load(A_prev + size_t(row) * w + e);
-          a = first ? x : this->max_ ? max<T>(x, a) : a + x;
+          a = first ? x : this->max_ ? larger<T>(x, a) : a + x;
           first = false;
         });
         store(A + size_t(to) * w + e, this->max_ ? a : a * share);
@@ -113,7 +113,7 @@ class WindowPool : public Pool<T> {
   void forward_of_four(int w, const T* A_prev, T* A) const {
     for_fours(w, [&](const size_t* four, size_t to) {
       Vec<T> a = load(A_prev + four[0]);
-      for (int k = 1; k < 4; ++k) a = max<T>(load(A_prev + four[k]), a);
+      for (int k = 1; k < 4; ++k) a = larger<T>(load(A_prev + four[k]), a);
       store(A + to, a);
     });
   }
@@ -164,7 +164,7 @@ class GlobalPool : public Pool<T> {
       Vec<T> a = this->max_ ? lowest : Vec<T>{};
       for (int place = 0; place < this->in().places(); ++place) {
         const Vec<T> x = load(A_prev + size_t(this->in().at(place, c)) * w + e);
-        a = this->max_ ? select<T>(there(place), max<T>(x, a), a) : a + x;  // padded steps are 0
+        a = this->max_ ? select<T>(there(place), larger<T>(x, a), a) : a + x;  // padded steps are 0
       }
       if (this->max_) a = select<T>(a == lowest, Vec<T>{}, a);  // an example that only fills up
       store(A + size_t(this->out().at(0, c)) * w + e, this->max_ ? a : a / count);
